@@ -1,0 +1,118 @@
+// Every differentiable function: the functions of tensor/ops.h on Vars, plus log-determinants.
+//
+// The value is that of the tensor function; when a tape records and an input requires a gradient,
+// the gradient's closure is recorded. Shapes, dtypes and errors are the tensor function's.
+// Adding one: list it in NF_FUNCTIONS, write it beside its relatives in functions_*.cpp with the
+// closure under the forward, and add its row to tests/op_table.cpp (a test fails until you do).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "autograd/tape.h"
+#include "autograd/var.h"
+#include "tensor/ops.h"
+
+namespace nf {
+
+// The functions that are not elementwise, as X(function). Elementwise ones are in elementwise.h.
+// clang-format off
+#define NF_FUNCTIONS(X)                                                                      \
+  X(where) X(sum) X(mean) X(sum_squares) X(prod) X(max) X(min) X(logsumexp) X(variance)      \
+  X(matmul) X(linear) X(reshape) X(permute) X(broadcast_to) X(slice) X(flip) X(concat)       \
+  X(index_select) X(gather) X(scatter_add) X(index_add) X(pad) X(cast) X(triangular_solve)   \
+  X(cholesky) X(inverse) X(slogdet) X(checkpoint)
+// clang-format on
+
+// --- elementwise -------------------------------------------------------------------------------
+Var unary(UnaryOp op, const Var& x, OpArgs args = {});
+Var binary(BinaryOp op, const Var& a, const Var& b);
+
+#define NF_DECLARE(Struct, function) \
+  inline Var function(const Var& x) { return unary(UnaryOp::Struct, x); }
+NF_PLAIN_UNARY_OPS(NF_DECLARE)
+#undef NF_DECLARE
+#define NF_DECLARE(Struct, function) \
+  inline Var function(const Var& a, const Var& b) { return binary(BinaryOp::Struct, a, b); }
+NF_BINARY_OPS(NF_DECLARE)
+#undef NF_DECLARE
+
+Var affine(const Var& x, double a, double b);  ///< a*x + b
+Var leaky_relu(const Var& x, double slope = 0.01);
+Var elu(const Var& x, double alpha = 1);
+Var clamp(const Var& x, double low, double high);
+Var where(const Tensor& condition, const Var& a, const Var& b);
+
+inline Var operator+(const Var& a, const Var& b) { return add(a, b); }
+inline Var operator-(const Var& a, const Var& b) { return sub(a, b); }
+inline Var operator*(const Var& a, const Var& b) { return mul(a, b); }
+inline Var operator/(const Var& a, const Var& b) { return div(a, b); }
+inline Var operator-(const Var& a) { return neg(a); }
+inline Var operator+(const Var& a, double b) { return affine(a, 1, b); }
+inline Var operator+(double a, const Var& b) { return affine(b, 1, a); }
+inline Var operator-(const Var& a, double b) { return affine(a, 1, -b); }
+inline Var operator-(double a, const Var& b) { return affine(b, -1, a); }
+inline Var operator*(const Var& a, double b) { return affine(a, b, 0); }
+inline Var operator*(double a, const Var& b) { return affine(b, a, 0); }
+inline Var operator/(const Var& a, double b) { return affine(a, 1 / b, 0); }
+
+// --- reductions ----------------------------------------------------------------------------------
+Var sum(const Var& x, const Axes& axes = {}, bool keep_dims = false);
+Var mean(const Var& x, const Axes& axes = {}, bool keep_dims = false);
+Var sum_squares(const Var& x, const Axes& axes = {}, bool keep_dims = false);
+Var prod(const Var& x, const Axes& axes = {}, bool keep_dims = false);
+Var max(const Var& x, const Axes& axes = {}, bool keep_dims = false);  ///< ties share the gradient
+Var min(const Var& x, const Axes& axes = {}, bool keep_dims = false);
+Var logsumexp(const Var& x, const Axes& axes = {}, bool keep_dims = false);
+Var variance(const Var& x, const Axes& axes = {}, bool keep_dims = false);
+
+// --- matrix products -----------------------------------------------------------------------------
+Var matmul(const Var& a, const Var& b);
+/// act(x w^T + bias): x (N, in), w (out, in), bias (out) or undefined. One kernel, one node.
+Var linear(const Var& x, const Var& w, const Var& bias, const UnaryOp* act = nullptr,
+           OpArgs args = {});
+
+// --- shapes --------------------------------------------------------------------------------------
+Var reshape(const Var& x, const Shape& shape);
+Var permute(const Var& x, const std::vector<int>& order);
+Var transpose(const Var& x, int a, int b);
+Var broadcast_to(const Var& x, const Shape& shape);
+Var slice(const Var& x, int axis, std::int64_t start, std::int64_t count, std::int64_t step = 1);
+inline Var narrow(const Var& x, int axis, std::int64_t start, std::int64_t count) {
+  return slice(x, axis, start, count, 1);
+}
+Var flip(const Var& x, int axis);
+Var concat(std::span<const Var> parts, int axis);
+inline Var concat(std::initializer_list<Var> parts, int axis) {
+  return concat(std::span<const Var>(parts.begin(), parts.size()), axis);
+}
+std::vector<Var> split(const Var& x, const std::vector<std::int64_t>& sizes, int axis);
+Var pad(const Var& x, int axis, std::int64_t before, std::int64_t after, double value = 0);
+/// To f32 or f64; the gradient comes back in x's dtype.
+Var cast(const Var& x, DType dtype);
+
+// --- indexing ------------------------------------------------------------------------------------
+Var index_select(const Var& x, int axis, const Tensor& index);
+Var index_add(const Var& x, int axis, const Tensor& index, const Var& src);
+Var gather(const Var& x, int axis, const Tensor& index);
+Var scatter_add(const Var& x, int axis, const Tensor& index, const Var& src);
+
+// --- linear algebra (tensor/linalg.h)
+// --------------------------------------------------------------
+/// A X = B for triangular A; the gradient of A has A's triangle only.
+Var triangular_solve(const Var& a, const Var& b, bool lower = true);
+Var cholesky(const Var& a);  ///< of a symmetric A; its gradient is symmetric too
+Var inverse(const Var& a);
+/// log|det A|, a scalar. d/dA = A^-T.
+Var slogdet(const Var& a);
+
+// --- memory for time
+// -------------------------------------------------------------------------------
+/// fn(inputs) as one node that keeps only the inputs: backward runs fn again on a nested tape. fn
+/// must be a pure function of its inputs and of leaves (a random draw inside must repeat itself).
+using MultiFn = std::function<std::vector<Var>(const std::vector<Var>&)>;
+std::vector<Var> checkpoint(const MultiFn& fn, const std::vector<Var>& inputs);
+
+}  // namespace nf

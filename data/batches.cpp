@@ -1,0 +1,100 @@
+#include "data/batches.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <span>
+#include <utility>
+
+#include "tensor/random.h"
+
+namespace nf::data {
+namespace {
+
+/// A row tensor's first dimension replaced by `rows`.
+Tensor empty_rows(const Tensor& from, std::int64_t rows) {
+  Shape shape = from.shape();
+  shape[0] = rows;
+  return Tensor::empty(shape, from.dtype());
+}
+
+std::size_t row_bytes(const Tensor& x) {
+  return static_cast<std::size_t>(x.numel() / x.dim(0)) * size_of(x.dtype());
+}
+
+/// out row i = in row rows[i].
+void copy_rows(const Tensor& in, std::span<const std::int32_t> rows, Tensor& out) {
+  const std::size_t bytes = row_bytes(in);
+  visit_dtype(in.dtype(), [&]<class T>() {
+    const auto* from = reinterpret_cast<const std::byte*>(in.data<T>());
+    auto* to = reinterpret_cast<std::byte*>(out.mutable_data<T>());
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      std::memcpy(to + i * bytes, from + static_cast<std::size_t>(rows[i]) * bytes, bytes);
+    }
+  });
+}
+
+}  // namespace
+
+Batches::Batches(Split split, const BatchOptions& options)
+    : split_(std::move(split)), options_(options) {
+  const std::int64_t n = split_.size(), size = options_.batch_size;
+  NF_CHECK(n > 0, "[batches] the split has no samples");
+  NF_CHECK(n <= std::numeric_limits<std::int32_t>::max(), "[batches] more than 2^31 samples");
+  NF_CHECK(size > 0, "[batches] batch size ", size, "; it must be at least 1");
+  NF_CHECK(!split_.labels.defined() || split_.labels.dim(0) == n, "[batches] ", n, " samples, but ",
+           split_.labels.numel(), " labels");
+  per_epoch_ = options_.drop_last ? n / size : (n + size - 1) / size;
+  NF_CHECK(per_epoch_ > 0, "[batches] a batch of ", size, " cannot be filled from ", n,
+           " samples; take a smaller one or keep the short batch (drop_last = false)");
+  split_.x = split_.x.to(Device::CPU).contiguous();
+  if (split_.labels.defined()) split_.labels = split_.labels.to(Device::CPU).contiguous();
+  if (!options_.shuffle) order_ = Tensor::arange(n, DType::I32);
+  start();
+}
+
+void Batches::seek(std::int64_t epoch, std::int64_t index) {
+  NF_CHECK(epoch >= 0 && index >= 0 && index <= per_epoch_, "[batches] no batch ", index,
+           " in epoch ", epoch, "; an epoch has ", per_epoch_);
+  epoch_ = index == per_epoch_ ? epoch + 1 : epoch;
+  index_ = index % per_epoch_;
+  start();
+}
+
+void Batches::start() {
+  pending_ = {};  // waits for a batch that is no longer wanted; nobody reads order_ after this
+  const std::int64_t n = split_.size();
+  if (options_.shuffle && order_epoch_ != epoch_) {
+    // The top bit keeps these streams apart from those of the noise drawn with the same seed.
+    Generator gen(options_.seed, std::uint64_t{1} << 63 | static_cast<std::uint64_t>(epoch_));
+    order_ = permutation(gen, n);
+    order_epoch_ = epoch_;
+  }
+  const std::int64_t first = index_ * options_.batch_size;
+  const std::int64_t count = std::min(options_.batch_size, n - first);
+  // All tensors are made here, on the caller's thread; the other one only copies rows.
+  Batch batch{empty_rows(split_.x, count), {}, epoch_, index_};
+  if (split_.labels.defined()) batch.labels = empty_rows(split_.labels, count);
+  constexpr std::size_t kWorthAThread = 1 << 16;  // bytes: starting one takes longer than this copy
+  const bool large = static_cast<std::size_t>(count) * row_bytes(split_.x) >= kWorthAThread;
+  pending_ = std::async(large ? std::launch::async : std::launch::deferred,
+                        [this, first, count, batch = std::move(batch)]() mutable {
+                          const std::span rows(order_.data<std::int32_t>() + first,
+                                               static_cast<std::size_t>(count));
+                          copy_rows(split_.x, rows, batch.x);
+                          if (batch.labels.defined()) copy_rows(split_.labels, rows, batch.labels);
+                          return std::move(batch);
+                        });
+}
+
+Batch Batches::next() {
+  Batch batch = pending_.get();
+  if (++index_ == per_epoch_) {
+    index_ = 0;
+    ++epoch_;
+  }
+  start();
+  return batch;
+}
+
+}  // namespace nf::data

@@ -1,0 +1,35 @@
+// What every data source becomes: rows of numbers in three splits.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <string>
+
+#include "tensor/tensor.h"
+
+namespace nf::data {
+
+struct Split {
+  Tensor x;       ///< (N, D): u8 for pixels, f32 for real numbers
+  Tensor labels;  ///< i32 (N), or undefined
+
+  std::int64_t size() const { return x.defined() ? x.dim(0) : 0; }
+};
+
+/// Samples of D numbers each. Images are rows too, channel-major (D = channels*height*width), with
+/// their geometry beside.
+struct Dataset {
+  std::string name;
+  std::int64_t dims = 0;                             ///< D
+  std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
+  bool discrete = false;                             ///< u8 values 0..255, else real f32
+  int classes = 0;                                   ///< number of labels, 0 without labels
+  Split train, valid, test;
+  /// Differential entropy in nats where the true density is known: the lowest possible negative
+  /// log-likelihood. Otherwise NaN.
+  double entropy = std::numeric_limits<double>::quiet_NaN();
+
+  bool images() const { return height > 0; }
+};
+
+}  // namespace nf::data

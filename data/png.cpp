@@ -1,0 +1,155 @@
+#include "data/png.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <string_view>
+#include <vector>
+
+#include "tensor/files.h"
+
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STB_IMAGE_WRITE_STATIC
+#define STBI_WRITE_NO_STDIO
+#include "stb_image_write.h"
+
+namespace nf::data {
+namespace {
+
+struct Canvas {
+  std::int64_t width, height;
+  int channels;
+  std::vector<std::uint8_t> pixels;  // (height, width, channels)
+
+  Canvas(std::int64_t w, std::int64_t h, int c, int value) : width(w), height(h), channels(c) {
+    constexpr std::int64_t kMostPixels = std::int64_t{1} << 28;
+    NF_CHECK(w > 0 && h > 0 && w <= kMostPixels && h <= kMostPixels / w, "[png] a picture of ", w,
+             " x ", h, " pixels is too large or empty; write fewer images");
+    pixels.assign(static_cast<std::size_t>(w * h * c), static_cast<std::uint8_t>(value));
+  }
+  std::uint8_t* at(std::int64_t x, std::int64_t y) { return &pixels[(y * width + x) * channels]; }
+};
+
+void write(const std::string& path, const Canvas& canvas) {
+  std::string bytes;
+  const auto append = [](void* out, void* data, int size) {
+    static_cast<std::string*>(out)->append(static_cast<const char*>(data),
+                                           static_cast<std::size_t>(size));
+  };
+  const int ok = stbi_write_png_to_func(append, &bytes, static_cast<int>(canvas.width),
+                                        static_cast<int>(canvas.height), canvas.channels,
+                                        canvas.pixels.data(), 0);
+  NF_CHECK(ok, "[png] '", path, "': out of memory");
+  atomic_write(path, bytes);
+}
+
+}  // namespace
+
+void write_png(const std::string& path, const Tensor& images, const GridOptions& options) {
+  Tensor x = images;
+  if (x.rank() == 2) x = x.unsqueeze(0);
+  if (x.rank() == 3) x = x.unsqueeze(1);
+  NF_CHECK(x.dtype() == DType::U8 && x.rank() == 4 && (x.dim(1) == 1 || x.dim(1) == 3),
+           "[png] cannot draw ", describe(images),
+           "; expected u8 (H, W), (N, H, W), (N, 1, H, W) or (N, 3, H, W)");
+  NF_CHECK(x.numel() > 0, "[png] no images to draw in ", describe(images));
+  x = x.to(Device::CPU).contiguous();
+  const std::int64_t n = x.dim(0), h = x.dim(2), w = x.dim(3), zoom = std::max(1, options.zoom);
+  const int channels = static_cast<int>(x.dim(1));
+  const std::int64_t columns =
+      options.columns > 0 ? std::min(options.columns, n)
+                          : static_cast<std::int64_t>(std::ceil(std::sqrt(static_cast<double>(n))));
+  const std::int64_t rows = (n + columns - 1) / columns;
+  const std::int64_t gap = images.rank() == 2 ? 0 : options.padding;
+  Canvas canvas(columns * (w * zoom + gap) + gap, rows * (h * zoom + gap) + gap, channels,
+                options.background);
+  const std::uint8_t* from = x.data<std::uint8_t>();
+  for (std::int64_t i = 0; i < n; ++i) {
+    const std::int64_t left = gap + i % columns * (w * zoom + gap);
+    const std::int64_t top = gap + i / columns * (h * zoom + gap);
+    for (std::int64_t y = 0; y < h * zoom; ++y) {
+      for (std::int64_t col = 0; col < w * zoom; ++col) {
+        for (int c = 0; c < channels; ++c) {
+          canvas.at(left + col, top + y)[c] =
+              from[((i * channels + c) * h + y / zoom) * w + col / zoom];
+        }
+      }
+    }
+  }
+  write(path, canvas);
+}
+
+Bounds bounds_of(const Tensor& points) {
+  NF_CHECK(points.rank() == 2 && points.dim(1) == 2, "[scatter] expected points (N, 2), got ",
+           describe(points));
+  const std::vector<double> xy = points.to(DType::F64).to_vector<double>();
+  double low[2] = {INFINITY, INFINITY}, high[2] = {-INFINITY, -INFINITY};
+  for (std::size_t i = 0; i < xy.size(); i += 2) {
+    if (!std::isfinite(xy[i]) || !std::isfinite(xy[i + 1])) continue;
+    for (int k = 0; k < 2; ++k) {
+      low[k] = std::min(low[k], xy[i + k]);
+      high[k] = std::max(high[k], xy[i + k]);
+    }
+  }
+  if (low[0] > high[0]) return {-1, 1, -1, 1};
+  double half = .55 * std::max(high[0] - low[0], high[1] - low[1]);
+  if (half == 0) half = 1;
+  const double x = (low[0] + high[0]) / 2, y = (low[1] + high[1]) / 2;
+  return {x - half, x + half, y - half, y + half};
+}
+
+namespace {
+
+/// Dark violet over red and orange to light yellow, brightness rising evenly (after matplotlib's
+/// "inferno"); t in [0, 1].
+std::array<std::uint8_t, 3> heat(double t) {
+  static constexpr double kStops[][3] = {{8, 6, 30},     {60, 13, 96},   {121, 29, 109},
+                                         {187, 55, 84},  {232, 100, 44}, {251, 165, 40},
+                                         {252, 248, 176}};
+  constexpr int kLast = std::size(kStops) - 1;
+  const double at = std::clamp(t, 0., 1.) * kLast;
+  const int i = std::min(static_cast<int>(at), kLast - 1);
+  std::array<std::uint8_t, 3> rgb;
+  for (int c = 0; c < 3; ++c) {
+    rgb[c] = static_cast<std::uint8_t>(
+        std::lround(kStops[i][c] + (at - i) * (kStops[i + 1][c] - kStops[i][c])));
+  }
+  return rgb;
+}
+
+}  // namespace
+
+void write_scatter_png(const std::string& path, const Tensor& points, int size,
+                       std::optional<Bounds> bounds) {
+  const Bounds box = bounds ? *bounds : bounds_of(points);
+  NF_CHECK(points.rank() == 2 && points.dim(1) == 2, "[scatter] expected points (N, 2), got ",
+           describe(points));
+  NF_CHECK(box.left < box.right && box.bottom < box.top, "[scatter] the bounds are empty");
+  Canvas canvas(size, size, 3, 0);
+  // Every point is a small Gaussian spot of unit weight.
+  constexpr int kReach = 3;
+  constexpr double kSpread = 1.1;  // pixels
+  std::vector<float> density(static_cast<std::size_t>(size) * size);
+  const std::vector<double> xy = points.to(DType::F64).to_vector<double>();
+  for (std::size_t i = 0; i < xy.size(); i += 2) {
+    const double px = (xy[i] - box.left) / (box.right - box.left) * size - .5;
+    const double py = (box.top - xy[i + 1]) / (box.top - box.bottom) * size - .5;
+    if (!(px > -kReach && px < size + kReach && py > -kReach && py < size + kReach)) continue;
+    const int cx = static_cast<int>(std::lround(px)), cy = static_cast<int>(std::lround(py));
+    for (int y = std::max(0, cy - kReach); y <= std::min(size - 1, cy + kReach); ++y) {
+      for (int x = std::max(0, cx - kReach); x <= std::min(size - 1, cx + kReach); ++x) {
+        const double d2 = (x - px) * (x - px) + (y - py) * (y - py);
+        density[y * size + x] += static_cast<float>(std::exp(-d2 / (2 * kSpread * kSpread)));
+      }
+    }
+  }
+  const double scale =
+      1 / std::log1p(std::max(1e-9F, *std::max_element(density.begin(), density.end())));
+  for (std::size_t i = 0; i < density.size(); ++i) {
+    const auto rgb = heat(std::log1p(density[i]) * scale);
+    std::copy(rgb.begin(), rgb.end(), &canvas.pixels[3 * i]);
+  }
+  write(path, canvas);
+}
+
+}  // namespace nf::data

@@ -1,0 +1,221 @@
+#include "data/svg.h"
+
+#include <algorithm>
+#include <cmath>
+#include <iomanip>
+#include <sstream>
+
+#include "tensor/files.h"
+
+namespace nf::data {
+namespace {
+
+constexpr double kWidth = 760, kHeight = 440;
+constexpr double kLeft = 76, kRight = 20, kTop = 44, kBottom = 56;  // margins around the plot
+constexpr const char* kColors[] = {"#1f6fb4", "#d9541e", "#2a8f4f", "#8a4fb0", "#6b6b6b"};
+
+struct Range {
+  double low, high;
+  double span() const { return high - low; }
+};
+
+/// The range to draw. A few values far from the others (the first epochs of a training run) would
+/// flatten the rest: they may lie up to half the spread of the middle 94 % outside, else are cut
+/// off.
+Range range_of(std::vector<double> values) {
+  std::erase_if(values, [](double v) { return !std::isfinite(v); });
+  if (values.empty()) return {0, 1};
+  std::sort(values.begin(), values.end());
+  const auto quantile = [&](double q) {
+    return values[static_cast<std::size_t>(
+        std::lround(q * static_cast<double>(values.size() - 1)))];
+  };
+  const double low = quantile(.03), high = quantile(.97), slack = .5 * (high - low);
+  Range range{std::max(values.front(), low - slack), std::min(values.back(), high + slack)};
+  if (range.span() <= 0) {
+    const double half = std::max(.5, std::abs(range.low) * 1e-3);
+    range = {range.low - half, range.high + half};
+  }
+  return range;
+}
+
+/// A step of 1, 2 or 5 times a power of ten that gives about `count` ticks.
+double tick_step(const Range& range, int count) {
+  const double raw = range.span() / count, power = std::pow(10, std::floor(std::log10(raw)));
+  const double lead = raw / power;
+  return power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
+}
+
+std::string escaped(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '&') {
+      out += "&amp;";
+    } else if (c == '<') {
+      out += "&lt;";
+    } else if (c == '>') {
+      out += "&gt;";
+    } else if (static_cast<unsigned char>(c) >= 0x20) {  // XML forbids control characters
+      out += c;
+    }
+  }
+  return out;
+}
+
+class Chart {
+ public:
+  Chart(const Range& x, const Range& y) : x_(x), y_(y) {
+    out_ << std::setprecision(6);
+    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << kWidth << ' ' << kHeight
+         << "\" font-family=\"sans-serif\" font-size=\"13\">\n"
+         << "<rect width=\"100%\" height=\"100%\" fill=\"#fdfdfb\"/>\n"
+         << "<clipPath id=\"plot\"><rect x=\"" << kLeft << "\" y=\"" << kTop << "\" width=\""
+         << kWidth - kLeft - kRight << "\" height=\"" << kHeight - kTop - kBottom
+         << "\"/></clipPath>\n";
+  }
+
+  void text(double x, double y, const std::string& what, const std::string& attributes) {
+    out_ << "<text x=\"" << x << "\" y=\"" << y << "\" " << attributes << '>' << escaped(what)
+         << "</text>\n";
+  }
+
+  void axes() {
+    const double step_x = tick_step(x_, 8), step_y = tick_step(y_, 6);
+    for (double v = std::ceil(x_.low / step_x) * step_x; v <= x_.high + 1e-9 * step_x;
+         v += step_x) {
+      line(px(v), kTop, px(v), kHeight - kBottom, "#e4e4de");
+      text(px(v), kHeight - kBottom + 18, number(v, step_x),
+           "text-anchor=\"middle\" fill=\"#444\"");
+    }
+    for (double v = std::ceil(y_.low / step_y) * step_y; v <= y_.high + 1e-9 * step_y;
+         v += step_y) {
+      line(kLeft, py(v), kWidth - kRight, py(v), "#e4e4de");
+      text(kLeft - 8, py(v) + 4.5, number(v, step_y), "text-anchor=\"end\" fill=\"#444\"");
+    }
+    line(kLeft, kTop, kLeft, kHeight - kBottom, "#444");
+    line(kLeft, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, "#444");
+  }
+
+  void curve(const Series& series, const char* color) {
+    const std::string style = str("fill=\"none\" stroke=\"", color,
+                                  "\" stroke-width=\"1.8\" stroke-linejoin=\"round\" "
+                                  "stroke-linecap=\"round\" clip-path=\"url(#plot)\"");
+    std::ostringstream path;
+    bool pen_down = false;
+    for (std::size_t i = 0; i < series.x.size(); ++i) {
+      const bool drawn = std::isfinite(series.x[i]) && std::isfinite(series.y[i]);
+      // A point between two gaps is a line of no length, which the round cap makes a dot.
+      if (drawn && !pen_down) path << 'M' << px(series.x[i]) << ' ' << py(series.y[i]);
+      if (drawn) path << 'L' << px(series.x[i]) << ' ' << py(series.y[i]);
+      pen_down = drawn;
+    }
+    out_ << "<path d=\"" << path.str() << "\" " << style << "/>\n";
+  }
+
+  /// Entry `i` of the legend, in the lower right corner, where learning curves leave room.
+  void legend(std::size_t i, std::size_t count, const std::string& what, const char* color) {
+    const double y = kHeight - kBottom - 14 - 19 * static_cast<double>(count - 1 - i);
+    const double x = kWidth - kRight - 150;
+    out_ << "<line x1=\"" << x << "\" y1=\"" << y << "\" x2=\"" << x + 24 << "\" y2=\"" << y
+         << "\" stroke=\"" << color << "\" stroke-width=\"3\"/>\n";
+    text(x + 32, y + 4.5, what, "fill=\"#222\"");
+  }
+
+  std::string finish() {
+    out_ << "</svg>\n";
+    return out_.str();
+  }
+
+ private:
+  double px(double v) const { return kLeft + (v - x_.low) / x_.span() * (kWidth - kLeft - kRight); }
+  double py(double v) const {
+    return kHeight - kBottom - (v - y_.low) / y_.span() * (kHeight - kTop - kBottom);
+  }
+  void line(double x1, double y1, double x2, double y2, const char* color) {
+    out_ << "<line x1=\"" << x1 << "\" y1=\"" << y1 << "\" x2=\"" << x2 << "\" y2=\"" << y2
+         << "\" stroke=\"" << color << "\"/>\n";
+  }
+  /// v with as many decimals as its neighbours at distance `step` need.
+  static std::string number(double v, double step) {
+    std::ostringstream out;
+    const int decimals = std::clamp(-static_cast<int>(std::floor(std::log10(step) + 1e-9)), 0, 9);
+    out << std::fixed << std::setprecision(decimals) << (std::abs(v) < step / 2 ? 0. : v);
+    return out.str();
+  }
+
+  std::ostringstream out_;
+  Range x_, y_;
+};
+
+}  // namespace
+
+void write_curve_svg(const std::string& path, const ChartLabels& labels,
+                     const std::vector<Series>& series) {
+  std::vector<double> all_x, all_y;
+  for (const Series& s : series) {
+    NF_CHECK(s.x.size() == s.y.size(), "[svg] series '", s.name, "' has ", s.x.size(),
+             " x values, but ", s.y.size(), " y values");
+    all_x.insert(all_x.end(), s.x.begin(), s.x.end());
+    all_y.insert(all_y.end(), s.y.begin(), s.y.end());
+  }
+  std::erase_if(all_x, [](double v) { return !std::isfinite(v); });
+  Range x{0, 1};
+  if (!all_x.empty()) {
+    const auto [low, high] = std::minmax_element(all_x.begin(), all_x.end());
+    x = *low < *high ? Range{*low, *high} : Range{*low - .5, *low + .5};
+  }
+  Range y = range_of(std::move(all_y));
+  y = {y.low - .04 * y.span(), y.high + .04 * y.span()};
+
+  Chart chart(x, y);
+  chart.axes();
+  for (std::size_t i = 0; i < series.size(); ++i) {
+    const char* color = kColors[i % std::size(kColors)];
+    chart.curve(series[i], color);
+    chart.legend(i, series.size(), series[i].name, color);
+  }
+  chart.text(kLeft, 27, labels.title, "font-size=\"16\" fill=\"#111\"");
+  chart.text((kLeft + kWidth - kRight) / 2, kHeight - 14, labels.x,
+             "text-anchor=\"middle\" fill=\"#222\"");
+  const double middle = (kTop + kHeight - kBottom) / 2;
+  chart.text(18, middle, labels.y,
+             str("text-anchor=\"middle\" fill=\"#222\" transform=\"rotate(-90 18 ", middle, ")\""));
+  atomic_write(path, chart.finish());
+}
+
+std::string text_histogram(const Tensor& values, int bins) {
+  NF_CHECK(bins > 0, "[histogram] ", bins, " bins; it takes at least 1");
+  const Tensor flat = values.to(Device::CPU).contiguous();
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(bins));
+  double low = INFINITY, high = -INFINITY;
+  std::int64_t finite = 0;
+  visit_dtype(flat.dtype(), [&]<class T>() {
+    const T *first = flat.data<T>(), *last = first + flat.numel();
+    for (const T* v = first; v != last; ++v) {
+      if (!std::isfinite(static_cast<double>(*v))) continue;
+      low = std::min(low, static_cast<double>(*v));
+      high = std::max(high, static_cast<double>(*v));
+      ++finite;
+    }
+    const double scale = high > low ? bins / (high - low) : 0;
+    for (const T* v = first; v != last; ++v) {
+      if (!std::isfinite(static_cast<double>(*v))) continue;
+      const int bin = static_cast<int>((static_cast<double>(*v) - low) * scale);
+      ++counts[static_cast<std::size_t>(std::min(bin, bins - 1))];
+    }
+  });
+  constexpr double kBar = 50;  // characters of the longest bar
+  std::ostringstream out;
+  const double most = static_cast<double>(*std::max_element(counts.begin(), counts.end()));
+  for (int b = 0; b < bins && finite > 0; ++b) {
+    const double count = static_cast<double>(counts[static_cast<std::size_t>(b)]);
+    const auto bar = static_cast<std::size_t>(std::ceil(kBar * count / most));
+    out << std::setw(10) << std::setprecision(4) << low + b * (high - low) / bins << std::fixed
+        << std::setw(8) << std::setprecision(2) << 100 * count / static_cast<double>(finite)
+        << " %  " << std::defaultfloat << std::string(bar, '#') << '\n';
+  }
+  if (finite < flat.numel()) out << flat.numel() - finite << " values are not finite\n";
+  return out.str();
+}
+
+}  // namespace nf::data

@@ -1,0 +1,30 @@
+// Line charts as SVG, and histograms as text.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tensor/tensor.h"
+
+namespace nf::data {
+
+struct Series {
+  std::string name;
+  std::vector<double> x, y;  ///< equally many; values that are not finite leave a gap
+};
+
+struct ChartLabels {
+  std::string title, x, y;
+};
+
+/// A chart with axes, ticks and a legend, written atomically. A chart without a finite point has
+/// empty axes.
+void write_curve_svg(const std::string& path, const ChartLabels& labels,
+                     const std::vector<Series>& series);
+
+/// One line for each of `bins` equal ranges from the smallest to the largest value of a tensor of
+/// any dtype: the range's start, its share in percent, a bar. Values that are not finite are
+/// counted in a line of their own.
+std::string text_histogram(const Tensor& values, int bins = 16);
+
+}  // namespace nf::data

@@ -1,0 +1,105 @@
+#include "flows/bijection.h"
+
+namespace nf::flows {
+
+Var zero_log_det(const Var& x) { return Tensor::zeros({x.dim(0)}, x.dtype(), x.device()); }
+
+void Compose::add(const std::string& name, std::shared_ptr<Bijection> bijection) {
+  for (const auto& [other, part] : parts_) {
+    NF_CHECK(other != name, "[Compose] two parts are named '", name, "'");
+  }
+  add_module(name, bijection);
+  parts_.emplace_back(name, std::move(bijection));
+}
+
+Mapped Compose::forward(const Var& x, const Var& context) {
+  Mapped out{x, {}};
+  for (const auto& [name, part] : parts_) {
+    auto [value, log_det] = part->forward(out.value, context);
+    out = {value, out.log_det.defined() ? out.log_det + log_det : log_det};
+  }
+  if (!out.log_det.defined()) out.log_det = zero_log_det(x);
+  return out;
+}
+
+Mapped Compose::inverse(const Var& z, const Var& context) {
+  Mapped out{z, {}};
+  for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) {
+    auto [value, log_det] = part->second->inverse(out.value, context);
+    out = {value, out.log_det.defined() ? out.log_det + log_det : log_det};
+  }
+  if (!out.log_det.defined()) out.log_det = zero_log_det(z);
+  return out;
+}
+
+Shape Compose::out_shape(const Shape& in) const {
+  Shape shape = in;
+  for (const auto& [name, part] : parts_) shape = part->out_shape(shape);
+  return shape;
+}
+
+Shape Compose::inspect(const Shape& in, const std::string& name,
+                       std::vector<nn::LayerInfo>& rows) const {
+  Shape shape = in;
+  for (const auto& [part_name, part] : parts_) {
+    shape = part->inspect(shape, nn::join_names(name, part_name), rows);
+  }
+  return shape;
+}
+
+// --- invertible ----------------------------------------------------------------------------------
+
+namespace {
+
+// One part of the walk back: from its output and the gradient there to its input and the gradient
+// at the input. Gradients of parameters arrive in their slots on the way.
+struct Position {
+  Tensor value;
+  Tensor dvalue;
+};
+
+Position step_back(Bijection& part, const Position& at, const Tensor& dlog_det,
+                   const Var& context) {
+  const Tensor input = part.inverse(Var(at.value), context.detach()).value.value();
+  const Var x = Var::leaf(input);
+  Tape tape;
+  const auto [value, log_det] = part.forward(x, context);
+  std::vector<Var> outs;
+  std::vector<Tensor> grads;
+  for (const auto& [out, grad] : {std::pair{value, at.dvalue}, std::pair{log_det, dlog_det}}) {
+    if (!out.requires_grad() || !grad.defined()) continue;
+    outs.push_back(out);
+    grads.push_back(grad);
+  }
+  tape.backward(outs, grads);
+  return {input, x.grad()};
+}
+
+}  // namespace
+
+Mapped invertible(Bijection& flow, const Var& x, const Var& context) {
+  Tape* tape = Tape::current();
+  Mapped out;
+  {
+    const NoGrad no_grad;
+    out = flow.forward(x, context);
+  }
+  if (!tape) return out;
+  const std::vector<Var> recorded = tape->record(
+      "invertible", {out.value.value(), out.log_det.value()},
+      [&flow, context, slot = x.slot(),
+       saved = Saved("invertible", out.value.value())](std::span<const Tensor> douts) {
+        Position at{saved.get(), douts[0]};
+        if (const auto* parts = dynamic_cast<Compose*>(&flow)) {
+          for (auto part = parts->parts().rbegin(); part != parts->parts().rend(); ++part) {
+            at = step_back(*part->second, at, douts[1], context);
+          }
+        } else {
+          at = step_back(flow, at, douts[1], context);
+        }
+        if (slot && at.dvalue.defined()) slot->accumulate(at.dvalue);
+      });
+  return {recorded[0], recorded[1]};
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,44 @@
+// check_bijection: everything that a flow layer promises, tested on one instance.
+//
+// The project's own layers go through it (tests/flows_table.cpp), and so should yours:
+//
+//   auto failures = check_bijection({.name = "MyLayer",
+//                                    .make = [](Generator& gen) { return make_my_layer(gen); },
+//                                    .input = [](Generator& gen) {
+//                                      return normal(gen, {4, 6}, DType::F64); }});
+//   // empty when all is well, else one line for each broken promise
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "flows/bijection.h"
+#include "tensor/random.h"
+
+namespace nf::flows {
+
+struct BijectionCase {
+  std::string name;
+  /// A new instance; its parameters are then moved away from their initial values at random.
+  std::function<std::shared_ptr<Bijection>(Generator&)> make;
+  /// f64 (N, D) inside the layer's domain and away from its kinks; N >= 2.
+  std::function<Tensor(Generator&)> input;
+  /// False for layers that are not differentiable in x: no gradient of x is asked for.
+  bool differentiable = true;
+  /// False for layers that draw random numbers (Dequantize): only inverse(forward(x)) = x holds.
+  bool deterministic = true;
+  /// Additional points (M, D), f64, where value and log_det must be finite; undefined: none.
+  Tensor extremes = {};
+  double tolerance = 1e-8;  ///< of round trips, in f64
+};
+
+/// Checks, in f64: shapes; inverse(forward(x)) = x and forward(inverse(z)) = z with cancelling
+/// log-determinants; log_det against the Jacobian by central differences; gradients of value and
+/// log_det in both directions for x and every parameter, each of which must receive one; the
+/// caller's x untouched; a batch as its rows one by one; state() loaded into a fresh instance gives
+/// the same map; finite at the extremes; f32 near f64. Returns a line for each failure.
+std::vector<std::string> check_bijection(const BijectionCase& test);
+
+}  // namespace nf::flows

@@ -1,0 +1,202 @@
+#include "flows/config.h"
+
+#include <cmath>
+
+#include "nn/layers.h"
+#include "tensor/error.h"
+#include "tensor/text.h"
+
+namespace nf::flows {
+
+const std::vector<Field>& fields() {
+  using C = Config;
+  static const std::vector<Field> all = {
+      {"model", "the preset this came from", &C::model},
+      {"couplings", "number of coupling layers", &C::couplings, {}, 1, 1000},
+      {"coupling", "what a coupling does", &C::coupling, {"additive", "multiplicative", "affine"}},
+      {"partition", "how a coupling splits the dimensions", &C::partition, {"odd-even", "halves"}},
+      {"hidden_units", "width of the conditioners", &C::hidden_units, {}, 1, 1e6},
+      {"hidden_layers", "hidden layers of the conditioners", &C::hidden_layers, {}, 0, 100},
+      {"activation", "of the conditioners", &C::activation, nn::activation_names()},
+      {"init",
+       "how weights are drawn",
+       &C::init,
+       {"kaiming", "xavier", "uniform", "normal", "orthogonal"}},
+      {"init_scale", "scale of that draw", &C::init_scale, {}, 0, 1e3},
+      {"last_init_scale",
+       "the same for a conditioner's last layer (0: starts as the identity)",
+       &C::last_init_scale,
+       {},
+       0,
+       1e3},
+      {"scale_limit", "bound of the log scales of affine couplings", &C::scale_limit, {}, 1e-3, 50},
+      {"scaling", "end with a learned scale per dimension", &C::scaling},
+      {"prior", "base distribution", &C::prior, {"logistic", "gaussian"}},
+      {"preprocess",
+       "auto: unit for images, none for real data",
+       &C::preprocess,
+       {"auto", "unit", "logit", "none"}},
+      {"alpha", "of logit preprocessing", &C::alpha, {}, 1e-12, 0.49},
+
+      {"epochs", "passes over the training data", &C::epochs, {}, 1, 1e9},
+      {"steps", "stop after this many updates (0: by epochs)", &C::steps, {}, 0, 1e15},
+      {"batch_size", "samples in one update", &C::batch_size, {}, 1, 1e9},
+      {"optimizer", "update rule", &C::optimizer, {"adam", "adamw", "adamax", "rmsprop", "sgd"}},
+      {"lr", "learning rate", &C::lr, {}, 0, 1e6},
+      {"beta1", "decay of the first moment, or momentum", &C::beta1, {}, 0, 0.999999},
+      {"beta2", "decay of the second moment", &C::beta2, {}, 0, 0.9999999},
+      {"eps", "added to the root of the second moment", &C::eps, {}, 0, 1e3},
+      {"weight_decay", "L2 penalty (decoupled in adamw)", &C::weight_decay, {}, 0, 1e3},
+      {"schedule",
+       "of the learning rate",
+       &C::schedule,
+       {"constant", "exponential", "cosine", "step"}},
+      {"lr_decay",
+       "factor per step (exponential) or per lr_every steps (step)",
+       &C::lr_decay,
+       {},
+       0,
+       1},
+      {"lr_lowest", "the schedule stops at this fraction of lr", &C::lr_lowest, {}, 0, 1},
+      {"lr_every", "steps between drops of the step schedule", &C::lr_every, {}, 1, 1e15},
+      {"warmup", "steps over which the learning rate rises", &C::warmup, {}, 0, 1e15},
+      {"clip", "bound of the gradient's norm (0: none)", &C::clip, {}, 0, 1e18},
+      {"ema",
+       "decay of the averaged weights that are evaluated (0: none)",
+       &C::ema,
+       {},
+       0,
+       0.9999999},
+      {"seed", "of weights, batches, noise and built-in data", &C::seed, {}, 0, 9e15},
+
+      {"data", "data source", &C::data},
+      {"train", "training samples to use (-1: all)", &C::train, {}, -1, 1e12},
+      {"valid", "validation samples (-1: the source's own number)", &C::valid, {}, -1, 1e12},
+      {"test", "test samples (-1: all)", &C::test, {}, -1, 1e12},
+      {"save_every", "epochs between checkpoints", &C::save_every, {}, 1, 1e9},
+      {"sample_every",
+       "epochs between sample pictures (0: only at the end)",
+       &C::sample_every,
+       {},
+       0,
+       1e9},
+      {"samples", "samples in a picture", &C::samples, {}, 1, 1e6},
+      {"temperature", "scale of the latents of samples", &C::temperature, {}, 0, 100},
+  };
+  return all;
+}
+
+namespace {
+
+const Field& find(const std::string& key, const std::string& where) {
+  std::vector<std::string> names;
+  for (const Field& field : fields()) {
+    if (field.key == key) return field;
+    names.push_back(field.key);
+  }
+  fail(str(where, "there is no setting '", key, "'; did you mean '", nearest(key, names), "'?"));
+}
+
+void check_number(const Field& field, double value, const std::string& where) {
+  NF_CHECK(value >= field.lowest && value <= field.highest, where, field.key, " = ", value,
+           " is out of range; it must be ", field.lowest, " to ", field.highest);
+}
+
+void assign(Config& config, const Field& field, const nlohmann::json& value,
+            const std::string& where) {
+  std::visit(
+      [&]<class T>(T Config::*member) {
+        if constexpr (std::is_same_v<T, bool>) {
+          NF_CHECK(value.is_boolean(), where, field.key, " must be true or false, got ", value);
+          config.*member = value.get<bool>();
+        } else if constexpr (std::is_same_v<T, std::string>) {
+          NF_CHECK(value.is_string(), where, field.key, " must be text, got ", value);
+          const std::string text = value.get<std::string>();
+          bool known = field.choices.empty();
+          for (const std::string& choice : field.choices) known = known || choice == text;
+          NF_CHECK(known, where, field.key, " = '", text, "' is not one of ",
+                   join(field.choices, ", "));
+          config.*member = text;
+        } else {
+          NF_CHECK(value.is_number(), where, field.key, " must be a number, got ", value);
+          const double number = value.get<double>();
+          check_number(field, number, where);
+          NF_CHECK((std::is_same_v<T, double> || number == std::floor(number)), where, field.key,
+                   " must be a whole number, got ", value);
+          config.*member = static_cast<T>(number);
+        }
+      },
+      field.member);
+}
+
+}  // namespace
+
+nlohmann::ordered_json to_json(const Config& config) {
+  nlohmann::ordered_json json;
+  for (const Field& field : fields()) {
+    std::visit([&](auto member) { json[field.key] = config.*member; }, field.member);
+  }
+  return json;
+}
+
+Config from_json(const nlohmann::json& json, const Config& base, const std::string& where) {
+  NF_CHECK(json.is_object(), where, "a configuration is a JSON object {\"key\": value, ...}");
+  Config config = base;
+  for (const auto& [key, value] : json.items()) assign(config, find(key, where), value, where);
+  return config;
+}
+
+void set(Config& config, const std::string& assignment) {
+  const std::size_t at = assignment.find('=');
+  NF_CHECK(at != std::string::npos && at > 0, "--set takes key=value, got '", assignment, "'");
+  const Field& field = find(assignment.substr(0, at), "--set: ");
+  const std::string text = assignment.substr(at + 1);
+  // Text settings need no quotes on the command line; all others are JSON already.
+  nlohmann::json value = text;
+  if (!std::holds_alternative<std::string Config::*>(field.member)) {
+    value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (value.is_discarded()) value = text;
+  }
+  assign(config, field, value, "--set: ");
+}
+
+std::string value_text(const Config& config, const Field& field) {
+  return std::visit(
+      [&]<class T>(T Config::*member) {
+        if constexpr (std::is_same_v<T, bool>) {
+          return std::string(config.*member ? "true" : "false");
+        } else {
+          return str(config.*member);
+        }
+      },
+      field.member);
+}
+
+std::vector<std::string> preset_names() { return {"nice", "realnvp-2d"}; }
+
+Config preset(const std::string& name) {
+  Config config;  // the defaults are NICE's
+  if (name == "nice") return config;
+  NF_CHECK(name == "realnvp-2d", "[model] there is no model '", name, "'; the models are ",
+           join(preset_names(), ", "), ", or give a configuration file ending in .json");
+  config.model = name;
+  config.couplings = 12;
+  config.coupling = "affine";
+  config.partition = "halves";
+  config.hidden_units = 64;
+  config.hidden_layers = 2;
+  config.activation = "silu";
+  config.last_init_scale = 0;
+  config.prior = "gaussian";
+  config.data = "moons";
+  config.batch_size = 1000;
+  config.steps = 6000;
+  config.beta2 = 0.999;
+  config.eps = 1e-8;
+  config.schedule = "cosine";
+  config.sample_every = 0;
+  config.samples = 20000;
+  return config;
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,94 @@
+// Config: every setting of a model and its training, by name. What config.json holds, what the
+// options of flowcli and --set change, and what a library user may fill in by hand.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace nf::flows {
+
+struct Config {
+  // the model
+  std::string model = "nice";
+  std::int64_t couplings = 4;
+  std::string coupling = "additive";
+  std::string partition = "odd-even";
+  std::int64_t hidden_units = 1000;
+  std::int64_t hidden_layers = 5;
+  std::string activation = "relu";
+  std::string init = "kaiming";
+  double init_scale = 1;
+  double last_init_scale = 1;
+  double scale_limit = 2;
+  bool scaling = true;
+  std::string prior = "logistic";
+  std::string preprocess = "auto";
+  double alpha = 1e-6;
+
+  // its training
+  std::int64_t epochs = 100;
+  std::int64_t steps = 0;
+  std::int64_t batch_size = 200;
+  std::string optimizer = "adam";
+  double lr = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.99;
+  double eps = 1e-4;
+  double weight_decay = 0;
+  std::string schedule = "constant";
+  double lr_decay = 1;
+  double lr_lowest = 0;
+  std::int64_t lr_every = 1000;
+  std::int64_t warmup = 0;
+  double clip = 0;
+  double ema = 0;
+  std::int64_t seed = 1;
+
+  // the data, and what is written when
+  std::string data = "glyphs";
+  std::int64_t train = -1;
+  std::int64_t valid = -1;
+  std::int64_t test = -1;
+  std::int64_t save_every = 1;
+  std::int64_t sample_every = 5;
+  std::int64_t samples = 64;
+  double temperature = 1;
+};
+
+/// One setting: its name (also --name with dashes), one line of help, and how to reach it.
+struct Field {
+  using Member =
+      std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*>;
+  std::string key;
+  std::string help;
+  Member member;
+  std::vector<std::string> choices = {};  ///< allowed texts; empty: any
+  double lowest = 0;                      ///< allowed numbers
+  double highest = 1e18;
+};
+
+/// Every setting, in the order of config.json.
+const std::vector<Field>& fields();
+
+nlohmann::ordered_json to_json(const Config& config);
+/// Settings that are not given keep the values of `base`. Throws Error for an unknown key (with the
+/// nearest one), a value of the wrong type or out of range; `where` begins the message.
+Config from_json(const nlohmann::json& json, const Config& base, const std::string& where);
+/// "key=value" as on the command line; throws like from_json.
+void set(Config& config, const std::string& assignment);
+/// The text form of one value, as `set` takes it.
+std::string value_text(const Config& config, const Field& field);
+
+/// Names that preset() knows.
+std::vector<std::string> preset_names();
+/// The settings of a published model:
+///   nice         4 additive couplings, 5 x 1000 ReLU, logistic prior (Dinh et al. 2015, MNIST)
+///   realnvp-2d   affine couplings for 2-D densities (Dinh et al. 2017, figure 1)
+/// Throws Error for other names, listing these.
+Config preset(const std::string& name);
+
+}  // namespace nf::flows

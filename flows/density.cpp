@@ -1,0 +1,109 @@
+#include "flows/density.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace nf::flows {
+
+Density::Density(std::shared_ptr<Bijection> bijection, std::shared_ptr<Base> base,
+                 std::int64_t dims, SharedGenerator noise, Convention convention)
+    : bijection_(add_module("", std::move(bijection))),
+      base_(add_module("base", std::move(base))),
+      dims_(dims),
+      noise_(std::move(noise)),
+      convention_(std::move(convention)) {}
+
+Var Density::log_prob(const Var& x, const Var& context) {
+  NF_CHECK(x.rank() == 2 && x.dim(1) == dims_, "[log_prob] the model is for data of shape (N, ",
+           dims_, "), got ", x.shape());
+  const auto [z, log_det] = bijection_.forward(x, context);
+  return base_.log_prob(z) + log_det;
+}
+
+Tensor Density::sample(Generator& gen, std::int64_t n, double temperature, const Var& context) {
+  NF_CHECK(n >= 1 && temperature >= 0, "[sample] needs n >= 1 and temperature >= 0, got ", n,
+           " and ", temperature);
+  return decode(base_.sample(gen, n, dims_, temperature), context);
+}
+
+Tensor Density::encode(const Tensor& x, const Var& context) {
+  const NoGrad no_grad;
+  return bijection_.forward(Var(x), context).value.value();
+}
+
+Tensor Density::decode(const Tensor& z, const Var& context) {
+  const NoGrad no_grad;
+  return bijection_.inverse(Var(z), context).value.value();
+}
+
+double Density::bits_per_dim(double log_prob) const {
+  return -log_prob / (static_cast<double>(dims_) * std::numbers::ln2);
+}
+
+std::optional<std::string> Density::find_nonfinite(const Tensor& x) {
+  const NoGrad no_grad;
+  std::optional<std::string> where;
+  for_each_parameter([&](const std::string& name, Var& p) {
+    if (!where && !all_finite(p.value())) where = "parameter " + name;
+  });
+  if (where) return where;
+  const auto finite = [](const Mapped& m) {
+    return all_finite(m.value.value()) && all_finite(m.log_det.value());
+  };
+  Var value = x;
+  if (const auto* parts = dynamic_cast<Compose*>(&bijection_)) {
+    for (const auto& [name, part] : parts->parts()) {
+      const Mapped mapped = part->forward(value);
+      if (!finite(mapped)) return str("layer ", name, " (", part->kind(), ")");
+      value = mapped.value;
+    }
+  } else {
+    const Mapped mapped = bijection_.forward(value);
+    if (!finite(mapped)) return str("layer ", bijection_.kind());
+    value = mapped.value;
+  }
+  if (!all_finite(base_.log_prob(value).value())) return str("base distribution ", base_.kind());
+  return std::nullopt;
+}
+
+Shape Density::inspect(const Shape& in, const std::string& name,
+                       std::vector<nn::LayerInfo>& rows) const {
+  const Shape out = bijection_.inspect(in, name, rows);
+  return base_.inspect(out, nn::join_names(name, "base"), rows);
+}
+
+Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options) {
+  NF_CHECK(x.dim(0) > 0, "[evaluate] no samples");
+  NF_CHECK(options.batch_size > 0 && options.noise_draws > 0,
+           "[evaluate] batch size and noise draws must be positive, got ", options.batch_size,
+           " and ", options.noise_draws);
+  const NoGrad no_grad;
+  const bool was_training = density.training();
+  const Generator noise = density.noise();
+  density.eval();
+  density.noise() = Generator(options.seed, /*stream=*/0x65766131);
+  double sum = 0, sum_squares = 0;
+  const std::int64_t n = x.dim(0);
+  for (std::int64_t at = 0; at < n; at += options.batch_size) {
+    const Tensor rows = x.narrow(0, at, std::min(options.batch_size, n - at));
+    std::vector<double> mean(static_cast<std::size_t>(rows.dim(0)), 0.0);
+    for (int draw = 0; draw < options.noise_draws; ++draw) {
+      const auto values = density.log_prob(rows).value().to(DType::F64).to_vector<double>();
+      for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += values[i] / options.noise_draws;
+    }
+    for (double value : mean) {
+      sum += value;
+      sum_squares += value * value;
+    }
+  }
+  density.noise() = noise;
+  density.train(was_training);
+  const double count = static_cast<double>(n), mean = sum / count;
+  const double variance = std::max(0.0, sum_squares / count - mean * mean);
+  const double se = n > 1 ? std::sqrt(variance / (count - 1)) : 0;
+  return {density.nats(mean),        se, density.bits_per_dim(mean),
+          -density.bits_per_dim(se), n,  options.noise_draws};
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,83 @@
+// Density: a bijection and a base distribution, which together are a probability density.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "flows/base.h"
+#include "flows/bijection.h"
+#include "flows/layers.h"
+
+namespace nf::flows {
+
+/// How log densities are told to people.
+struct Convention {
+  /// Added to log_prob to give `nats`: D ln K for K-level data spoken of on [0, 1], 0 for real
+  /// data.
+  double nats_offset = 0;
+  /// True when log_prob is an expected lower bound (dequantisation noise), not the exact value.
+  bool bound = false;
+  std::string text;  ///< one line in words
+};
+
+/// ln p(x) = ln p_base(f(x)) + ln|det df/dx|  (change of variables).
+///
+/// log_prob is in nats in the units of the data as given: for u8 pixels that is the log probability
+/// of the levels 0..255, because preprocessing is part of the bijection with its log-determinant.
+/// So bits/dim is -log_prob / (D ln 2), with no constant to forget.
+class Density : public nn::Module {
+ public:
+  /// dims: D of the data. `noise` is what the Dequantize layers of the bijection draw from, if any.
+  Density(std::shared_ptr<Bijection> bijection, std::shared_ptr<Base> base, std::int64_t dims,
+          SharedGenerator noise = std::make_shared<Generator>(), Convention convention = {});
+
+  Var log_prob(const Var& x, const Var& context = {});  ///< x (N, D) -> (N), nats
+  /// n draws (n, D), latents scaled by `temperature`.
+  Tensor sample(Generator& gen, std::int64_t n, double temperature = 1, const Var& context = {});
+  Tensor encode(const Tensor& x, const Var& context = {});  ///< data -> latent
+  Tensor decode(const Tensor& z, const Var& context = {});  ///< latent -> data
+
+  /// nats of log_prob to bits per dimension of the discrete (or real) data.
+  double bits_per_dim(double log_prob) const;
+  /// log_prob in the units of the convention.
+  double nats(double log_prob) const { return log_prob + convention_.nats_offset; }
+
+  /// Where NaN or infinity first appears for the batch x: "couplings.2 (Coupling(...))", a
+  /// parameter or "the base distribution"; nothing when all is finite.
+  std::optional<std::string> find_nonfinite(const Tensor& x);
+
+  std::int64_t dims() const { return dims_; }
+  Bijection& bijection() { return bijection_; }
+  Base& base() { return base_; }
+  Generator& noise() { return *noise_; }
+  const Convention& convention() const { return convention_; }
+  std::string kind() const override { return "Density"; }
+  Shape inspect(const Shape& in, const std::string& name,
+                std::vector<nn::LayerInfo>& rows) const override;
+
+ private:
+  Bijection& bijection_;
+  Base& base_;
+  std::int64_t dims_;
+  SharedGenerator noise_;
+  Convention convention_;
+};
+
+struct Evaluation {
+  double nats = 0, nats_se = 0;  ///< mean over samples and its standard error, in the convention
+  double bits_per_dim = 0, bits_per_dim_se = 0;
+  std::int64_t count = 0;  ///< samples
+  int noise_draws = 1;
+};
+
+struct EvaluateOptions {
+  std::int64_t batch_size = 1000;
+  int noise_draws = 1;     ///< log_prob of a sample is averaged over this many draws of the noise
+  std::uint64_t seed = 0;  ///< of the noise; the density's own generator is left as it was
+};
+
+/// Mean log density over the rows of x (every one of them, NaN included), in evaluation mode.
+Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options = {});
+
+}  // namespace nf::flows

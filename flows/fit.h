@@ -1,0 +1,119 @@
+// fit: maximum-likelihood training, shared by flowcli and library users.
+//
+//   auto result = fit(density, dataset, {.epochs = 10});
+//
+// A Trainer is the same with its state in hand: it can be saved between two steps and continues bit
+// for bit where it stopped.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "data/batches.h"
+#include "flows/density.h"
+#include "nn/optim.h"
+
+namespace nf::flows {
+
+struct FitOptions {
+  std::int64_t epochs = 10;
+  std::int64_t steps = 0;  ///< when positive, training ends after this many updates
+  std::int64_t batch_size = 200;
+  nn::OptimizerOptions optimizer = {};
+  nn::Schedule schedule = {};  ///< total = 0: the whole training
+  double clip_norm = 0;        ///< bound of the gradient's norm; 0: none
+  double ema_decay = 0;        ///< of averaged weights, which are what is evaluated; 0: none
+  std::uint64_t seed = 0;      ///< of the order of batches
+};
+
+/// After every step.
+struct StepReport {
+  std::int64_t epoch = 0;        ///< counted from 1
+  std::int64_t step = 0;         ///< updates done in all
+  std::int64_t total_steps = 0;  ///< of the whole training
+  double nats = 0;               ///< mean of this batch, in the density's convention
+};
+
+/// After every epoch: one line of log.jsonl.
+struct EpochReport {
+  std::int64_t epoch = 0;
+  std::int64_t step = 0;
+  double seconds = 0;     ///< spent training and validating so far, over all resumptions
+  double train_nats = 0;  ///< mean over the epoch's samples, as they were trained on
+  double valid_nats = 0;
+  double valid_bits_per_dim = 0;
+  double lr = 0;
+  double grad_norm = 0;  ///< of the epoch's last step, before clipping
+  bool best = false;     ///< the best valid_nats so far
+};
+
+/// All optional. on_step returns false to stop: run() then comes back between two steps.
+struct FitCallbacks {
+  std::function<bool(const StepReport&)> on_step;
+  std::function<void(const EpochReport&)> on_epoch;
+};
+
+struct FitResult {
+  bool finished = false;  ///< false: on_step asked to stop
+  std::int64_t epochs = 0;
+  std::int64_t steps = 0;
+  double best_valid_nats = 0;
+};
+
+/// A loss, a validation result or a weight is NaN or infinite; the message names the layer.
+class Diverged : public Error {
+ public:
+  using Error::Error;
+};
+
+class Trainer {
+ public:
+  /// Keeps references: density and data must outlive it. Throws Error when the data does not fit.
+  Trainer(Density& density, const data::Dataset& data, const FitOptions& options);
+
+  /// Trains to the end, or until on_step says stop. Throws Diverged.
+  FitResult run(const FitCallbacks& callbacks = {});
+
+  /// Everything that continuing needs, in one file: parameters, optimizer, averages, random state,
+  /// position, running means. Written atomically.
+  void save(const std::string& path);
+  /// Throws Error when the file is damaged or of another model or data set.
+  void load(const std::string& path);
+
+  /// Writes the weights that are evaluated (averaged ones if there are any), atomically.
+  void save_weights(const std::string& path);
+  /// Calls `body` while the density has the weights that are evaluated.
+  void with_evaluated_weights(const std::function<void()>& body);
+
+  std::int64_t epoch() const { return batches_.epoch(); }  ///< epochs completed
+  std::int64_t step() const { return optimizer_.steps(); }
+  std::int64_t total_steps() const { return total_steps_; }
+
+ private:
+  bool done() const;
+  double train_step();
+  EpochReport finish_epoch();
+  [[noreturn]] void diverged(const Tensor& x, const std::string& what);
+
+  Density& density_;
+  const data::Dataset& data_;
+  FitOptions options_;
+  data::Batches batches_;
+  nn::Optimizer optimizer_;
+  std::optional<nn::Ema> ema_;
+  std::int64_t total_steps_ = 0;
+
+  double epoch_nats_ = 0;  // sums over the samples of the current epoch
+  std::int64_t epoch_samples_ = 0;
+  double seconds_ = 0;  // up to the last start
+  double started_ = 0;
+  double grad_norm_ = 0;
+  double best_valid_nats_;
+};
+
+FitResult fit(Density& density, const data::Dataset& data, const FitOptions& options = {},
+              const FitCallbacks& callbacks = {});
+
+}  // namespace nf::flows

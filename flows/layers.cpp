@@ -1,0 +1,125 @@
+#include "flows/layers.h"
+
+#include <cmath>
+
+namespace nf::flows {
+
+namespace {
+
+Var constant_log_det(const Var& x, double per_dim) {
+  const double total = per_dim * static_cast<double>(x.numel()) / std::max<double>(1, x.dim(0));
+  return Tensor::full({x.dim(0)}, total, x.dtype(), x.device());
+}
+
+}  // namespace
+
+// --- Scaling
+// ---------------------------------------------------------------------------------------
+
+Mapped Scaling::forward(const Var& x, const Var&) {
+  return {x * exp(log_scale_), broadcast_to(sum(log_scale_), {x.dim(0)})};
+}
+
+Mapped Scaling::inverse(const Var& z, const Var&) {
+  return {z * exp(-log_scale_), broadcast_to(-sum(log_scale_), {z.dim(0)})};
+}
+
+// --- Permute
+// ---------------------------------------------------------------------------------------
+
+Permute::Permute(const std::vector<std::int32_t>& order)
+    : order_(add_buffer("order", Tensor::from(order, {static_cast<std::int64_t>(order.size())}))) {
+  std::vector<bool> seen(order.size(), false);
+  for (std::int32_t i : order) {
+    NF_CHECK(i >= 0 && i < static_cast<std::int32_t>(order.size()) && !seen[i],
+             "[Permute] the order must hold each of 0..", order.size() - 1, " once; ", i,
+             " is out of range or repeated");
+    seen[i] = true;
+  }
+}
+
+std::shared_ptr<Permute> Permute::reverse(std::int64_t dims) {
+  std::vector<std::int32_t> order;
+  for (std::int64_t i = dims; i-- > 0;) order.push_back(static_cast<std::int32_t>(i));
+  return std::make_shared<Permute>(order);
+}
+
+std::shared_ptr<Permute> Permute::random(std::int64_t dims, Generator& gen) {
+  return std::make_shared<Permute>(permutation(gen, dims).to_vector<std::int32_t>());
+}
+
+Mapped Permute::forward(const Var& x, const Var&) {
+  return {index_select(x, 1, order_), zero_log_det(x)};
+}
+
+Mapped Permute::inverse(const Var& z, const Var&) {
+  // Computed anew because loading a checkpoint may have changed the order.
+  const std::vector<std::int32_t> order = order_.to_vector<std::int32_t>();
+  std::vector<std::int32_t> back(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) back[order[i]] = static_cast<std::int32_t>(i);
+  const Tensor index = Tensor::from(back, order_.shape()).to(z.device());
+  return {index_select(z, 1, index), zero_log_det(z)};
+}
+
+// --- Dequantize
+// ------------------------------------------------------------------------------------
+
+Dequantize::Dequantize(SharedGenerator noise, int levels)
+    : noise_(std::move(noise)), levels_(levels) {
+  NF_CHECK(levels >= 2 && levels <= 256, "[Dequantize] levels must be 2 to 256, got ", levels);
+}
+
+Mapped Dequantize::forward(const Var& x, const Var&) {
+  const Tensor levels = is_float(x.dtype()) ? x.value() : x.value().to(DType::F32);
+  const Tensor noise = uniform(*noise_, levels.shape(), levels.dtype(), levels.device());
+  // In f32, 255 + u rounds up to 256 for the u nearest to 1: that is the next level's number.
+  const double below = std::nextafter(static_cast<float>(levels_), 0.0F);
+  const Var value = clamp(levels + noise, 0, below);
+  return {value, zero_log_det(value)};
+}
+
+Mapped Dequantize::inverse(const Var& z, const Var&) {
+  const Tensor levels = clamp(z.value(), 0, levels_ - 1).to(DType::U8).to(z.dtype());
+  return {levels, zero_log_det(z)};
+}
+
+// --- Scale
+// -----------------------------------------------------------------------------------------
+
+Scale::Scale(double factor, double shift) : factor_(factor), shift_(shift) {
+  NF_CHECK(factor != 0 && std::isfinite(factor) && std::isfinite(shift),
+           "[Scale] needs a finite factor other than 0, got ", factor, " and shift ", shift);
+}
+
+Mapped Scale::forward(const Var& x, const Var&) {
+  return {affine(x, factor_, shift_), constant_log_det(x, std::log(std::abs(factor_)))};
+}
+
+Mapped Scale::inverse(const Var& z, const Var&) {
+  return {affine(z, 1 / factor_, -shift_ / factor_),
+          constant_log_det(z, -std::log(std::abs(factor_)))};
+}
+
+// --- Logit
+// -----------------------------------------------------------------------------------------
+
+Logit::Logit(double alpha) : alpha_(alpha) {
+  NF_CHECK(alpha > 0 && alpha < 0.5, "[Logit] alpha must be in (0, 0.5), got ", alpha);
+}
+
+Var Logit::log_det_at(const Var& z) const {
+  return sum(softplus(z) + softplus(-z) + std::log(1 - 2 * alpha_), {1});
+}
+
+Mapped Logit::forward(const Var& x, const Var&) {
+  const Var s = affine(x, 1 - 2 * alpha_, alpha_);
+  const Var z = log(s) - log1p(-s);
+  return {z, log_det_at(z)};
+}
+
+Mapped Logit::inverse(const Var& z, const Var&) {
+  const Var x = affine(sigmoid(z), 1 / (1 - 2 * alpha_), -alpha_ / (1 - 2 * alpha_));
+  return {x, -log_det_at(z)};
+}
+
+}  // namespace nf::flows

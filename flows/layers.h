@@ -1,0 +1,86 @@
+// Flow layers without a network: scaling, permutations, and the preprocessing of data.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "flows/bijection.h"
+#include "tensor/random.h"
+
+namespace nf::flows {
+
+/// z = x * exp(s), one learned s per dimension, from 0. log_det = sum s. (NICE, section 3.3)
+class Scaling : public Bijection {
+ public:
+  explicit Scaling(std::int64_t dims)
+      : log_scale_(add_parameter("log_scale", Tensor::zeros({dims}))) {}
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  std::string kind() const override { return str("Scaling(", log_scale_.numel(), ")"); }
+
+ private:
+  Var& log_scale_;
+};
+
+/// z[:, i] = x[:, order[i]]. The order is a buffer: it is saved with the model.
+class Permute : public Bijection {
+ public:
+  /// order: every one of 0..D-1 once; throws otherwise.
+  explicit Permute(const std::vector<std::int32_t>& order);
+  static std::shared_ptr<Permute> reverse(std::int64_t dims);
+  static std::shared_ptr<Permute> random(std::int64_t dims, Generator& gen);
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  std::string kind() const override { return str("Permute(", order_.numel(), ")"); }
+
+ private:
+  Tensor& order_;  // i32 (D)
+};
+
+/// The generator that Dequantize draws from, shared with whoever has to save, restore or reseed it.
+using SharedGenerator = std::shared_ptr<Generator>;
+
+/// Levels 0..K-1 to reals in [0, K): z = x + u, u ~ U[0, 1) fresh for every element of every call.
+/// log_det 0; the expected log density is then a lower bound of the log probability of the level
+/// (Uria, Murray, Larochelle 2013; Theis et al. 2016). inverse takes the floor, clamped to 0..K-1.
+/// x may be u8 (becomes f32). Not differentiable in x.
+class Dequantize : public Bijection {
+ public:
+  Dequantize(SharedGenerator noise, int levels = 256);
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  std::string kind() const override { return str("Dequantize(", levels_, " levels)"); }
+
+ private:
+  SharedGenerator noise_;
+  int levels_;
+};
+
+/// z = factor * x + shift with constants. log_det = D ln|factor|.
+class Scale : public Bijection {
+ public:
+  explicit Scale(double factor, double shift = 0);
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  std::string kind() const override { return str("Scale(", factor_, ", ", shift_, ")"); }
+
+ private:
+  double factor_, shift_;
+};
+
+/// z = ln s - ln(1 - s), s = alpha + (1 - 2 alpha) x, for x in [0, 1].
+/// log_det = sum ln(1 - 2 alpha) + softplus(z) + softplus(-z). (RealNVP, section 4.1)
+class Logit : public Bijection {
+ public:
+  explicit Logit(double alpha = 1e-6);
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  std::string kind() const override { return str("Logit(alpha ", alpha_, ")"); }
+
+ private:
+  Var log_det_at(const Var& z) const;
+  double alpha_;
+};
+
+}  // namespace nf::flows

@@ -1,0 +1,98 @@
+#include "flows/presets.h"
+
+#include <cmath>
+#include <map>
+
+#include "flows/coupling.h"
+
+namespace nf::flows {
+
+namespace {
+
+// Random streams of one seed: what is drawn for one purpose does not move the others.
+enum Stream : std::uint64_t { kWeights = 1, kNoise = 2 };
+
+nn::Init init_of(const Config& config, double scale) {
+  using Kind = nn::Init::Kind;
+  static const std::map<std::string, Kind> kinds = {{"kaiming", Kind::Kaiming},
+                                                    {"xavier", Kind::Xavier},
+                                                    {"uniform", Kind::Uniform},
+                                                    {"normal", Kind::Normal},
+                                                    {"orthogonal", Kind::Orthogonal}};
+  if (scale == 0) return {Kind::Zeros, 0};
+  return {kinds.at(config.init), scale};
+}
+
+// Data to the space in which the couplings work, and how its density is told.
+Convention add_preprocessing(const Config& config, const DataShape& data, Compose& flow,
+                             const SharedGenerator& noise) {
+  const std::string kind =
+      config.preprocess != "auto" ? config.preprocess : (data.discrete ? "unit" : "none");
+  const double dims = static_cast<double>(data.dims);
+  if (data.discrete) {
+    NF_CHECK(kind != "none", "[preprocess] pixels need preprocess = unit or logit");
+    flow.add("dequantize", std::make_shared<Dequantize>(noise));
+    flow.add("scale", std::make_shared<Scale>(1.0 / 256));
+  }
+  if (kind == "logit") flow.add("logit", std::make_shared<Logit>(config.alpha));
+  if (!data.discrete) {
+    return {
+        0, false,
+        str("nats of x in R^", data.dims, " as given; bits/dim = -nats/(", data.dims, " ln 2)")};
+  }
+  return {dims * std::log(256.0), true,
+          str("nats of x in [0,1]^", data.dims, ", uniform dequantisation; bits/dim = 8 - nats/(",
+              data.dims, " ln 2)")};
+}
+
+Partition partition_of(const Config& config, std::int64_t dims, bool swap) {
+  return config.partition == "halves" ? Partition::halves(dims, swap)
+                                      : Partition::odd_even(dims, swap);
+}
+
+}  // namespace
+
+std::shared_ptr<Density> make_density(const Config& config, const DataShape& data) {
+  const auto seed = static_cast<std::uint64_t>(config.seed);
+  Generator weights(seed, kWeights);
+  const auto noise = std::make_shared<Generator>(seed, kNoise);
+  auto flow = std::make_shared<Compose>();
+  const Convention convention = add_preprocessing(config, data, *flow, noise);
+  const auto map = coupling_map_by_name(config.coupling, config.scale_limit);
+  for (std::int64_t i = 0; i < config.couplings; ++i) {
+    const Partition partition = partition_of(config, data.dims, /*swap=*/i % 2 == 1);
+    const auto net = nn::mlp({.in = partition.passive(),
+                              .out = partition.active() * map->parameters(),
+                              .hidden_units = config.hidden_units,
+                              .hidden_layers = static_cast<int>(config.hidden_layers),
+                              .activation = nn::activation_by_name(config.activation),
+                              .init = init_of(config, config.init_scale),
+                              .last_init = init_of(config, config.last_init_scale)},
+                             weights);
+    flow->add(str("couplings.", i), std::make_shared<Coupling>(partition, map, net));
+  }
+  if (config.scaling) flow->add("scaling", std::make_shared<Scaling>(data.dims));
+  return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, noise, convention);
+}
+
+FitOptions fit_options(const Config& config) {
+  return {.epochs = config.epochs,
+          .steps = config.steps,
+          .batch_size = config.batch_size,
+          .optimizer = {.rule = nn::update_rule_by_name(config.optimizer),
+                        .lr = config.lr,
+                        .beta1 = config.beta1,
+                        .beta2 = config.beta2,
+                        .eps = config.eps,
+                        .weight_decay = config.weight_decay},
+          .schedule = {.kind = nn::schedule_by_name(config.schedule),
+                       .warmup = config.warmup,
+                       .decay = config.lr_decay,
+                       .every = config.lr_every,
+                       .lowest = config.lr_lowest},
+          .clip_norm = config.clip,
+          .ema_decay = config.ema,
+          .seed = static_cast<std::uint64_t>(config.seed)};
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,34 @@
+#include "nn/init.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "tensor/linalg.h"
+#include "tensor/ops.h"
+
+namespace nf::nn {
+
+Tensor initial_weight(const Init& init, Generator& gen, std::int64_t out, std::int64_t in) {
+  const auto uniform_within = [&](double bound) {
+    return affine(uniform(gen, {out, in}), 2 * bound, -bound);
+  };
+  switch (init.kind) {
+    case Init::Kind::Uniform:
+      return uniform_within(init.scale);
+    case Init::Kind::Normal:
+      return normal(gen, {out, in}) * init.scale;
+    case Init::Kind::Kaiming:
+      return uniform_within(init.scale * std::sqrt(6.0 / in));
+    case Init::Kind::Xavier:
+      return uniform_within(init.scale * std::sqrt(6.0 / (in + out)));
+    case Init::Kind::Zeros:
+      return Tensor::zeros({out, in});
+    case Init::Kind::Orthogonal:
+      break;
+  }
+  const std::int64_t tall = std::max(out, in), thin = std::min(out, in);
+  const Tensor q = qr(normal(gen, {tall, thin}, DType::F64)).q.to(DType::F32) * init.scale;
+  return (out >= in ? q : q.t()).contiguous();
+}
+
+}  // namespace nf::nn

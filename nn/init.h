@@ -1,0 +1,26 @@
+// Initial values of weights. Each draws from the given generator, so a seed decides a model.
+#pragma once
+
+#include "tensor/random.h"
+#include "tensor/tensor.h"
+
+namespace nf::nn {
+
+/// How the weight (out, in) of a layer is drawn; biases start at 0.
+struct Init {
+  enum class Kind {
+    Uniform,  ///< U(-scale, scale)
+    Normal,   ///< N(0, scale^2)
+    Kaiming,  ///< U(-b, b), b = scale * sqrt(6 / in): keeps variance through ReLU (He et al. 2015)
+    Xavier,   ///< U(-b, b), b = scale * sqrt(6 / (in + out)) (Glorot & Bengio 2010)
+    Orthogonal,  ///< scale * Q of a normal matrix (Saxe et al. 2014)
+    Zeros
+  };
+  Kind kind = Kind::Kaiming;
+  double scale = 1;
+};
+
+/// f32 (out, in).
+Tensor initial_weight(const Init& init, Generator& gen, std::int64_t out, std::int64_t in);
+
+}  // namespace nf::nn

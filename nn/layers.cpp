@@ -1,0 +1,108 @@
+#include "nn/layers.h"
+
+namespace nf::nn {
+
+namespace {
+
+constexpr UnaryOp kActivations[] = {UnaryOp::Relu,    UnaryOp::LeakyRelu, UnaryOp::Elu,
+                                    UnaryOp::Gelu,    UnaryOp::Silu,      UnaryOp::Tanh,
+                                    UnaryOp::Sigmoid, UnaryOp::Softplus};
+
+OpArgs default_args(UnaryOp op) {
+  if (op == UnaryOp::LeakyRelu) return {0.01, 0};
+  if (op == UnaryOp::Elu) return {1, 0};
+  return {};
+}
+
+}  // namespace
+
+std::vector<std::string> activation_names() {
+  std::vector<std::string> names;
+  for (UnaryOp op : kActivations) names.emplace_back(name_of(op));
+  return names;
+}
+
+Activation activation_by_name(const std::string& name) {
+  std::string known;
+  for (UnaryOp op : kActivations) {
+    if (name == name_of(op)) return {op, default_args(op)};
+    known += (known.empty() ? "" : ", ") + std::string(name_of(op));
+  }
+  fail(str("[activation] '", name, "' is not one of ", known));
+}
+
+// --- Linear --------------------------------------------------------------------------------------
+
+Linear::Linear(const LinearOptions& options, Generator& gen) : options_(options) {
+  NF_CHECK(options.in > 0 && options.out > 0, "[Linear] sizes must be positive, got ", options.in,
+           " -> ", options.out);
+  weight_ = &add_parameter("weight", initial_weight(options.init, gen, options.out, options.in));
+  if (options.bias) bias_ = &add_parameter("bias", Tensor::zeros({options.out}));
+}
+
+Var Linear::forward(const Var& x) {
+  const Var bias = bias_ ? *bias_ : Var();
+  const auto& act = options_.activation;
+  if (!act) return linear(x, *weight_, bias);
+  if (needs_of(act->op) == Needs::Input) return (*act)(linear(x, *weight_, bias));
+  return linear(x, *weight_, bias, &act->op, act->args);
+}
+
+std::string Linear::kind() const {
+  const std::string act = options_.activation ? str(", ", name_of(options_.activation->op)) : "";
+  return str("Linear(", options_.in, " -> ", options_.out, act, ")");
+}
+
+double Linear::flops(const Shape& in) const {
+  return 2.0 * static_cast<double>(in.dim(0) * options_.in * options_.out);
+}
+
+// --- Sequential ----------------------------------------------------------------------------------
+
+Sequential::Sequential(std::vector<std::shared_ptr<Layer>> layers) {
+  for (auto& layer : layers) push_back(std::move(layer));
+}
+
+void Sequential::push_back(std::shared_ptr<Layer> layer) {
+  add_module(std::to_string(layers_.size()), layer);
+  layers_.push_back(std::move(layer));
+}
+
+Var Sequential::forward(const Var& x) {
+  Var h = x;
+  for (const auto& layer : layers_) h = layer->forward(h);
+  return h;
+}
+
+Shape Sequential::out_shape(const Shape& in) const {
+  Shape shape = in;
+  for (const auto& layer : layers_) shape = layer->out_shape(shape);
+  return shape;
+}
+
+Shape Sequential::inspect(const Shape& in, const std::string& name,
+                          std::vector<LayerInfo>& rows) const {
+  Shape shape = in;
+  for (const auto& [child_name, child] : children()) {
+    shape = child->inspect(shape, join_names(name, child_name), rows);
+  }
+  return shape;
+}
+
+std::shared_ptr<Sequential> mlp(const MlpOptions& options, Generator& gen) {
+  auto net = std::make_shared<Sequential>();
+  std::int64_t in = options.in;
+  for (int i = 0; i < options.hidden_layers; ++i) {
+    net->push_back(std::make_shared<Linear>(LinearOptions{.in = in,
+                                                          .out = options.hidden_units,
+                                                          .activation = options.activation,
+                                                          .init = options.init},
+                                            gen));
+    in = options.hidden_units;
+  }
+  net->push_back(std::make_shared<Linear>(
+      LinearOptions{.in = in, .out = options.out, .init = options.last_init}, gen));
+  return net;
+}
+
+}  // namespace nf::nn

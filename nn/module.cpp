@@ -1,0 +1,98 @@
+#include "nn/module.h"
+
+#include <set>
+
+namespace nf::nn {
+
+std::string join_names(const std::string& prefix, const std::string& name) {
+  if (prefix.empty() || name.empty()) return prefix + name;
+  return prefix + "." + name;
+}
+
+Shape Module::inspect(const Shape& in, const std::string& name,
+                      std::vector<LayerInfo>& rows) const {
+  const Shape out = out_shape(in);
+  rows.push_back({name, kind(), out, parameter_count(), flops(in)});
+  return out;
+}
+
+void Module::train(bool on) {
+  training_ = on;
+  for (auto& [name, child] : children_) child->train(on);
+}
+
+void Module::for_each_parameter(const std::function<void(const std::string&, Var&)>& visit,
+                                const std::string& prefix) {
+  for (auto& [name, parameter] : parameters_) visit(join_names(prefix, name), parameter);
+  for (auto& [name, child] : children_) child->for_each_parameter(visit, join_names(prefix, name));
+}
+
+void Module::for_each_buffer(const std::function<void(const std::string&, Tensor&)>& visit,
+                             const std::string& prefix) {
+  for (auto& [name, buffer] : buffers_) visit(join_names(prefix, name), buffer);
+  for (auto& [name, child] : children_) child->for_each_buffer(visit, join_names(prefix, name));
+}
+
+std::vector<std::pair<std::string, Var*>> Module::parameters() {
+  std::vector<std::pair<std::string, Var*>> all;
+  for_each_parameter([&](const std::string& name, Var& p) { all.emplace_back(name, &p); });
+  return all;
+}
+
+std::int64_t Module::parameter_count() const {
+  std::int64_t n = 0;
+  for (const auto& [name, parameter] : parameters_) n += parameter.numel();
+  for (const auto& [name, child] : children_) n += child->parameter_count();
+  return n;
+}
+
+void Module::clear_grads() {
+  for_each_parameter([](const std::string&, Var& p) { p.clear_grad(); });
+}
+
+void Module::to(DType dtype) {
+  for_each_parameter([&](const std::string&, Var& p) { p.set_value(p.value().to(dtype)); });
+  for_each_buffer([&](const std::string&, Tensor& b) {
+    if (is_float(b.dtype())) b = b.to(dtype);
+  });
+}
+
+void Module::to(Device device) {
+  for_each_parameter([&](const std::string&, Var& p) { p.set_value(p.value().to(device)); });
+  for_each_buffer([&](const std::string&, Tensor& b) { b = b.to(device); });
+}
+
+StateDict Module::state() {
+  StateDict all;
+  for_each_parameter([&](const std::string& name, Var& p) { all.emplace_back(name, p.value()); });
+  for_each_buffer([&](const std::string& name, Tensor& b) { all.emplace_back(name, b); });
+  return all;
+}
+
+void Module::load_state(const std::map<std::string, Tensor>& tensors) {
+  StateDict own = state();
+  std::set<std::string> unknown;
+  for (const auto& [name, tensor] : tensors) unknown.insert(name);
+  for (const auto& [name, tensor] : own) {
+    const auto found = tensors.find(name);
+    NF_CHECK(found != tensors.end(), "[load] the checkpoint has no tensor '", name,
+             "'; it was made for another model");
+    NF_CHECK(found->second.shape() == tensor.shape(), "[load] '", name, "' has shape ",
+             found->second.shape(), " in the checkpoint and ", tensor.shape(),
+             " in the model; the configurations differ");
+    unknown.erase(name);
+  }
+  NF_CHECK(unknown.empty(), "[load] the checkpoint's tensor '", *unknown.begin(),
+           "' is not in the model; it was made for another one");
+  for (auto& [name, tensor] : own) tensor.copy_(tensors.at(name));
+}
+
+Var& Module::add_parameter(std::string name, Tensor init) {
+  return parameters_.emplace_back(std::move(name), Var::leaf(std::move(init))).second;
+}
+
+Tensor& Module::add_buffer(std::string name, Tensor init) {
+  return buffers_.emplace_back(std::move(name), std::move(init)).second;
+}
+
+}  // namespace nf::nn

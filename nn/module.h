@@ -1,0 +1,97 @@
+// Module: something with named parameters. Layers, networks and flows are Modules.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "autograd/var.h"
+
+namespace nf::nn {
+
+/// One line of the table that `inspect` prints.
+struct LayerInfo {
+  std::string name;  ///< dotted path, e.g. "couplings.0.net.2"
+  std::string kind;  ///< e.g. "Linear(784 -> 1000, relu)"
+  Shape out_shape;   ///< of a batch; the first size is the batch size asked for
+  std::int64_t parameters = 0;
+  double flops = 0;  ///< of one forward pass, 2 for each multiply-add
+};
+
+/// Tensors by dotted name, in order.
+using StateDict = std::vector<std::pair<std::string, Tensor>>;
+
+/// A tree of named parameters (trained), buffers (saved but not trained: masks, running statistics,
+/// "initialised" flags) and sub-modules.
+class Module {
+ public:
+  Module() = default;
+  virtual ~Module() = default;
+  Module(const Module&) = delete;
+  Module& operator=(const Module&) = delete;
+
+  /// What it is, with its sizes: "Linear(784 -> 1000, relu)".
+  virtual std::string kind() const = 0;
+  /// Shape of the output for an input of shape `in` (batch first).
+  virtual Shape out_shape(const Shape& in) const { return in; }
+  /// Multiply-adds of this module alone, times two, for one forward pass of `in`.
+  virtual double flops(const Shape& /*in*/) const { return 0; }
+  /// Appends the rows of the `inspect` table. Leaves add one row; containers hand down. Returns
+  /// out_shape(in).
+  virtual Shape inspect(const Shape& in, const std::string& name,
+                        std::vector<LayerInfo>& rows) const;
+
+  /// Train or evaluation mode, for the whole tree. Modules start in train mode.
+  void train(bool on = true);
+  void eval() { train(false); }
+  bool training() const { return training_; }
+
+  // The tree, in the order of declaration. Names are joined by dots.
+  void for_each_parameter(const std::function<void(const std::string&, Var&)>& visit,
+                          const std::string& prefix = "");
+  void for_each_buffer(const std::function<void(const std::string&, Tensor&)>& visit,
+                       const std::string& prefix = "");
+  std::vector<std::pair<std::string, Var*>> parameters();
+  std::int64_t parameter_count() const;  ///< number of trained numbers
+
+  void clear_grads();
+  /// Converts all parameters and float buffers.
+  void to(DType dtype);
+  void to(Device device);
+
+  /// Parameters and buffers; the tensors are the module's own, not copies.
+  StateDict state();
+  /// Copies values in. Throws Error, before anything is changed, when a name is missing or unknown
+  /// or a shape differs.
+  void load_state(const std::map<std::string, Tensor>& tensors);
+
+ protected:
+  // The returned references stay valid as long as the module lives.
+  Var& add_parameter(std::string name, Tensor init);
+  Tensor& add_buffer(std::string name, Tensor init);
+  template <class M>
+  M& add_module(std::string name, std::shared_ptr<M> module) {
+    M& reference = *module;
+    children_.emplace_back(std::move(name), std::move(module));
+    return reference;
+  }
+  const std::vector<std::pair<std::string, std::shared_ptr<Module>>>& children() const {
+    return children_;
+  }
+
+ private:
+  std::deque<std::pair<std::string, Var>> parameters_;
+  std::deque<std::pair<std::string, Tensor>> buffers_;
+  std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
+  bool training_ = true;
+};
+
+/// "a" + "b" = "a.b", and "" + "b" = "b".
+std::string join_names(const std::string& prefix, const std::string& name);
+
+}  // namespace nf::nn

@@ -1,0 +1,167 @@
+#include "nn/optim.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "tensor/ops.h"
+
+namespace nf::nn {
+
+UpdateRule update_rule_by_name(const std::string& name) {
+  for (UpdateRule rule : {UpdateRule::Sgd, UpdateRule::RmsProp, UpdateRule::Adam, UpdateRule::AdamW,
+                          UpdateRule::Adamax}) {
+    if (name == name_of(rule)) return rule;
+  }
+  fail(str("[optimizer] '", name, "' is not one of sgd, rmsprop, adam, adamw, adamax"));
+}
+
+namespace {
+
+void load_into(const std::string& name, Tensor& to, const std::map<std::string, Tensor>& tensors) {
+  const auto found = tensors.find(name);
+  NF_CHECK(found != tensors.end(), "[load] the checkpoint has no tensor '", name, "'");
+  NF_CHECK(found->second.shape() == to.shape(), "[load] '", name, "' has shape ",
+           found->second.shape(), " in the checkpoint, expected ", to.shape());
+  to.copy_(found->second);
+}
+
+}  // namespace
+
+// --- Optimizer
+// -------------------------------------------------------------------------------------
+
+Optimizer::Optimizer(Module& module, const OptimizerOptions& options)
+    : options_(options), parameters_(module.parameters()) {
+  NF_CHECK(options.lr >= 0 && options.eps >= 0 && options.beta1 >= 0 && options.beta1 < 1 &&
+               options.beta2 >= 0 && options.beta2 < 1,
+           "[optimizer] needs lr >= 0, eps >= 0 and betas in [0, 1); got lr ", options.lr, ", eps ",
+           options.eps, ", beta1 ", options.beta1, ", beta2 ", options.beta2);
+  for (const auto& [name, parameter] : parameters_) {
+    m_.push_back(parameter->value().zeros_like());
+    if (states_of(options.rule) > 1) v_.push_back(parameter->value().zeros_like());
+  }
+}
+
+void Optimizer::step(const Tensor& scale) {
+  ++steps_;
+  UpdateArgs args{.lr = options_.lr,
+                  .beta1 = options_.beta1,
+                  .beta2 = options_.beta2,
+                  .eps = options_.eps,
+                  .weight_decay = options_.weight_decay,
+                  .correction1 = 1 - std::pow(options_.beta1, steps_),
+                  .correction2 = 1 - std::pow(options_.beta2, steps_)};
+  std::vector<Tensor> params, grads, m, v;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const Tensor& grad = parameters_[i].second->grad();
+    if (!grad.defined() || grad.numel() == 0) continue;
+    params.push_back(parameters_[i].second->mutable_value());
+    grads.push_back(grad);
+    m.push_back(m_[i]);
+    if (!v_.empty()) v.push_back(v_[i]);
+  }
+  if (!params.empty())
+    backend_of(params[0]).update(options_.rule, args, scale, params, grads, m, v);
+}
+
+StateDict Optimizer::state() {
+  StateDict all;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    all.emplace_back("m." + parameters_[i].first, m_[i]);
+    if (!v_.empty()) all.emplace_back("v." + parameters_[i].first, v_[i]);
+  }
+  return all;
+}
+
+void Optimizer::load_state(const std::map<std::string, Tensor>& tensors, std::int64_t steps) {
+  for (auto& [name, tensor] : state()) load_into(name, tensor, tensors);
+  steps_ = steps;
+}
+
+// --- Schedule
+// --------------------------------------------------------------------------------------
+
+double Schedule::factor(std::int64_t step) const {
+  const double t = static_cast<double>(step);
+  if (step < warmup) return (t + 1) / static_cast<double>(warmup);
+  switch (kind) {
+    case Kind::Constant:
+      return 1;
+    case Kind::Exponential:
+      return std::max(lowest, std::pow(decay, t));
+    case Kind::Step:
+      return std::max(lowest, std::pow(decay, step / every));
+    case Kind::Cosine:
+      break;
+  }
+  const double span = static_cast<double>(std::max<std::int64_t>(1, total - warmup));
+  const double done = std::min(1.0, (t - static_cast<double>(warmup)) / span);
+  return lowest + (1 - lowest) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+}
+
+Schedule::Kind schedule_by_name(const std::string& name) {
+  if (name == "constant") return Schedule::Kind::Constant;
+  if (name == "exponential") return Schedule::Kind::Exponential;
+  if (name == "cosine") return Schedule::Kind::Cosine;
+  if (name == "step") return Schedule::Kind::Step;
+  fail(str("[schedule] '", name, "' is not one of constant, exponential, cosine, step"));
+}
+
+// --- clipping
+// --------------------------------------------------------------------------------------
+
+Tensor gradient_norm(Module& module) {
+  Tensor total;
+  module.for_each_parameter([&](const std::string&, Var& p) {
+    if (!p.grad().defined()) return;
+    const Tensor squares = reduce(ReduceOp::SumSquares, p.grad()).to(DType::F32);
+    total = total.defined() ? total + squares : squares;
+  });
+  return total.defined() ? sqrt(total) : Tensor::zeros({});
+}
+
+Tensor clip_scale(const Tensor& norm, double max_norm) {
+  NF_CHECK(max_norm > 0, "[clip] max_norm must be positive, got ", max_norm);
+  const Tensor limit = Tensor::full({}, max_norm, norm.dtype(), norm.device());
+  return clamp(limit / norm, 0, 1);
+}
+
+// --- Ema
+// -------------------------------------------------------------------------------------------
+
+Ema::Ema(Module& module, double decay) : decay_(decay), parameters_(module.parameters()) {
+  NF_CHECK(decay >= 0 && decay < 1, "[ema] decay must be in [0, 1), got ", decay);
+  for (const auto& [name, p] : parameters_) average_.push_back(p->value().clone());
+}
+
+void Ema::update() {
+  std::vector<Tensor> values;
+  for (const auto& [name, p] : parameters_) values.push_back(p->value());
+  if (values.empty()) return;
+  backend_of(values[0]).update(UpdateRule::Ema, {.beta1 = decay_}, Tensor(), average_, values, {},
+                               {});
+}
+
+void Ema::swap() {
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Tensor& p = parameters_[i].second->mutable_value();
+    const Tensor kept = p.clone();
+    p.copy_(average_[i]);
+    average_[i] = kept;
+  }
+}
+
+StateDict Ema::state() {
+  StateDict all;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    all.emplace_back("ema." + parameters_[i].first, average_[i]);
+  }
+  return all;
+}
+
+void Ema::load_state(const std::map<std::string, Tensor>& tensors) {
+  for (auto& [name, tensor] : state()) load_into(name, tensor, tensors);
+}
+
+}  // namespace nf::nn

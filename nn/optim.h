@@ -1,0 +1,89 @@
+// Optimizers, learning-rate schedules, gradient clipping, and the average of weights.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "nn/module.h"
+#include "tensor/update_rules.h"
+
+namespace nf::nn {
+
+struct OptimizerOptions {
+  UpdateRule rule = UpdateRule::Adam;
+  double lr = 1e-3;
+  double beta1 = 0.9;    ///< momentum of SGD and RMSProp, decay of Adam's first moment
+  double beta2 = 0.999;  ///< decay of the second moment
+  double eps = 1e-8;
+  double weight_decay = 0;
+};
+
+/// "sgd", "rmsprop", "adam", "adamw", "adamax". Throws for others.
+UpdateRule update_rule_by_name(const std::string& name);
+
+/// Applies a rule of tensor/update_rules.h to all parameters of a module in one fused pass. A
+/// parameter without a gradient is left alone.
+class Optimizer {
+ public:
+  Optimizer(Module& module, const OptimizerOptions& options);
+
+  /// One update from the gradients at hand. `scale` (an f32 scalar, or undefined for 1) multiplies
+  /// every gradient on the way: see clip_scale.
+  void step(const Tensor& scale = {});
+
+  double lr() const { return options_.lr; }
+  void set_lr(double lr) { options_.lr = lr; }
+  std::int64_t steps() const { return steps_; }
+
+  /// "m.<parameter>" and "v.<parameter>": the tensors themselves, not copies.
+  StateDict state();
+  /// Restores them and the number of steps. Throws when a name or shape does not fit.
+  void load_state(const std::map<std::string, Tensor>& tensors, std::int64_t steps);
+
+ private:
+  OptimizerOptions options_;
+  std::vector<std::pair<std::string, Var*>> parameters_;
+  std::vector<Tensor> m_, v_;
+  std::int64_t steps_ = 0;
+};
+
+/// Learning rate as a function of the step, by a factor on the base rate.
+struct Schedule {
+  enum class Kind { Constant, Exponential, Cosine, Step };
+  Kind kind = Kind::Constant;
+  std::int64_t warmup = 0;  ///< steps over which the factor first rises linearly from 0 to 1
+  std::int64_t total = 0;   ///< Cosine: step at which the lowest factor is reached
+  double decay = 1;         ///< Exponential: factor per step. Step: factor per `every` steps
+  std::int64_t every = 1;   ///< Step: number of steps between drops
+  double lowest = 0;        ///< the factor never falls below this after warm-up
+
+  double factor(std::int64_t step) const;
+};
+
+/// "constant", "exponential", "cosine", "step". Throws for others.
+Schedule::Kind schedule_by_name(const std::string& name);
+
+/// Euclidean norm of all gradients together, an f32 scalar on the parameters' device.
+Tensor gradient_norm(Module& module);
+/// min(1, max_norm / norm): what to give to Optimizer::step, computed on the device.
+Tensor clip_scale(const Tensor& norm, double max_norm);
+
+/// Exponential moving average of a module's parameters: average += (1 - decay) (p - average).
+class Ema {
+ public:
+  Ema(Module& module, double decay);
+  void update();
+  /// Exchanges the averages with the parameters; calling it again brings them back.
+  void swap();
+  StateDict state();
+  void load_state(const std::map<std::string, Tensor>& tensors);
+
+ private:
+  double decay_;
+  std::vector<std::pair<std::string, Var*>> parameters_;
+  std::vector<Tensor> average_;
+};
+
+}  // namespace nf::nn

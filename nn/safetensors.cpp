@@ -1,0 +1,191 @@
+#include "nn/safetensors.h"
+
+#include <sys/stat.h>
+
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tensor/files.h"
+
+namespace nf::nn {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// The format's own limit, which keeps a hostile length from becoming an allocation.
+constexpr std::uint64_t kMaxHeader = 100'000'000;
+
+const char* format_name(DType dtype) {
+  switch (dtype) {
+    case DType::F32:
+      return "F32";
+    case DType::F64:
+      return "F64";
+    case DType::U8:
+      return "U8";
+    case DType::I32:
+      return "I32";
+  }
+  return "?";
+}
+
+DType parse_dtype(const std::string& where, const std::string& name) {
+  for (DType dtype : {DType::F32, DType::F64, DType::U8, DType::I32}) {
+    if (name == format_name(dtype)) return dtype;
+  }
+  fail(str(where, "dtype ", name, " is not supported; convert it to F32, F64, U8 or I32"));
+}
+
+std::uint64_t little_endian(const unsigned char bytes[8]) {
+  std::uint64_t value = 0;
+  for (int i = 7; i >= 0; --i) value = value << 8 | bytes[i];
+  return value;
+}
+
+}  // namespace
+
+void save_safetensors(const std::string& path, const StateDict& tensors, const Metadata& metadata) {
+  Json header;
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::uint64_t at = 0;
+  for (const auto& [name, tensor] : tensors) {
+    NF_CHECK(!header.contains(name), "[safetensors] two tensors are named '", name, "'");
+    const std::uint64_t bytes =
+        static_cast<std::uint64_t>(tensor.numel()) * size_of(tensor.dtype());
+    header[name] = {
+        {"dtype", format_name(tensor.dtype())},
+        {"shape", std::vector<std::int64_t>(tensor.shape().begin(), tensor.shape().end())},
+        {"data_offsets", {at, at + bytes}}};
+    at += bytes;
+  }
+  std::string text = header.is_null() ? "{}" : header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');  // the elements begin at a multiple of 8
+
+  atomic_write(path, [&](FileWriter& out) {
+    unsigned char length[8];
+    for (int i = 0; i < 8; ++i) length[i] = static_cast<unsigned char>(text.size() >> (8 * i));
+    out.write(length, sizeof length);
+    out.write(text);
+    for (const auto& [name, tensor] : tensors) {
+      if (tensor.numel() == 0) continue;
+      const Tensor host = tensor.to(Device::CPU).contiguous();
+      visit_dtype(host.dtype(), [&]<class T>() {
+        out.write(host.data<T>(), static_cast<std::size_t>(host.numel()) * sizeof(T));
+      });
+    }
+  });
+}
+
+namespace {
+
+struct Entry {
+  DType dtype;
+  Shape shape;
+  std::uint64_t begin, end;
+};
+
+// One tensor's line of the header, checked: the shape's bytes are exactly the range claimed, and
+// the range lies inside the `available` bytes of the file.
+Entry parse_entry(const std::string& where, const Json& json, std::uint64_t available) {
+  NF_CHECK(json.is_object() && json.contains("dtype") && json["dtype"].is_string() &&
+               json.contains("shape") && json["shape"].is_array() &&
+               json.contains("data_offsets") && json["data_offsets"].is_array() &&
+               json["data_offsets"].size() == 2,
+           where, "needs dtype, shape and data_offsets");
+  Entry entry{parse_dtype(where, json["dtype"]), {}, 0, 0};
+  for (const Json& offset : json["data_offsets"]) {
+    NF_CHECK(offset.is_number_unsigned(), where, "data_offsets must be whole numbers");
+  }
+  entry.begin = json["data_offsets"][0];
+  entry.end = json["data_offsets"][1];
+  NF_CHECK(entry.begin <= entry.end && entry.end <= available, where, "data_offsets [", entry.begin,
+           ", ", entry.end, "] lie outside the ", available, " bytes of data");
+  NF_CHECK(json["shape"].size() <= kMaxDims, where, "has ", json["shape"].size(),
+           " dimensions, at most ", kMaxDims, " are supported");
+  std::uint64_t bytes = size_of(entry.dtype);
+  bool empty = false;
+  for (const Json& size : json["shape"]) {
+    NF_CHECK(size.is_number_unsigned(), where, "sizes must be whole numbers");
+    const std::uint64_t n = size;
+    empty = empty || n == 0;
+    NF_CHECK(n <= available || empty, where, "size ", n, " is larger than the file");
+    NF_CHECK(empty || !__builtin_mul_overflow(bytes, n, &bytes), where, "the shape overflows");
+    NF_CHECK(n <= INT64_MAX, where, "size ", n, " is too large");
+    entry.shape.push_back(static_cast<std::int64_t>(n));
+  }
+  if (empty) bytes = 0;
+  NF_CHECK(bytes == entry.end - entry.begin, where, "shape ", entry.shape, " needs ", bytes,
+           " bytes, data_offsets give ", entry.end - entry.begin);
+  return entry;
+}
+
+std::map<std::string, Entry> parse_header(const std::string& path, const Json& header,
+                                          std::uint64_t available, Metadata& metadata) {
+  std::map<std::string, Entry> entries;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> ranges;
+  for (const auto& [name, json] : header.items()) {
+    if (name == "__metadata__") {
+      NF_CHECK(json.is_object(), "[safetensors] ", path, ": __metadata__ must be an object");
+      for (const auto& [key, value] : json.items()) {
+        NF_CHECK(value.is_string(), "[safetensors] ", path, ": metadata must be text");
+        metadata[key] = value;
+      }
+      continue;
+    }
+    const std::string where = str("[safetensors] ", path, ": tensor '", name, "' ");
+    const Entry entry = parse_entry(where, json, available);
+    NF_CHECK(entry.begin == entry.end || ranges.emplace(entry.begin, entry.end).second, where,
+             "shares its bytes with another");
+    entries.emplace(name, entry);
+  }
+  std::uint64_t at = 0;
+  for (const auto& [begin, end] : ranges) {
+    NF_CHECK(begin >= at, "[safetensors] ", path, ": two tensors overlap at byte ", begin);
+    at = end;
+  }
+  return entries;
+}
+
+}  // namespace
+
+SafetensorsFile load_safetensors(const std::string& path) {
+  struct stat info {};
+  NF_CHECK(stat(path.c_str(), &info) == 0, "[safetensors] ", path, ": ", std::strerror(errno));
+  NF_CHECK(S_ISREG(info.st_mode), "[safetensors] ", path, " is not a file");
+  const std::uint64_t file_bytes = static_cast<std::uint64_t>(info.st_size);
+  std::ifstream in(path, std::ios::binary);
+  unsigned char length[8];
+  NF_CHECK(in.read(reinterpret_cast<char*>(length), 8), "[safetensors] ", path,
+           " is too short to be a checkpoint (", file_bytes, " bytes)");
+  const std::uint64_t header_bytes = little_endian(length);
+  NF_CHECK(header_bytes <= kMaxHeader && header_bytes <= file_bytes - 8, "[safetensors] ", path,
+           ": the header claims ", header_bytes, " bytes of a file of ", file_bytes,
+           "; it is cut short or not in this format");
+  std::string text(header_bytes, '\0');
+  NF_CHECK(in.read(text.data(), static_cast<std::streamsize>(header_bytes)), "[safetensors] ", path,
+           ": cannot be read");
+  const Json header = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  NF_CHECK(header.is_object(), "[safetensors] ", path, ": the header is not a JSON object");
+
+  SafetensorsFile file;
+  const std::uint64_t data_begin = 8 + header_bytes;
+  for (const auto& [name, entry] :
+       parse_header(path, header, file_bytes - data_begin, file.metadata)) {
+    Tensor tensor = Tensor::empty(entry.shape, entry.dtype);
+    if (entry.end > entry.begin) {
+      in.seekg(static_cast<std::streamoff>(data_begin + entry.begin));
+      visit_dtype(entry.dtype, [&]<class T>() {
+        in.read(reinterpret_cast<char*>(tensor.mutable_data<T>()),
+                static_cast<std::streamsize>(entry.end - entry.begin));
+      });
+      NF_CHECK(in, "[safetensors] ", path, ": ends inside tensor '", name, "'");
+    }
+    file.tensors.emplace(name, std::move(tensor));
+  }
+  return file;
+}
+
+}  // namespace nf::nn

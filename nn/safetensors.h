@@ -1,0 +1,31 @@
+// Safetensors: named tensors in one file, readable by PyTorch, JAX, NumPy and Rust.
+// Format: 8 bytes little-endian header length, a JSON header, then the raw elements, row-major.
+// Source: github.com/huggingface/safetensors.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "nn/module.h"
+
+namespace nf::nn {
+
+/// Free text beside the tensors ("__metadata__" in the header).
+using Metadata = std::map<std::string, std::string>;
+
+/// Writes atomically (tensor/files.h): a crash at any moment leaves the old file whole. Names must
+/// be unique.
+void save_safetensors(const std::string& path, const StateDict& tensors,
+                      const Metadata& metadata = {});
+
+struct SafetensorsFile {
+  std::map<std::string, Tensor> tensors;  ///< on the CPU
+  Metadata metadata;
+};
+
+/// Throws Error, naming the file and the rule, when the file is missing, cut short, not in this
+/// format, or claims sizes that it does not have. F32, F64, U8, I32 are understood. Nothing is
+/// allocated for a claim before it has been checked against the file's size.
+SafetensorsFile load_safetensors(const std::string& path);
+
+}  // namespace nf::nn

@@ -1,0 +1,119 @@
+// Backend: what a device must be able to do. Front-end functions (ops.h, linalg.h, random.h, ...)
+// check their arguments and allocate the outputs; a backend assumes that and computes.
+//
+// Everything here may get strided inputs. Outputs are contiguous unless said otherwise. Empty
+// tensors never reach a backend. To add a device: implement this class in tensor/<device>/ and add
+// it to backend_for() in backend.cpp.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+#include "tensor/elementwise.h"
+#include "tensor/random.h"
+#include "tensor/tensor.h"
+#include "tensor/update_rules.h"
+
+namespace nf {
+
+/// Reductions. Sums of f32 are accumulated in double.
+enum class ReduceOp : std::uint8_t {  // clang-format off
+  Sum, Mean, SumSquares, Prod, Max, Min, LogSumExp, Variance, ArgMax
+};  // clang-format on
+const char* name_of(ReduceOp op);
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  // --- memory ------------------------------------------------------------------------------
+  virtual void* allocate(
+      std::size_t bytes) = 0;  ///< 64-byte aligned; throws Error when out of memory
+  virtual void release(void* data, std::size_t bytes) = 0;
+  virtual void to_host(void* host, const void* device, std::size_t bytes) = 0;
+  virtual void from_host(void* device, const void* host, std::size_t bytes) = 0;
+  /// Bytes in use by tensors now, and the most there ever were.
+  virtual std::size_t bytes_in_use() const = 0;
+  virtual std::size_t peak_bytes() const = 0;
+
+  // --- elementwise: equal shapes (broadcast views have stride 0) -----------------------------
+  virtual void fill(Tensor& out, double value) = 0;      ///< out may be strided
+  virtual void copy(Tensor& out, const Tensor& in) = 0;  ///< out may be strided; converts the dtype
+  virtual void unary(UnaryOp op, OpArgs args, const Tensor& in, Tensor& out) = 0;
+  /// din = dout * df(saved); `saved` is undefined when the op needs nothing.
+  virtual void unary_backward(UnaryOp op, OpArgs args, const Tensor& dout, const Tensor& saved,
+                              Tensor& din) = 0;
+  virtual void binary(BinaryOp op, const Tensor& a, const Tensor& b, Tensor& out) = 0;
+  /// da = dout * Op::da(a, b) and/or db = dout * Op::db(a, b): null pointers are left out. a and b
+  /// are undefined when the op does not use its inputs.
+  virtual void binary_backward(BinaryOp op, const Tensor& dout, const Tensor& a, const Tensor& b,
+                               Tensor* da, Tensor* db) = 0;
+  virtual void compare(CompareOp op, const Tensor& a, const Tensor& b,
+                       Tensor& out) = 0;  ///< out u8
+  virtual void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) = 0;
+  /// out += in (same dtype and shape; out may be strided).
+  virtual void accumulate(Tensor& out, const Tensor& in) = 0;
+
+  // --- reductions ----------------------------------------------------------------------------
+  /// Reduces the trailing `axes` dimensions of `in` (the front end has permuted them there); out
+  /// has the leading ones. out is i32 for ArgMax (axes == 1), else of in's dtype.
+  virtual void reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) = 0;
+
+  // --- matrix products -------------------------------------------------------------------------
+  /// out = a b for (M, K) x (K, N), or a batch of them (B, M, K) x (B, K, N). In a and b one of the
+  /// last two strides is 1 and the other at least the size it steps over; batch strides may be 0.
+  virtual void matmul(const Tensor& a, const Tensor& b, Tensor& out) = 0;
+  /// out = act(x w^T + bias): x (N, in) with unit inner stride, w (out, in), bias (out) or
+  /// undefined. `act` is null or an op whose derivative does not need its input.
+  virtual void linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act,
+                      OpArgs args, Tensor& out) = 0;
+  /// dpre = dout * act'(out) and dbias = column sums of dpre, in one pass over (N, out). dbias may
+  /// be null; dpre may be the same tensor as dout. `act` is not null.
+  virtual void linear_backward(const Tensor& dout, const Tensor& out, UnaryOp act, OpArgs args,
+                               Tensor& dpre, Tensor* dbias) = 0;
+
+  // --- indexing: index is i32, contiguous, every entry checked by the front end -----------------
+  /// out[.., i, ..] = in[.., index[i], ..] along `axis`.
+  virtual void index_select(const Tensor& in, int axis, const Tensor& index, Tensor& out) = 0;
+  /// out[.., index[i], ..] += in[.., i, ..]; repeated indices add up.
+  virtual void index_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) = 0;
+  /// out[i, j] = in[i, index[i, j]] (for axis 1; index has out's shape).
+  virtual void gather(const Tensor& in, int axis, const Tensor& index, Tensor& out) = 0;
+  /// out[i, index[i, j]] += in[i, j] (for axis 1; index has in's shape).
+  virtual void scatter_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) = 0;
+  /// Smallest and largest entry of an i32 tensor: how the front end checks indices.
+  virtual void index_range(const Tensor& index, std::int32_t* lowest, std::int32_t* highest) = 0;
+
+  // --- random numbers ------------------------------------------------------------------------
+  /// Fills `out` with draws number 0, 1, ... of the sequence that starts at block `offset`.
+  virtual void random(Distribution kind, std::uint64_t seed, std::uint64_t stream,
+                      std::uint64_t offset, Tensor& out) = 0;
+
+  // --- linear algebra: contiguous f64 matrices, overwritten in place; returns LAPACK's info -----
+  virtual int cholesky(Tensor& a) = 0;  ///< lower triangle; the upper one set to zero
+  virtual int triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
+                               Tensor& b) = 0;
+  virtual int lu(Tensor& a,
+                 Tensor& pivots) = 0;        ///< pivots: i32 (n), row i was swapped with pivots[i]
+  virtual int qr(Tensor& a, Tensor& r) = 0;  ///< a (m, n), m >= n, becomes Q; r is (n, n)
+  virtual int eigh(Tensor& a, Tensor& values) = 0;  ///< eigenvectors in columns, values ascending
+
+  // --- optimizers ----------------------------------------------------------------------------
+  /// One pass over all parameters: rule(p, scale*g, m, v). `scale` is an f32 scalar tensor on this
+  /// device, or undefined for 1. m and v are empty spans when the rule has no such state.
+  virtual void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
+                      std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
+                      std::span<Tensor> v) = 0;
+};
+
+/// The backend of a device: the only place where the device is asked for. Throws when the device is
+/// not in this build or not on this machine.
+Backend& backend_for(Device device);
+inline Backend& backend_of(const Tensor& t) { return backend_for(t.device()); }
+
+Backend& cpu_backend();   // tensor/cpu
+Backend& cuda_backend();  // tensor/cuda, or its stub, which throws
+bool cuda_available();    // false in the stub
+
+}  // namespace nf

@@ -1,0 +1,66 @@
+// The CPU backend. One file for each family of kernels:
+//   memory.cpp       64-byte aligned blocks, cached by size
+//   elementwise.cpp  unary, binary, compare, where, and their backward
+//   copy.cpp         fill, copy, accumulate
+//   reduce.cpp       reductions
+//   matmul.cpp       matrix products and the fused linear layer, on OpenBLAS
+//   index.cpp        index_select, gather and their adjoints
+//   random.cpp       Philox draws
+//   linalg.cpp       LAPACK
+//   update.cpp       optimizer steps
+#pragma once
+
+#include "tensor/backend.h"
+
+namespace nf {
+
+class CpuBackend final : public Backend {
+ public:
+  void* allocate(std::size_t bytes) override;
+  void release(void* data, std::size_t bytes) override;
+  void to_host(void* host, const void* device, std::size_t bytes) override;
+  void from_host(void* device, const void* host, std::size_t bytes) override;
+  std::size_t bytes_in_use() const override;
+  std::size_t peak_bytes() const override;
+
+  void fill(Tensor& out, double value) override;
+  void copy(Tensor& out, const Tensor& in) override;
+  void unary(UnaryOp op, OpArgs args, const Tensor& in, Tensor& out) override;
+  void unary_backward(UnaryOp op, OpArgs args, const Tensor& dout, const Tensor& saved,
+                      Tensor& din) override;
+  void binary(BinaryOp op, const Tensor& a, const Tensor& b, Tensor& out) override;
+  void binary_backward(BinaryOp op, const Tensor& dout, const Tensor& a, const Tensor& b,
+                       Tensor* da, Tensor* db) override;
+  void compare(CompareOp op, const Tensor& a, const Tensor& b, Tensor& out) override;
+  void where(const Tensor& condition, const Tensor& a, const Tensor& b, Tensor& out) override;
+  void accumulate(Tensor& out, const Tensor& in) override;
+
+  void reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) override;
+
+  void matmul(const Tensor& a, const Tensor& b, Tensor& out) override;
+  void linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act, OpArgs args,
+              Tensor& out) override;
+  void linear_backward(const Tensor& dout, const Tensor& out, UnaryOp act, OpArgs args,
+                       Tensor& dpre, Tensor* dbias) override;
+
+  void index_select(const Tensor& in, int axis, const Tensor& index, Tensor& out) override;
+  void index_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) override;
+  void gather(const Tensor& in, int axis, const Tensor& index, Tensor& out) override;
+  void scatter_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) override;
+  void index_range(const Tensor& index, std::int32_t* lowest, std::int32_t* highest) override;
+
+  void random(Distribution kind, std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
+              Tensor& out) override;
+
+  int cholesky(Tensor& a) override;
+  int triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit, Tensor& b) override;
+  int lu(Tensor& a, Tensor& pivots) override;
+  int qr(Tensor& a, Tensor& r) override;
+  int eigh(Tensor& a, Tensor& values) override;
+
+  void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
+              std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
+              std::span<Tensor> v) override;
+};
+
+}  // namespace nf

@@ -1,0 +1,131 @@
+// LAPACK, called by its Fortran names in OpenBLAS. It reads a row-major matrix as its transpose,
+// which most factorisations allow for: the one wanted is another one of the transpose.
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "tensor/blas.h"
+#include "tensor/cpu/cpu_backend.h"
+
+extern "C" {
+void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
+void dgetrf_(const int* m, const int* n, double* a, const int* lda, int* pivots, int* info);
+void dgelqf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work,
+             const int* lwork, int* info);
+void dorglq_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau,
+             double* work, const int* lwork, int* info);
+void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
+             double* work, const int* lwork, int* iwork, const int* liwork, int* info);
+void cblas_dtrsm(int order, int side, int uplo, int trans, int diag, int m, int n, double alpha,
+                 const double* a, int lda, double* b, int ldb);
+}
+
+namespace nf {
+namespace {
+
+/// The size of dimension `axis` as LAPACK counts.
+int lapack_int(const Tensor& a, int axis) {
+  NF_CHECK(a.dim(axis) <= std::numeric_limits<int>::max(), "[linalg] a matrix of shape ", a.shape(),
+           " is more than LAPACK can count");
+  init_blas();
+  return static_cast<int>(a.dim(axis));
+}
+
+void transpose_square(double* a, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < i; ++j) std::swap(a[i * n + j], a[j * n + i]);
+  }
+}
+
+/// Calls `routine(work, lwork)` twice: to ask for the best size of its workspace, and with it.
+template <class Routine>
+void with_workspace(const Routine& routine) {
+  double best = 0;
+  routine(&best, -1);
+  std::vector<double> work(static_cast<std::size_t>(std::max(best, 1.0)));
+  routine(work.data(), static_cast<int>(work.size()));
+}
+
+}  // namespace
+
+int CpuBackend::cholesky(Tensor& a) {
+  const int n = lapack_int(a, 0);
+  double* const data = a.mutable_data<double>();
+  int info = 0;
+  dpotrf_("U", &n, data, &n, &info);  // U of A = U^T U is L^T
+  for (std::int64_t i = 0; i < n; ++i) std::fill(data + i * n + i + 1, data + (i + 1) * n, 0.0);
+  return info;
+}
+
+int CpuBackend::triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
+                                 Tensor& b) {
+  constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112, kUpper = 121, kLower = 122,
+                kNonUnit = 131, kUnit = 132, kLeft = 141;  // CBLAS's numbers
+  const int n = lapack_int(a, 0), k = lapack_int(b, 1);
+  const double* const data = a.data<double>();
+  for (std::int64_t i = 0; i < n && !unit; ++i) {
+    if (data[i * n + i] == 0) return static_cast<int>(i + 1);
+  }
+  cblas_dtrsm(kRowMajor, kLeft, lower ? kLower : kUpper, transpose ? kTrans : kNoTrans,
+              unit ? kUnit : kNonUnit, n, k, 1, data, n, b.mutable_data<double>(), k);
+  return 0;
+}
+
+int CpuBackend::lu(Tensor& a, Tensor& pivots) {
+  const int n = lapack_int(a, 0);
+  double* const data = a.mutable_data<double>();
+  std::int32_t* const p = pivots.mutable_data<std::int32_t>();
+  int info = 0;
+  transpose_square(data, n);  // pivoting goes by rows, so here the transpose would not do
+  dgetrf_(&n, &n, data, &n, p, &info);
+  transpose_square(data, n);
+  for (int i = 0; i < n; ++i) --p[i];  // LAPACK counts from 1
+  return info;
+}
+
+int CpuBackend::qr(Tensor& a, Tensor& r) {
+  const std::int64_t m = lapack_int(a, 0), n = lapack_int(a, 1);
+  const int rows = static_cast<int>(m), cols = static_cast<int>(n);
+  double* const q = a.mutable_data<double>();
+  double* const upper = r.mutable_data<double>();
+  std::vector<double> tau(static_cast<std::size_t>(n));
+  int info = 0;
+  // A^T = L Q', so A = Q'^T L^T.
+  with_workspace([&](double* work, int size) {
+    dgelqf_(&cols, &rows, q, &cols, tau.data(), work, &size, &info);
+  });
+  if (info != 0) return info;
+  for (std::int64_t i = 0; i < n; ++i) {
+    std::fill_n(upper + i * n, i, 0.0);
+    std::copy(q + i * n + i, q + (i + 1) * n, upper + i * n + i);
+  }
+  with_workspace([&](double* work, int size) {
+    dorglq_(&cols, &rows, &cols, q, &cols, tau.data(), work, &size, &info);
+  });
+  // A diagonal >= 0: change the signs of a row of R and of the same column of Q.
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (upper[i * n + i] >= 0) continue;
+    for (std::int64_t j = i; j < n; ++j) upper[i * n + j] = -upper[i * n + j];
+    for (std::int64_t j = 0; j < m; ++j) q[j * n + i] = -q[j * n + i];
+  }
+  return info;
+}
+
+int CpuBackend::eigh(Tensor& a, Tensor& values) {
+  const int n = lapack_int(a, 0);
+  double* const v = a.mutable_data<double>();
+  double* const w = values.mutable_data<double>();
+  int info = 0, int_size = -1, best_int_size = 0;
+  std::vector<int> int_work;
+  with_workspace([&](double* work, int size) {
+    int* const iwork = size < 0 ? &best_int_size : int_work.data();
+    dsyevd_("V", "U", &n, v, &n, w, work, &size, iwork, &int_size, &info);
+    int_work.resize(static_cast<std::size_t>(best_int_size));
+    int_size = best_int_size;
+  });
+  transpose_square(v, n);  // eigenvectors from rows into columns
+  return info;
+}
+
+}  // namespace nf

@@ -1,0 +1,318 @@
+// Reductions. A row of elements is taken block by block into a state; long rows are cut into chunks
+// of a fixed size whose states are merged in order, so that the result does not depend on the
+// number of threads.
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/loops.h"
+
+namespace nf {
+namespace {
+
+using namespace nf::cpu;
+
+constexpr std::int64_t kChunk = 32 * kBlock;  ///< elements that one state takes in
+constexpr std::int64_t kColumns = 1024;       ///< columns that are summed side by side
+
+// --- folds: reductions of of(x) by one associative operation -----------------------------------
+
+template <class T>
+struct Sum {
+  using Acc = double;
+  static constexpr Acc start = 0;
+  static Acc of(T x) { return x; }
+  static Acc join(Acc a, Acc b) { return a + b; }
+  static T finish(Acc a, std::int64_t) { return static_cast<T>(a); }
+};
+
+template <class T>
+struct Mean : Sum<T> {
+  static T finish(double a, std::int64_t n) { return static_cast<T>(a / static_cast<double>(n)); }
+};
+
+template <class T>
+struct SumSquares : Sum<T> {
+  static double of(T x) { return static_cast<double>(x) * x; }
+};
+
+template <class T>
+struct Prod {
+  using Acc = double;
+  static constexpr Acc start = 1;
+  static Acc of(T x) { return x; }
+  static Acc join(Acc a, Acc b) { return a * b; }
+  static T finish(Acc a, std::int64_t) { return static_cast<T>(a); }
+};
+
+template <class T>
+struct Max {
+  using Acc = T;
+  static constexpr Acc start = -std::numeric_limits<T>::infinity();
+  static Acc of(T x) { return x; }
+  static Acc join(Acc a, Acc b) { return b > a || b != b ? b : a; }  // keeps a NaN of either
+  static T finish(Acc a, std::int64_t) { return a; }
+};
+
+template <class T>
+struct Min {
+  using Acc = T;
+  static constexpr Acc start = std::numeric_limits<T>::infinity();
+  static Acc of(T x) { return x; }
+  static Acc join(Acc a, Acc b) { return b < a || b != b ? b : a; }
+  static T finish(Acc a, std::int64_t) { return a; }
+};
+
+/// Joins value(x[i]) for i < n. Several accumulators side by side: the loop vectorises, and the
+/// order of the operations is the same on every machine.
+template <class Fold, class T, class Value>
+typename Fold::Acc fold(const T* x, std::int64_t n, const Value& value) {
+  using Acc = typename Fold::Acc;
+  constexpr int kLanes = 32;
+  Acc lanes[kLanes];
+  std::fill_n(lanes, kLanes, Fold::start);
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int l = 0; l < kLanes; ++l) lanes[l] = Fold::join(lanes[l], value(x[i + l]));
+  }
+  if (i > 0) {
+    for (int width = kLanes / 2; width > 0; width /= 2) {
+      for (int l = 0; l < width; ++l) lanes[l] = Fold::join(lanes[l], lanes[l + width]);
+    }
+  }
+  for (; i < n; ++i) lanes[0] = Fold::join(lanes[0], value(x[i]));
+  return lanes[0];
+}
+
+template <class Fold, class T>
+typename Fold::Acc fold(const T* x, std::int64_t n) {
+  return fold<Fold>(x, n, [](T v) { return Fold::of(v); });
+}
+
+// --- states: what reduce_rows() works with. add() takes elements first, first+1, ... of a row ----
+
+template <class Fold, class T>
+struct FoldState {
+  using Out = T;
+  typename Fold::Acc acc = Fold::start;
+  void add(const T* x, std::int64_t n, std::int64_t) { acc = Fold::join(acc, fold<Fold>(x, n)); }
+  void merge(const FoldState& next) { acc = Fold::join(acc, next.acc); }
+  Out finish(std::int64_t n) const { return Fold::finish(acc, n); }
+};
+
+/// log(sum exp(x)) = max + log(sum exp(x - max)), with a running maximum.
+template <class T>
+struct LogSumExpState {
+  using Out = T;
+  T max = Max<T>::start;
+  double sum = 0;  ///< of exp(x - max); unused while max is not finite
+
+  void add(const T* x, std::int64_t n, std::int64_t) {
+    raise(fold<Max<T>>(x, n));
+    if (!std::isfinite(max)) return;
+    sum += fold<Sum<T>>(x, n, [m = max](T v) { return static_cast<double>(math::exp(v - m)); });
+  }
+  void merge(const LogSumExpState& next) {
+    raise(next.max);
+    if (std::isfinite(max)) sum += next.sum * std::exp(static_cast<double>(next.max) - max);
+  }
+  Out finish(std::int64_t) const {
+    return std::isfinite(max) ? static_cast<T>(max + std::log(sum)) : max;
+  }
+
+ private:
+  void raise(T other) {
+    const T raised = Max<T>::join(max, other);
+    if (std::isfinite(raised)) sum *= std::exp(static_cast<double>(max) - raised);
+    max = raised;
+  }
+};
+
+/// Mean and sum of squared distances from it, in two passes over each block; blocks are merged by
+/// the formula of Chan, Golub and LeVeque (1979).
+template <class T>
+struct VarianceState {
+  using Out = T;
+  double count = 0, mean = 0, squares = 0;
+
+  void add(const T* x, std::int64_t n, std::int64_t) {
+    VarianceState block;
+    block.count = static_cast<double>(n);
+    block.mean = fold<Sum<T>>(x, n) / block.count;
+    block.squares = fold<Sum<T>>(x, n, [m = block.mean](T v) { return (v - m) * (v - m); });
+    merge(block);
+  }
+  void merge(const VarianceState& next) {
+    const double total = count + next.count, distance = next.mean - mean;
+    squares += next.squares + distance * distance * count * next.count / total;
+    mean += distance * next.count / total;
+    count = total;
+  }
+  Out finish(std::int64_t) const { return static_cast<T>(squares / count); }
+};
+
+/// The first of the largest elements, or the first NaN.
+template <class T>
+struct ArgMaxState {
+  using Out = std::int32_t;
+  T value = 0;
+  std::int64_t index = -1;
+
+  void add(const T* x, std::int64_t n, std::int64_t first) {
+    const T largest = fold<Max<T>>(x, n);
+    if (!above(largest)) return;
+    std::int64_t i = 0;
+    while (x[i] != largest && !std::isnan(x[i])) ++i;
+    value = largest;
+    index = first + i;
+  }
+  void merge(const ArgMaxState& next) {
+    if (above(next.value)) *this = next;
+  }
+  Out finish(std::int64_t) const { return static_cast<Out>(index); }
+
+ private:
+  bool above(T other) const {
+    return index < 0 || other > value || (std::isnan(other) && !std::isnan(value));
+  }
+};
+
+// --- walking over the tensor -----------------------------------------------------------------------
+
+/// Each output from its own row of elements, whatever their strides.
+template <class State, class T>
+void reduce_rows(const Tensor& in, int kept_dims, Tensor& out) {
+  using Out = typename State::Out;
+  const Collapsed<1> kept = collapse_dims(in, 0, kept_dims);
+  const Reader<T> row(in.data<T>(), collapse_dims(in, kept_dims, in.rank()));
+  const std::int64_t outputs = out.numel(), n = in.numel() / outputs;
+  Out* const to = out.mutable_data<Out>();
+
+  const auto reduce_range = [&](std::int64_t base, std::int64_t begin, std::int64_t end) {
+    T buffer[kBlock];
+    State state;
+    for (std::int64_t i = begin; i < end; i += kBlock) {
+      const std::int64_t count = std::min(kBlock, end - i);
+      state.add(row.at(i, count, buffer, base), count, i);
+    }
+    return state;
+  };
+
+  const std::int64_t chunks = (n + kChunk - 1) / kChunk;
+  if (chunks == 1) {
+    parallel_for(outputs, std::max<std::int64_t>(1, kSerial / n), [&](auto begin, auto end) {
+      for_parts(kept, begin, end - begin, [&](auto offset, auto stride, auto done, auto count) {
+        for (std::int64_t i = 0; i < count; ++i) {
+          to[begin + done + i] = reduce_range(offset + i * stride, 0, n).finish(n);
+        }
+      });
+    });
+    return;
+  }
+  std::vector<State> states(outputs * chunks);
+  parallel_for(outputs * chunks, 1, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t first = task % chunks * kChunk;
+      for_parts(kept, task / chunks, 1, [&](auto offset, auto, auto, auto) {
+        states[task] = reduce_range(offset, first, std::min(first + kChunk, n));
+      });
+    }
+  });
+  for (std::int64_t o = 0; o < outputs; ++o) {
+    State state = states[o * chunks];
+    for (std::int64_t c = 1; c < chunks; ++c) state.merge(states[o * chunks + c]);
+    to[o] = state.finish(n);
+  }
+}
+
+/// Folds where neighbouring outputs lie side by side in memory (sums of columns): many outputs at
+/// once, row by row of the input. Tasks are (chunk of rows) x (up to kColumns outputs in a row).
+template <class Fold, class T>
+void fold_columns(const Tensor& in, int kept_dims, Tensor& out) {
+  using Acc = typename Fold::Acc;
+  const Collapsed<1> kept = collapse_dims(in, 0, kept_dims);
+  const Collapsed<1> rows = collapse_dims(in, kept_dims, in.rank());
+  const std::int64_t outputs = out.numel(), n = in.numel() / outputs;
+  const std::int64_t inner = kept.inner(), blocks = (inner + kColumns - 1) / kColumns;
+  const std::int64_t height = std::max<std::int64_t>(16, 2 * kChunk / std::min(inner, kColumns));
+  const std::int64_t chunks = (n + height - 1) / height, tasks = kept.outer() * blocks;
+  const T* const from = in.data<T>();
+  T* const to = out.mutable_data<T>();
+
+  const auto partial = std::make_unique_for_overwrite<Acc[]>(chunks * outputs);
+  const std::int64_t elements = std::min(n, height) * std::min(inner, kColumns);  // of a task
+  parallel_for(chunks * tasks, std::max<std::int64_t>(1, kSerial / elements),
+               [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t task = begin; task < end; ++task) {
+      const std::int64_t chunk = task / tasks, row = task % tasks / blocks;
+      const std::int64_t column = task % blocks * kColumns, first = chunk * height;
+      const std::int64_t width = std::min(kColumns, inner - column);
+      Acc* const __restrict acc = &partial[chunk * outputs + row * inner + column];
+      std::fill_n(acc, width, Fold::start);
+      const T* const base = from + kept.row_offsets(row)[0] + column;
+      for_parts(rows, first, std::min(height, n - first),
+                [&](auto offset, auto stride, auto, auto count) {
+        for (std::int64_t r = 0; r < count; ++r) {
+          const T* const x = base + offset + r * stride;
+          for (std::int64_t j = 0; j < width; ++j) {
+            acc[j] = Fold::join(acc[j], Fold::of(x[j]));
+          }
+        }
+      });
+    }
+  });
+  for_elements(outputs, [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t c = 1; c < chunks; ++c) {
+      for (std::int64_t o = begin; o < end; ++o) {
+        partial[o] = Fold::join(partial[o], partial[c * outputs + o]);
+      }
+    }
+    for (std::int64_t o = begin; o < end; ++o) to[o] = Fold::finish(partial[o], n);
+  });
+}
+
+template <class Fold, class T>
+void reduce_fold(const Tensor& in, int kept_dims, Tensor& out) {
+  const Collapsed<1> kept = collapse_dims(in, 0, kept_dims);
+  const Collapsed<1> row = collapse_dims(in, kept_dims, in.rank());
+  const auto inner_stride = [](const Collapsed<1>& c) { return c.strides[0][c.rank - 1]; };
+  const bool columns = kept.inner() >= 16 && inner_stride(kept) == 1 &&
+                       (inner_stride(row) != 1 || in.numel() == out.numel());
+  if (columns) {
+    fold_columns<Fold, T>(in, kept_dims, out);
+  } else {
+    reduce_rows<FoldState<Fold, T>, T>(in, kept_dims, out);
+  }
+}
+
+}  // namespace
+
+void CpuBackend::reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) {
+  const int kept = in.rank() - axes;
+  visit_float(in.dtype(), [&]<class T>() {
+    switch (op) {
+      case ReduceOp::Sum:
+        return reduce_fold<Sum<T>, T>(in, kept, out);
+      case ReduceOp::Mean:
+        return reduce_fold<Mean<T>, T>(in, kept, out);
+      case ReduceOp::SumSquares:
+        return reduce_fold<SumSquares<T>, T>(in, kept, out);
+      case ReduceOp::Prod:
+        return reduce_fold<Prod<T>, T>(in, kept, out);
+      case ReduceOp::Max:
+        return reduce_fold<Max<T>, T>(in, kept, out);
+      case ReduceOp::Min:
+        return reduce_fold<Min<T>, T>(in, kept, out);
+      case ReduceOp::LogSumExp:
+        return reduce_rows<LogSumExpState<T>, T>(in, kept, out);
+      case ReduceOp::Variance:
+        return reduce_rows<VarianceState<T>, T>(in, kept, out);
+      case ReduceOp::ArgMax:
+        return reduce_rows<ArgMaxState<T>, T>(in, kept, out);
+    }
+  });
+}
+
+}  // namespace nf

@@ -1,0 +1,70 @@
+// Optimizer steps: one pass over the memory of all parameters, cut into equal parts for the threads
+// wherever the borders between parameters lie.
+#include <algorithm>
+#include <vector>
+
+#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/loops.h"
+
+namespace nf {
+namespace {
+
+/// One parameter's arrays; m and v are null where the rule has no such state.
+template <class T>
+struct Arrays {
+  T* p;
+  const T* g;
+  T* m;
+  T* v;
+};
+
+template <class Rule, class T>
+void step(const Arrays<T>& at, T scale, rules::Coefficients<T> k, std::int64_t begin,
+          std::int64_t end) {
+  T* __restrict p = at.p;
+  const T* __restrict g = at.g;
+  T* __restrict m = at.m;
+  T* __restrict v = at.v;
+  for (std::int64_t i = begin; i < end; ++i) {
+    T unused = 0, param = p[i];
+    if constexpr (Rule::states == 0) {
+      Rule::step(param, scale * g[i], unused, unused, k);
+    } else if constexpr (Rule::states == 1) {
+      Rule::step(param, scale * g[i], m[i], unused, k);
+    } else {
+      Rule::step(param, scale * g[i], m[i], v[i], k);
+    }
+    p[i] = param;
+  }
+}
+
+}  // namespace
+
+void CpuBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
+                        std::span<Tensor> params, std::span<const Tensor> grads,
+                        std::span<Tensor> m, std::span<Tensor> v) {
+  if (params.empty()) return;
+  visit_float(params[0].dtype(), [&]<class T>() {
+    std::vector<Arrays<T>> arrays;
+    std::vector<std::int64_t> ends;  // of each parameter in the row of all elements
+    for (std::size_t i = 0; i < params.size(); ++i) {
+      arrays.push_back({params[i].mutable_data<T>(), grads[i].data<T>(),
+                        m.empty() ? nullptr : m[i].mutable_data<T>(),
+                        v.empty() ? nullptr : v[i].mutable_data<T>()});
+      ends.push_back((i == 0 ? 0 : ends.back()) + params[i].numel());
+    }
+    const T factor = scale.defined() ? static_cast<T>(*scale.data<float>()) : T(1);
+    const rules::Coefficients<T> k(args);
+    visit(rule, [&]<class Rule>() {
+      cpu::for_elements(ends.back(), [&](std::int64_t begin, std::int64_t end) {
+        std::size_t i = std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin();
+        for (; i < ends.size() && begin < end; begin = ends[i++]) {
+          const std::int64_t first = i == 0 ? 0 : ends[i - 1];
+          step<Rule>(arrays[i], factor, k, begin - first, std::min(end, ends[i]) - first);
+        }
+      });
+    });
+  });
+}
+
+}  // namespace nf

@@ -1,0 +1,12 @@
+// What stands for the CUDA backend in a build without CUDA.
+#include "tensor/backend.h"
+
+namespace nf {
+
+bool cuda_available() { return false; }
+
+Backend& cuda_backend() {
+  fail("[device] this build has no CUDA backend; use the CPU (flowcli: --device cpu)");
+}
+
+}  // namespace nf

@@ -1,0 +1,357 @@
+#include "tensor/ops.h"
+
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace nf {
+
+namespace {
+
+void check_float(const char* op, const Tensor& x) {
+  NF_CHECK(x.defined() && is_float(x.dtype()), "[", op, "] needs an f32 or f64 tensor, got ",
+           describe(x), "; convert with .to(DType::F32)");
+}
+
+void check_same(const char* op, const Tensor& a, const Tensor& b) {
+  NF_CHECK(a.defined() && b.defined() && a.dtype() == b.dtype() && a.device() == b.device(), "[",
+           op, "] needs one dtype and one device, got ", describe(a), " and ", describe(b));
+}
+
+}  // namespace
+
+// --- elementwise -------------------------------------------------------------------------------
+
+Tensor unary(UnaryOp op, const Tensor& x, OpArgs args) {
+  check_float(name_of(op), x);
+  Tensor out = x.empty_like();
+  if (x.numel() > 0) backend_of(x).unary(op, args, x, out);
+  return out;
+}
+
+Tensor unary_backward(UnaryOp op, OpArgs args, const Tensor& dout, const Tensor& saved) {
+  Tensor din = dout.empty_like();
+  if (dout.numel() > 0) backend_of(dout).unary_backward(op, args, dout, saved, din);
+  return din;
+}
+
+Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b) {
+  check_float(name_of(op), a);
+  check_same(name_of(op), a, b);
+  const Shape shape = broadcast_shapes(name_of(op), a.shape(), b.shape());
+  Tensor out = Tensor::empty(shape, a.dtype(), a.device());
+  if (out.numel() > 0) {
+    backend_of(a).binary(op, a.broadcast_to(shape), b.broadcast_to(shape), out);
+  }
+  return out;
+}
+
+std::pair<Tensor, Tensor> binary_backward(BinaryOp op, const Tensor& dout, const Tensor& a,
+                                          const Tensor& b, bool want_a, bool want_b) {
+  const Shape& shape = dout.shape();
+  const bool inputs = uses_inputs(op);
+  Tensor da, db;
+  if (want_a) da = dout.empty_like();
+  if (want_b) db = dout.empty_like();
+  if (dout.numel() > 0) {
+    backend_of(dout).binary_backward(op, dout, inputs ? a.broadcast_to(shape) : Tensor(),
+                                     inputs ? b.broadcast_to(shape) : Tensor(),
+                                     want_a ? &da : nullptr, want_b ? &db : nullptr);
+  }
+  return {da, db};
+}
+
+Tensor compare(CompareOp op, const Tensor& a, const Tensor& b) {
+  check_same(name_of(op), a, b);
+  const Shape shape = broadcast_shapes(name_of(op), a.shape(), b.shape());
+  Tensor out = Tensor::empty(shape, DType::U8, a.device());
+  if (out.numel() > 0) {
+    backend_of(a).compare(op, a.broadcast_to(shape), b.broadcast_to(shape), out);
+  }
+  return out;
+}
+
+Tensor leaky_relu(const Tensor& x, double slope) {
+  NF_CHECK(slope >= 0, "[leaky_relu] slope must be at least 0, got ", slope);
+  return unary(UnaryOp::LeakyRelu, x, {slope, 0});
+}
+
+Tensor elu(const Tensor& x, double alpha) {
+  NF_CHECK(alpha >= 0, "[elu] alpha must be at least 0, got ", alpha);
+  return unary(UnaryOp::Elu, x, {alpha, 0});
+}
+
+Tensor clamp(const Tensor& x, double low, double high) {
+  NF_CHECK(low <= high, "[clamp] low ", low, " is above high ", high);
+  return unary(UnaryOp::Clamp, x, {low, high});
+}
+
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
+  check_same("where", a, b);
+  NF_CHECK(
+      condition.defined() && condition.dtype() == DType::U8 && condition.device() == a.device(),
+      "[where] the condition must be u8 on the device of the others, got ", describe(condition));
+  const Shape shape =
+      broadcast_shapes("where", condition.shape(), broadcast_shapes("where", a.shape(), b.shape()));
+  Tensor out = Tensor::empty(shape, a.dtype(), a.device());
+  if (out.numel() > 0) {
+    backend_of(a).where(condition.broadcast_to(shape), a.broadcast_to(shape), b.broadcast_to(shape),
+                        out);
+  }
+  return out;
+}
+
+// --- reductions --------------------------------------------------------------------------------
+
+Tensor reduce(ReduceOp op, const Tensor& x, const Axes& axes, bool keep_dims) {
+  check_float(name_of(op), x);
+  std::vector<bool> reduced(static_cast<std::size_t>(x.rank()), axes.empty());
+  for (int axis : axes) {
+    const int d = x.shape().axis(axis, name_of(op));
+    NF_CHECK(!reduced[d], "[", name_of(op), "] axis ", axis, " given twice");
+    reduced[d] = true;
+  }
+  std::vector<int> order, last;
+  Shape kept, with_ones;
+  for (int d = 0; d < x.rank(); ++d) {
+    (reduced[d] ? last : order).push_back(d);
+    if (!reduced[d]) kept.push_back(x.shape()[d]);
+    with_ones.push_back(reduced[d] ? 1 : x.shape()[d]);
+  }
+  order.insert(order.end(), last.begin(), last.end());
+
+  Tensor out = Tensor::empty(kept, op == ReduceOp::ArgMax ? DType::I32 : x.dtype(), x.device());
+  if (x.numel() == 0) {
+    NF_CHECK(op == ReduceOp::Sum || op == ReduceOp::SumSquares || op == ReduceOp::Prod ||
+                 out.numel() == 0,
+             "[", name_of(op), "] of no elements, shape ", x.shape());
+    out.fill_(op == ReduceOp::Prod ? 1 : 0);
+  } else {
+    backend_of(x).reduce(op, x.permute(order), static_cast<int>(last.size()), out);
+  }
+  return keep_dims ? out.reshape(with_ones) : out;
+}
+
+Tensor argmax(const Tensor& x, int axis) {
+  const std::int64_t size = x.dim(axis);
+  NF_CHECK(size <= std::numeric_limits<std::int32_t>::max(), "[argmax] axis of size ", size,
+           " is too long for i32 indices");
+  return reduce(ReduceOp::ArgMax, x, {axis});
+}
+
+Tensor sum_to(const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
+  const int added = x.rank() - shape.rank();
+  Axes axes;
+  for (int d = 0; d < x.rank(); ++d) {
+    if (d < added || (shape[d - added] == 1 && x.shape()[d] != 1)) axes.push_back(d);
+  }
+  return (axes.empty() ? x : sum(x, axes)).reshape(shape);
+}
+
+bool all_finite(const Tensor& x) { return x.numel() == 0 || std::isfinite(max(abs(x)).item()); }
+
+// --- matrix products -----------------------------------------------------------------------------
+
+namespace {
+
+// BLAS wants one of the last two strides to be 1 and the other at least the size stepped over.
+Tensor as_matrix(const Tensor& x) {
+  const int r = x.rank() - 2, c = x.rank() - 1;
+  const std::int64_t rows = x.shape()[r], cols = x.shape()[c];
+  const std::int64_t rs = x.strides()[r], cs = x.strides()[c];
+  const bool row_major = (cs == 1 || cols == 1) && (rs >= cols || rows == 1);
+  const bool col_major = (rs == 1 || rows == 1) && (cs >= rows || cols == 1);
+  if (!row_major && !col_major) return x.clone();
+  // A stride over a dimension of size 1 means nothing; give BLAS a legal one.
+  Layout layout = x.layout();
+  if (row_major) {
+    layout.strides[c] = 1;
+    if (rows == 1) layout.strides[r] = cols;
+  } else {
+    layout.strides[r] = 1;
+    if (cols == 1) layout.strides[c] = rows;
+  }
+  return x.with_layout(layout);
+}
+
+Tensor batched(const Tensor& x,
+               const Shape& batch) {  // -> (B, rows, cols) without a copy if it can
+  Shape full = batch;
+  full.push_back(x.dim(-2));
+  full.push_back(x.dim(-1));
+  return x.broadcast_to(full).reshape({batch.numel(), x.dim(-2), x.dim(-1)});
+}
+
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b) {
+  check_float("matmul", a);
+  check_same("matmul", a, b);
+  NF_CHECK(a.rank() >= 2 && b.rank() >= 2, "[matmul] needs matrices, got ", a.shape(), " x ",
+           b.shape(), "; add a dimension with unsqueeze");
+  NF_CHECK(a.dim(-1) == b.dim(-2), "[matmul] inner dimensions differ: ", a.shape(), " x ",
+           b.shape(), "; a transpose may be missing (.t())");
+  const Shape outer_a(std::vector<std::int64_t>(a.shape().begin(), a.shape().end() - 2));
+  const Shape outer_b(std::vector<std::int64_t>(b.shape().begin(), b.shape().end() - 2));
+  const Shape batch = broadcast_shapes("matmul", outer_a, outer_b);
+  Shape shape = batch;
+  shape.push_back(a.dim(-2));
+  shape.push_back(b.dim(-1));
+  Tensor out = Tensor::empty(shape, a.dtype(), a.device());
+  if (out.numel() == 0) return out;
+  if (a.dim(-1) == 0) return out.fill_(0);
+  if (shape.rank() == 2) {
+    backend_of(a).matmul(as_matrix(a), as_matrix(b), out);
+  } else {
+    Tensor flat = out.reshape({batch.numel(), a.dim(-2), b.dim(-1)});
+    backend_of(a).matmul(as_matrix(batched(a, batch)), as_matrix(batched(b, batch)), flat);
+  }
+  return out;
+}
+
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act,
+              OpArgs args) {
+  check_float("linear", x);
+  check_same("linear", x, w);
+  NF_CHECK(x.rank() == 2 && w.rank() == 2 && x.dim(1) == w.dim(1), "[linear] x ", x.shape(),
+           " and weight ", w.shape(), " do not fit: expected (N, in) and (out, in)");
+  if (bias.defined()) {
+    check_same("linear", x, bias);
+    NF_CHECK(bias.shape() == Shape({w.dim(0)}), "[linear] bias ", bias.shape(), " for weight ",
+             w.shape(), ": expected (", w.dim(0), ",)");
+  }
+  NF_CHECK(!act || needs_of(*act) != Needs::Input, "[linear] ", name_of(*act),
+           " cannot be fused: its derivative needs its input");
+  Tensor out = Tensor::empty({x.dim(0), w.dim(0)}, x.dtype(), x.device());
+  if (out.numel() == 0) return out;
+  const Tensor rows = x.strides()[1] == 1 && x.strides()[0] >= x.dim(1) ? x : x.clone();
+  const Tensor b = bias.defined() ? bias.contiguous() : bias;
+  backend_of(x).linear(rows, w.contiguous(), b, act, args, out);
+  return out;
+}
+
+// --- joining, taking apart, indexing
+// --------------------------------------------------------------
+
+Tensor concat(std::span<const Tensor> parts, int axis) {
+  NF_CHECK(!parts.empty(), "[concat] of no tensors");
+  Shape shape = parts[0].shape();
+  const int d = shape.axis(axis, "concat");
+  std::int64_t total = 0;
+  for (const Tensor& part : parts) {
+    check_same("concat", parts[0], part);
+    NF_CHECK(part.rank() == shape.rank(), "[concat] ", part.shape(), " beside ", shape);
+    for (int i = 0; i < shape.rank(); ++i) {
+      NF_CHECK(i == d || part.shape()[i] == shape[i], "[concat] ", part.shape(), " beside ",
+               parts[0].shape(), ": only axis ", axis, " may differ");
+    }
+    total += part.shape()[d];
+  }
+  shape[d] = total;
+  Tensor out = Tensor::empty(shape, parts[0].dtype(), parts[0].device());
+  std::int64_t at = 0;
+  for (const Tensor& part : parts) {
+    out.narrow(d, at, part.shape()[d]).copy_(part);
+    at += part.shape()[d];
+  }
+  return out;
+}
+
+std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, int axis) {
+  const int d = x.shape().axis(axis, "split");
+  const std::int64_t total = std::accumulate(sizes.begin(), sizes.end(), std::int64_t{0});
+  NF_CHECK(total == x.shape()[d], "[split] sizes add up to ", total, ", axis ", axis, " of shape ",
+           x.shape(), " has ", x.shape()[d]);
+  std::vector<Tensor> parts;
+  std::int64_t at = 0;
+  for (std::int64_t size : sizes) {
+    parts.push_back(x.narrow(d, at, size));
+    at += size;
+  }
+  return parts;
+}
+
+namespace {
+
+void check_index(const char* op, const Tensor& x, const Tensor& index, std::int64_t size) {
+  NF_CHECK(index.defined() && index.dtype() == DType::I32 && index.device() == x.device(), "[", op,
+           "] the index must be i32 on the tensor's device, got ", describe(index));
+  if (index.numel() == 0) return;
+  std::int32_t lowest = 0, highest = 0;
+  backend_of(x).index_range(index, &lowest, &highest);
+  NF_CHECK(lowest >= 0 && highest < size, "[", op, "] index ", lowest < 0 ? lowest : highest,
+           " is out of range: the axis has size ", size);
+}
+
+// index for index_select: (n); for gather: the shape of x but for `axis`.
+void check_aligned(const char* op, const Shape& x, const Shape& index, int axis) {
+  bool fits = x.rank() == index.rank();
+  for (int d = 0; fits && d < x.rank(); ++d) fits = d == axis || x[d] == index[d];
+  NF_CHECK(fits, "[", op, "] index ", index, " does not fit ", x, ": only axis ", axis,
+           " may differ");
+}
+
+}  // namespace
+
+Tensor index_select(const Tensor& x, int axis, const Tensor& index) {
+  const int d = x.shape().axis(axis, "index_select");
+  NF_CHECK(index.rank() == 1, "[index_select] index must have one dimension, got ", index.shape());
+  const Tensor at = index.contiguous();
+  check_index("index_select", x, at, x.shape()[d]);
+  Shape shape = x.shape();
+  shape[d] = at.numel();
+  Tensor out = Tensor::empty(shape, x.dtype(), x.device());
+  if (out.numel() > 0) backend_of(x).index_select(x, d, at, out);
+  return out;
+}
+
+Tensor index_add(const Tensor& x, int axis, const Tensor& index, const Tensor& src) {
+  check_float("index_add", x);
+  check_same("index_add", x, src);
+  const int d = x.shape().axis(axis, "index_add");
+  const Tensor at = index.contiguous();
+  check_aligned("index_add", x.shape(), src.shape(), d);
+  NF_CHECK(at.rank() == 1 && at.numel() == src.shape()[d], "[index_add] index ", at.shape(),
+           " for a source of shape ", src.shape());
+  check_index("index_add", x, at, x.shape()[d]);
+  Tensor out = x.clone();
+  if (src.numel() > 0) backend_of(x).index_add(out, d, at, src);
+  return out;
+}
+
+Tensor gather(const Tensor& x, int axis, const Tensor& index) {
+  const int d = x.shape().axis(axis, "gather");
+  check_aligned("gather", x.shape(), index.shape(), d);
+  const Tensor at = index.contiguous();
+  check_index("gather", x, at, x.shape()[d]);
+  Tensor out = Tensor::empty(at.shape(), x.dtype(), x.device());
+  if (out.numel() > 0) backend_of(x).gather(x, d, at, out);
+  return out;
+}
+
+Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& src) {
+  check_float("scatter_add", x);
+  check_same("scatter_add", x, src);
+  const int d = x.shape().axis(axis, "scatter_add");
+  const Tensor at = index.contiguous();
+  check_aligned("scatter_add", x.shape(), src.shape(), d);
+  NF_CHECK(at.shape() == src.shape(), "[scatter_add] index ", at.shape(), " for a source of shape ",
+           src.shape());
+  check_index("scatter_add", x, at, x.shape()[d]);
+  Tensor out = x.clone();
+  if (src.numel() > 0) backend_of(x).scatter_add(out, d, at, src);
+  return out;
+}
+
+Tensor pad(const Tensor& x, int axis, std::int64_t before, std::int64_t after, double value) {
+  const int d = x.shape().axis(axis, "pad");
+  NF_CHECK(before >= 0 && after >= 0, "[pad] negative padding ", before, ", ", after);
+  Shape shape = x.shape();
+  shape[d] += before + after;
+  Tensor out = Tensor::full(shape, value, x.dtype(), x.device());
+  out.narrow(d, before, x.shape()[d]).copy_(x);
+  return out;
+}
+
+}  // namespace nf

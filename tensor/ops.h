@@ -1,0 +1,124 @@
+// Functions of tensors. Each checks its arguments, allocates the result and calls the backend.
+// Every function broadcasts where NumPy would; every error names the function and the shapes.
+// The differentiable versions, of the same names on Var, are in autograd/functions.h.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "tensor/backend.h"
+#include "tensor/tensor.h"
+
+namespace nf {
+
+// --- elementwise: f32 or f64, formulas in elementwise.h ------------------------------------------
+Tensor unary(UnaryOp op, const Tensor& x, OpArgs args = {});
+Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b);
+Tensor compare(CompareOp op, const Tensor& a, const Tensor& b);  ///< u8: 1 where true
+
+#define NF_DECLARE(Struct, function) \
+  inline Tensor function(const Tensor& x) { return unary(UnaryOp::Struct, x); }
+NF_PLAIN_UNARY_OPS(NF_DECLARE)
+#undef NF_DECLARE
+#define NF_DECLARE(Struct, function)                         \
+  inline Tensor function(const Tensor& a, const Tensor& b) { \
+    return binary(BinaryOp::Struct, a, b);                   \
+  }
+NF_BINARY_OPS(NF_DECLARE)
+#undef NF_DECLARE
+#define NF_DECLARE(Struct, function)                         \
+  inline Tensor function(const Tensor& a, const Tensor& b) { \
+    return compare(CompareOp::Struct, a, b);                 \
+  }
+NF_COMPARE_OPS(NF_DECLARE)
+#undef NF_DECLARE
+
+/// a*x + b with constants a, b.
+inline Tensor affine(const Tensor& x, double a, double b) {
+  return unary(UnaryOp::Affine, x, {a, b});
+}
+/// slope >= 0 below zero.
+Tensor leaky_relu(const Tensor& x, double slope = 0.01);
+/// alpha*(exp(x)-1) below zero, alpha >= 0.
+Tensor elu(const Tensor& x, double alpha = 1);
+/// Into [low, high]; throws when low > high.
+Tensor clamp(const Tensor& x, double low, double high);
+/// a where condition (u8) is not 0, else b; all three broadcast.
+Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
+
+/// What backward of a unary or binary op computes (see Backend).
+Tensor unary_backward(UnaryOp op, OpArgs args, const Tensor& dout, const Tensor& saved);
+std::pair<Tensor, Tensor> binary_backward(BinaryOp op, const Tensor& dout, const Tensor& a,
+                                          const Tensor& b, bool want_a, bool want_b);
+
+inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
+inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
+inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
+inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
+inline Tensor operator-(const Tensor& a) { return neg(a); }
+inline Tensor operator+(const Tensor& a, double b) { return affine(a, 1, b); }
+inline Tensor operator-(const Tensor& a, double b) { return affine(a, 1, -b); }
+inline Tensor operator*(const Tensor& a, double b) { return affine(a, b, 0); }
+inline Tensor operator*(double a, const Tensor& b) { return affine(b, a, 0); }
+inline Tensor operator/(const Tensor& a, double b) { return affine(a, 1 / b, 0); }
+
+// --- reductions ------------------------------------------------------------------------------
+/// Over `axes` (negative ones count from the end; none given = all). With keep_dims the reduced
+/// dimensions stay with size 1. Empty: sum and sum_squares 0, prod 1, the others throw.
+using Axes = std::vector<int>;
+Tensor reduce(ReduceOp op, const Tensor& x, const Axes& axes = {}, bool keep_dims = false);
+inline Tensor sum(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
+  return reduce(ReduceOp::Sum, x, axes, keep_dims);
+}
+inline Tensor mean(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
+  return reduce(ReduceOp::Mean, x, axes, keep_dims);
+}
+inline Tensor sum_squares(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
+  return reduce(ReduceOp::SumSquares, x, axes, keep_dims);
+}
+inline Tensor prod(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
+  return reduce(ReduceOp::Prod, x, axes, keep_dims);
+}
+inline Tensor max(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
+  return reduce(ReduceOp::Max, x, axes, keep_dims);
+}
+inline Tensor min(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
+  return reduce(ReduceOp::Min, x, axes, keep_dims);
+}
+inline Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
+  return reduce(ReduceOp::LogSumExp, x, axes, keep_dims);
+}
+/// Mean of the squared distance from the mean (divides by n).
+inline Tensor variance(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
+  return reduce(ReduceOp::Variance, x, axes, keep_dims);
+}
+/// i32 index of the largest element along `axis`: the first of equals, or the first NaN.
+Tensor argmax(const Tensor& x, int axis);
+/// Sums x down to `shape`, from which it could have been broadcast: the vjp of broadcasting.
+Tensor sum_to(const Tensor& x, const Shape& shape);
+
+// --- matrix products ---------------------------------------------------------------------------
+/// (.., M, K) x (.., K, N) -> (.., M, N); leading dimensions broadcast; transposed views are not
+/// copied.
+Tensor matmul(const Tensor& a, const Tensor& b);
+/// act(x w^T + bias): x (N, in), w (out, in), bias (out) or undefined; see Backend::linear.
+Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act = nullptr,
+              OpArgs args = {});
+
+// --- joining, taking apart, indexing ----------------------------------------------------------
+Tensor concat(std::span<const Tensor> parts, int axis);
+std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, int axis);
+/// index: i32 (n); negative entries throw, as do those beyond the end.
+Tensor index_select(const Tensor& x, int axis, const Tensor& index);
+Tensor index_add(const Tensor& x, int axis, const Tensor& index, const Tensor& src);
+Tensor gather(const Tensor& x, int axis, const Tensor& index);
+Tensor scatter_add(const Tensor& x, int axis, const Tensor& index, const Tensor& src);
+/// `before` and `after` elements of `value` around dimension `axis`.
+Tensor pad(const Tensor& x, int axis, std::int64_t before, std::int64_t after, double value = 0);
+
+/// True when no element is NaN or infinite.
+bool all_finite(const Tensor& x);
+
+}  // namespace nf

@@ -1,0 +1,74 @@
+#include "tensor/random.h"
+
+#include <limits>
+#include <utility>
+
+#include "tensor/backend.h"
+#include "tensor/ops.h"
+#include "tensor/philox.h"
+
+namespace nf {
+
+namespace {
+
+const char* name_of(Distribution kind) {
+  switch (kind) {
+    case Distribution::Uniform:
+      return "uniform";
+    case Distribution::Normal:
+      return "normal";
+    case Distribution::Logistic:
+      return "logistic";
+  }
+  return "?";
+}
+
+}  // namespace
+
+Tensor random(Distribution kind, Generator& gen, const Shape& shape, DType dtype, Device device) {
+  NF_CHECK(is_float(dtype), "[", name_of(kind), "] draws are f32 or f64, not ", name(dtype),
+           "; convert them with .to(DType)");
+  Tensor out = Tensor::empty(shape, dtype, device);
+  if (out.numel() == 0) return out;
+  const std::int64_t per_block = dtype == DType::F32 ? 4 : 2;
+  const auto blocks = static_cast<std::uint64_t>((out.numel() + per_block - 1) / per_block);
+  backend_of(out).random(kind, gen.seed(), gen.stream(), gen.advance(blocks), out);
+  return out;
+}
+
+Tensor uniform(Generator& gen, const Shape& shape, DType dtype, Device device) {
+  return random(Distribution::Uniform, gen, shape, dtype, device);
+}
+
+Tensor normal(Generator& gen, const Shape& shape, DType dtype, Device device) {
+  return random(Distribution::Normal, gen, shape, dtype, device);
+}
+
+Tensor logistic(Generator& gen, const Shape& shape, DType dtype, Device device) {
+  return random(Distribution::Logistic, gen, shape, dtype, device);
+}
+
+Tensor bernoulli(Generator& gen, double p, const Shape& shape, DType dtype, Device device) {
+  NF_CHECK(p >= 0 && p <= 1, "[bernoulli] the probability must be in [0, 1], got ", p);
+  // u < p with u in [0, 1): never for p = 0, always for p = 1.
+  const Tensor u = uniform(gen, shape, DType::F32, device);
+  return less(u, Tensor::full({}, p, DType::F32, device)).to(dtype);
+}
+
+Tensor permutation(Generator& gen, std::int64_t n) {
+  NF_CHECK(n >= 0 && n <= std::numeric_limits<std::int32_t>::max(), "[permutation] of ", n,
+           " elements; indices are i32, so 0 to 2^31 - 1");
+  Tensor out = Tensor::arange(n, DType::I32);
+  std::int32_t* const order = out.mutable_data<std::int32_t>();
+  const std::uint64_t first = gen.advance(static_cast<std::uint64_t>((n + 3) / 4));
+  // Fisher & Yates. A 32-bit word times i+1, shifted down (Lemire 2019), is uniform to i / 2^32.
+  for (std::int64_t i = n - 1; i > 0; --i) {
+    const PhiloxBlock block =
+        philox(gen.seed(), first + static_cast<std::uint64_t>(i / 4), gen.stream());
+    const std::uint64_t j = std::uint64_t{block[i % 4]} * static_cast<std::uint64_t>(i + 1) >> 32;
+    std::swap(order[i], order[j]);
+  }
+  return out;
+}
+
+}  // namespace nf

@@ -1,0 +1,39 @@
+// Storage: a reference-counted block of memory on one device, with a version that counts writes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <ostream>
+
+namespace nf {
+
+enum class Device : std::uint8_t { CPU, CUDA };
+
+constexpr const char* name(Device device) { return device == Device::CPU ? "cpu" : "cuda"; }
+inline std::ostream& operator<<(std::ostream& out, Device device) { return out << name(device); }
+
+/// Owns `bytes` of memory from its device's backend and gives them back when the last tensor dies.
+/// The version is raised by every write through a Tensor; the tape compares it to notice that a
+/// tensor saved for backward has been overwritten.
+class Storage {
+ public:
+  Storage(std::size_t bytes, Device device);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  void* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  Device device() const { return device_; }
+  std::uint64_t version() const { return version_; }
+  void bump_version() { ++version_; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+  Device device_;
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace nf

@@ -1,0 +1,245 @@
+// PNG and SVG: what is written is read back here, by zlib and by a small check of the markup.
+#include <cmath>
+
+#include "data/png.h"
+#include "data/svg.h"
+#include "tests/data_util.h"
+
+using namespace nf;
+using namespace nf::data;
+using nf::test::bytes_of;
+using nf::test::check_error;
+using nf::test::TempFolder;
+
+namespace {
+
+struct Picture {
+  int width = 0, height = 0, channels = 0;
+  std::vector<int> pixels;  // (height, width, channels)
+
+  std::vector<int> at(int x, int y) const {
+    const auto first = pixels.begin() + (y * width + x) * channels;
+    return {first, first + channels};
+  }
+};
+
+unsigned big_endian(const std::string& bytes, std::size_t at) {
+  unsigned out = 0;
+  for (std::size_t i = 0; i < 4; ++i) out = out << 8 | static_cast<std::uint8_t>(bytes.at(at + i));
+  return out;
+}
+
+int paeth(int left, int up, int corner) {
+  const int a = std::abs(up - corner), b = std::abs(left - corner);
+  const int c = std::abs(left + up - 2 * corner);
+  return a <= b && a <= c ? left : b <= c ? up : corner;
+}
+
+/// Decodes 8-bit gray or RGB PNG (ISO 15948), checksums included.
+Picture read_png(const std::string& path) {
+  const std::string file = bytes_of(path);
+  BOOST_REQUIRE_EQUAL(file.substr(0, 8), "\x89PNG\r\n\x1a\n");
+  Picture out;
+  std::string packed;
+  for (std::size_t at = 8; at < file.size();) {
+    const std::size_t length = big_endian(file, at);
+    const std::string type = file.substr(at + 4, 4), data = file.substr(at + 8, length);
+    const auto* chunk = reinterpret_cast<const Bytef*>(file.data() + at + 4);
+    BOOST_REQUIRE_EQUAL(crc32(0, chunk, static_cast<uInt>(length + 4)),
+                        big_endian(file, at + 8 + length));
+    if (type == "IHDR") {
+      out.width = static_cast<int>(big_endian(data, 0));
+      out.height = static_cast<int>(big_endian(data, 4));
+      BOOST_REQUIRE_EQUAL(data[8], 8);
+      out.channels = data[9] == 2 ? 3 : 1;
+    } else if (type == "IDAT") {
+      packed += data;
+    }
+    at += 12 + length;
+  }
+  const int c = out.channels, row = out.width * c;
+  std::vector<Bytef> raw(static_cast<std::size_t>((row + 1) * out.height));
+  uLongf size = raw.size();
+  BOOST_REQUIRE_EQUAL(
+      uncompress(raw.data(), &size, reinterpret_cast<const Bytef*>(packed.data()), packed.size()),
+      Z_OK);
+  BOOST_REQUIRE_EQUAL(size, raw.size());
+  out.pixels.resize(static_cast<std::size_t>(row * out.height));
+  for (int y = 0; y < out.height; ++y) {
+    for (int k = 0; k < row; ++k) {
+      const auto pixel = [&](int dy, int dk) {
+        return y < dy || k < dk ? 0 : out.pixels[(y - dy) * row + k - dk];
+      };
+      const int left = pixel(0, c), up = pixel(1, 0), corner = pixel(1, c);
+      const int guesses[] = {0, left, up, (left + up) / 2, paeth(left, up, corner)};
+      out.pixels[y * row + k] = (raw[y * (row + 1) + 1 + k] + guesses[raw[y * (row + 1)]]) & 255;
+    }
+  }
+  return out;
+}
+
+/// Every tag is closed in order, and quotes and brackets match.
+bool well_formed(const std::string& text) {
+  std::vector<std::string> open;
+  std::size_t at = 0;
+  while ((at = text.find('<', at)) != std::string::npos) {
+    const std::size_t end = text.find('>', at);
+    if (end == std::string::npos) return false;
+    const std::string tag = text.substr(at + 1, end - at - 1);
+    if (std::count(tag.begin(), tag.end(), '"') % 2 || tag.find('<') != std::string::npos)
+      return false;
+    const std::string name = tag.substr(0, tag.find_first_of(" /", 1));
+    if (tag[0] == '/') {
+      if (open.empty() || "/" + open.back() != tag) return false;
+      open.pop_back();
+    } else if (tag.back() != '/') {
+      open.push_back(name);
+    }
+    at = end;
+  }
+  return open.empty() && text.find("nan") == std::string::npos &&
+         text.find("inf") == std::string::npos;
+}
+
+std::size_t occurrences(const std::string& text, const std::string& what) {
+  std::size_t n = 0;
+  for (std::size_t at = 0; (at = text.find(what, at)) != std::string::npos; ++at) ++n;
+  return n;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(data_pictures)
+
+BOOST_AUTO_TEST_CASE(a_single_gray_image) {
+  TempFolder folder;
+  const std::vector<std::uint8_t> values = {0, 50, 100, 150, 200, 255};
+  write_png(folder.path("a.png"), Tensor::from(values, {2, 3}));
+  const Picture p = read_png(folder.path("a.png"));
+  BOOST_CHECK(p.width == 3 && p.height == 2 && p.channels == 1);
+  BOOST_CHECK(p.pixels == std::vector<int>(values.begin(), values.end()));
+}
+
+BOOST_AUTO_TEST_CASE(a_grid_of_gray_images) {
+  TempFolder folder;
+  std::vector<std::uint8_t> values(5 * 2 * 3);
+  for (std::size_t k = 0; k < values.size(); ++k) values[k] = static_cast<std::uint8_t>(100 + k);
+  const Tensor x = Tensor::from(values, {5, 2, 3});
+  for (const Tensor& images : {x, x.reshape({5, 1, 2, 3})}) {
+    write_png(folder.path("a.png"), images, {.padding = 1, .background = 7, .zoom = 2});
+    const Picture p = read_png(folder.path("a.png"));
+    BOOST_CHECK(p.width == 3 * 7 + 1 && p.height == 2 * 5 + 1);  // 3 columns, 2 rows
+    for (int y = 0; y < p.height; ++y) {
+      for (int col = 0; col < p.width; ++col) {
+        const int i = y / 5 * 3 + col / 7, v = y % 5 - 1, u = col % 7 - 1;
+        const bool inside = i < 5 && v >= 0 && u >= 0;
+        BOOST_CHECK_EQUAL(p.at(col, y)[0], inside ? 100 + i * 6 + v / 2 * 3 + u / 2 : 7);
+      }
+    }
+  }
+  write_png(folder.path("row.png"), x, {.columns = 5, .padding = 0});
+  BOOST_CHECK_EQUAL(read_png(folder.path("row.png")).width, 15);
+}
+
+BOOST_AUTO_TEST_CASE(colour_images) {
+  TempFolder folder;
+  const Tensor x = Tensor::from<std::uint8_t>({1, 2, 10, 20, 100, 200}, {1, 3, 1, 2});
+  write_png(folder.path("a.png"), x, {.padding = 0});
+  const Picture p = read_png(folder.path("a.png"));
+  BOOST_CHECK(p.width == 2 && p.height == 1 && p.channels == 3);
+  BOOST_CHECK(p.pixels == std::vector<int>({1, 10, 100, 2, 20, 200}));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_picture_is_refused) {
+  TempFolder folder;
+  const std::string path = folder.path("a.png");
+  check_error([&] { write_png(path, Tensor::zeros({2, 2})); }, {"[png]", "expected u8"});
+  check_error([&] { write_png(path, Tensor::zeros({1, 2, 2, 2}, DType::U8)); }, {"expected u8"});
+  check_error([&] { write_png(path, Tensor::zeros({0, 2, 2}, DType::U8)); }, {"no images"});
+  check_error(
+      [&] {
+        write_png(path, Tensor::zeros({2, 2}, DType::U8), {.zoom = 1 << 20});
+      },
+      {"too large"});
+  check_error([&] { write_scatter_png(path, Tensor::zeros({2, 3})); }, {"points (N, 2)"});
+  check_error(
+      [&] {
+        write_scatter_png(path, Tensor::zeros({2, 2}), 64, Bounds{1, 1, 0, 1});
+      },
+      {"bounds are empty"});
+  check_error(
+      [&] {
+        write_png(folder.path("no/a.png"), Tensor::zeros({2, 2}, DType::U8));
+      },
+      {"no/a.png"});
+  BOOST_CHECK_EQUAL(folder.files(), 0U);
+}
+
+BOOST_AUTO_TEST_CASE(points_are_bright_where_they_are) {
+  TempFolder folder;
+  const std::string path = folder.path("a.png");
+  const float nan = NAN;
+  const Tensor points = Tensor::from<float>({1, 1, 1, 1, -1, -1, nan, 0, 0, INFINITY}, {5, 2});
+  const Bounds box = bounds_of(points);
+  BOOST_CHECK_CLOSE(box.left, -1.1, 1e-3);
+  BOOST_CHECK_CLOSE(box.top, 1.1, 1e-3);
+  write_scatter_png(path, points, 101, Bounds{-2, 2, -2, 2});
+  const Picture p = read_png(path);
+  const auto light = [&](int x, int y) { return p.at(x, y)[0] + p.at(x, y)[1] + p.at(x, y)[2]; };
+  BOOST_CHECK(p.width == 101 && p.height == 101);
+  BOOST_CHECK_GT(light(75, 25), light(25, 75));  // two points upper right, one lower left
+  BOOST_CHECK_GT(light(25, 75), light(50, 50) + 50);
+  BOOST_CHECK_EQUAL(light(50, 50), light(25, 25));
+  for (const Shape& shape : {Shape{0, 2}, Shape{3, 2}}) {  // nothing, and all in one place
+    write_scatter_png(path, Tensor::zeros(shape), 16);
+    BOOST_CHECK_EQUAL(read_png(path).width, 16);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(charts_are_well_formed) {
+  TempFolder folder;
+  const std::string path = folder.path("a.svg");
+  const double nan = NAN;
+  struct Case {
+    const char* name;
+    std::vector<Series> series;
+  };
+  const Case cases[] = {
+      {"two curves", {{"train", {1, 2, 3}, {-5000, 10, 20}}, {"valid", {1, 2, 3}, {1, 2, 1.5}}}},
+      {"no series", {}},
+      {"no points", {{"a", {}, {}}}},
+      {"one point", {{"a", {3}, {4}}}},
+      {"constant", {{"a", {0, 1}, {5, 5}}}},
+      {"gaps", {{"a", {0, 1, 2, 3, 4}, {1, nan, 2, INFINITY, 3}}}},
+      {"only gaps", {{"a", {0, 1}, {nan, nan}}}},
+      {"tiny", {{"a", {0, 1}, {1, 1 + 1e-15}}}},
+      {"huge", {{"a", {0, 1e300}, {-1e300, 1e300}}}},
+      {"small", {{"a", {0, 1e-9}, {1e-12, 2e-12}}}},
+  };
+  for (const Case& c : cases) {
+    BOOST_TEST_CONTEXT(c.name) {
+      write_curve_svg(path, {"<NICE> & \"co\"", "epoch", "nats"}, c.series);
+      const std::string text = bytes_of(path);
+      BOOST_CHECK(well_formed(text));
+      BOOST_CHECK_EQUAL(occurrences(text, "<path"), c.series.size());
+      BOOST_CHECK_EQUAL(occurrences(text, "&lt;NICE&gt; &amp; \"co\""), 1U);
+      BOOST_CHECK_LT(text.size(), 20000U);
+    }
+  }
+  check_error([&] { write_curve_svg(path, {}, {{"a", {1, 2}, {1}}}); }, {"[svg]", "'a'", "2", "1"});
+}
+
+BOOST_AUTO_TEST_CASE(histograms_add_up) {
+  const std::string bytes =
+      text_histogram(Tensor::from<std::uint8_t>({0, 0, 0, 255, 255, 128, 0, 0}, {2, 4}), 2);
+  BOOST_CHECK_EQUAL(occurrences(bytes, "\n"), 2U);
+  BOOST_CHECK(bytes.find("62.50 %") != std::string::npos);
+  BOOST_CHECK(bytes.find("37.50 %") != std::string::npos);
+  const std::string odd = text_histogram(Tensor::from<float>({1, NAN, 1, INFINITY}, {4}), 3);
+  BOOST_CHECK(odd.find("100.00 %") != std::string::npos);
+  BOOST_CHECK(odd.find("2 values are not finite") != std::string::npos);
+  BOOST_CHECK_EQUAL(text_histogram(Tensor::zeros({0})), "");
+  check_error([] { text_histogram(Tensor::zeros({1}), 0); }, {"0 bins"});
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,57 @@
+#include "tensor/files.h"
+
+#include "tests/data_util.h"
+
+using namespace nf;
+using nf::test::bytes_of;
+using nf::test::check_error;
+using nf::test::TempFolder;
+
+BOOST_AUTO_TEST_SUITE(tensor_files)
+
+BOOST_AUTO_TEST_CASE(writes_and_reads_back) {
+  TempFolder folder;
+  const std::string path = folder.path("a.bin");
+  for (const std::string& bytes :
+       {std::string(), std::string("a\0b\n", 4), std::string(300000, 'x')}) {
+    atomic_write(path, bytes);
+    BOOST_CHECK(read_file(path, bytes.size()) == bytes);
+  }
+  atomic_write(path, [](FileWriter& out) {
+    for (int i = 0; i < 1000; ++i) out.write("0123456789");
+  });
+  BOOST_CHECK_EQUAL(read_file(path, 10000).size(), 10000U);
+  BOOST_CHECK_EQUAL(folder.files(), 1U);
+}
+
+BOOST_AUTO_TEST_CASE(the_old_file_stays_whole_when_the_writer_throws) {
+  TempFolder folder;
+  const std::string path = folder.write("a.bin", "old");
+  const auto interrupted = [](FileWriter& out) {
+    out.write(std::string(100000, 'x'));
+    throw std::runtime_error("interrupted");
+  };
+  BOOST_CHECK_THROW(atomic_write(path, interrupted), std::runtime_error);
+  BOOST_CHECK_EQUAL(bytes_of(path), "old");
+  BOOST_CHECK_EQUAL(folder.files(), 1U);  // nothing is left beside it
+}
+
+BOOST_AUTO_TEST_CASE(errors_name_the_file_and_the_reason) {
+  TempFolder folder;
+  const std::string file = folder.write("a.bin", "12345");
+  check_error([&] { read_file(folder.path("none"), 9); }, {"none", "No such file"});
+  check_error([&] { read_file(folder.path(), 9); }, {folder.path(), "directory"});
+  check_error([&] { read_file(file, 4); }, {"a.bin", "larger than 4 bytes"});
+  check_error([&] { read_file("/dev/zero", 1000); }, {"/dev/zero", "larger than 1000 bytes"});
+  check_error([&] { atomic_write(folder.path("no/a.bin"), "x"); }, {"no/a.bin", "No such file"});
+  check_error([&] { atomic_write(folder.path(), "x"); }, {folder.path()});
+  if (std::filesystem::exists("/dev/full")) {  // a disk without room
+    std::FILE* full = std::fopen("/dev/full", "wb");
+    const std::string name = "full.bin";
+    FileWriter writer(full, name);
+    check_error([&] { writer.write(std::string(1 << 20, 'x')); }, {"full.bin", "No space left"});
+    std::fclose(full);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

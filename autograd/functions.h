@@ -3,7 +3,7 @@
 // The value is that of the tensor function; when a tape records and an input requires a gradient,
 // the gradient's closure is recorded. Shapes, dtypes and errors are the tensor function's.
 // Adding one: list it in NF_FUNCTIONS, write it beside its relatives in functions_*.cpp with the
-// closure under the forward, and add its row to tests/op_table.cpp (a test fails until you do).
+// closure under the forward, and add its row to tests/op_table.h (a test fails until you do).
 #pragma once
 
 #include <cstdint>

@@ -24,7 +24,7 @@ Var linear(const Var& x, const Var& w, const Var& bias, const UnaryOp* act, OpAr
   if (!needs_record({&x, &w, &bias})) return value;
   const UnaryOp op = act ? *act : UnaryOp::Affine;
   Saved saved_out;
-  if (act && needs_of(op) == Needs::Output) saved_out = Saved("linear", value);
+  if (act) saved_out = Saved("linear", value);
   return detail::record(Function::linear, std::move(value),
                         [saved_x = Saved("linear", x.value()), saved_w = Saved("linear", w.value()),
                          saved_out, slot_x = x.slot(), slot_w = w.slot(), slot_b = bias.slot(),

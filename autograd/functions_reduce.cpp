@@ -10,13 +10,19 @@ using detail::Function;
 namespace {
 
 // The shape of x with the reduced axes at size 1, through which results broadcast back to x.
-Shape ones_at(const Shape& x, const Axes& axes) {
+Shape ones_at(ReduceOp op, const Shape& x, const Axes& axes) {
   Shape out = x;
   if (axes.empty()) {
     for (int d = 0; d < x.rank(); ++d) out[d] = 1;
   }
-  for (int axis : axes) out[x.axis(axis)] = 1;
+  for (int axis : axes) out[x.axis(axis, name_of(op))] = 1;
   return out;
+}
+
+// How many elements of x one result is made of.
+double count(ReduceOp op, const Shape& x, const Axes& axes) {
+  const double results = static_cast<double>(ones_at(op, x, axes).numel());
+  return static_cast<double>(x.numel()) / std::max(1.0, results);
 }
 
 // Records a reduction whose gradient is grad(dout broadcast to x, x, out with kept dimensions).
@@ -25,7 +31,7 @@ Var record_reduce(Function f, ReduceOp op, const Var& x, const Axes& axes, bool 
                   bool save_x, Grad grad) {
   Tensor value = reduce(op, x.value(), axes, keep_dims);
   if (!needs_record({&x})) return value;
-  const Shape kept = ones_at(x.shape(), axes);
+  const Shape kept = ones_at(op, x.shape(), axes);
   Saved saved_x, saved_out;
   if (save_x) {
     saved_x = Saved(name_of(op), x.value());
@@ -53,8 +59,7 @@ Var sum(const Var& x, const Axes& axes, bool keep_dims) {
 }
 
 Var mean(const Var& x, const Axes& axes, bool keep_dims) {
-  const double n = static_cast<double>(x.numel()) /
-                   std::max<double>(1, static_cast<double>(ones_at(x.shape(), axes).numel()));
+  const double n = count(ReduceOp::Mean, x.shape(), axes);
   return record_reduce(Function::mean, ReduceOp::Mean, x, axes, keep_dims, /*save_x=*/false,
                        [n](const Tensor& dout, const Tensor&, const Tensor&) { return dout / n; });
 }
@@ -94,8 +99,7 @@ Var logsumexp(const Var& x, const Axes& axes, bool keep_dims) {
 }
 
 Var variance(const Var& x, const Axes& axes, bool keep_dims) {
-  const double n = static_cast<double>(x.numel()) /
-                   std::max<double>(1, static_cast<double>(ones_at(x.shape(), axes).numel()));
+  const double n = count(ReduceOp::Variance, x.shape(), axes);
   return record_reduce(Function::variance, ReduceOp::Variance, x, axes, keep_dims, /*save_x=*/true,
                        [axes, n](const Tensor& dout, const Tensor& in, const Tensor&) {
                          return dout * (in - mean(in, axes, true)) * (2 / n);

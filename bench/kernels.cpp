@@ -75,13 +75,15 @@ std::vector<Case> cases(std::int64_t n) {
   // Values around 0 of all the sizes that a network sees, the same for every operation.
   Tensor x = Tensor::empty({n}), positive = Tensor::empty({n});
   float* const to = x.mutable_data<float>();
-  for (std::int64_t i = 0; i < n; ++i) to[i] = static_cast<float>((i * 7919) % 16001 - 8000) * 1e-3F;
+  for (std::int64_t i = 0; i < n; ++i)
+    to[i] = static_cast<float>((i * 7919) % 16001 - 8000) * 1e-3F;
   Backend& backend = backend_of(x);
   backend.unary(UnaryOp::Exp, {}, x, positive);
   Tensor y = x.clone(), out = x.empty_like(), first = x.zeros_like(), second = x.zeros_like();
   const std::int64_t columns = 1024;
   const Tensor table = x.narrow(0, 0, n / columns * columns).reshape({n / columns, columns});
-  Tensor one = Tensor::empty({}), rows = Tensor::empty({n / columns}), sums = Tensor::empty({columns});
+  Tensor one = Tensor::empty({}), rows = Tensor::empty({n / columns}),
+         sums = Tensor::empty({columns});
 
   std::vector<Case> list;
   const auto add = [&](const char* name, double bytes, auto run) {
@@ -90,7 +92,8 @@ std::vector<Case> cases(std::int64_t n) {
   const auto unary_case = [&](const char* name, UnaryOp op, const Tensor& in, OpArgs args = {}) {
     add(name, 8, [=, &backend]() mutable { backend.unary(op, args, in, out); });
   };
-  const auto reduce_case = [&](const char* name, ReduceOp op, const Tensor& in, int axes, Tensor to) {
+  const auto reduce_case = [&](const char* name, ReduceOp op, const Tensor& in, int axes,
+                               Tensor to) {
     add(name, 4, [=, &backend]() mutable { backend.reduce(op, in, axes, to); });
   };
   add("copy", 8, [=, &backend]() mutable { backend.copy(out, x); });

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <numeric>
 #include <optional>
 #include <span>
 
 #include "data/glyphs.h"
 #include "data/idx.h"
 #include "data/toy2d.h"
+#include "tensor/text.h"
 
 namespace nf::data {
 namespace {
@@ -198,39 +198,16 @@ Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
   return out;
 }
 
-// --- names ---------------------------------------------------------------------------------------
-
-/// Levenshtein distance.
-std::size_t edit_distance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-      diagonal = row[j];
-      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row.back();
-}
+// --- paths and names
+// ------------------------------------------------------------------------------
 
 [[noreturn]] void fail_unknown(const std::string& spec) {
-  std::string all, nearest;
-  std::size_t least = 4;  // farther than 3 letters is no misspelling
-  for (const std::string& name : built_in_sources()) {
-    all += (all.empty() ? "" : " ") + name;
-    const std::size_t distance = edit_distance(spec, name);
-    if (distance < std::min(least, name.size())) {
-      least = distance;
-      nearest = name;
-    }
-  }
-  const std::string hint = nearest.empty() ? "" : "did you mean '" + nearest + "'? ";
+  const std::vector<std::string> names = built_in_sources();
+  const bool a_path = spec.find_first_of("/.") != std::string::npos;
+  const std::string hint = a_path ? "" : str("did you mean '", nearest(spec, names), "'? ");
   const bool mnist = spec.find("mnist") != std::string::npos;
   fail(str("[data] '", spec, "': no such file or folder, nor a built-in source; ", hint,
-           "built-in are: ", all, mnist ? str("; ", kWhereMnistIs) : ""));
+           "built-in are: ", join(names, " "), mnist ? str("; ", kWhereMnistIs) : ""));
 }
 
 Dataset load_path(const std::string& path, const LoadOptions& options, bool told_idx) {
@@ -250,6 +227,10 @@ std::vector<std::string> built_in_sources() {
 }
 
 Dataset load(const std::string& spec, const LoadOptions& options) {
+  for (const std::int64_t count : {options.train, options.valid, options.test}) {
+    NF_CHECK(count <= std::int64_t{1} << 31, "[data] ", count,
+             " samples are more than a split can have (2^31)");
+  }
   if (spec == "glyphs") return load_glyphs(options);
   if (const Toy2d* toy = find_toy2d(spec)) return load_toy2d(*toy, options);
   if (spec.starts_with("idx:")) return load_path(spec.substr(4), options, true);

@@ -19,24 +19,39 @@ struct Range {
   double span() const { return high - low; }
 };
 
-/// The range to draw. A few values far from the others (the first epochs of a training run) would
-/// flatten the rest: they may lie up to half the spread of the middle 94 % outside, else are cut
-/// off.
-Range range_of(std::vector<double> values) {
-  std::erase_if(values, [](double v) { return !std::isfinite(v); });
-  if (values.empty()) return {0, 1};
+/// What has a place on the chart: finite, and with room for the arithmetic.
+bool drawable(double v) { return std::abs(v) <= 1e300; }
+
+/// The range itself, or a wider one when it is too narrow to be divided into ticks.
+Range divisible(const Range& range) {
+  if (range.span() > 1e-9 * std::max(std::abs(range.low), std::abs(range.high))) return range;
+  const double half = std::max(.5, 1e-3 * std::abs(range.low));
+  return {range.low - half, range.high + half};
+}
+
+/// All drawable values; (0, 1) when there are none.
+Range full_range(const std::vector<double>& values) {
+  Range range{INFINITY, -INFINITY};
+  for (const double v : values) {
+    if (drawable(v)) range = {std::min(range.low, v), std::max(range.high, v)};
+  }
+  return range.low <= range.high ? divisible(range) : Range{0, 1};
+}
+
+/// The same without values that lie far from the others (the first epochs of a training run), which
+/// would flatten the rest: at most half the spread of the middle 80 % is added on either side.
+Range robust_range(std::vector<double> values) {
+  const Range full = full_range(values);
+  std::erase_if(values, [](double v) { return !drawable(v); });
+  if (values.empty()) return full;
   std::sort(values.begin(), values.end());
   const auto quantile = [&](double q) {
     return values[static_cast<std::size_t>(
         std::lround(q * static_cast<double>(values.size() - 1)))];
   };
-  const double low = quantile(.03), high = quantile(.97), slack = .5 * (high - low);
-  Range range{std::max(values.front(), low - slack), std::min(values.back(), high + slack)};
-  if (range.span() <= 0) {
-    const double half = std::max(.5, std::abs(range.low) * 1e-3);
-    range = {range.low - half, range.high + half};
-  }
-  return range;
+  const double low = quantile(.1), high = quantile(.9), slack = .5 * (high - low);
+  if (slack == 0) return full;
+  return divisible({std::max(full.low, low - slack), std::min(full.high, high + slack)});
 }
 
 /// A step of 1, 2 or 5 times a power of ten that gives about `count` ticks.
@@ -64,7 +79,9 @@ std::string escaped(const std::string& text) {
 
 class Chart {
  public:
-  Chart(const Range& x, const Range& y) : x_(x), y_(y) {
+  /// Ticks of x are at least `least_step` apart: epochs are whole numbers.
+  Chart(const Range& x, const Range& y, double least_step)
+      : x_(x), y_(y), step_x_(std::max(least_step, tick_step(x, 8))), step_y_(tick_step(y, 6)) {
     out_ << std::setprecision(6);
     out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << kWidth << ' ' << kHeight
          << "\" font-family=\"sans-serif\" font-size=\"13\">\n"
@@ -80,17 +97,16 @@ class Chart {
   }
 
   void axes() {
-    const double step_x = tick_step(x_, 8), step_y = tick_step(y_, 6);
-    for (double v = std::ceil(x_.low / step_x) * step_x; v <= x_.high + 1e-9 * step_x;
-         v += step_x) {
+    for (double v = std::ceil(x_.low / step_x_) * step_x_; v <= x_.high + 1e-9 * step_x_;
+         v += step_x_) {
       line(px(v), kTop, px(v), kHeight - kBottom, "#e4e4de");
-      text(px(v), kHeight - kBottom + 18, number(v, step_x),
+      text(px(v), kHeight - kBottom + 18, number(v, step_x_),
            "text-anchor=\"middle\" fill=\"#444\"");
     }
-    for (double v = std::ceil(y_.low / step_y) * step_y; v <= y_.high + 1e-9 * step_y;
-         v += step_y) {
+    for (double v = std::ceil(y_.low / step_y_) * step_y_; v <= y_.high + 1e-9 * step_y_;
+         v += step_y_) {
       line(kLeft, py(v), kWidth - kRight, py(v), "#e4e4de");
-      text(kLeft - 8, py(v) + 4.5, number(v, step_y), "text-anchor=\"end\" fill=\"#444\"");
+      text(kLeft - 8, py(v) + 4.5, number(v, step_y_), "text-anchor=\"end\" fill=\"#444\"");
     }
     line(kLeft, kTop, kLeft, kHeight - kBottom, "#444");
     line(kLeft, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, "#444");
@@ -103,7 +119,7 @@ class Chart {
     std::ostringstream path;
     bool pen_down = false;
     for (std::size_t i = 0; i < series.x.size(); ++i) {
-      const bool drawn = std::isfinite(series.x[i]) && std::isfinite(series.y[i]);
+      const bool drawn = drawable(series.x[i]) && drawable(series.y[i]);
       // A point between two gaps is a line of no length, which the round cap makes a dot.
       if (drawn && !pen_down) path << 'M' << px(series.x[i]) << ' ' << py(series.y[i]);
       if (drawn) path << 'L' << px(series.x[i]) << ' ' << py(series.y[i]);
@@ -145,6 +161,7 @@ class Chart {
 
   std::ostringstream out_;
   Range x_, y_;
+  double step_x_, step_y_;
 };
 
 }  // namespace
@@ -158,16 +175,13 @@ void write_curve_svg(const std::string& path, const ChartLabels& labels,
     all_x.insert(all_x.end(), s.x.begin(), s.x.end());
     all_y.insert(all_y.end(), s.y.begin(), s.y.end());
   }
-  std::erase_if(all_x, [](double v) { return !std::isfinite(v); });
-  Range x{0, 1};
-  if (!all_x.empty()) {
-    const auto [low, high] = std::minmax_element(all_x.begin(), all_x.end());
-    x = *low < *high ? Range{*low, *high} : Range{*low - .5, *low + .5};
-  }
-  Range y = range_of(std::move(all_y));
+  const Range x = full_range(all_x);
+  Range y = robust_range(std::move(all_y));
   y = {y.low - .04 * y.span(), y.high + .04 * y.span()};
 
-  Chart chart(x, y);
+  const bool whole =
+      std::all_of(all_x.begin(), all_x.end(), [](double v) { return v == std::floor(v); });
+  Chart chart(x, y, whole ? 1 : 0);
   chart.axes();
   for (std::size_t i = 0; i < series.size(); ++i) {
     const char* color = kColors[i % std::size(kColors)];

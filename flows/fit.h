@@ -51,8 +51,8 @@ struct EpochReport {
 
 /// All optional. on_step returns false to stop: run() then comes back between two steps.
 struct FitCallbacks {
-  std::function<bool(const StepReport&)> on_step;
-  std::function<void(const EpochReport&)> on_epoch;
+  std::function<bool(const StepReport&)> on_step = {};
+  std::function<void(const EpochReport&)> on_epoch = {};
 };
 
 struct FitResult {

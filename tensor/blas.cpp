@@ -5,11 +5,15 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <utility>
+
+#include "tensor/threads.h"
 
 // Declared here: Debian's <cblas.h> may be the reference library's, which has none of them.
 extern "C" {
 char* openblas_get_corename(void);
 void openblas_set_num_threads(int);
+int openblas_get_parallel(void);  // 0: serial, 1: pthreads, 2: OpenMP
 }
 
 namespace nf {
@@ -82,12 +86,29 @@ void init_blas() {
   const std::lock_guard lock(mutex);
   openblas_set_num_threads(1);
   static bool told = false;
-  if (told || user_has_chosen() || !kernels_are_bad()) return;
-  told = true;
-  std::fprintf(stderr,
-               "nf: OpenBLAS does not know this processor and runs its %s kernels, which are slow; "
-               "set OPENBLAS_CORETYPE=%s, or call nf::ensure_best_blas_kernels(argv) in main()\n",
-               blas_core().c_str(), best_core()->name);
+  if (std::exchange(told, true)) return;
+  if (!user_has_chosen() && kernels_are_bad()) {
+    std::fprintf(
+        stderr,
+        "nf: OpenBLAS does not know this processor and runs its %s kernels, which are slow; "
+        "set OPENBLAS_CORETYPE=%s, or call nf::ensure_best_blas_kernels(argv) in main()\n",
+        blas_core().c_str(), best_core()->name);
+  }
+  if (!blas_is_thread_safe() && num_threads() > 1) {
+    std::fprintf(
+        stderr,
+        "nf: this OpenBLAS is the serial variant, which only one thread may call; for matrix "
+        "products on %d threads use the pthread variant (libopenblas0-pthread)\n",
+        num_threads());
+  }
+}
+
+bool blas_is_thread_safe() { return openblas_get_parallel() != 0; }
+
+std::unique_lock<std::mutex> blas_turn() {
+  init_blas();
+  static std::mutex turn;
+  return blas_is_thread_safe() ? std::unique_lock<std::mutex>() : std::unique_lock(turn);
 }
 
 }  // namespace nf

@@ -2,6 +2,7 @@
 // runs.
 #pragma once
 
+#include <mutex>
 #include <string>
 
 namespace nf {
@@ -19,5 +20,13 @@ std::string best_blas_core();
 /// Called before the first product: puts OpenBLAS on one thread, and, where ensure_... was not
 /// called and the kernels are bad, tells the user in one line on stderr what to set.
 void init_blas();
+
+/// False for OpenBLAS's serial variant (Debian's libopenblas0-serial), which is built without
+/// locks: two threads in it at once get wrong numbers.
+bool blas_is_thread_safe();
+
+/// To be held during each call of BLAS or LAPACK. Calls init_blas(); where OpenBLAS is not safe to
+/// be called by several threads, they take turns.
+std::unique_lock<std::mutex> blas_turn();
 
 }  // namespace nf

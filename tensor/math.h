@@ -3,9 +3,9 @@
 // The float versions are our own: straight-line code (polynomials, exponent bits, selects), so that
 // any plain loop over them vectorises without -ffast-math, which would give up NaN, infinity and
 // signed zero. Every element takes the same path, so its value does not depend on its place in an
-// array or on the number of threads. glibc's libmvec would vectorise too, but g++ uses it only under
-// -ffast-math, its errors reach 4 ulp, and the remainder of a loop would go through other code.
-// The double versions serve gradient checks and call the standard library.
+// array or on the number of threads. glibc's libmvec would vectorise too, but g++ uses it only
+// under -ffast-math, its errors reach 4 ulp, and the remainder of a loop would go through other
+// code. The double versions serve gradient checks and call the standard library.
 //
 // Largest error of the float functions in ulp, over all floats (subnormal results included):
 //   exp 1.0    log 1.0   log1p 1.5  expm1 1.5  tanh 2.5     sigmoid 2.5      softplus 2.5
@@ -39,6 +39,12 @@ NF_HD inline float power_of_two(std::int32_t n) {
   return from_bits(static_cast<std::uint32_t>(n + 127) << 23);
 }
 
+/// |x|, but at most `limit`, which NaN becomes too: an integer minimum is the cheapest.
+NF_HD inline float size_up_to(float limit, float x) {
+  const std::uint32_t size = bits(x) & 0x7fffffffU;
+  return from_bits(size < bits(limit) ? size : bits(limit));
+}
+
 /// x to the nearest integer, |x| < 2^22: in `value`, and in the low bits of `bits`.
 struct Rounded {
   float value;
@@ -50,55 +56,48 @@ NF_HD inline Rounded round(float x) {
   return {shifted - kShift, static_cast<std::int32_t>(bits(shifted) - 0x4b400000U)};
 }
 
-/// exp(r) - 1 for |r| <= ln(2)/2: r + r^2 * polynomial, minimax.
-NF_HD inline float expm1_reduced(float r) {
-  float p = 0.00138204114F;
-  p = p * r + 0.00836867746F;
-  p = p * r + 0.0416682698F;
-  p = p * r + 0.166665211F;
-  p = p * r + 0.49999994F;
-  return r * r * p + r;
-}
+// The polynomials are summed by halves (Estrin's scheme): with Horner's, a loop would wait for one
+// long chain of dependent operations.
 
-/// exp(high + low), |low| < 1: low carries digits that high has no room for.
-NF_HD inline float exp_sum(float high, float low) {
-  high = high > 89.0F ? 89.0F : high < -104.0F ? -104.0F : high;  // beyond: infinity, zero
-  const auto [n, k] = round(high * 1.44269504F);
+/// (exp(r) - 1 - r) / r^2 for |r| <= ln(2)/2, minimax.
+NF_HD inline float exp_tail(float r) {
+  const float low = 0.166665211F * r + 0.49999994F, high = 0.00836867746F * r + 0.0416682698F;
+  const float r2 = r * r;
+  return (0.00138204114F * r2 + high) * r2 + low;
+}
+NF_HD inline float expm1_reduced(float r) { return r * r * exp_tail(r) + r; }
+
+/// exp(high + low) for -104 <= high <= 0 and |low| < 1, which carries digits that high has no room
+/// for. exp(-104) is 0.
+NF_HD inline float exp_nonpositive(float high, float low) {
+  constexpr float kShift = 12582912.0F + 127 + 64;  // as in round(); its low bits are an exponent's
+  const float shifted = high * 1.44269504F + kShift, n = shifted - kShift;
   const float r = (high - n * kLn2High) + (low - n * kLn2Low);
-  // 2^k in two factors, of which the second overflows or rounds to a subnormal number.
-  const std::int32_t half = k >> 1;
-  return (expm1_reduced(r) + 1.0F) * power_of_two(half) * power_of_two(k - half);
+  // exp(r) 2^-64, times 2^(n+64): the product rounds once where the result is subnormal.
+  const float p = r * r * 0x1p-64F * exp_tail(r) + (r * 0x1p-64F + 0x1p-64F);
+  return p * from_bits(bits(shifted) << 23);
 }
 
 /// k*ln(2) + log(1 + m) for m in [-1/3, 1/3]: m - m^2/2 + m^3 * polynomial, minimax.
 NF_HD inline float log_reduced(float k, float m) {
-  float p = -0.12885657F;
-  p = p * m + 0.139868975F;
-  p = p * m - 0.121857136F;
-  p = p * m + 0.140053064F;
-  p = p * m - 0.166803762F;
-  p = p * m + 0.20010446F;
-  p = p * m - 0.249998003F;
-  p = p * m + 0.333332151F;
-  p = p * m - 0.5F;
-  return k * kLn2High + (m + (m * m * p + k * kLn2Low));
+  const float m2 = m * m, m4 = m2 * m2;
+  const float p01 = -0.249998003F * m + 0.333332151F, p23 = -0.166803762F * m + 0.20010446F;
+  const float p45 = -0.121857136F * m + 0.140053064F, p67 = -0.12885657F * m + 0.139868975F;
+  const float p = (p67 * m2 + p45) * m4 + (p23 * m2 + p01);
+  return k * kLn2High + (m + (m2 * (m * p - 0.5F) + k * kLn2Low));
 }
 
 /// The exponent, as it stands in a float's bits, that brings x > 0 into [2/3, 4/3).
-NF_HD inline std::uint32_t exponent_field(float x) {
-  return (bits(x) - 0x3f2aaaabU) & 0xff800000U;
-}
+NF_HD inline std::uint32_t exponent_field(float x) { return (bits(x) - 0x3f2aaaabU) & 0xff800000U; }
 NF_HD inline float exponent_value(std::uint32_t field) {
   return static_cast<float>(static_cast<std::int32_t>(field) >> 23);
 }
 
-/// -x^2/2 as a sum of two floats, for 0 <= x < 2^12.
-struct HighLow {
-  float high, low;
-};
-NF_HD inline HighLow minus_half_square(float x) {
+/// exp(-x^2/2) for 0 <= x <= 14.4 with the square in two parts.
+NF_HD inline float gauss(float x) {
   const float head = from_bits(bits(x) & 0xfffff000U);  // 12 bits: its square is exact
-  return {-0.5F * head * head, -0.5F * (x - head) * (x + head)};
+  const float half = 0.5F * head;
+  return exp_nonpositive(-half * head, (head - x) * (0.5F * x + half));
 }
 
 /// 2^k mod 2 pi for k = 0..104, each as a number of 29 bits and a remainder.
@@ -113,8 +112,8 @@ struct TwoPiResidues {
     std::uint64_t r[3] = {std::uint64_t{1} << 60, 0, 0};
     for (int k = 0; k < 105; ++k) {
       high[k] = static_cast<double>(r[0] >> 34) * 0x1p-26;
-      low[k] = static_cast<double>(r[0] & 0x3ffffffffU) * 0x1p-60 +
-               static_cast<double>(r[1]) * 0x1p-124;
+      low[k] =
+          static_cast<double>(r[0] & 0x3ffffffffU) * 0x1p-60 + static_cast<double>(r[1]) * 0x1p-124;
       r[0] = r[0] << 1 | r[1] >> 63;
       r[1] = r[1] << 1 | r[2] >> 63;
       r[2] = r[2] << 1;
@@ -209,7 +208,22 @@ NF_HD inline float sqrt(float x) { return std::sqrt(x); }
 NF_HD inline double sqrt(double x) { return std::sqrt(x); }
 
 NF_HD inline double exp(double x) { return std::exp(x); }
-NF_HD inline float exp(float x) { return detail::exp_sum(x, 0.0F); }
+NF_HD inline float exp(float x) {
+  float y = x > 89.0F ? 89.0F : x;  // beyond: infinity
+  y = y < -104.0F ? -104.0F : y;    // beyond: zero
+  const auto [n, k] = detail::round(y * 1.44269504F);
+  const float r = (y - n * detail::kLn2High) - n * detail::kLn2Low;
+  const float p = detail::expm1_reduced(r) + 1.0F;
+  // 2^k in two factors, of which the second overflows or rounds to a subnormal number.
+  const std::int32_t half = k >> 1;
+  return p * detail::power_of_two(half) * detail::power_of_two(k - half);
+}
+
+/// exp(x) for x <= 0 only, and cheaper. NaN gives 0.
+NF_HD inline double exp_nonpositive(double x) { return std::exp(x); }
+NF_HD inline float exp_nonpositive(float x) {
+  return detail::exp_nonpositive(-detail::size_up_to(104.0F, x), 0.0F);
+}
 
 NF_HD inline double expm1(double x) { return std::expm1(x); }
 NF_HD inline float expm1(float x) {
@@ -223,11 +237,12 @@ NF_HD inline float expm1(float x) {
 
 NF_HD inline double log(double x) { return std::log(x); }
 NF_HD inline float log(float x) {
-  const bool subnormal = x < 0x1p-126F;
-  const float normal = subnormal ? x * 0x1p23F : x;
+  const float scale = x < 0x1p-126F ? 0x1p23F : 1.0F;  // makes a subnormal number normal
+  const float normal = x * scale;
   const std::uint32_t field = detail::exponent_field(normal);
-  const float k = detail::exponent_value(field) - (subnormal ? 23.0F : 0.0F);
-  const float value = detail::log_reduced(k, detail::from_bits(detail::bits(normal) - field) - 1.0F);
+  const float m = detail::from_bits(detail::bits(normal) - field) - 1.0F;
+  const float k = detail::exponent_value(field - (detail::bits(scale) - detail::bits(1.0F)));
+  const float value = detail::log_reduced(k, m);
   const float finite = x < detail::kInf ? value : x;  // infinity and NaN
   return x > 0.0F ? finite : x == 0.0F ? -detail::kInf : detail::kNaN;
 }
@@ -255,15 +270,25 @@ NF_HD inline double cos(double x) { return std::cos(x); }
 
 NF_HD inline double tanh(double x) { return std::tanh(x); }
 NF_HD inline float tanh(float x) {
-  const float e = expm1(-2.0F * abs(x));
-  return std::copysign(-e / (2.0F + e), x);
+  // -e / (2 + e) with e = exp(-2|x|) - 1, from -1 to 0.
+  const float y = -2.0F * detail::size_up_to(10.0F, x);
+  const auto [n, k] = detail::round(y * 1.44269504F);
+  const float q = detail::expm1_reduced((y - n * detail::kLn2High) - n * detail::kLn2Low);
+  const float scale = detail::power_of_two(k);
+  const float e = scale * q + (scale - 1.0F);
+  const float value = std::copysign(-e / (2.0F + e), x);
+  return x != x ? x : value;
 }
 
 /// 1 / (1 + exp(-x)), by exp(-|x|) so that nothing overflows and small values keep their digits.
-template <class T>
-NF_HD inline T sigmoid(T x) {
-  const T e = exp(-abs(x));
-  return (x < T(0) ? e : T(1)) / (T(1) + e);
+NF_HD inline double sigmoid(double x) {
+  const double e = std::exp(-std::fabs(x));
+  return (x < 0 ? e : 1.0) / (1.0 + e);
+}
+NF_HD inline float sigmoid(float x) {
+  const float e = exp_nonpositive(-abs(x));
+  const float value = (x < 0.0F ? e : 1.0F) / (1.0F + e);
+  return x != x ? x : value;
 }
 
 /// log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)).
@@ -271,39 +296,36 @@ NF_HD inline double softplus(double x) {
   return (x < 0 ? 0.0 : x) + std::log1p(std::exp(-std::fabs(x)));
 }
 NF_HD inline float softplus(float x) {
-  const float e = exp(-abs(x));
-  const bool large = e > 1.0F / 3;  // then log(1 + e) = log(2) + log(1 + (e-1)/2)
-  const float log = detail::log_reduced(large ? 1.0F : 0.0F, large ? 0.5F * e - 0.5F : e);
-  return (x < 0.0F ? 0.0F : x) + log;
+  const float e = exp_nonpositive(-abs(x));
+  // log(1 + e) for e in [0, 1]: e + e^2 * polynomial, minimax.
+  const float e2 = e * e, e4 = e2 * e2;
+  const float p01 = 0.333304673F * e - 0.499999315F, p23 = 0.196924895F * e - 0.249580741F;
+  const float p45 = 0.106638692F * e - 0.153462604F, p67 = 0.0201044995F * e - 0.0574880056F;
+  const float p = ((-0.00329491706F * e4 + (p67 * e2 + p45)) * e4) + (p23 * e2 + p01);
+  return (x < 0.0F ? 0.0F : x) + (e2 * p + e);
 }
 
 /// The standard normal density.
 NF_HD inline double normal_pdf(double x) { return std::exp(-0.5 * x * x) * 0.39894228040143267794; }
 NF_HD inline float normal_pdf(float x) {
-  const float a = abs(x) > 15.0F ? 15.0F : abs(x);
-  const auto [high, low] = detail::minus_half_square(a);
-  return detail::exp_sum(high, low) * 0.39894228F;
+  const float value = detail::gauss(detail::size_up_to(14.4F, x)) * 0.39894228F;
+  return x != x ? x : value;
 }
 
 /// The standard normal distribution function, with a small relative error far into the left tail.
 NF_HD inline double normal_cdf(double x) { return 0.5 * std::erfc(x * -0.70710678118654752440); }
 NF_HD inline float normal_cdf(float x) {
   // Phi(-a) = exp(-a^2/2) * q * p(t) with q = 1/(a+4), t = (a-4) q in [-1, 0.58], p minimax.
-  const float a = abs(x) > 15.0F ? 15.0F : abs(x);
+  const float a = detail::size_up_to(14.4F, x);  // beyond: zero
   const float q = 1.0F / (a + 4.0F), t = (a - 4.0F) * q;
-  float p = -0.000122504556F;
-  p = p * t + 0.000200845883F;
-  p = p * t + 0.00157315889F;
-  p = p * t - 0.0035301731F;
-  p = p * t - 0.00753061194F;
-  p = p * t + 0.0604089312F;
-  p = p * t - 0.186522335F;
-  p = p * t + 0.38713637F;
-  p = p * t - 0.607896626F;
-  p = p * t + 0.755285144F;
-  const auto [high, low] = detail::minus_half_square(a);
-  const float tail = p * q * detail::exp_sum(high, low);
-  return x > 0.0F ? 1.0F - tail : tail;
+  const float t2 = t * t, t4 = t2 * t2;
+  const float p01 = -0.607896626F * t + 0.755285144F, p23 = -0.186522335F * t + 0.38713637F;
+  const float p45 = -0.00753061194F * t + 0.0604089312F, p67 = 0.00157315889F * t - 0.0035301731F;
+  const float p89 = -0.000122504556F * t + 0.000200845883F;
+  const float p = ((p89 * t4 + (p67 * t2 + p45)) * t4) + (p23 * t2 + p01);
+  const float tail = p * q * detail::gauss(a);
+  const float value = x > 0.0F ? 1.0F - tail : tail;
+  return x != x ? x : value;
 }
 
 /// a^b, with the special values of C's pow. The float version computes in double.

@@ -61,10 +61,12 @@ BOOST_AUTO_TEST_CASE(digits_are_balanced_whole_and_inked_like_mnist) {
     total += ink;
     BOOST_CHECK(ink > 20 * 255 && ink < 300 * 255);
     BOOST_CHECK_GE(*std::max_element(image, image + 784), 200);
-    for (int k = 0; k < 28; ++k) {  // no stroke is cut off at the border
-      BOOST_CHECK(image[k] < 128 && image[27 * 28 + k] < 128);
-      BOOST_CHECK(image[28 * k] < 128 && image[28 * k + 27] < 128);
+    int border = 0;  // no stroke is cut off
+    for (int k = 0; k < 28; ++k) {
+      border =
+          std::max({border, +image[k], +image[27 * 28 + k], +image[28 * k], +image[28 * k + 27]});
     }
+    BOOST_CHECK_LT(border, 128);
   }
   const double mean = total / (784. * kCount);
   BOOST_TEST_INFO("mean " << mean);

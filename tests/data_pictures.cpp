@@ -213,7 +213,9 @@ BOOST_AUTO_TEST_CASE(charts_are_well_formed) {
       {"gaps", {{"a", {0, 1, 2, 3, 4}, {1, nan, 2, INFINITY, 3}}}},
       {"only gaps", {{"a", {0, 1}, {nan, nan}}}},
       {"tiny", {{"a", {0, 1}, {1, 1 + 1e-15}}}},
+      {"tiny x", {{"a", {1, 1 + 1e-15}, {1, 2}}}},
       {"huge", {{"a", {0, 1e300}, {-1e300, 1e300}}}},
+      {"too huge", {{"a", {-1.7e308, 1.7e308}, {-1.7e308, 1.7e308}}}},
       {"small", {{"a", {0, 1e-9}, {1e-12, 2e-12}}}},
   };
   for (const Case& c : cases) {

@@ -1,4 +1,5 @@
 // The CPU backend. One file for each family of kernels:
+//   cpu_backend.cpp  the instance
 //   memory.cpp       64-byte aligned blocks, cached by size
 //   elementwise.cpp  unary, binary, compare, where, and their backward
 //   copy.cpp         fill, copy, accumulate

@@ -48,9 +48,7 @@ void CpuBackend::unary(UnaryOp op, OpArgs args, const Tensor& in, Tensor& out) {
 
 void CpuBackend::binary(BinaryOp op, const Tensor& a, const Tensor& b, Tensor& out) {
   visit_float(a.dtype(), [&]<class T>() {
-    visit(op, [&]<class Op>() {
-      map<T, T>(a, b, out, [](T x, T y) { return Op::f(x, y); });
-    });
+    visit(op, [&]<class Op>() { map<T, T>(a, b, out, [](T x, T y) { return Op::f(x, y); }); });
   });
 }
 
@@ -67,8 +65,7 @@ void CpuBackend::where(const Tensor& condition, const Tensor& a, const Tensor& b
     const Reader<std::uint8_t> read_condition(condition);
     const Reader<T> read_a(a), read_b(b);
     T* const to = out.mutable_data<T>();
-    const bool whole =
-        read_condition.contiguous() && read_a.contiguous() && read_b.contiguous();
+    const bool whole = read_condition.contiguous() && read_a.contiguous() && read_b.contiguous();
     for_blocks(out.numel(), whole, [&](std::int64_t begin, std::int64_t n) {
       std::uint8_t buffer_condition[kBlock];
       T buffer_a[kBlock], buffer_b[kBlock];

@@ -28,7 +28,6 @@ namespace {
 int lapack_int(const Tensor& a, int axis) {
   NF_CHECK(a.dim(axis) <= std::numeric_limits<int>::max(), "[linalg] a matrix of shape ", a.shape(),
            " is more than LAPACK can count");
-  init_blas();
   return static_cast<int>(a.dim(axis));
 }
 
@@ -50,6 +49,7 @@ void with_workspace(const Routine& routine) {
 }  // namespace
 
 int CpuBackend::cholesky(Tensor& a) {
+  const auto turn = blas_turn();
   const int n = lapack_int(a, 0);
   double* const data = a.mutable_data<double>();
   int info = 0;
@@ -67,12 +67,14 @@ int CpuBackend::triangular_solve(const Tensor& a, bool lower, bool transpose, bo
   for (std::int64_t i = 0; i < n && !unit; ++i) {
     if (data[i * n + i] == 0) return static_cast<int>(i + 1);
   }
+  const auto turn = blas_turn();
   cblas_dtrsm(kRowMajor, kLeft, lower ? kLower : kUpper, transpose ? kTrans : kNoTrans,
               unit ? kUnit : kNonUnit, n, k, 1, data, n, b.mutable_data<double>(), k);
   return 0;
 }
 
 int CpuBackend::lu(Tensor& a, Tensor& pivots) {
+  const auto turn = blas_turn();
   const int n = lapack_int(a, 0);
   double* const data = a.mutable_data<double>();
   std::int32_t* const p = pivots.mutable_data<std::int32_t>();
@@ -85,6 +87,7 @@ int CpuBackend::lu(Tensor& a, Tensor& pivots) {
 }
 
 int CpuBackend::qr(Tensor& a, Tensor& r) {
+  const auto turn = blas_turn();
   const std::int64_t m = lapack_int(a, 0), n = lapack_int(a, 1);
   const int rows = static_cast<int>(m), cols = static_cast<int>(n);
   double* const q = a.mutable_data<double>();
@@ -113,6 +116,7 @@ int CpuBackend::qr(Tensor& a, Tensor& r) {
 }
 
 int CpuBackend::eigh(Tensor& a, Tensor& values) {
+  const auto turn = blas_turn();
   const int n = lapack_int(a, 0);
   double* const v = a.mutable_data<double>();
   double* const w = values.mutable_data<double>();

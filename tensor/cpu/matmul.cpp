@@ -1,6 +1,7 @@
 // Matrix products. The output is cut into one slab for each of our threads, and each thread calls
-// OpenBLAS, on one thread, for its slab. This works alike with the pthread, OpenMP and serial
-// variants of the library, and nothing of theirs spins against our pool.
+// OpenBLAS, on one thread, for its slab. This works alike with OpenBLAS's pthread and OpenMP
+// variants, and no thread of theirs spins against our pool. Its serial variant is not safe for
+// that: there a product is one slab.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -52,7 +53,7 @@ Matrix<T> as_matrix(const Tensor& t) {
 
 template <class T>
 void gemm(const Matrix<T>& a, const Matrix<T>& b, T* c, Index ldc, Index m, Index n, Index k) {
-  init_blas();
+  const auto turn = blas_turn();
   const auto call = [&](auto* function) {
     function(kRowMajor, a.transposed ? kTrans : kNoTrans, b.transposed ? kTrans : kNoTrans,
              blas_int(m), blas_int(n), blas_int(k), T(1), a.data, blas_int(a.ld), b.data,
@@ -133,7 +134,7 @@ void add_bias(T* c, const T* bias, Index cols, Args<T>) {
 template <class T>
 void product(const Matrix<T>& a, const Matrix<T>& b, T* c, Index m, Index n, Index k,
              const Epilogue<T>& epilogue = {}) {
-  const Slabs slabs = choose_slabs(m, n, k, num_threads());
+  const Slabs slabs = choose_slabs(m, n, k, blas_is_thread_safe() ? num_threads() : 1);
   parallel_for(slabs.rows * slabs.cols, 1, [&](Index begin, Index end) {
     for (Index s = begin; s < end; ++s) {
       const int i = static_cast<int>(s / slabs.cols), j = static_cast<int>(s % slabs.cols);

@@ -112,7 +112,8 @@ struct LogSumExpState {
   void add(const T* x, std::int64_t n, std::int64_t) {
     raise(fold<Max<T>>(x, n));
     if (!std::isfinite(max)) return;
-    sum += fold<Sum<T>>(x, n, [m = max](T v) { return static_cast<double>(math::exp(v - m)); });
+    sum += fold<Sum<T>>(
+        x, n, [m = max](T v) { return static_cast<double>(math::exp_nonpositive(v - m)); });
   }
   void merge(const LogSumExpState& next) {
     raise(next.max);
@@ -179,7 +180,8 @@ struct ArgMaxState {
   }
 };
 
-// --- walking over the tensor -----------------------------------------------------------------------
+// --- walking over the tensor
+// -----------------------------------------------------------------------
 
 /// Each output from its own row of elements, whatever their strides.
 template <class State, class T>
@@ -245,24 +247,24 @@ void fold_columns(const Tensor& in, int kept_dims, Tensor& out) {
   const std::int64_t elements = std::min(n, height) * std::min(inner, kColumns);  // of a task
   parallel_for(chunks * tasks, std::max<std::int64_t>(1, kSerial / elements),
                [&](std::int64_t begin, std::int64_t end) {
-    for (std::int64_t task = begin; task < end; ++task) {
-      const std::int64_t chunk = task / tasks, row = task % tasks / blocks;
-      const std::int64_t column = task % blocks * kColumns, first = chunk * height;
-      const std::int64_t width = std::min(kColumns, inner - column);
-      Acc* const __restrict acc = &partial[chunk * outputs + row * inner + column];
-      std::fill_n(acc, width, Fold::start);
-      const T* const base = from + kept.row_offsets(row)[0] + column;
-      for_parts(rows, first, std::min(height, n - first),
-                [&](auto offset, auto stride, auto, auto count) {
-        for (std::int64_t r = 0; r < count; ++r) {
-          const T* const x = base + offset + r * stride;
-          for (std::int64_t j = 0; j < width; ++j) {
-            acc[j] = Fold::join(acc[j], Fold::of(x[j]));
-          }
-        }
-      });
-    }
-  });
+                 for (std::int64_t task = begin; task < end; ++task) {
+                   const std::int64_t chunk = task / tasks, row = task % tasks / blocks;
+                   const std::int64_t column = task % blocks * kColumns, first = chunk * height;
+                   const std::int64_t width = std::min(kColumns, inner - column);
+                   Acc* const __restrict acc = &partial[chunk * outputs + row * inner + column];
+                   std::fill_n(acc, width, Fold::start);
+                   const T* const base = from + kept.row_offsets(row)[0] + column;
+                   for_parts(rows, first, std::min(height, n - first),
+                             [&](auto offset, auto stride, auto, auto count) {
+                               for (std::int64_t r = 0; r < count; ++r) {
+                                 const T* const x = base + offset + r * stride;
+                                 for (std::int64_t j = 0; j < width; ++j) {
+                                   acc[j] = Fold::join(acc[j], Fold::of(x[j]));
+                                 }
+                               }
+                             });
+                 }
+               });
   for_elements(outputs, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t c = 1; c < chunks; ++c) {
       for (std::int64_t o = begin; o < end; ++o) {

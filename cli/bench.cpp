@@ -1,0 +1,234 @@
+// flowcli bench: what a training step costs, and how near that is to the least it could cost.
+#include <cblas.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+#include <memory>
+
+#include "cli/cli.h"
+#include "cli/run_folder.h"
+#include "cli/settings.h"
+#include "tensor/backend.h"
+#include "tensor/blas.h"
+#include "tensor/threads.h"
+
+extern "C" void openblas_set_num_threads(int);  // Debian's cblas.h may be netlib's, without it
+
+namespace nf::cli {
+
+namespace {
+
+double now_ms() {
+  using namespace std::chrono;
+  return duration<double, std::milli>(steady_clock::now().time_since_epoch()).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+/// Most memory that this process ever had resident, in MB (10^6 bytes).
+double peak_resident_mb() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) * 1024 / 1e6;
+  }
+  return 0;
+}
+
+data::Dataset random_data(std::int64_t rows, const data::Dataset& shape) {
+  data::Dataset data = shape;
+  Generator gen(1);
+  const Tensor noise = uniform(gen, {rows, shape.dims});
+  data.train = {shape.discrete ? (noise * 256).to(DType::U8) : noise, {}};
+  data.valid = data.test = {};
+  return data;
+}
+
+/// The floor of a training step: its matrix products, given straight to OpenBLAS with OpenBLAS's
+/// own threads, and one streaming pass of Adam over as many parameters.
+class Floor {
+ public:
+  Floor(flows::Density& density, std::int64_t batch) : batch_(batch) {
+    density.for_each_parameter([&](const std::string& name, Var& p) {
+      for (auto& list : state_) list.push_back(Tensor::zeros(p.shape()));
+      if (!name.ends_with(".weight") || p.rank() != 2) return;
+      // The data needs no gradient, so the first coupling's first layer passes none on.
+      layers_.push_back({p.dim(0), p.dim(1), layers_.empty()});
+      largest_ = std::max({largest_, p.dim(0), p.dim(1)});
+    });
+    Generator gen(2);
+    x_ = normal(gen, {batch, largest_});
+    y_ = normal(gen, {batch, largest_});
+    w_ = normal(gen, {largest_, largest_});
+  }
+
+  double flops() const {
+    double total = 0;
+    for (const Layer& l : layers_) total += 2.0 * batch_ * l.in * l.out * (l.first ? 2 : 3);
+    return total;
+  }
+
+  double products_ms() {
+    openblas_set_num_threads(num_threads());
+    float *x = x_.mutable_data<float>(), *y = y_.mutable_data<float>(),
+          *w = w_.mutable_data<float>();
+    const int n = static_cast<int>(batch_);
+    const double start = now_ms();
+    for (const Layer& l : layers_) {
+      const int in = static_cast<int>(l.in), out = static_cast<int>(l.out);
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, out, in, 1, x, in, w, in, 0, y, out);
+    }
+    for (auto l = layers_.rbegin(); l != layers_.rend(); ++l) {
+      const int in = static_cast<int>(l->in), out = static_cast<int>(l->out);
+      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, n, 1, y, out, x, in, 0, w, in);
+      if (l->first) continue;
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, in, out, 1, y, out, w, in, 0, x,
+                  in);
+    }
+    const double elapsed = now_ms() - start;
+    openblas_set_num_threads(1);
+    return elapsed;
+  }
+
+  double adam_ms() {
+    const double start = now_ms();
+    backend_for(Device::CPU)
+        .update(UpdateRule::Adam, {}, Tensor(), state_[0], state_[1], state_[2], state_[3]);
+    return now_ms() - start;
+  }
+
+ private:
+  struct Layer {
+    std::int64_t out, in;
+    bool first;
+  };
+  std::int64_t batch_, largest_ = 1;
+  std::vector<Layer> layers_;
+  std::vector<Tensor> state_[4];  // parameters, gradients, two moments
+  Tensor x_, y_, w_;
+};
+
+struct Measured {
+  double step_ms, samples_per_second, gflops, peak_memory_mb;
+};
+
+/// Trains on random data until `steps` steps have been timed, after `warmup` untimed ones.
+class Stepper {
+ public:
+  Stepper(flows::Density& density, const data::Dataset& data, const flows::Config& config)
+      : trainer_(density, data, flows::fit_options(config)) {}
+
+  void run(std::int64_t steps, std::vector<double>* times) {
+    double last = now_ms();
+    trainer_.run({.on_step = [&](const flows::StepReport&) {
+      const double at = now_ms();
+      if (times) times->push_back(at - last);
+      last = at;
+      return --steps > 0;
+    }});
+  }
+
+ private:
+  flows::Trainer trainer_;
+};
+
+void bench(const Common& common, flows::Config config, std::int64_t steps, bool floor) {
+  const data::Dataset shape = peek_data(config);
+  const auto density = make_density(config, shape);
+  const std::int64_t batch = config.batch_size, warmup = 3,
+                     rounds = std::min<std::int64_t>(5, steps);
+  config.steps = 1'000'000'000;
+  const data::Dataset data = random_data(batch * (steps + warmup + 1), shape);
+  Stepper stepper(*density, data, config);
+  std::vector<double> times, products, adam;
+  stepper.run(warmup, nullptr);
+  const double peak = peak_resident_mb();  // before the floor allocates its own
+  std::unique_ptr<Floor> least;
+  if (floor) {
+    least = std::make_unique<Floor>(*density, batch);
+    least->products_ms();
+    least->adam_ms();
+  }
+  // Interleaved, so that a change in the machine's speed meets both alike.
+  for (std::int64_t round = 0; round < rounds; ++round) {
+    stepper.run(steps / rounds, &times);
+    if (!floor) continue;
+    for (int i = 0; i < 3; ++i) {
+      products.push_back(least->products_ms());
+      adam.push_back(least->adam_ms());
+    }
+  }
+  const double step_ms = median(times);
+  std::vector<nn::LayerInfo> rows;
+  density->inspect({batch, shape.dims}, "", rows);
+  double flops = 0;
+  for (const nn::LayerInfo& row : rows) flops += row.flops;
+  const double gflops = (least ? least->flops() : 3 * flops) / step_ms / 1e6;
+  Json json = {{"model", config.model},
+               {"batch_size", batch},
+               {"parameters", density->parameter_count()},
+               {"threads", num_threads()},
+               {"blas_core", blas_core()},
+               {"step_ms", step_ms},
+               {"samples_per_second", static_cast<double>(batch) / step_ms * 1000},
+               {"gflops", gflops},
+               {"peak_memory_mb", peak}};
+  char text[512];
+  int used = std::snprintf(text, sizeof text,
+                           "%s, batch %lld, %lld parameters, %d threads, OpenBLAS kernels %s\n"
+                           "  step         %9.2f ms   %.0f samples/s   %.1f GFLOP/s\n"
+                           "  peak memory  %9.1f MB\n",
+                           config.model.c_str(), static_cast<long long>(batch),
+                           static_cast<long long>(density->parameter_count()), num_threads(),
+                           blas_core().c_str(), step_ms,
+                           static_cast<double>(batch) / step_ms * 1000, gflops, peak);
+  if (floor) {
+    const double p = median(products), a = median(adam);
+    json["floor_ms"] = p + a;
+    json["floor_products_ms"] = p;
+    json["floor_adam_ms"] = a;
+    json["ratio"] = step_ms / (p + a);
+    std::snprintf(text + used, sizeof text - static_cast<std::size_t>(used),
+                  "  floor        %9.2f ms   = products %.2f + Adam %.2f\n  ratio        %9.3f\n",
+                  p + a, p, a, step_ms / (p + a));
+  }
+  common.result(json, text);
+}
+
+}  // namespace
+
+void add_bench(CLI::App& app) {
+  struct Options {
+    Common common;
+    SettingOptions settings;
+    std::string model;
+    std::int64_t steps = 20;
+    bool floor = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("bench", "Time of a training step, on random data");
+  command->add_option("MODEL", options->model, "A model or a configuration (.json)")->required();
+  command->add_option("--bench-steps", options->steps, "Steps to time")
+      ->check(CLI::Range(1, 100000))
+      ->capture_default_str();
+  command->add_flag("--floor", options->floor,
+                    "Also the floor: the same matrix products straight from OpenBLAS plus one pass "
+                    "of Adam, in the same run");
+  options->common.add_to(*command);
+  options->settings.add_to(*command);
+  command->footer(
+      "Examples:\n  flowcli bench nice --floor\n"
+      "  flowcli bench nice --batch-size 1000 --threads 1 --json\n");
+  command->callback([options] {
+    options->common.apply();
+    flows::Config config = model_config(options->model);
+    options->settings.apply(config);
+    bench(options->common, config, options->steps, options->floor);
+  });
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,41 @@
+// What the commands of flowcli share: common options, exit statuses, output.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "tensor/error.h"
+
+namespace nf::cli {
+
+enum ExitStatus { kDone = 0, kFailed = 1, kUsage = 2, kDiverged = 3, kInterrupted = 130 };
+
+using Json = nlohmann::ordered_json;
+
+/// Options that every command takes.
+struct Common {
+  std::string device = "auto";
+  int threads = 0;
+  bool quiet = false;
+  bool json = false;
+
+  void add_to(CLI::App& app);
+  /// Sets the thread count and checks the device; to be called before any work.
+  void apply() const;
+  /// One line to stderr, unless --quiet.
+  void note(const std::string& line) const;
+  /// The result of a command: `object` on stdout with --json, else `text`.
+  void result(const Json& object, const std::string& text) const;
+};
+
+// Each adds one command to the program. Its callback throws nf::Error to fail, or sets `status`.
+void add_train(CLI::App& app, int& status);
+void add_resume(CLI::App& app, int& status);
+void add_eval(CLI::App& app);
+void add_sample(CLI::App& app);
+void add_inspect(CLI::App& app);
+void add_bench(CLI::App& app);
+void add_data(CLI::App& app);
+
+}  // namespace nf::cli

@@ -1,0 +1,34 @@
+#include <cstdio>
+
+#include "cli/cli.h"
+#include "tensor/backend.h"
+#include "tensor/threads.h"
+
+namespace nf::cli {
+
+void Common::add_to(CLI::App& app) {
+  app.add_option("--device", device, "Where to compute")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->capture_default_str();
+  app.add_option("--threads", threads, "Threads (0: NF_NUM_THREADS, else all processors)")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_flag("--quiet", quiet, "No progress and notes");
+  app.add_flag("--json", json, "Result as one JSON object on stdout");
+}
+
+void Common::apply() const {
+  if (device == "cuda") cuda_backend();  // throws when there is none
+  set_num_threads(threads);
+}
+
+void Common::note(const std::string& line) const {
+  if (!quiet) std::fprintf(stderr, "%s\n", line.c_str());
+}
+
+void Common::result(const Json& object, const std::string& text) const {
+  const std::string out = json ? object.dump() + "\n" : text;
+  std::fputs(out.c_str(), stdout);
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,93 @@
+// flowcli eval: how likely the model finds data, in nats and bits per dimension.
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "cli/cli.h"
+#include "cli/run_folder.h"
+
+namespace nf::cli {
+
+void add_eval(CLI::App& app) {
+  struct Options {
+    Common common;
+    std::string run, data, split = "test", weights = "best";
+    int noise_draws = 1;
+    std::int64_t batch_size = 1000;
+    std::uint64_t seed = 0;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("eval", "Log-likelihood of data under a trained model");
+  command->add_option("RUN", options->run, "Run folder")->required();
+  command->add_option("--data", options->data, "Another data source than the run's");
+  command->add_option("--split", options->split, "Which part")
+      ->check(CLI::IsMember({"train", "valid", "test"}))
+      ->capture_default_str();
+  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
+      ->check(CLI::IsMember({"best", "last"}))
+      ->capture_default_str();
+  command
+      ->add_option("--noise-draws", options->noise_draws,
+                   "Draws of dequantisation noise to average over for each sample")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--batch-size", options->batch_size, "Samples at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Of the noise")->capture_default_str();
+  options->common.add_to(*command);
+  command->footer(
+      "Examples:\n  flowcli eval runs/mnist --split test --json\n"
+      "  flowcli eval runs/glyphs --data path/to/mnist\n");
+  command->callback([options] {
+    options->common.apply();
+    const TrainedModel model = load_model(options->run, options->weights);
+    flows::Config config = model.run.config();
+    if (!options->data.empty()) config.data = options->data;
+    const data::Dataset data = load_data(config);
+    NF_CHECK(data.dims == model.density->dims() && data.discrete == model.shape.discrete,
+             "[eval] the model is for ", model.density->dims(), "-dimensional ",
+             model.shape.discrete ? "pixels" : "real numbers", ", ", config.data, " has ",
+             data.dims, "-dimensional ", data.discrete ? "pixels" : "real numbers");
+    const data::Split& split = options->split == "train"   ? data.train
+                               : options->split == "valid" ? data.valid
+                                                           : data.test;
+    NF_CHECK(split.size() > 0, "[eval] ", config.data, " has no ", options->split, " samples");
+    const flows::Evaluation e = flows::evaluate(*model.density, split.x,
+                                                {.batch_size = options->batch_size,
+                                                 .noise_draws = options->noise_draws,
+                                                 .seed = options->seed});
+    std::string convention = model.density->convention().text;
+    if (model.density->convention().bound) {
+      convention += "; a lower bound of the pixels' log probability";
+    }
+    char text[512];
+    std::snprintf(text, sizeof text,
+                  "%s, %s split, %lld samples of %lld dimensions\n"
+                  "  %.4f +- %.4f nats\n  %.5f +- %.5f bits/dim\n",
+                  data.name.c_str(), options->split.c_str(), static_cast<long long>(e.count),
+                  static_cast<long long>(model.density->dims()), e.nats, e.nats_se, e.bits_per_dim,
+                  e.bits_per_dim_se);
+    const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
+    Json json = {{"nats", number(e.nats)},
+                 {"nats_se", number(e.nats_se)},
+                 {"bits_per_dim", number(e.bits_per_dim)},
+                 {"bits_per_dim_se", number(e.bits_per_dim_se)},
+                 {"dims", model.density->dims()},
+                 {"count", e.count},
+                 {"split", options->split},
+                 {"noise_draws", e.noise_draws},
+                 {"convention", convention}};
+    std::string entropy;
+    if (std::isfinite(data.entropy)) {
+      json["entropy"] = data.entropy;
+      entropy = str("  entropy of the data ", data.entropy, " nats: ", -e.nats - data.entropy,
+                    " above the floor\n");
+    }
+    options->common.result(json, text + entropy + "  " + convention + "\n");
+    NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats,
+             "; the model gives some samples no density");
+  });
+}
+
+}  // namespace nf::cli

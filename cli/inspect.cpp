@@ -1,0 +1,117 @@
+// flowcli inspect: the layers of a model or a run.
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "cli/cli.h"
+#include "cli/run_folder.h"
+#include "cli/settings.h"
+
+namespace nf::cli {
+
+namespace {
+
+std::string amount(double value) {
+  const char* units[] = {"", " k", " M", " G", " T"};
+  int unit = 0;
+  while (value >= 1000 && unit < 4) {
+    value /= 1000;
+    ++unit;
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, unit == 0 ? "%.0f%s" : "%.2f%s", value, units[unit]);
+  return text;
+}
+
+std::string table(const std::vector<nn::LayerInfo>& rows) {
+  std::size_t name = 5, kind = 4, shape = 12;
+  for (const nn::LayerInfo& row : rows) {
+    name = std::max(name, row.name.size());
+    kind = std::max(kind, row.kind.size());
+    shape = std::max(shape, str(row.out_shape).size());
+  }
+  std::string out;
+  const auto line = [&](const std::string& a, const std::string& b, const std::string& c,
+                        const std::string& d, const std::string& e) {
+    char text[512];
+    std::snprintf(text, sizeof text, "%-*s  %-*s  %-*s  %12s  %10s\n", static_cast<int>(name),
+                  a.c_str(), static_cast<int>(kind), b.c_str(), static_cast<int>(shape), c.c_str(),
+                  d.c_str(), e.c_str());
+    out += text;
+  };
+  line("layer", "kind", "output shape", "parameters", "FLOPs");
+  out += std::string(name + kind + shape + 30, '-') + "\n";
+  for (const nn::LayerInfo& row : rows) {
+    line(row.name, row.kind, str(row.out_shape), row.parameters ? str(row.parameters) : "-",
+         row.flops > 0 ? amount(row.flops) : "-");
+  }
+  out += std::string(name + kind + shape + 30, '-') + "\n";
+  return out;
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+  struct Options {
+    Common common;
+    SettingOptions settings;
+    std::string model;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("inspect", "Layers, shapes, parameters, memory, FLOPs");
+  command->add_option("MODEL", options->model, "A model, a configuration (.json) or a run folder")
+      ->required();
+  options->common.add_to(*command);
+  options->settings.add_to(*command);
+  command->footer("Examples:\n  flowcli inspect nice\n  flowcli inspect runs/mnist --json\n");
+  command->callback([options] {
+    options->common.apply();
+    flows::Config config = std::filesystem::is_directory(options->model)
+                               ? RunFolder::open(options->model).config()
+                               : model_config(options->model);
+    options->settings.apply(config);
+    const auto density = make_density(config, peek_data(config));
+    const std::int64_t batch = config.batch_size;
+    std::vector<nn::LayerInfo> rows;
+    density->inspect({batch, density->dims()}, "", rows);
+
+    double flops = 0, activations = 0;
+    Json layers = Json::array();
+    for (const nn::LayerInfo& row : rows) {
+      flops += row.flops;
+      activations += static_cast<double>(row.out_shape.numel()) * sizeof(float);
+      layers.push_back(
+          {{"name", row.name},
+           {"kind", row.kind},
+           {"out_shape", std::vector<std::int64_t>(row.out_shape.begin(), row.out_shape.end())},
+           {"parameters", row.parameters},
+           {"flops", row.flops}});
+    }
+    const double parameters = static_cast<double>(density->parameter_count());
+    const double training = 4 * parameters * sizeof(float) + activations;
+    const Json json = {{"model", config.model},
+                       {"layers", layers},
+                       {"parameters", density->parameter_count()},
+                       {"parameter_bytes", parameters * sizeof(float)},
+                       {"activation_bytes", activations},
+                       {"flops", flops},
+                       {"batch_size", batch}};
+    const std::string text =
+        table(rows) + str("parameters  ", density->parameter_count(), " (", amount(parameters * 4),
+                          "B)\nmemory      ", amount(training),
+                          "B to train: parameters, gradients, "
+                          "two moments, and ",
+                          amount(activations),
+                          "B of activations for a batch "
+                          "of ",
+                          batch, "\nFLOPs       ", amount(flops), " forward, ",
+                          amount(flops / static_cast<double>(batch)),
+                          " per sample; a training step "
+                          "costs about ",
+                          amount(3 * flops), "\n");
+    options->common.result(json, text);
+  });
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,195 @@
+#include "cli/run_folder.h"
+
+#include <sys/stat.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <limits>
+#include <sstream>
+
+#include "cli/settings.h"
+#include "data/png.h"
+#include "data/svg.h"
+#include "nn/safetensors.h"
+#include "tensor/files.h"
+
+namespace nf::cli {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::uint64_t kMaxLogBytes = 1ULL << 30;
+
+bool holds_run(const std::string& path) { return fs::exists(path + "/config.json"); }
+
+std::string default_path(const flows::Config& config) {
+  const std::string data = fs::path(config.data).filename().string();
+  const std::string base = "runs/" + config.model + "-" + (data.empty() ? "data" : data);
+  std::string path = base;
+  for (int i = 2; fs::exists(path); ++i) path = str(base, "-", i);
+  return path;
+}
+
+void make_folder(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  NF_CHECK(!error, "[train] cannot make the folder ", path, ": ", error.message(),
+           "; choose another with --out");
+}
+
+// JSON has no NaN and infinity: they become null.
+Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+double number(const nlohmann::json& json, const char* key) {
+  const auto found = json.find(key);
+  return found != json.end() && found->is_number() ? found->get<double>()
+                                                   : std::numeric_limits<double>::quiet_NaN();
+}
+
+}  // namespace
+
+RunFolder RunFolder::create(const std::string& path, const flows::Config& config, bool overwrite) {
+  RunFolder run;
+  run.path_ = path.empty() ? default_path(config) : path;
+  if (holds_run(run.path_)) {
+    NF_CHECK(overwrite, "[train] ", run.path_,
+             " already holds a run; continue it with 'flowcli "
+             "resume ",
+             run.path_, "', choose another --out, or give --overwrite");
+    for (const char* name : {"log.jsonl", "best.safetensors", "last.safetensors",
+                             "state.safetensors", "curve.svg", "samples"}) {
+      fs::remove_all(run.file(name));
+    }
+  }
+  make_folder(run.file("samples"));
+  run.save_config(config);
+  return run;
+}
+
+RunFolder RunFolder::open(const std::string& path) {
+  NF_CHECK(holds_run(path), "[run] ", path,
+           " is not a run folder: it has no config.json; 'flowcli "
+           "train' makes one");
+  RunFolder run;
+  run.path_ = path;
+  run.config_ = model_config(path + "/config.json");
+  return run;
+}
+
+void RunFolder::save_config(const flows::Config& config) {
+  config_ = config;
+  atomic_write(file("config.json"), flows::to_json(config).dump(2) + "\n");
+}
+
+void RunFolder::append_log(const flows::EpochReport& r) const {
+  const Json line = {{"epoch", r.epoch},
+                     {"step", r.step},
+                     {"seconds", number(std::round(r.seconds * 1000) / 1000)},
+                     {"train_nats", number(r.train_nats)},
+                     {"valid_nats", number(r.valid_nats)},
+                     {"valid_bits_per_dim", number(r.valid_bits_per_dim)},
+                     {"lr", number(r.lr)},
+                     {"grad_norm", number(r.grad_norm)}};
+  std::FILE* out = std::fopen(file("log.jsonl").c_str(), "a");
+  NF_CHECK(out, "[train] cannot write ", file("log.jsonl"));
+  const std::string text = line.dump() + "\n";
+  const bool written = std::fwrite(text.data(), 1, text.size(), out) == text.size();
+  NF_CHECK(std::fclose(out) == 0 && written, "[train] cannot write ", file("log.jsonl"),
+           "; is the disk full?");
+}
+
+std::vector<flows::EpochReport> RunFolder::read_log() const {
+  std::vector<flows::EpochReport> reports;
+  if (!fs::exists(file("log.jsonl"))) return reports;
+  std::istringstream lines(read_file(file("log.jsonl"), kMaxLogBytes));
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (!json.is_object()) continue;
+    reports.push_back({.epoch = static_cast<std::int64_t>(number(json, "epoch")),
+                       .step = static_cast<std::int64_t>(number(json, "step")),
+                       .seconds = number(json, "seconds"),
+                       .train_nats = number(json, "train_nats"),
+                       .valid_nats = number(json, "valid_nats"),
+                       .valid_bits_per_dim = number(json, "valid_bits_per_dim"),
+                       .lr = number(json, "lr"),
+                       .grad_norm = number(json, "grad_norm")});
+  }
+  return reports;
+}
+
+void RunFolder::truncate_log(std::int64_t step) const {
+  if (!fs::exists(file("log.jsonl"))) return;
+  std::istringstream lines(read_file(file("log.jsonl"), kMaxLogBytes));
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
+    if (json.is_object() && number(json, "step") <= static_cast<double>(step)) kept += line + "\n";
+  }
+  atomic_write(file("log.jsonl"), kept);
+}
+
+void RunFolder::write_curve() const {
+  data::Series train{"train", {}, {}}, valid{"validation", {}, {}};
+  for (const flows::EpochReport& r : read_log()) {
+    const double epoch = static_cast<double>(r.epoch);
+    train.x.push_back(epoch);
+    train.y.push_back(r.train_nats);
+    valid.x.push_back(epoch);
+    valid.y.push_back(r.valid_nats);
+  }
+  data::write_curve_svg(file("curve.svg"),
+                        {config_.model + " on " + fs::path(config_.data).filename().string(),
+                         "epoch", "log-likelihood, nats"},
+                        {train, valid});
+}
+
+// --- models
+// ------------------------------------------------------------------------------------------
+
+data::Dataset load_data(const flows::Config& config) {
+  return data::load(config.data, {.seed = static_cast<std::uint64_t>(config.seed),
+                                  .train = config.train,
+                                  .valid = config.valid,
+                                  .test = config.test});
+}
+
+data::Dataset peek_data(const flows::Config& config) {
+  return data::load(config.data, {.train = 1, .valid = 1, .test = 1});
+}
+
+std::shared_ptr<flows::Density> make_density(const flows::Config& config,
+                                             const data::Dataset& data) {
+  return flows::make_density(config, {.dims = data.dims, .discrete = data.discrete});
+}
+
+TrainedModel load_model(const std::string& path, const std::string& which) {
+  TrainedModel model{RunFolder::open(path), {}, nullptr};
+  const RunFolder& run = model.run;
+  std::string weights = run.file(which + ".safetensors");
+  if (which == "best" && !fs::exists(weights)) weights = run.file("last.safetensors");
+  NF_CHECK(fs::exists(weights), "[run] ", path,
+           " has no weights yet; train it further with "
+           "'flowcli resume ",
+           path, "'");
+  model.shape = peek_data(run.config());
+  model.density = make_density(run.config(), model.shape);
+  model.density->load_state(nn::load_safetensors(weights).tensors);
+  model.density->eval();
+  return model;
+}
+
+void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                       const Tensor& like) {
+  if (shape.images()) {
+    const Tensor pixels = samples.to(DType::U8);
+    data::write_png(path, pixels.reshape({-1, shape.channels, shape.height, shape.width}));
+    return;
+  }
+  NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
+           " dimensions has no picture; write the samples with --out FILE.npy");
+  data::write_scatter_png(path, samples, 512,
+                          like.defined() ? std::optional(data::bounds_of(like)) : std::nullopt);
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,66 @@
+// A run folder: what training leaves on disk, and how the other commands find it again.
+//
+//   config.json        every setting
+//   log.jsonl          one line per epoch
+//   best.safetensors   weights with the best validation result
+//   last.safetensors   the newest weights
+//   state.safetensors  everything that resume needs, in one file
+//   samples/           pictures; curve.svg: nats over epochs
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/cli.h"
+#include "data/source.h"
+#include "flows/presets.h"
+
+namespace nf::cli {
+
+class RunFolder {
+ public:
+  /// A new folder with its config.json. `path` empty: runs/<model>-<data>, numbered when taken.
+  /// Throws when it already holds a run, unless `overwrite`.
+  static RunFolder create(const std::string& path, const flows::Config& config, bool overwrite);
+  /// An existing one; throws with a hint when it is none.
+  static RunFolder open(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  const flows::Config& config() const { return config_; }
+  void save_config(const flows::Config& config);
+
+  void append_log(const flows::EpochReport& report) const;
+  /// The reports so far; a torn last line is left out.
+  std::vector<flows::EpochReport> read_log() const;
+  /// Drops reports after `step`: what a resumed run will write again.
+  void truncate_log(std::int64_t step) const;
+  void write_curve() const;
+
+ private:
+  std::string path_;
+  flows::Config config_;
+};
+
+data::Dataset load_data(const flows::Config& config);
+/// Only what the model must know of the data; draws next to nothing of built-in sources.
+data::Dataset peek_data(const flows::Config& config);
+std::shared_ptr<flows::Density> make_density(const flows::Config& config,
+                                             const data::Dataset& data);
+
+/// A trained model: the run's configuration with the weights of `which`: "best" (last when there is
+/// no best yet) or "last". In evaluation mode.
+struct TrainedModel {
+  RunFolder run;
+  data::Dataset shape;  ///< geometry only
+  std::shared_ptr<flows::Density> density;
+};
+TrainedModel load_model(const std::string& path, const std::string& which);
+
+/// Samples as a picture: a grid of images, or the density of 2-D points (in the square of `like`,
+/// when given). Throws for data that is neither.
+void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                       const Tensor& like = {});
+
+}  // namespace nf::cli

@@ -1,0 +1,210 @@
+// flowcli train and flowcli resume.
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "cli/run_folder.h"
+#include "cli/settings.h"
+
+namespace nf::cli {
+
+namespace {
+
+// Samples in pictures are drawn from the same latents throughout a run, so that they can be
+// compared.
+constexpr std::uint64_t kPictureStream = 0x70696373;
+
+std::string printed(const char* format, auto... values) {
+  char text[256];
+  std::snprintf(text, sizeof text, format, values...);
+  return text;
+}
+
+class Training {
+ public:
+  Training(RunFolder run, const Common& common)
+      : run_(std::move(run)),
+        common_(common),
+        config_(run_.config()),
+        data_(load_data(config_)),
+        density_(make_density(config_, data_)),
+        trainer_(*density_, data_, flows::fit_options(config_)) {}
+
+  void resume() {
+    trainer_.load(run_.file("state.safetensors"));
+    run_.truncate_log(trainer_.step());
+  }
+
+  int run() {
+    describe();
+    catch_interrupts();
+    if (trainer_.step() == 0) save();  // from here on there is always something to resume from
+    Progress progress(trainer_.step(), config_.batch_size, common_.quiet);
+    const flows::FitResult result =
+        trainer_.run({.on_step =
+                          [&](const flows::StepReport& report) {
+                            progress.step(report);
+                            return !interrupted();
+                          },
+                      .on_epoch =
+                          [&](const flows::EpochReport& report) {
+                            progress.clear();
+                            finish_epoch(report, progress.samples_per_second(report.step));
+                          }});
+    progress.clear();
+    save();
+    if (!result.finished) {
+      common_.note(str("interrupted after step ", result.steps,
+                       "; the run is saved. Go on with: "
+                       "flowcli resume ",
+                       run_.path()));
+      report(result);
+      return kInterrupted;
+    }
+    draw("final");
+    run_.write_curve();
+    common_.note("finished: " + run_.path());
+    report(result);
+    return kDone;
+  }
+
+ private:
+  void describe() const {
+    std::int64_t parameters = density_->parameter_count();
+    common_.note(str(config_.model, ": ", parameters, " parameters; ", data_.name, ": ",
+                     data_.train.size(), " / ", data_.valid.size(), " / ", data_.test.size(),
+                     " samples of ", data_.dims, " dimensions; ", density_->convention().text));
+    if (std::isfinite(data_.entropy)) {
+      common_.note(
+          printed("entropy of the data: %.4f nats (no model's -nats can be below)", data_.entropy));
+    }
+    common_.note(str("run folder: ", run_.path(),
+                     trainer_.step() > 0 ? str(", resuming at step ", trainer_.step()) : ""));
+  }
+
+  void finish_epoch(const flows::EpochReport& r, double samples_per_second) {
+    const std::int64_t last = (trainer_.total_steps() - 1) / steps_per_epoch() + 1;
+    common_.note(
+        printed("epoch %lld/%lld  train %.2f nats  valid %.2f nats  %.4f bits/dim  lr %.2g  "
+                "%.0f samples/s  %s%s",
+                static_cast<long long>(r.epoch), static_cast<long long>(last), r.train_nats,
+                r.valid_nats, r.valid_bits_per_dim, r.lr, samples_per_second,
+                duration_text(r.seconds).c_str(), r.best ? "  *" : ""));
+    run_.append_log(r);
+    if (r.best) trainer_.save_weights(run_.file("best.safetensors"));
+    if (r.epoch % config_.save_every == 0) save();
+    if (config_.sample_every > 0 && r.epoch % config_.sample_every == 0) {
+      draw(printed("epoch-%04lld", static_cast<long long>(r.epoch)));
+      run_.write_curve();
+    }
+  }
+
+  std::int64_t steps_per_epoch() const {
+    return (data_.train.size() + config_.batch_size - 1) / config_.batch_size;
+  }
+
+  void save() {
+    trainer_.save(run_.file("state.safetensors"));
+    trainer_.save_weights(run_.file("last.safetensors"));
+  }
+
+  void draw(const std::string& name) {
+    if (!data_.images() && data_.dims != 2) return;
+    Generator gen(static_cast<std::uint64_t>(config_.seed), kPictureStream);
+    density_->eval();
+    trainer_.with_evaluated_weights([&] {
+      const Tensor samples = density_->sample(gen, config_.samples, config_.temperature);
+      write_samples_png(run_.file("samples/" + name + ".png"), samples, data_, data_.valid.x);
+    });
+    density_->train();
+  }
+
+  void report(const flows::FitResult& result) const {
+    const double best = result.best_valid_nats;
+    common_.result({{"run", run_.path()},
+                    {"finished", result.finished},
+                    {"epochs", result.epochs},
+                    {"steps", result.steps},
+                    {"best_valid_nats", std::isfinite(best) ? Json(best) : Json()}},
+                   "");
+  }
+
+  RunFolder run_;
+  const Common& common_;
+  flows::Config config_;
+  data::Dataset data_;
+  std::shared_ptr<flows::Density> density_;
+  flows::Trainer trainer_;
+};
+
+constexpr const char* kTrainExamples = R"(Examples:
+  flowcli train nice --data glyphs --epochs 10 --hidden-units 500
+  flowcli train nice --data path/to/mnist --out runs/mnist --epochs 60 --lr 2e-3
+  flowcli train realnvp-2d --data checkerboard --couplings 16
+  flowcli train my-model.json --set ema=0.999
+)";
+
+}  // namespace
+
+void add_train(CLI::App& app, int& status) {
+  struct Options {
+    Common common;
+    SettingOptions settings;
+    std::string model, out;
+    bool overwrite = false;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("train", "Train a model");
+  command->add_option("MODEL", options->model, "nice, realnvp-2d, or a configuration (.json)")
+      ->required();
+  command->add_option("--out", options->out, "Run folder (default: runs/MODEL-DATA)");
+  command->add_flag("--overwrite", options->overwrite, "Replace the run in that folder");
+  options->common.add_to(*command);
+  options->settings.add_to(*command);
+  command->footer(kTrainExamples);
+  command->callback([options, &status] {
+    options->common.apply();
+    flows::Config config = model_config(options->model);
+    options->settings.apply(config);
+    peek_data(config);  // a bad source fails before a folder is made
+    Training training(RunFolder::create(options->out, config, options->overwrite), options->common);
+    status = training.run();
+  });
+}
+
+void add_resume(CLI::App& app, int& status) {
+  struct Options {
+    Common common;
+    std::string run;
+    std::int64_t epochs = 0, steps = 0;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("resume", "Continue a run where it stopped, bit for bit");
+  command->add_option("RUN", options->run, "Run folder")->required();
+  command->add_option("--epochs", options->epochs, "New end of training, in epochs")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--steps", options->steps, "New end of training, in steps")
+      ->check(CLI::PositiveNumber);
+  options->common.add_to(*command);
+  command->footer(
+      "Examples:\n  flowcli resume runs/mnist\n  flowcli resume runs/mnist --epochs 200\n");
+  command->callback([options, &status] {
+    options->common.apply();
+    RunFolder run = RunFolder::open(options->run);
+    flows::Config config = run.config();
+    if (options->epochs > 0) {
+      config.epochs = options->epochs;
+      config.steps = 0;
+    }
+    if (options->steps > 0) config.steps = options->steps;
+    run.save_config(config);
+    Training training(run, options->common);
+    training.resume();
+    status = training.run();
+  });
+}
+
+}  // namespace nf::cli

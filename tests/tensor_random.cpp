@@ -1,0 +1,217 @@
+#include "tensor/random.h"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <functional>
+#include <numeric>
+#include <vector>
+
+#include "tensor/ops.h"
+#include "tensor/philox.h"
+#include "tensor/threads.h"
+
+BOOST_AUTO_TEST_SUITE(tensor_random)
+
+using namespace nf;
+
+namespace {
+
+struct DefaultThreads {
+  ~DefaultThreads() { set_num_threads(0); }
+};
+
+constexpr Distribution kAll[] = {Distribution::Uniform, Distribution::Normal,
+                                 Distribution::Logistic};
+
+double cdf(Distribution kind, double x) {
+  switch (kind) {
+    case Distribution::Uniform:
+      return std::clamp(x, 0.0, 1.0);
+    case Distribution::Normal:
+      return 0.5 * std::erfc(-x / std::sqrt(2.0));
+    case Distribution::Logistic:
+      return 1 / (1 + std::exp(-x));
+  }
+  return NAN;
+}
+
+std::vector<double> values(const Tensor& t) { return t.to(DType::F64).to_vector<double>(); }
+
+/// sqrt(n) times the Kolmogorov-Smirnov distance: above 1.95 with probability 0.001.
+double kolmogorov_smirnov(std::vector<double> x, const std::function<double(double)>& cdf) {
+  std::sort(x.begin(), x.end());
+  const double n = static_cast<double>(x.size());
+  double distance = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double f = cdf(x[i]);
+    distance = std::max({distance, f - i / n, (i + 1) / n - f});
+  }
+  return std::sqrt(n) * distance;
+}
+
+}  // namespace
+
+// Known answers of the Random123 library, kat_vectors, "philox4x32 10".
+BOOST_AUTO_TEST_CASE(philox_known_answers) {
+  struct Answer {
+    std::uint64_t key, counter, stream;
+    PhiloxBlock block;
+  };
+  const Answer answers[] = {
+      {0, 0, 0, {0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}},
+      {~0ULL, ~0ULL, ~0ULL, {0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd}},
+      {0x299f31d0a4093822,
+       0x85a308d3243f6a88,
+       0x0370734413198a2e,
+       {0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1}},
+  };
+  for (const Answer& a : answers) {
+    BOOST_TEST(philox(a.key, a.counter, a.stream) == a.block, boost::test_tools::per_element());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(elements_are_the_documented_words) {
+  Generator gen(7, 3);
+  gen.set_offset(1ULL << 40);
+  const auto u32 = uniform(gen, {9}).to_vector<float>();
+  for (std::size_t i = 0; i < u32.size(); ++i) {
+    BOOST_TEST(u32[i] == uniform_f32(philox(7, (1ULL << 40) + i / 4, 3)[i % 4]));
+  }
+  BOOST_TEST(gen.offset() == (1ULL << 40) + 3);
+  const auto u64 = uniform(gen, {5}, DType::F64).to_vector<double>();
+  for (std::size_t i = 0; i < u64.size(); ++i) {
+    const PhiloxBlock block = philox(7, (1ULL << 40) + 3 + i / 2, 3);
+    BOOST_TEST(u64[i] == uniform_f64(block[i % 2 * 2], block[i % 2 * 2 + 1]));
+  }
+  BOOST_TEST(gen.offset() == (1ULL << 40) + 6);
+}
+
+BOOST_AUTO_TEST_CASE(uniform_numbers_stay_in_their_intervals) {
+  BOOST_TEST(uniform_f32(0) == 0.0F);
+  BOOST_TEST(uniform_f32(~0U) < 1.0F);
+  BOOST_TEST(uniform_f64(~0U, ~0U) < 1.0);
+  for (const std::uint32_t bits : {0U, ~0U}) {
+    BOOST_TEST((open_uniform_f32(bits) > 0.0F && open_uniform_f32(bits) < 1.0F));
+    BOOST_TEST((open_uniform_f64(bits, bits) > 0.0 && open_uniform_f64(bits, bits) < 1.0));
+    BOOST_TEST(std::isfinite(logistic_quantile(open_uniform_f32(bits))));
+    BOOST_TEST(std::isfinite(logistic_quantile(open_uniform_f64(bits, bits))));
+    float a = 0, b = 0;
+    box_muller(uniform_f32(bits), uniform_f32(bits), a, b);
+    BOOST_TEST((std::isfinite(a) && std::isfinite(b)));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(distributions) {
+  struct Moments {
+    double mean, variance, kurtosis;  // kurtosis: fourth central moment / variance^2
+  };
+  const Moments moments[] = {{0.5, 1.0 / 12, 1.8}, {0, 1, 3}, {0, M_PI * M_PI / 3, 4.2}};
+  for (const Distribution kind : kAll) {
+    for (const DType dtype : {DType::F32, DType::F64}) {
+      Generator gen(2024, static_cast<std::uint64_t>(dtype));
+      const std::vector<double> x = values(random(kind, gen, {400, 500}, dtype));
+      const double n = static_cast<double>(x.size());
+      const auto [mean, variance, kurtosis] = moments[static_cast<int>(kind)];
+      double first = 0, second = 0, fourth = 0;
+      for (const double v : x) {
+        first += v / n;
+        second += (v - mean) * (v - mean) / n;
+        fourth += std::pow(v - mean, 4) / n;
+      }
+      BOOST_TEST(std::abs(first - mean) < 4 * std::sqrt(variance / n));
+      BOOST_TEST(std::abs(second / variance - 1) < 4 * std::sqrt((kurtosis - 1) / n));
+      BOOST_TEST(std::abs(fourth / (variance * variance) / kurtosis - 1) < 0.05);
+      BOOST_TEST(kolmogorov_smirnov(x, [&](double v) { return cdf(kind, v); }) < 1.95);
+      double neighbours = 0;  // correlation of each element with the next one
+      for (std::size_t i = 0; i + 1 < x.size(); ++i) {
+        neighbours += (x[i] - mean) * (x[i + 1] - mean) / variance / n;
+      }
+      BOOST_TEST(std::abs(neighbours) < 4 / std::sqrt(n));
+    }
+  }
+}
+
+BOOST_FIXTURE_TEST_CASE(an_element_depends_on_its_place_alone, DefaultThreads) {
+  for (const Distribution kind : kAll) {
+    for (const DType dtype : {DType::F32, DType::F64}) {
+      set_num_threads(1);
+      Generator all(5);
+      const std::vector<double> expected = values(random(kind, all, {30001}, dtype));
+      for (const int threads : {2, 5}) {
+        set_num_threads(threads);
+        for (const std::int64_t n : {1, 2, 5, 255, 256, 257, 30001}) {
+          Generator gen(5);
+          const std::vector<double> x = values(random(kind, gen, {n}, dtype));
+          BOOST_TEST(std::equal(x.begin(), x.end(), expected.begin()));
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(sequences_go_on_where_they_stopped) {
+  Generator gen(11, 2);
+  normal(gen, {10});
+  const std::uint64_t saved = gen.offset();
+  BOOST_TEST(saved == 3u);
+  const auto next = values(normal(gen, {10}));
+  Generator again(gen.seed(), gen.stream());
+  again.set_offset(saved);
+  BOOST_TEST(values(normal(again, {10})) == next, boost::test_tools::per_element());
+  Generator other_seed(12, 2), other_stream(11, 3);
+  other_seed.set_offset(saved);
+  other_stream.set_offset(saved);
+  BOOST_TEST(values(normal(other_seed, {10})) != next);
+  BOOST_TEST(values(normal(other_stream, {10})) != next);
+}
+
+BOOST_AUTO_TEST_CASE(bernoulli_draws) {
+  Generator gen(3);
+  for (const double p : {0.0, 0.3, 1.0}) {
+    for (const DType dtype : {DType::F32, DType::U8}) {
+      const std::vector<double> x = values(bernoulli(gen, p, {40000}, dtype));
+      const double ones = std::accumulate(x.begin(), x.end(), 0.0) / 40000;
+      BOOST_TEST(std::all_of(x.begin(), x.end(), [](double v) { return v == 0 || v == 1; }));
+      BOOST_TEST(std::abs(ones - p) <= 4 * std::sqrt(p * (1 - p) / 40000));
+    }
+  }
+  for (const double p : {-0.1, 1.1, std::nan("")}) BOOST_CHECK_THROW(bernoulli(gen, p, {2}), Error);
+}
+
+BOOST_AUTO_TEST_CASE(permutations) {
+  Generator gen(8);
+  for (const std::int64_t n : {0, 1, 2, 3, 1000}) {
+    const std::uint64_t before = gen.offset();
+    std::vector<std::int32_t> order = permutation(gen, n).to_vector<std::int32_t>();
+    BOOST_TEST(static_cast<std::int64_t>(gen.offset() - before) == (n + 3) / 4);
+    BOOST_TEST((n < 1000 || !std::is_sorted(order.begin(), order.end())));
+    std::sort(order.begin(), order.end());
+    std::vector<std::int32_t> all(static_cast<std::size_t>(n));
+    std::iota(all.begin(), all.end(), 0);
+    BOOST_TEST(order == all, boost::test_tools::per_element());
+  }
+  // All 24 orders of four elements come equally often: chi-squared with 23 degrees of freedom is
+  // above 49.7 with probability 0.001.
+  std::vector<int> counts(256, 0);
+  for (int i = 0; i < 24000; ++i) {
+    const auto p = permutation(gen, 4).to_vector<std::int32_t>();
+    ++counts[static_cast<std::size_t>(p[0] * 64 + p[1] * 16 + p[2] * 4 + p[3])];
+  }
+  double chi_squared = 0;
+  for (const int count : counts)
+    chi_squared += count ? (count - 1000.0) * (count - 1000.0) / 1000 : 0;
+  BOOST_TEST(std::count_if(counts.begin(), counts.end(), [](int c) { return c > 0; }) == 24);
+  BOOST_TEST(chi_squared < 49.7);
+  BOOST_CHECK_THROW(permutation(gen, -1), Error);
+}
+
+BOOST_AUTO_TEST_CASE(only_floats_are_drawn) {
+  Generator gen;
+  BOOST_CHECK_THROW(uniform(gen, {3}, DType::U8), Error);
+  BOOST_CHECK_THROW(normal(gen, {3}, DType::I32), Error);
+  BOOST_TEST(uniform(gen, {0, 3}).numel() == 0);
+  BOOST_TEST(gen.offset() == 0u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -26,7 +26,7 @@ namespace nf {
   X(cholesky) X(inverse) X(slogdet) X(checkpoint)
 // clang-format on
 
-// --- elementwise -------------------------------------------------------------------------------
+// --- elementwise --------------------------------------------------------------------------------
 Var unary(UnaryOp op, const Var& x, OpArgs args = {});
 Var binary(BinaryOp op, const Var& a, const Var& b);
 
@@ -58,7 +58,7 @@ inline Var operator*(const Var& a, double b) { return affine(a, b, 0); }
 inline Var operator*(double a, const Var& b) { return affine(b, a, 0); }
 inline Var operator/(const Var& a, double b) { return affine(a, 1 / b, 0); }
 
-// --- reductions ----------------------------------------------------------------------------------
+// --- reductions ---------------------------------------------------------------------------------
 Var sum(const Var& x, const Axes& axes = {}, bool keep_dims = false);
 Var mean(const Var& x, const Axes& axes = {}, bool keep_dims = false);
 Var sum_squares(const Var& x, const Axes& axes = {}, bool keep_dims = false);
@@ -68,13 +68,13 @@ Var min(const Var& x, const Axes& axes = {}, bool keep_dims = false);
 Var logsumexp(const Var& x, const Axes& axes = {}, bool keep_dims = false);
 Var variance(const Var& x, const Axes& axes = {}, bool keep_dims = false);
 
-// --- matrix products -----------------------------------------------------------------------------
+// --- matrix products ----------------------------------------------------------------------------
 Var matmul(const Var& a, const Var& b);
 /// act(x w^T + bias): x (N, in), w (out, in), bias (out) or undefined. One kernel, one node.
 Var linear(const Var& x, const Var& w, const Var& bias, const UnaryOp* act = nullptr,
            OpArgs args = {});
 
-// --- shapes --------------------------------------------------------------------------------------
+// --- shapes -------------------------------------------------------------------------------------
 Var reshape(const Var& x, const Shape& shape);
 Var permute(const Var& x, const std::vector<int>& order);
 Var transpose(const Var& x, int a, int b);
@@ -93,14 +93,13 @@ Var pad(const Var& x, int axis, std::int64_t before, std::int64_t after, double 
 /// To f32 or f64; the gradient comes back in x's dtype.
 Var cast(const Var& x, DType dtype);
 
-// --- indexing ------------------------------------------------------------------------------------
+// --- indexing -----------------------------------------------------------------------------------
 Var index_select(const Var& x, int axis, const Tensor& index);
 Var index_add(const Var& x, int axis, const Tensor& index, const Var& src);
 Var gather(const Var& x, int axis, const Tensor& index);
 Var scatter_add(const Var& x, int axis, const Tensor& index, const Var& src);
 
-// --- linear algebra (tensor/linalg.h)
-// --------------------------------------------------------------
+// --- linear algebra (tensor/linalg.h) -----------------------------------------------------------
 /// A X = B for triangular A; the gradient of A has A's triangle only.
 Var triangular_solve(const Var& a, const Var& b, bool lower = true);
 Var cholesky(const Var& a);  ///< of a symmetric A; its gradient is symmetric too
@@ -108,8 +107,7 @@ Var inverse(const Var& a);
 /// log|det A|, a scalar. d/dA = A^-T.
 Var slogdet(const Var& a);
 
-// --- memory for time
-// -------------------------------------------------------------------------------
+// --- memory for time ----------------------------------------------------------------------------
 /// fn(inputs) as one node that keeps only the inputs: backward runs fn again on a nested tape. fn
 /// must be a pure function of its inputs and of leaves (a random draw inside must repeat itself).
 using MultiFn = std::function<std::vector<Var>(const std::vector<Var>&)>;

@@ -46,8 +46,7 @@ Var linear(const Var& x, const Var& w, const Var& bias, const UnaryOp* act, OpAr
                         });
 }
 
-// --- linear algebra
-// --------------------------------------------------------------------------------
+// --- linear algebra -----------------------------------------------------------------------------
 
 namespace {
 
@@ -114,8 +113,7 @@ Var slogdet(const Var& a) {
                         });
 }
 
-// --- memory for time
-// -------------------------------------------------------------------------------
+// --- memory for time ----------------------------------------------------------------------------
 
 std::vector<Var> checkpoint(const MultiFn& fn, const std::vector<Var>& inputs) {
   Tape* tape = Tape::current();

@@ -110,8 +110,7 @@ Var cast(const Var& x, DType dtype) {
       [slot = x.slot(), from = x.dtype()](const Tensor& dout) { slot->accumulate(dout.to(from)); });
 }
 
-// --- indexing: select and add are each other's adjoints, so are gather and scatter
-// ------------------
+// --- indexing: select and add are each other's adjoints, so are gather and scatter --------------
 
 namespace {
 

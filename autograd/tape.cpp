@@ -11,7 +11,7 @@ thread_local Tape* current_tape = nullptr;
 std::atomic<std::uint64_t> next_tape_id{1};
 }  // namespace
 
-// --- slots and vars ------------------------------------------------------------------------------
+// --- slots and vars -----------------------------------------------------------------------------
 
 void Slot::accumulate(const Tensor& g) {
   if (!grad.defined()) {
@@ -56,7 +56,7 @@ const Tensor& Saved::get() const {
   return value_;
 }
 
-// --- tape ----------------------------------------------------------------------------------------
+// --- tape ---------------------------------------------------------------------------------------
 
 Tape::Tape() : id_(next_tape_id++), previous_(current_tape) { current_tape = this; }
 

@@ -144,8 +144,7 @@ void RunFolder::write_curve() const {
                         {train, valid});
 }
 
-// --- models
-// ------------------------------------------------------------------------------------------
+// --- models -------------------------------------------------------------------------------------
 
 data::Dataset load_data(const flows::Config& config) {
   return data::load(config.data, {.seed = static_cast<std::uint64_t>(config.seed),

@@ -87,11 +87,13 @@ class Training {
 
   void finish_epoch(const flows::EpochReport& r, double samples_per_second) {
     const std::int64_t last = (trainer_.total_steps() - 1) / steps_per_epoch() + 1;
+    const int digits = std::abs(r.train_nats) < 100 ? 4 : 2;
     common_.note(
-        printed("epoch %lld/%lld  train %.2f nats  valid %.2f nats  %.4f bits/dim  lr %.2g  "
-                "%.0f samples/s  %s%s",
-                static_cast<long long>(r.epoch), static_cast<long long>(last), r.train_nats,
-                r.valid_nats, r.valid_bits_per_dim, r.lr, samples_per_second,
+        printed("epoch %lld/%lld  train %.*f nats  valid %.*f nats  %.4f bits/dim  lr %.2g  %.0f "
+                "samples/s  "
+                "%s%s",
+                static_cast<long long>(r.epoch), static_cast<long long>(last), digits, r.train_nats,
+                digits, r.valid_nats, r.valid_bits_per_dim, r.lr, samples_per_second,
                 duration_text(r.seconds).c_str(), r.best ? "  *" : ""));
     run_.append_log(r);
     if (r.best) trainer_.save_weights(run_.file("best.safetensors"));

@@ -17,7 +17,7 @@ struct P {
   float x, y;
 };
 
-// --- the digits: strokes in a box of height 1, x centred, y down -------------------------------
+// --- the digits: strokes in a box of height 1, x centred, y down --------------------------------
 
 enum class Kind { Line, Curve, Loop };  // straight, through the points smoothly, the same closed
 
@@ -144,7 +144,7 @@ class Hand {
   P shift_;
 };
 
-// --- ink ---------------------------------------------------------------------------------------
+// --- ink ----------------------------------------------------------------------------------------
 
 constexpr float kSoft = 1.2F;  // pixels from full ink to none: the blur of a scanned digit
 

@@ -9,10 +9,14 @@ namespace {
 // Little-endian, as on every machine that this runs on.
 const char* type_text(DType dtype) {
   switch (dtype) {
-    case DType::F32: return "<f4";
-    case DType::F64: return "<f8";
-    case DType::U8: return "|u1";
-    case DType::I32: return "<i4";
+    case DType::F32:
+      return "<f4";
+    case DType::F64:
+      return "<f8";
+    case DType::U8:
+      return "|u1";
+    case DType::I32:
+      return "<i4";
   }
   return "?";
 }

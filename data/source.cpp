@@ -16,7 +16,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// --- splits ------------------------------------------------------------------------------------
+// --- splits -------------------------------------------------------------------------------------
 
 Split narrow(const Split& all, std::int64_t first, std::int64_t count) {
   Split out{all.x.narrow(0, first, count), {}};
@@ -40,7 +40,7 @@ void split_training(const Split& all, std::int64_t valid, std::int64_t train, Da
   out.valid = narrow(all, all.size() - valid, valid);
 }
 
-// --- IDX files -----------------------------------------------------------------------------------
+// --- IDX files ----------------------------------------------------------------------------------
 
 struct Images {
   Split rows;
@@ -170,7 +170,7 @@ Dataset load_file(const std::string& path, const LoadOptions& options) {
   return out;
 }
 
-// --- built-in sources ----------------------------------------------------------------------------
+// --- built-in sources ---------------------------------------------------------------------------
 
 Dataset load_glyphs(const LoadOptions& options) {
   const std::int64_t train = count_or(options.train, 50000), valid = count_or(options.valid, 10000);
@@ -198,8 +198,7 @@ Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
   return out;
 }
 
-// --- paths and names
-// ------------------------------------------------------------------------------
+// --- paths and names ----------------------------------------------------------------------------
 
 [[noreturn]] void fail_unknown(const std::string& spec) {
   const std::vector<std::string> names = built_in_sources();

@@ -32,6 +32,15 @@ Mapped Compose::inverse(const Var& z, const Var& context) {
   return out;
 }
 
+// Each part sees what the initialised parts before it make of the batch.
+void Compose::initialize(const Tensor& x) {
+  Var value = x;
+  for (const auto& [name, part] : parts_) {
+    part->initialize(value.value());
+    value = part->forward(value).value;
+  }
+}
+
 Shape Compose::out_shape(const Shape& in) const {
   Shape shape = in;
   for (const auto& [name, part] : parts_) shape = part->out_shape(shape);
@@ -47,7 +56,7 @@ Shape Compose::inspect(const Shape& in, const std::string& name,
   return shape;
 }
 
-// --- invertible ----------------------------------------------------------------------------------
+// --- invertible ---------------------------------------------------------------------------------
 
 namespace {
 

@@ -29,6 +29,9 @@ class Bijection : public nn::Module {
  public:
   virtual Mapped forward(const Var& x, const Var& context = {}) = 0;
   virtual Mapped inverse(const Var& z, const Var& context = {}) = 0;
+  /// Sets initial values from a batch of this layer's input, before training begins. Most layers
+  /// have none to set.
+  virtual void initialize(const Tensor& /*x*/) {}
 };
 
 /// Zeros (N): the log-determinant of maps that keep volume.
@@ -43,6 +46,7 @@ class Compose : public Bijection {
 
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  void initialize(const Tensor& x) override;
   std::string kind() const override { return "Compose"; }
   Shape out_shape(const Shape& in) const override;
   Shape inspect(const Shape& in, const std::string& name,

@@ -31,6 +31,13 @@ const std::vector<Field>& fields() {
        1e3},
       {"scale_limit", "bound of the log scales of affine couplings", &C::scale_limit, {}, 1e-3, 50},
       {"scaling", "end with a learned scale per dimension", &C::scaling},
+      {"data_init", "set that scale from the first samples", &C::data_init},
+      {"scale_rate",
+       "how many times faster than other parameters that scale learns",
+       &C::scale_rate,
+       {},
+       1e-3,
+       1e3},
       {"prior", "base distribution", &C::prior, {"logistic", "gaussian"}},
       {"preprocess",
        "auto: unit for images, none for real data",
@@ -42,7 +49,7 @@ const std::vector<Field>& fields() {
       {"steps", "stop after this many updates (0: by epochs)", &C::steps, {}, 0, 1e15},
       {"batch_size", "samples in one update", &C::batch_size, {}, 1, 1e9},
       {"optimizer", "update rule", &C::optimizer, {"adam", "adamw", "adamax", "rmsprop", "sgd"}},
-      {"lr", "learning rate", &C::lr, {}, 0, 1e6},
+      {"lr", "learning rate", &C::lr, {}, 0, 1e38},
       {"beta1", "decay of the first moment, or momentum", &C::beta1, {}, 0, 0.999999},
       {"beta2", "decay of the second moment", &C::beta2, {}, 0, 0.9999999},
       {"eps", "added to the root of the second moment", &C::eps, {}, 0, 1e3},
@@ -163,10 +170,10 @@ void set(Config& config, const std::string& assignment) {
 std::string value_text(const Config& config, const Field& field) {
   return std::visit(
       [&]<class T>(T Config::*member) {
-        if constexpr (std::is_same_v<T, bool>) {
-          return std::string(config.*member ? "true" : "false");
+        if constexpr (std::is_same_v<T, std::string>) {
+          return config.*member;
         } else {
-          return str(config.*member);
+          return nlohmann::json(config.*member).dump();  // all digits of a double
         }
       },
       field.member);
@@ -186,7 +193,6 @@ Config preset(const std::string& name) {
   config.hidden_units = 64;
   config.hidden_layers = 2;
   config.activation = "silu";
-  config.last_init_scale = 0;
   config.prior = "gaussian";
   config.data = "moons";
   config.batch_size = 1000;

@@ -22,9 +22,11 @@ struct Config {
   std::string activation = "relu";
   std::string init = "kaiming";
   double init_scale = 1;
-  double last_init_scale = 1;
+  double last_init_scale = 0;
   double scale_limit = 2;
   bool scaling = true;
+  bool data_init = true;
+  double scale_rate = 10;
   std::string prior = "logistic";
   std::string preprocess = "auto";
   double alpha = 1e-6;

@@ -100,7 +100,7 @@ Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& op
   density.noise() = noise;
   density.train(was_training);
   const double count = static_cast<double>(n), mean = sum / count;
-  const double variance = std::max(0.0, sum_squares / count - mean * mean);
+  const double variance = std::max(sum_squares / count - mean * mean, 0.0);  // NaN stays
   const double se = n > 1 ? std::sqrt(variance / (count - 1)) : 0;
   return {density.nats(mean),        se, density.bits_per_dim(mean),
           -density.bits_per_dim(se), n,  options.noise_draws};

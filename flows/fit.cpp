@@ -37,6 +37,7 @@ bool Trainer::done() const { return optimizer_.steps() >= total_steps_; }
 FitResult Trainer::run(const FitCallbacks& callbacks) {
   density_.train();
   started_ = now();
+  if (step() == 0 && options_.initialize) initialize();
   bool wanted = true;
   while (wanted && !done()) {
     const std::int64_t epoch = batches_.epoch() + 1;
@@ -51,6 +52,13 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
   seconds_ += now() - started_;
   started_ = 0;
   return {done(), batches_.epoch(), step(), best_valid_nats_};
+}
+
+void Trainer::initialize() {
+  const NoGrad no_grad;
+  constexpr std::int64_t kRows = 2000;
+  density_.bijection().initialize(data_.train.x.narrow(0, 0, std::min(kRows, data_.train.size())));
+  if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
 }
 
 // One update; returns the batch's mean nats.
@@ -125,8 +133,7 @@ void Trainer::with_evaluated_weights(const std::function<void()>& body) {
   if (ema_) ema_->swap();
 }
 
-// --- saving
-// ----------------------------------------------------------------------------------------
+// --- saving -------------------------------------------------------------------------------------
 
 namespace {
 
@@ -163,18 +170,24 @@ std::int64_t integer(const nn::SafetensorsFile& file, const std::string& path,
 
 }  // namespace
 
-void Trainer::save(const std::string& path) {
+// Every tensor that continuing needs.
+nn::StateDict Trainer::state() {
   nn::StateDict all;
   for (auto& [name, tensor] : density_.state()) all.emplace_back("model." + name, tensor);
   for (auto& named : optimizer_.state()) all.push_back(named);
   if (ema_) {
     for (auto& named : ema_->state()) all.push_back(named);
   }
+  return all;
+}
+
+void Trainer::save(const std::string& path) {
   const double running = started_ > 0 ? now() - started_ : 0;
-  nn::save_safetensors(path, all,
+  nn::save_safetensors(path, state(),
                        {{"epoch", str(batches_.epoch())},
                         {"batch", str(batches_.index())},
-                        {"batches_per_epoch", str(batches_.per_epoch())},
+                        {"batch_size", str(options_.batch_size)},
+                        {"samples", str(data_.train.size())},
                         {"step", str(step())},
                         {"noise_offset", str(density_.noise().offset())},
                         {"epoch_nats", exact(epoch_nats_)},
@@ -184,30 +197,27 @@ void Trainer::save(const std::string& path) {
 }
 
 void Trainer::load(const std::string& path) {
-  nn::SafetensorsFile file = nn::load_safetensors(path);
-  const std::int64_t per_epoch = integer(file, path, "batches_per_epoch");
-  NF_CHECK(per_epoch == batches_.per_epoch(), "[resume] ", path, " was made with ", per_epoch,
-           " batches per epoch, the data now gives ", batches_.per_epoch(),
-           "; the data has changed");
-  const std::int64_t epoch = integer(file, path, "epoch"), batch = integer(file, path, "batch");
-  NF_CHECK(batch < per_epoch, "[resume] ", path, ": batch ", batch, " of ", per_epoch);
-  std::map<std::string, Tensor> model, rest;
-  for (auto& [name, tensor] : file.tensors) {
-    if (name.starts_with("model.")) {
-      model.emplace(name.substr(6), tensor);
-    } else {
-      rest.emplace(name, tensor);
-    }
-  }
-  density_.load_state(model);
-  optimizer_.load_state(rest, integer(file, path, "step"));
-  if (ema_) ema_->load_state(rest);
-  density_.noise().set_offset(static_cast<std::uint64_t>(integer(file, path, "noise_offset")));
+  const nn::SafetensorsFile file = nn::load_safetensors(path);
+  const auto count = [&](const char* key) { return integer(file, path, key); };
+  const auto real = [&](const char* key) { return number(file, path, key); };
+  const std::int64_t batch_size = count("batch_size"), samples = count("samples");
+  NF_CHECK(batch_size == options_.batch_size && samples == data_.train.size(), "[resume] ", path,
+           " was made with batches of ", batch_size, " from ", samples, " samples, not of ",
+           options_.batch_size, " from ", data_.train.size(), "; continue with the same data");
+  const std::int64_t epoch = count("epoch"), batch = count("batch"), steps = count("step");
+  NF_CHECK(batch < batches_.per_epoch(), "[resume] ", path, ": batch ", batch, " of ",
+           batches_.per_epoch());
+  const std::int64_t noise_offset = count("noise_offset"), epoch_samples = count("epoch_samples");
+  const double epoch_nats = real("epoch_nats"), seconds = real("seconds");
+  const double best_valid_nats = real("best_valid_nats");
+  nn::copy_state(state(), file.tensors);  // the last thing that can fail
+  optimizer_.set_steps(steps);
+  density_.noise().set_offset(static_cast<std::uint64_t>(noise_offset));
   batches_.seek(epoch, batch);
-  epoch_nats_ = number(file, path, "epoch_nats");
-  epoch_samples_ = integer(file, path, "epoch_samples");
-  seconds_ = number(file, path, "seconds");
-  best_valid_nats_ = number(file, path, "best_valid_nats");
+  epoch_nats_ = epoch_nats;
+  epoch_samples_ = epoch_samples;
+  seconds_ = seconds;
+  best_valid_nats_ = best_valid_nats;
 }
 
 void Trainer::save_weights(const std::string& path) {

@@ -25,6 +25,7 @@ struct FitOptions {
   nn::Schedule schedule = {};  ///< total = 0: the whole training
   double clip_norm = 0;        ///< bound of the gradient's norm; 0: none
   double ema_decay = 0;        ///< of averaged weights, which are what is evaluated; 0: none
+  bool initialize = true;      ///< lets layers set initial values from the first samples
   std::uint64_t seed = 0;      ///< of the order of batches
 };
 
@@ -79,7 +80,8 @@ class Trainer {
   /// Everything that continuing needs, in one file: parameters, optimizer, averages, random state,
   /// position, running means. Written atomically.
   void save(const std::string& path);
-  /// Throws Error when the file is damaged or of another model or data set.
+  /// Throws Error, before anything is changed, when the file is damaged or of another model, data
+  /// set or batch size.
   void load(const std::string& path);
 
   /// Writes the weights that are evaluated (averaged ones if there are any), atomically.
@@ -93,6 +95,8 @@ class Trainer {
 
  private:
   bool done() const;
+  void initialize();
+  nn::StateDict state();
   double train_step();
   EpochReport finish_epoch();
   [[noreturn]] void diverged(const Tensor& x, const std::string& what);

@@ -11,21 +11,39 @@ Var constant_log_det(const Var& x, double per_dim) {
   return Tensor::full({x.dim(0)}, total, x.dtype(), x.device());
 }
 
+// Broadcasting and selecting would take other sizes without a word.
+void check_dims(const char* layer, const Var& x, std::int64_t dims) {
+  NF_CHECK(x.rank() == 2 && x.dim(1) == dims, "[", layer, "] expected (N, ", dims, "), got ",
+           x.shape());
+}
+
 }  // namespace
 
-// --- Scaling
-// ---------------------------------------------------------------------------------------
+// --- Scaling ------------------------------------------------------------------------------------
+
+Scaling::Scaling(std::int64_t dims, double rate)
+    : rate_(rate), log_scale_(add_parameter("log_scale", Tensor::zeros({dims}))) {
+  NF_CHECK(rate > 0, "[Scaling] the rate must be positive, got ", rate);
+}
 
 Mapped Scaling::forward(const Var& x, const Var&) {
-  return {x * exp(log_scale_), broadcast_to(sum(log_scale_), {x.dim(0)})};
+  const Var s = log_scale_ * rate_;
+  return {x * exp(s), broadcast_to(sum(s), {x.dim(0)})};
 }
 
 Mapped Scaling::inverse(const Var& z, const Var&) {
-  return {z * exp(-log_scale_), broadcast_to(-sum(log_scale_), {z.dim(0)})};
+  const Var s = log_scale_ * -rate_;
+  return {z * exp(s), broadcast_to(sum(s), {z.dim(0)})};
 }
 
-// --- Permute
-// ---------------------------------------------------------------------------------------
+void Scaling::initialize(const Tensor& x) {
+  // A dimension that is constant in the batch keeps a finite scale.
+  constexpr double kSmallestVariance = 1e-8;
+  const Tensor spread = clamp(variance(x, {0}), kSmallestVariance, 1 / kSmallestVariance);
+  log_scale_.mutable_value().copy_((-0.5 / rate_) * log(spread));
+}
+
+// --- Permute ------------------------------------------------------------------------------------
 
 Permute::Permute(const std::vector<std::int32_t>& order)
     : order_(add_buffer("order", Tensor::from(order, {static_cast<std::int64_t>(order.size())}))) {
@@ -49,10 +67,12 @@ std::shared_ptr<Permute> Permute::random(std::int64_t dims, Generator& gen) {
 }
 
 Mapped Permute::forward(const Var& x, const Var&) {
+  check_dims("Permute", x, order_.numel());
   return {index_select(x, 1, order_), zero_log_det(x)};
 }
 
 Mapped Permute::inverse(const Var& z, const Var&) {
+  check_dims("Permute", z, order_.numel());
   // Computed anew because loading a checkpoint may have changed the order.
   const std::vector<std::int32_t> order = order_.to_vector<std::int32_t>();
   std::vector<std::int32_t> back(order.size());
@@ -61,8 +81,7 @@ Mapped Permute::inverse(const Var& z, const Var&) {
   return {index_select(z, 1, index), zero_log_det(z)};
 }
 
-// --- Dequantize
-// ------------------------------------------------------------------------------------
+// --- Dequantize ---------------------------------------------------------------------------------
 
 Dequantize::Dequantize(SharedGenerator noise, int levels)
     : noise_(std::move(noise)), levels_(levels) {
@@ -83,8 +102,7 @@ Mapped Dequantize::inverse(const Var& z, const Var&) {
   return {levels, zero_log_det(z)};
 }
 
-// --- Scale
-// -----------------------------------------------------------------------------------------
+// --- Scale --------------------------------------------------------------------------------------
 
 Scale::Scale(double factor, double shift) : factor_(factor), shift_(shift) {
   NF_CHECK(factor != 0 && std::isfinite(factor) && std::isfinite(shift),
@@ -100,8 +118,7 @@ Mapped Scale::inverse(const Var& z, const Var&) {
           constant_log_det(z, -std::log(std::abs(factor_)))};
 }
 
-// --- Logit
-// -----------------------------------------------------------------------------------------
+// --- Logit --------------------------------------------------------------------------------------
 
 Logit::Logit(double alpha) : alpha_(alpha) {
   NF_CHECK(alpha > 0 && alpha < 0.5, "[Logit] alpha must be in (0, 0.5), got ", alpha);

@@ -10,17 +10,23 @@
 
 namespace nf::flows {
 
-/// z = x * exp(s), one learned s per dimension, from 0. log_det = sum s. (NICE, section 3.3)
+/// z = x * exp(s), one learned s per dimension. log_det = sum s. (NICE, section 3.3)
+///
+/// s starts at 0, or where initialize() finds that the batch has unit deviation. The parameter is
+/// s / rate: Adam moves every parameter by about the learning rate per step, which for s, whose
+/// range is several units, would be the slowest part of a model (Glow has a factor 3 for the same
+/// reason).
 class Scaling : public Bijection {
  public:
-  explicit Scaling(std::int64_t dims)
-      : log_scale_(add_parameter("log_scale", Tensor::zeros({dims}))) {}
+  explicit Scaling(std::int64_t dims, double rate = 1);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  void initialize(const Tensor& x) override;
   std::string kind() const override { return str("Scaling(", log_scale_.numel(), ")"); }
 
  private:
-  Var& log_scale_;
+  double rate_;
+  Var& log_scale_;  // (D), s / rate
 };
 
 /// z[:, i] = x[:, order[i]]. The order is a buffer: it is saved with the model.

@@ -71,7 +71,7 @@ std::shared_ptr<Density> make_density(const Config& config, const DataShape& dat
                              weights);
     flow->add(str("couplings.", i), std::make_shared<Coupling>(partition, map, net));
   }
-  if (config.scaling) flow->add("scaling", std::make_shared<Scaling>(data.dims));
+  if (config.scaling) flow->add("scaling", std::make_shared<Scaling>(data.dims, config.scale_rate));
   return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, noise, convention);
 }
 
@@ -92,6 +92,7 @@ FitOptions fit_options(const Config& config) {
                        .lowest = config.lr_lowest},
           .clip_norm = config.clip,
           .ema_decay = config.ema,
+          .initialize = config.data_init,
           .seed = static_cast<std::uint64_t>(config.seed)};
 }
 

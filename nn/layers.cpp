@@ -31,7 +31,7 @@ Activation activation_by_name(const std::string& name) {
   fail(str("[activation] '", name, "' is not one of ", known));
 }
 
-// --- Linear --------------------------------------------------------------------------------------
+// --- Linear -------------------------------------------------------------------------------------
 
 Linear::Linear(const LinearOptions& options, Generator& gen) : options_(options) {
   NF_CHECK(options.in > 0 && options.out > 0, "[Linear] sizes must be positive, got ", options.in,
@@ -57,7 +57,7 @@ double Linear::flops(const Shape& in) const {
   return 2.0 * static_cast<double>(in.dim(0) * options_.in * options_.out);
 }
 
-// --- Sequential ----------------------------------------------------------------------------------
+// --- Sequential ---------------------------------------------------------------------------------
 
 Sequential::Sequential(std::vector<std::shared_ptr<Layer>> layers) {
   for (auto& layer : layers) push_back(std::move(layer));

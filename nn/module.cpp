@@ -69,13 +69,12 @@ StateDict Module::state() {
   return all;
 }
 
-void Module::load_state(const std::map<std::string, Tensor>& tensors) {
-  StateDict own = state();
+void copy_state(const StateDict& own, const std::map<std::string, Tensor>& from) {
   std::set<std::string> unknown;
-  for (const auto& [name, tensor] : tensors) unknown.insert(name);
+  for (const auto& [name, tensor] : from) unknown.insert(name);
   for (const auto& [name, tensor] : own) {
-    const auto found = tensors.find(name);
-    NF_CHECK(found != tensors.end(), "[load] the checkpoint has no tensor '", name,
+    const auto found = from.find(name);
+    NF_CHECK(found != from.end(), "[load] the checkpoint has no tensor '", name,
              "'; it was made for another model");
     NF_CHECK(found->second.shape() == tensor.shape(), "[load] '", name, "' has shape ",
              found->second.shape(), " in the checkpoint and ", tensor.shape(),
@@ -84,7 +83,7 @@ void Module::load_state(const std::map<std::string, Tensor>& tensors) {
   }
   NF_CHECK(unknown.empty(), "[load] the checkpoint's tensor '", *unknown.begin(),
            "' is not in the model; it was made for another one");
-  for (auto& [name, tensor] : own) tensor.copy_(tensors.at(name));
+  for (const auto& [name, tensor] : own) Tensor(tensor).copy_(from.at(name));
 }
 
 Var& Module::add_parameter(std::string name, Tensor init) {

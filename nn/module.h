@@ -26,6 +26,10 @@ struct LayerInfo {
 /// Tensors by dotted name, in order.
 using StateDict = std::vector<std::pair<std::string, Tensor>>;
 
+/// Copies the values of `from` into the tensors of `own`. Throws Error, before anything is changed,
+/// when a name is missing or unknown or a shape differs.
+void copy_state(const StateDict& own, const std::map<std::string, Tensor>& from);
+
 /// A tree of named parameters (trained), buffers (saved but not trained: masks, running statistics,
 /// "initialised" flags) and sub-modules.
 class Module {
@@ -66,9 +70,7 @@ class Module {
 
   /// Parameters and buffers; the tensors are the module's own, not copies.
   StateDict state();
-  /// Copies values in. Throws Error, before anything is changed, when a name is missing or unknown
-  /// or a shape differs.
-  void load_state(const std::map<std::string, Tensor>& tensors);
+  void load_state(const std::map<std::string, Tensor>& tensors) { copy_state(state(), tensors); }
 
  protected:
   // The returned references stay valid as long as the module lives.

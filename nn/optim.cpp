@@ -16,20 +16,7 @@ UpdateRule update_rule_by_name(const std::string& name) {
   fail(str("[optimizer] '", name, "' is not one of sgd, rmsprop, adam, adamw, adamax"));
 }
 
-namespace {
-
-void load_into(const std::string& name, Tensor& to, const std::map<std::string, Tensor>& tensors) {
-  const auto found = tensors.find(name);
-  NF_CHECK(found != tensors.end(), "[load] the checkpoint has no tensor '", name, "'");
-  NF_CHECK(found->second.shape() == to.shape(), "[load] '", name, "' has shape ",
-           found->second.shape(), " in the checkpoint, expected ", to.shape());
-  to.copy_(found->second);
-}
-
-}  // namespace
-
-// --- Optimizer
-// -------------------------------------------------------------------------------------
+// --- Optimizer ----------------------------------------------------------------------------------
 
 Optimizer::Optimizer(Module& module, const OptimizerOptions& options)
     : options_(options), parameters_(module.parameters()) {
@@ -74,13 +61,7 @@ StateDict Optimizer::state() {
   return all;
 }
 
-void Optimizer::load_state(const std::map<std::string, Tensor>& tensors, std::int64_t steps) {
-  for (auto& [name, tensor] : state()) load_into(name, tensor, tensors);
-  steps_ = steps;
-}
-
-// --- Schedule
-// --------------------------------------------------------------------------------------
+// --- Schedule -----------------------------------------------------------------------------------
 
 double Schedule::factor(std::int64_t step) const {
   const double t = static_cast<double>(step);
@@ -108,8 +89,7 @@ Schedule::Kind schedule_by_name(const std::string& name) {
   fail(str("[schedule] '", name, "' is not one of constant, exponential, cosine, step"));
 }
 
-// --- clipping
-// --------------------------------------------------------------------------------------
+// --- clipping -----------------------------------------------------------------------------------
 
 Tensor gradient_norm(Module& module) {
   Tensor total;
@@ -127,8 +107,7 @@ Tensor clip_scale(const Tensor& norm, double max_norm) {
   return clamp(limit / norm, 0, 1);
 }
 
-// --- Ema
-// -------------------------------------------------------------------------------------------
+// --- Ema ----------------------------------------------------------------------------------------
 
 Ema::Ema(Module& module, double decay) : decay_(decay), parameters_(module.parameters()) {
   NF_CHECK(decay >= 0 && decay < 1, "[ema] decay must be in [0, 1), got ", decay);
@@ -158,10 +137,6 @@ StateDict Ema::state() {
     all.emplace_back("ema." + parameters_[i].first, average_[i]);
   }
   return all;
-}
-
-void Ema::load_state(const std::map<std::string, Tensor>& tensors) {
-  for (auto& [name, tensor] : state()) load_into(name, tensor, tensors);
 }
 
 }  // namespace nf::nn

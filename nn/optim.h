@@ -37,10 +37,11 @@ class Optimizer {
   void set_lr(double lr) { options_.lr = lr; }
   std::int64_t steps() const { return steps_; }
 
-  /// "m.<parameter>" and "v.<parameter>": the tensors themselves, not copies.
+  void set_steps(std::int64_t steps) { steps_ = steps; }
+
+  /// "m.<parameter>" and "v.<parameter>": the tensors themselves, not copies. With the number of
+  /// steps this is all that continuing needs.
   StateDict state();
-  /// Restores them and the number of steps. Throws when a name or shape does not fit.
-  void load_state(const std::map<std::string, Tensor>& tensors, std::int64_t steps);
 
  private:
   OptimizerOptions options_;
@@ -77,8 +78,8 @@ class Ema {
   void update();
   /// Exchanges the averages with the parameters; calling it again brings them back.
   void swap();
+  /// "ema.<parameter>": the averages themselves, not copies.
   StateDict state();
-  void load_state(const std::map<std::string, Tensor>& tensors);
 
  private:
   double decay_;

@@ -112,8 +112,9 @@ Entry parse_entry(const std::string& where, const Json& json, std::uint64_t avai
     const std::uint64_t n = size;
     empty = empty || n == 0;
     NF_CHECK(n <= available || empty, where, "size ", n, " is larger than the file");
-    NF_CHECK(empty || !__builtin_mul_overflow(bytes, n, &bytes), where, "the shape overflows");
-    NF_CHECK(n <= INT64_MAX, where, "size ", n, " is too large");
+    // Without the zeros: strides are products of the other sizes.
+    NF_CHECK(!__builtin_mul_overflow(bytes, n == 0 ? 1 : n, &bytes) && bytes <= INT64_MAX, where,
+             "the shape overflows");
     entry.shape.push_back(static_cast<std::int64_t>(n));
   }
   if (empty) bytes = 0;

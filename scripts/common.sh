@@ -79,9 +79,6 @@ build_targets() {
   quietly cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DNF_NATIVE="${NF_NATIVE:-ON}" -DNF_WERROR="${NF_WERROR:-OFF}" \
     -DNF_SANITIZE="${NF_SANITIZE:-OFF}"
-  local plan
-  plan=$(ninja -C "$build" -n "$@")
-  [[ $plan == *"no work to do"* ]] && return
-  say "Building in $build (a few minutes from nothing)"
-  ninja -C "$build" "$@" >&2
+  [[ -e $build/flowcli ]] || say "Building in $build; from nothing this takes a few minutes"
+  ninja -C "$build" "$@" | sed -u '/Entering directory/d; /Re-checking glob/d; /no work to do/d' >&2
 }

@@ -27,7 +27,7 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // --- memory ------------------------------------------------------------------------------
+  // --- memory -----------------------------------------------------------------------------------
   virtual void* allocate(
       std::size_t bytes) = 0;  ///< 64-byte aligned; throws Error when out of memory
   virtual void release(void* data, std::size_t bytes) = 0;
@@ -37,7 +37,7 @@ class Backend {
   virtual std::size_t bytes_in_use() const = 0;
   virtual std::size_t peak_bytes() const = 0;
 
-  // --- elementwise: equal shapes (broadcast views have stride 0) -----------------------------
+  // --- elementwise: equal shapes (broadcast views have stride 0) --------------------------------
   virtual void fill(Tensor& out, double value) = 0;      ///< out may be strided
   virtual void copy(Tensor& out, const Tensor& in) = 0;  ///< out may be strided; converts the dtype
   virtual void unary(UnaryOp op, OpArgs args, const Tensor& in, Tensor& out) = 0;
@@ -55,12 +55,12 @@ class Backend {
   /// out += in (same dtype and shape; out may be strided).
   virtual void accumulate(Tensor& out, const Tensor& in) = 0;
 
-  // --- reductions ----------------------------------------------------------------------------
+  // --- reductions -------------------------------------------------------------------------------
   /// Reduces the trailing `axes` dimensions of `in` (the front end has permuted them there); out
   /// has the leading ones. out is i32 for ArgMax (axes == 1), else of in's dtype.
   virtual void reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) = 0;
 
-  // --- matrix products -------------------------------------------------------------------------
+  // --- matrix products --------------------------------------------------------------------------
   /// out = a b for (M, K) x (K, N), or a batch of them (B, M, K) x (B, K, N). In a and b one of the
   /// last two strides is 1 and the other at least the size it steps over; batch strides may be 0.
   virtual void matmul(const Tensor& a, const Tensor& b, Tensor& out) = 0;
@@ -85,7 +85,7 @@ class Backend {
   /// Smallest and largest entry of an i32 tensor: how the front end checks indices.
   virtual void index_range(const Tensor& index, std::int32_t* lowest, std::int32_t* highest) = 0;
 
-  // --- random numbers ------------------------------------------------------------------------
+  // --- random numbers ---------------------------------------------------------------------------
   /// Fills `out` with draws number 0, 1, ... of the sequence that starts at block `offset`.
   virtual void random(Distribution kind, std::uint64_t seed, std::uint64_t stream,
                       std::uint64_t offset, Tensor& out) = 0;
@@ -99,7 +99,7 @@ class Backend {
   virtual int qr(Tensor& a, Tensor& r) = 0;  ///< a (m, n), m >= n, becomes Q; r is (n, n)
   virtual int eigh(Tensor& a, Tensor& values) = 0;  ///< eigenvectors in columns, values ascending
 
-  // --- optimizers ----------------------------------------------------------------------------
+  // --- optimizers -------------------------------------------------------------------------------
   /// One pass over all parameters: rule(p, scale*g, m, v). `scale` is an f32 scalar tensor on this
   /// device, or undefined for 1. m and v are empty spans when the rule has no such state.
   virtual void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,

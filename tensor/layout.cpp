@@ -62,6 +62,7 @@ Layout Layout::flip(int axis) const {
 Layout Layout::broadcast_to(const Shape& to) const {
   const int added = to.rank() - shape.rank();
   NF_CHECK(added >= 0, "[broadcast_to] shape ", shape, " has more dimensions than ", to);
+  for (std::int64_t size : to) NF_CHECK(size >= 0, "[broadcast_to] negative size in shape ", to);
   Layout out{to, {}, offset};
   for (int d = 0; d < shape.rank(); ++d) {
     NF_CHECK(shape[d] == to[added + d] || shape[d] == 1, "[broadcast_to] shape ", shape,

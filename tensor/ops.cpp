@@ -20,7 +20,7 @@ void check_same(const char* op, const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-// --- elementwise -------------------------------------------------------------------------------
+// --- elementwise --------------------------------------------------------------------------------
 
 Tensor unary(UnaryOp op, const Tensor& x, OpArgs args) {
   check_float(name_of(op), x);
@@ -101,7 +101,7 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   return out;
 }
 
-// --- reductions --------------------------------------------------------------------------------
+// --- reductions ---------------------------------------------------------------------------------
 
 Tensor reduce(ReduceOp op, const Tensor& x, const Axes& axes, bool keep_dims) {
   check_float(name_of(op), x);
@@ -151,7 +151,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape) {
 
 bool all_finite(const Tensor& x) { return x.numel() == 0 || std::isfinite(max(abs(x)).item()); }
 
-// --- matrix products -----------------------------------------------------------------------------
+// --- matrix products ----------------------------------------------------------------------------
 
 namespace {
 
@@ -231,8 +231,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryO
   return out;
 }
 
-// --- joining, taking apart, indexing
-// --------------------------------------------------------------
+// --- joining, taking apart, indexing ------------------------------------------------------------
 
 Tensor concat(std::span<const Tensor> parts, int axis) {
   NF_CHECK(!parts.empty(), "[concat] of no tensors");

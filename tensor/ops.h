@@ -13,7 +13,7 @@
 
 namespace nf {
 
-// --- elementwise: f32 or f64, formulas in elementwise.h ------------------------------------------
+// --- elementwise: f32 or f64, formulas in elementwise.h -----------------------------------------
 Tensor unary(UnaryOp op, const Tensor& x, OpArgs args = {});
 Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b);
 Tensor compare(CompareOp op, const Tensor& a, const Tensor& b);  ///< u8: 1 where true
@@ -64,7 +64,7 @@ inline Tensor operator*(const Tensor& a, double b) { return affine(a, b, 0); }
 inline Tensor operator*(double a, const Tensor& b) { return affine(b, a, 0); }
 inline Tensor operator/(const Tensor& a, double b) { return affine(a, 1 / b, 0); }
 
-// --- reductions ------------------------------------------------------------------------------
+// --- reductions ---------------------------------------------------------------------------------
 /// Over `axes` (negative ones count from the end; none given = all). With keep_dims the reduced
 /// dimensions stay with size 1. Empty: sum and sum_squares 0, prod 1, the others throw.
 using Axes = std::vector<int>;
@@ -99,7 +99,7 @@ Tensor argmax(const Tensor& x, int axis);
 /// Sums x down to `shape`, from which it could have been broadcast: the vjp of broadcasting.
 Tensor sum_to(const Tensor& x, const Shape& shape);
 
-// --- matrix products ---------------------------------------------------------------------------
+// --- matrix products ----------------------------------------------------------------------------
 /// (.., M, K) x (.., K, N) -> (.., M, N); leading dimensions broadcast; transposed views are not
 /// copied.
 Tensor matmul(const Tensor& a, const Tensor& b);
@@ -107,7 +107,7 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act = nullptr,
               OpArgs args = {});
 
-// --- joining, taking apart, indexing ----------------------------------------------------------
+// --- joining, taking apart, indexing ------------------------------------------------------------
 Tensor concat(std::span<const Tensor> parts, int axis);
 std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, int axis);
 /// index: i32 (n); negative entries throw, as do those beyond the end.

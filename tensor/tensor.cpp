@@ -1,5 +1,6 @@
 #include "tensor/tensor.h"
 
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 
@@ -7,22 +8,27 @@
 
 namespace nf {
 
-// --- storage -----------------------------------------------------------------------------------
+// --- storage ------------------------------------------------------------------------------------
 
 Storage::Storage(std::size_t bytes, Device device)
     : data_(backend_for(device).allocate(bytes)), bytes_(bytes), device_(device) {}
 
 Storage::~Storage() { backend_for(device_).release(data_, bytes_); }
 
-// --- creation ----------------------------------------------------------------------------------
+// --- creation -----------------------------------------------------------------------------------
 
 Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
-  for (std::int64_t size : shape) NF_CHECK(size >= 0, "[empty] negative size in shape ", shape);
+  auto bytes = static_cast<std::int64_t>(size_of(dtype));
+  for (std::int64_t size : shape) {
+    NF_CHECK(size >= 0, "[empty] negative size in shape ", shape);
+    NF_CHECK(!__builtin_mul_overflow(bytes, std::max<std::int64_t>(size, 1), &bytes),
+             "[empty] shape ", shape, " is too large for any memory");
+  }
   Tensor out;
   out.layout_ = Layout::row_major(shape);
   out.dtype_ = dtype;
-  const std::size_t bytes = static_cast<std::size_t>(shape.numel()) * size_of(dtype);
-  out.storage_ = std::make_shared<Storage>(bytes, device);
+  if (shape.numel() == 0) bytes = 0;
+  out.storage_ = std::make_shared<Storage>(static_cast<std::size_t>(bytes), device);
   return out;
 }
 
@@ -57,7 +63,7 @@ Tensor Tensor::from_bytes(const void* data, std::int64_t count, const Shape& sha
   return out;
 }
 
-// --- elements ----------------------------------------------------------------------------------
+// --- elements -----------------------------------------------------------------------------------
 
 void* Tensor::raw(DType dtype) const {
   NF_CHECK(defined(), "[data] the tensor is undefined");
@@ -73,7 +79,7 @@ double Tensor::item() const {
   return visit_dtype(dtype_, [&]<class T>() { return static_cast<double>(*host.data<T>()); });
 }
 
-// --- views -------------------------------------------------------------------------------------
+// --- views --------------------------------------------------------------------------------------
 
 Tensor Tensor::with_layout(const Layout& layout) const {
   Tensor out = *this;
@@ -157,7 +163,7 @@ Tensor Tensor::squeeze(int axis) const {
   return with_layout(out);
 }
 
-// --- copies ------------------------------------------------------------------------------------
+// --- copies -------------------------------------------------------------------------------------
 
 Tensor Tensor::clone() const {
   NF_CHECK(defined(), "[clone] the tensor is undefined");
@@ -182,7 +188,7 @@ Tensor Tensor::to(Device device) const {
   return out;
 }
 
-// --- writing in place --------------------------------------------------------------------------
+// --- writing in place ---------------------------------------------------------------------------
 
 Tensor& Tensor::fill_(double value) {
   NF_CHECK(defined(), "[fill_] the tensor is undefined");
@@ -191,11 +197,22 @@ Tensor& Tensor::fill_(double value) {
   return *this;
 }
 
+namespace {
+
+// `from`, or a copy of it when it looks at the memory of `to` in another way.
+Tensor apart(const Tensor& from, const Tensor& to) {
+  const bool alike = from.shape() == to.shape() && from.strides() == to.strides() &&
+                     from.layout().offset == to.layout().offset;
+  return from.storage() == to.storage() && !alike ? from.clone() : from;
+}
+
+}  // namespace
+
 Tensor& Tensor::copy_(const Tensor& from) {
   NF_CHECK(defined() && from.defined(), "[copy_] from ", describe(from), " to ", describe(*this));
   storage_->bump_version();
   if (numel() == 0) return *this;
-  const Tensor source = from.shape() == shape() ? from : from.broadcast_to(shape());
+  const Tensor source = apart(from, *this).broadcast_to(shape());
   if (source.device() == device()) {
     backend_of(*this).copy(*this, source);
     return *this;
@@ -217,7 +234,7 @@ Tensor& Tensor::add_(const Tensor& other) {
   NF_CHECK(is_float(dtype_) && dtype_ == other.dtype() && device() == other.device(), "[add_] ",
            describe(other), " cannot be added to ", describe(*this));
   storage_->bump_version();
-  if (numel() > 0) backend_of(*this).accumulate(*this, other.broadcast_to(shape()));
+  if (numel() > 0) backend_of(*this).accumulate(*this, apart(other, *this).broadcast_to(shape()));
   return *this;
 }
 

@@ -18,7 +18,7 @@ class Tensor {
  public:
   Tensor() = default;  ///< undefined: no storage, defined() is false
 
-  // --- creation ----------------------------------------------------------------------------
+  // --- creation ---------------------------------------------------------------------------------
   static Tensor empty(const Shape& shape, DType dtype = DType::F32, Device device = Device::CPU);
   static Tensor full(const Shape& shape, double value, DType dtype = DType::F32,
                      Device device = Device::CPU);
@@ -42,7 +42,7 @@ class Tensor {
   Tensor empty_like() const { return empty(shape(), dtype_, device()); }
   Tensor zeros_like() const { return zeros(shape(), dtype_, device()); }
 
-  // --- what it is --------------------------------------------------------------------------
+  // --- what it is -------------------------------------------------------------------------------
   bool defined() const { return storage_ != nullptr; }
   const Shape& shape() const { return layout_.shape; }
   const Layout& layout() const { return layout_; }
@@ -58,7 +58,7 @@ class Tensor {
   /// True when no other tensor looks at this storage: an op may then write into it.
   bool unique() const { return storage_.use_count() == 1; }
 
-  // --- elements ----------------------------------------------------------------------------
+  // --- elements ---------------------------------------------------------------------------------
   /// First element of this view. T must be the C++ type of dtype(), the device the CPU for host
   /// use.
   template <class T>
@@ -79,7 +79,7 @@ class Tensor {
     return std::vector<T>(first, first + host.numel());
   }
 
-  // --- views: no element moves; writing to one writes to all ---------------------------------
+  // --- views: no element moves; writing to one writes to all ------------------------------------
   /// Same elements, other shape; one size may be -1. Copies only when the strides leave no view.
   Tensor reshape(const Shape& shape) const;
   Tensor permute(std::initializer_list<int> order) const;
@@ -97,13 +97,13 @@ class Tensor {
   Tensor squeeze(int axis) const;    ///< removes a dimension of size 1
   Tensor with_layout(const Layout& layout) const;
 
-  // --- copies ------------------------------------------------------------------------------
+  // --- copies -----------------------------------------------------------------------------------
   Tensor clone() const;       ///< a contiguous copy
   Tensor contiguous() const;  ///< itself when contiguous, otherwise a copy
   Tensor to(DType dtype) const;
   Tensor to(Device device) const;
 
-  // --- writing in place --------------------------------------------------------------------
+  // --- writing in place -------------------------------------------------------------------------
   Tensor& fill_(double value);
   Tensor& copy_(const Tensor& from);  ///< broadcasts and converts; on the same or another device
   Tensor& add_(const Tensor& other);

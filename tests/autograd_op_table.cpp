@@ -279,7 +279,7 @@ BOOST_AUTO_TEST_CASE(comparisons) {
               std::vector<std::uint8_t>({1, 0, 0, 1, 1, 0, 1, 1, 1}));
 }
 
-// --- points where a formula needs care ---------------------------------------------------------
+// --- points where a formula needs care ----------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(gradients_at_special_points) {
   const double inf = std::numeric_limits<double>::infinity(), nan = std::nan("");
@@ -328,7 +328,7 @@ BOOST_AUTO_TEST_CASE(gradients_at_special_points) {
   BOOST_CHECK(a.grad().to_vector<double>() == std::vector<double>({0, 0.25}));
 }
 
-// --- the checker itself --------------------------------------------------------------------------
+// --- the checker itself -------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(gradcheck_catches_wrong_gradients) {
   const auto cube_with = [](std::function<Tensor(const Tensor& dout, const Tensor& x)> backward) {

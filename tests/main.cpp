@@ -1,5 +1,5 @@
 // The entry of all unit tests: like flowcli, they run with the best BLAS kernels of the machine.
-#define BOOST_TEST_DYN_LINK
+
 #define BOOST_TEST_NO_MAIN
 #include <boost/test/unit_test.hpp>
 

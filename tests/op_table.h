@@ -69,7 +69,7 @@ struct OpRow {
   GradCheckOptions check = {};
 };
 
-// --- references ----------------------------------------------------------------------------------
+// --- references ---------------------------------------------------------------------------------
 
 /// f(scalars) at every element, broadcast by NumPy's rules.
 template <class F>
@@ -203,7 +203,7 @@ inline Tensor indices(const std::vector<std::int32_t>& values, const Shape& shap
   return Tensor::from(values, shape).to(device);
 }
 
-// --- rows of elementwise functions ---------------------------------------------------------------
+// --- rows of elementwise functions --------------------------------------------------------------
 
 template <class F>
 OpRow unary_row(const std::string& name, std::function<Var(const Var&)> call, Range domain, F f) {
@@ -288,7 +288,7 @@ inline std::vector<OpRow> elementwise_rows() {
 #undef NF_ROW2
 }
 
-// --- reductions ----------------------------------------------------------------------------------
+// --- reductions ---------------------------------------------------------------------------------
 
 template <class F>
 void add_reduction(std::vector<OpRow>& rows, const std::string& name,
@@ -341,7 +341,7 @@ inline std::vector<OpRow> reduction_rows() {
   return rows;
 }
 
-// --- matrix products and linear algebra ----------------------------------------------------------
+// --- matrix products and linear algebra ---------------------------------------------------------
 
 inline OpRow linear_row(const std::string& what, bool bias, std::optional<UnaryOp> act,
                         double (*f)(double)) {
@@ -482,7 +482,7 @@ inline std::vector<OpRow> matrix_rows() {
   return rows;
 }
 
-// --- shapes and indexing -------------------------------------------------------------------------
+// --- shapes and indexing ------------------------------------------------------------------------
 
 inline std::vector<OpRow> shape_rows() {
   const Range wide{-2, 2};

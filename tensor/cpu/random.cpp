@@ -32,14 +32,13 @@ template <Distribution kind>
 void draw(const Lanes& lanes, float* out) {
   float value[4][kBlocks];
   const auto& w = lanes.word;
-  for (int l = 0; l < 4; ++l) {
+  for (int l = 0; l < 4; l += kind == Distribution::Normal ? 2 : 1) {
     for (Index b = 0; b < kBlocks; ++b) {
       if constexpr (kind == Distribution::Uniform) value[l][b] = uniform_f32(w[l][b]);
       if constexpr (kind == Distribution::Logistic) {
         value[l][b] = logistic_quantile(open_uniform_f32(w[l][b]));
       }
       if constexpr (kind == Distribution::Normal) {
-        if (l % 2 == 1) continue;
         box_muller(uniform_f32(w[l][b]), uniform_f32(w[l + 1][b]), value[l][b], value[l + 1][b]);
       }
     }

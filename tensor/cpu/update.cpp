@@ -1,5 +1,7 @@
 // Optimizer steps: one pass over the memory of all parameters, cut into equal parts for the threads
 // wherever the borders between parameters lie.
+#include <xmmintrin.h>
+
 #include <algorithm>
 #include <vector>
 
@@ -16,6 +18,22 @@ struct Arrays {
   const T* g;
   T* m;
   T* v;
+};
+
+/// While it lives, this thread's subnormal numbers are zeros. The moments of a weight whose
+/// gradient stays zero (of a dead ReLU unit) shrink by a factor each step until they are subnormal,
+/// where every multiplication takes a hundred times as long: a training of NICE slowed down by
+/// half.
+class FlushSubnormals {
+ public:
+  FlushSubnormals() : before_(_mm_getcsr()) {
+    _mm_setcsr(before_ | kFlushToZero | kDenormalsAreZero);
+  }
+  ~FlushSubnormals() { _mm_setcsr(before_); }
+
+ private:
+  static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
+  unsigned before_;
 };
 
 template <class Rule, class T>
@@ -57,6 +75,7 @@ void CpuBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& s
     const rules::Coefficients<T> k(args);
     visit(rule, [&]<class Rule>() {
       cpu::for_elements(ends.back(), [&](std::int64_t begin, std::int64_t end) {
+        const FlushSubnormals flush;
         std::size_t i = std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin();
         for (; i < ends.size() && begin < end; begin = ends[i++]) {
           const std::int64_t first = i == 0 ? 0 : ends[i - 1];

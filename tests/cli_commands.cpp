@@ -1,0 +1,196 @@
+// flowcli's commands: what they print, what they write, how they fail.
+#include <boost/test/unit_test.hpp>
+
+#include "cli_util.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_commands)
+
+namespace {
+
+void expect_keys(const nlohmann::json& json, const std::vector<std::string>& keys) {
+  for (const std::string& key : keys) BOOST_TEST(json.contains(key), "missing key " << key);
+}
+
+bool is_png(const std::string& path) { return slurp(path).starts_with("\x89PNG\r\n\x1a\n"); }
+
+std::size_t lines(const std::string& text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_trained_run_serves_every_command) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  auto arguments = tiny_training(run, 3);
+  arguments.push_back("--json");
+  const Outcome trained = flowcli(folder, arguments);
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  expect_keys(trained.json(), {"run", "finished", "epochs", "steps", "best_valid_nats"});
+  BOOST_TEST(trained.json()["steps"] == 60);
+  for (const char* name : {"config.json", "log.jsonl", "best.safetensors", "last.safetensors",
+                           "state.safetensors", "curve.svg", "samples/final.png"}) {
+    BOOST_TEST(std::filesystem::exists(run + "/" + name), name);
+  }
+  const std::string log = slurp(run + "/log.jsonl");
+  BOOST_TEST(lines(log) == 3U);
+  expect_keys(nlohmann::json::parse(log.substr(0, log.find('\n'))),
+              {"epoch", "step", "seconds", "train_nats", "valid_nats", "valid_bits_per_dim", "lr",
+               "grad_norm"});
+
+  const Outcome evaluated = flowcli(folder, {"eval", run, "--split", "test", "--json"});
+  BOOST_TEST_REQUIRE(evaluated.status == 0, evaluated.err);
+  expect_keys(evaluated.json(), {"nats", "nats_se", "bits_per_dim", "bits_per_dim_se", "dims",
+                                 "count", "split", "noise_draws", "convention"});
+  BOOST_TEST(evaluated.json()["count"] == 300);
+  BOOST_TEST(evaluated.json()["bits_per_dim"].get<double>() ==
+                 -evaluated.json()["nats"].get<double>() / (2 * std::log(2.0)),
+             boost::test_tools::tolerance(1e-9));
+
+  BOOST_TEST(flowcli(folder, {"sample", run, "-n", "50", "--out", folder.file("s.png")}).status ==
+             0);
+  BOOST_TEST(is_png(folder.file("s.png")));
+  BOOST_TEST(flowcli(folder, {"sample", run, "-n", "50", "--out", folder.file("s.npy")}).status ==
+             0);
+  const std::string npy = slurp(folder.file("s.npy"));
+  BOOST_TEST(npy.starts_with(std::string("\x93NUMPY\x01\x00", 8)));
+  BOOST_TEST(npy.find("'shape': (50, 2)") != std::string::npos);
+  BOOST_TEST(npy.size() == 128U + 50 * 2 * 4);
+
+  const Outcome inspected = flowcli(folder, {"inspect", run, "--json"});
+  expect_keys(inspected.json(), {"layers", "parameters", "flops"});
+  // per coupling: 1 -> 8 -> 8 -> 2, weights and biases; and the final scaling of 2 dimensions
+  BOOST_TEST(inspected.json()["parameters"] == 2 * (8 + 8 + 64 + 8 + 16 + 2) + 2);
+}
+
+BOOST_AUTO_TEST_CASE(images_are_trained_sampled_and_evaluated) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  const Outcome trained =
+      flowcli(folder, {"train",       "nice", "--data",         "glyphs", "--out",           run,
+                       "--couplings", "2",    "--hidden-units", "16",     "--hidden-layers", "1",
+                       "--train",     "400",  "--valid",        "100",    "--test",          "100",
+                       "--epochs",    "2",    "--samples",      "9"});
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  BOOST_TEST(is_png(run + "/samples/final.png"));
+  const auto json = flowcli(folder, {"eval", run, "--noise-draws", "2", "--json"}).json();
+  BOOST_TEST(
+      json["bits_per_dim"].get<double>() == 8 - json["nats"].get<double>() / (784 * std::log(2.0)),
+      boost::test_tools::tolerance(1e-9));
+  BOOST_TEST(json["noise_draws"] == 2);
+}
+
+BOOST_AUTO_TEST_CASE(bench_tells_the_floor) {
+  const ScratchFolder folder;
+  const Outcome outcome = flowcli(
+      folder, {"bench", "nice", "--hidden-units", "32", "--hidden-layers", "1", "--couplings", "2",
+               "--batch-size", "20", "--bench-steps", "5", "--floor", "--json"});
+  BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+  expect_keys(outcome.json(),
+              {"step_ms", "samples_per_second", "gflops", "peak_memory_mb", "floor_ms", "ratio"});
+  BOOST_TEST(outcome.json()["step_ms"].get<double>() > 0);
+}
+
+BOOST_AUTO_TEST_CASE(data_is_described_and_made) {
+  const ScratchFolder folder;
+  const std::string digits = folder.file("digits");
+  BOOST_TEST(
+      flowcli(folder, {"data", "make", "glyphs", "--out", digits, "--train", "60", "--test", "10"})
+          .status == 0);
+  const auto json =
+      flowcli(folder, {"data", digits, "--out", folder.file("grid.png"), "--json"}).json();
+  BOOST_TEST(json["train"] == 50);
+  BOOST_TEST(json["valid"] == 10);
+  BOOST_TEST(json["test"] == 10);
+  BOOST_TEST(json["dims"] == 784);
+  BOOST_TEST(is_png(folder.file("grid.png")));
+}
+
+BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
+  const ScratchFolder folder;
+  const std::vector<std::vector<std::string>> calls = {{},
+                                                       {"no-such-command"},
+                                                       {"train"},
+                                                       {"train", "nice", "--no-such-option"},
+                                                       {"eval", "run", "--split", "other"},
+                                                       {"bench", "nice", "--threads", "many"},
+                                                       {"data"}};
+  for (const auto& call : calls) {
+    const Outcome outcome = flowcli(folder, call);
+    BOOST_TEST(outcome.status == 2, (call.empty() ? "no arguments" : call.back()));
+    BOOST_TEST(!outcome.err.empty());
+  }
+  BOOST_TEST(flowcli(folder, {"--help"}).status == 0);
+  BOOST_TEST(flowcli(folder, {"train", "--help"}).status == 0);
+}
+
+BOOST_AUTO_TEST_CASE(failures_are_one_clear_line_and_status_1) {
+  const ScratchFolder folder;
+  std::ofstream(folder.file("bad.json")) << "{\"couplings\": ";
+  std::ofstream(folder.file("typo.json")) << "{\"model\": \"nice\", \"coupling_count\": 3}";
+  std::ofstream(folder.file("noise.bin")) << "this is no data set";
+  struct Row {
+    std::vector<std::string> call;
+    std::string says;
+  };
+  const std::string out = folder.file("never");
+  const Row rows[] = {
+      {{"train", "nise", "--out", out}, "nice"},
+      {{"train", "nice", "--data", "no/such/place", "--out", out}, "no/such/place"},
+      {{"train", "nice", "--data", "glyph", "--out", out}, "glyphs"},
+      {{"train", "nice", "--data", folder.file("noise.bin"), "--out", out}, "noise.bin"},
+      {{"train", "nice", "--set", "coupling=3", "--out", out}, "additive"},
+      {{"train", "nice", "--set", "coupligs=3", "--out", out}, "couplings"},
+      {{"train", "nice", "--couplings", "0", "--out", out}, "couplings"},
+      {{"train", "nice", "--lr", "fast", "--out", out}, "lr"},
+      {{"train", folder.file("bad.json"), "--out", out}, "JSON"},
+      {{"train", folder.file("typo.json"), "--out", out}, "coupling_count"},
+      {{"train", folder.file("none.json"), "--out", out}, "none.json"},
+      {{"resume", folder.file("none")}, "not a run folder"},
+      {{"eval", folder.file("none")}, "not a run folder"},
+      {{"sample", folder.file("none")}, "not a run folder"},
+      {{"data", "no/such/place"}, "no/such/place"},
+      {{"bench", "nice", "--device", "cuda"}, "CUDA"},
+  };
+  for (const Row& row : rows) {
+    const Outcome outcome = flowcli(folder, row.call);
+    BOOST_TEST(outcome.status == 1, row.says << ": status " << outcome.status);
+    BOOST_TEST(lines(outcome.err) == 1U, outcome.err);
+    BOOST_TEST(outcome.err.find(row.says) != std::string::npos, outcome.err);
+    BOOST_TEST(!std::filesystem::exists(out), "a failed call left a folder: " << row.says);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_run_is_not_overwritten_by_accident) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  BOOST_TEST_REQUIRE(flowcli(folder, tiny_training(run, 1)).status == 0);
+  const std::string before = slurp(run + "/last.safetensors");
+  const Outcome again = flowcli(folder, tiny_training(run, 1));
+  BOOST_TEST(again.status == 1);
+  BOOST_TEST(again.err.find("resume") != std::string::npos);
+  BOOST_TEST((slurp(run + "/last.safetensors") == before));
+  auto overwriting = tiny_training(run, 2);
+  overwriting.push_back("--overwrite");
+  BOOST_TEST(flowcli(folder, overwriting).status == 0);
+  BOOST_TEST((slurp(run + "/last.safetensors") != before));
+}
+
+BOOST_AUTO_TEST_CASE(damaged_checkpoints_are_refused) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  BOOST_TEST_REQUIRE(flowcli(folder, tiny_training(run, 1)).status == 0);
+  const std::string whole = slurp(run + "/state.safetensors");
+  std::ofstream(run + "/state.safetensors", std::ios::binary) << whole.substr(0, whole.size() / 2);
+  std::ofstream(run + "/best.safetensors", std::ios::binary) << "";
+  for (const char* command : {"resume", "eval", "sample"}) {
+    const Outcome outcome = flowcli(folder, {command, run, "--quiet"});
+    BOOST_TEST(outcome.status == 1, command);
+    BOOST_TEST(lines(outcome.err) == 1U, outcome.err);
+    BOOST_TEST(outcome.err.find("safetensors") != std::string::npos, outcome.err);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,251 @@
+// Config: every field by JSON and by --set, and the presets' sizes.
+#include "flows/config.h"
+
+#include <boost/test/unit_test.hpp>
+#include <set>
+
+#include "flows/presets.h"
+#include "nn/layers.h"
+#include "tensor/ops.h"
+#include "tests/data_util.h"
+
+using namespace nf;
+using namespace nf::flows;
+using test::check_error;
+using Json = nlohmann::json;
+
+namespace {
+
+/// A value other than the default, with all the digits that the type has.
+Json another_value(const Field& field) {
+  return std::visit(
+      [&]<class T>(T Config::*member) -> Json {
+        const T now = Config().*member;
+        if constexpr (std::is_same_v<T, bool>) {
+          return !now;
+        } else if constexpr (std::is_same_v<T, std::string>) {
+          for (const std::string& choice : field.choices) {
+            if (choice != now) return choice;
+          }
+          return now + "-x=\"y z\"";
+        } else if constexpr (std::is_same_v<T, double>) {
+          const double room = std::min(field.highest, 1e4) - field.lowest;
+          return field.lowest + room * 0.12345678901234567;
+        } else {
+          return now + 1;
+        }
+      },
+      field.member);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(flows_config)
+
+BOOST_AUTO_TEST_CASE(every_field_goes_through_json_and_set) {
+  std::set<std::string> keys;
+  for (const Field& field : fields()) {
+    BOOST_TEST_CONTEXT(field.key) {
+      BOOST_CHECK(keys.insert(field.key).second);
+      BOOST_CHECK(!field.help.empty());
+      const Json value = another_value(field);
+      const Config changed = from_json({{field.key, value}}, Config(), "test: ");
+      const auto json = to_json(changed);
+      BOOST_CHECK(json.at(field.key) == value);
+      BOOST_CHECK(to_json(Config()).at(field.key) != value);
+      BOOST_CHECK_EQUAL(json.size(), fields().size());
+      BOOST_CHECK(to_json(from_json(Json::parse(json.dump()), Config(), "test: ")) == json);
+      Config set_one;
+      set(set_one, field.key + "=" + value_text(changed, field));
+      BOOST_CHECK(to_json(set_one) == json);
+    }
+  }
+  // config.json holds every member: a new one needs its line in fields().
+  std::size_t bytes = 0;
+  for (const Field& field : fields()) {
+    bytes += std::visit([]<class T>(T Config::*) { return sizeof(T); }, field.member);
+  }
+  BOOST_CHECK_GE(bytes + 16, sizeof(Config));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_given_stays) {
+  Config base;
+  base.lr = 0.5;
+  const Config config = from_json({{"couplings", 7}}, base, "");
+  BOOST_CHECK_EQUAL(config.couplings, 7);
+  BOOST_CHECK_EQUAL(config.lr, 0.5);
+  Config config2;
+  set(config2, "epochs=1e3");
+  BOOST_CHECK_EQUAL(config2.epochs, 1000);
+  set(config2, "data=idx:/a/b=c");
+  BOOST_CHECK_EQUAL(config2.data, "idx:/a/b=c");
+  set(config2, "scaling=false");
+  BOOST_CHECK(!config2.scaling);
+}
+
+BOOST_AUTO_TEST_CASE(mistakes_are_named) {
+  struct Case {
+    Json json;
+    std::initializer_list<std::string> parts;
+  };
+  const Case cases[] = {
+      {{{"learning_rate", 1}}, {"run/config.json: ", "'learning_rate'"}},
+      {{{"coupling_s", 3}}, {"no setting 'coupling_s'", "did you mean 'couplings'?"}},
+      {{{"hiden_units", 3}}, {"did you mean 'hidden_units'?"}},
+      {{{"couplings", "four"}}, {"couplings must be a number", "\"four\""}},
+      {{{"couplings", 1.5}}, {"couplings must be a whole number", "1.5"}},
+      {{{"couplings", 0}}, {"couplings = 0 is out of range", "1 to 1000"}},
+      {{{"couplings", true}}, {"couplings must be a number"}},
+      {{{"couplings", nullptr}}, {"couplings must be a number"}},
+      {{{"lr", -0.1}}, {"lr = -0.1 is out of range"}},
+      {{{"beta1", 1}}, {"beta1 = 1 is out of range"}},
+      {{{"scaling", 1}}, {"scaling must be true or false", "1"}},
+      {{{"prior", "cauchy"}}, {"prior = 'cauchy' is not one of logistic, gaussian"}},
+      {{{"prior", 3}}, {"prior must be text"}},
+      {{{"activation", {"relu"}}}, {"activation must be text"}},
+      {Json::array({1}), {"a configuration is a JSON object"}},
+      {Json(3), {"a configuration is a JSON object"}},
+  };
+  for (const Case& c : cases) {
+    check_error([&] { from_json(c.json, Config(), "run/config.json: "); }, c.parts);
+  }
+  Config config;
+  check_error([&] { set(config, "lr"); }, {"--set takes key=value", "'lr'"});
+  check_error([&] { set(config, "=3"); }, {"--set takes key=value"});
+  check_error([&] { set(config, "lrr=3"); }, {"--set: ", "'lrr'", "did you mean 'lr'?"});
+  check_error([&] { set(config, "lr=fast"); }, {"--set: ", "lr must be a number", "fast"});
+  check_error([&] { set(config, "lr=nan"); }, {"--set: ", "lr must be a number"});
+  check_error([&] { set(config, "lr="); }, {"--set: ", "lr must be a number"});
+  check_error([&] { set(config, "scaling=yes"); }, {"--set: ", "scaling must be true or false"});
+  check_error([&] { set(config, "epochs=0"); }, {"--set: ", "epochs = 0 is out of range"});
+  BOOST_CHECK(to_json(config) == to_json(Config()));
+  check_error([] { preset("glow"); }, {"[model]", "'glow'", "nice, realnvp-2d", ".json"});
+}
+
+// --- presets -------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(nice_has_the_size_of_the_paper) {
+  const Config config = preset("nice");
+  const auto density = make_density(config, {.dims = 784, .discrete = true});
+  // 4 couplings of 392 -> 5 x 1000 -> 392, and 784 log scales.
+  const std::int64_t net = (392 * 1000 + 1000) + 4 * (1000 * 1000 + 1000) + (1000 * 392 + 392);
+  BOOST_CHECK_EQUAL(density->parameter_count(), 4 * net + 784);
+  BOOST_CHECK_EQUAL(density->parameter_count(), 19'158'352);
+  BOOST_CHECK_EQUAL(density->base().kind(), "StandardLogistic");
+  const auto parameters = density->parameters();
+  BOOST_CHECK_EQUAL(parameters.front().first, "couplings.0.net.0.weight");
+  BOOST_CHECK_EQUAL(parameters.back().first, "scaling.log_scale");
+  std::vector<nn::LayerInfo> rows;
+  density->inspect({200, 784}, "", rows);
+  std::int64_t total = 0;
+  double flops = 0;
+  std::set<std::string> names;
+  for (const nn::LayerInfo& row : rows) {
+    BOOST_CHECK(!row.name.empty() && !row.kind.empty() && names.insert(row.name).second);
+    total += row.parameters;
+    flops += row.flops;
+  }
+  BOOST_CHECK_EQUAL(total, density->parameter_count());
+  BOOST_CHECK_EQUAL(flops, 2.0 * 200 * 4 * (392 * 1000 * 2 + 4 * 1000 * 1000));
+
+  const FitOptions options = fit_options(config);
+  BOOST_CHECK_EQUAL(options.batch_size, 200);
+  BOOST_CHECK(options.optimizer.rule == UpdateRule::Adam);
+  BOOST_CHECK_EQUAL(options.optimizer.beta2, 0.99);  // "0.01" in the paper's notation
+}
+
+BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
+  for (const std::string& name : preset_names()) {
+    Config config = preset(name);
+    BOOST_CHECK_EQUAL(config.model, name);
+    // What a preset says is allowed, and survives its config.json.
+    BOOST_CHECK(to_json(from_json(Json::parse(to_json(config).dump()), Config(), "")) ==
+                to_json(config));
+    config.hidden_units = 8;
+    for (const bool discrete : {false, true}) {
+      const auto density = make_density(config, {.dims = 6, .discrete = discrete});
+      const Tensor x = Tensor::full({3, 6}, 7, discrete ? DType::U8 : DType::F32);
+      BOOST_CHECK(all_finite(density->log_prob(x).value()));
+      Generator gen(1);
+      BOOST_CHECK_EQUAL(density->sample(gen, 2).shape(), Shape({2, 6}));
+      BOOST_CHECK_EQUAL(density->convention().bound, discrete);
+    }
+    const FitOptions options = fit_options(config);
+    BOOST_CHECK_EQUAL(options.steps, config.steps);
+    BOOST_CHECK_EQUAL(options.optimizer.lr, config.lr);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_setting_reaches_the_model) {
+  const auto build = [](const std::string& assignment, bool discrete = true) {
+    Config config = preset("nice");
+    config.hidden_units = 4;
+    config.hidden_layers = 1;
+    if (!assignment.empty()) set(config, assignment);
+    return make_density(config, {.dims = 6, .discrete = discrete});
+  };
+  const auto kinds = [](const std::shared_ptr<Density>& density) {
+    std::vector<nn::LayerInfo> rows;
+    density->inspect({1, 6}, "", rows);
+    std::string all;
+    for (const auto& row : rows) all += row.name + " " + row.kind + "; ";
+    return all;
+  };
+  const std::string plain = kinds(build(""));
+  for (const auto& [assignment, part] : std::initializer_list<std::pair<const char*, const char*>>{
+           {"couplings=6", "couplings.5 Coupling"},
+           {"coupling=affine", "Coupling(affine"},
+           {"coupling=multiplicative", "Coupling(multiplicative"},
+           {"partition=halves", "on first half"},
+           {"hidden_units=5", "Linear(3 -> 5, relu)"},
+           {"hidden_layers=3", "Linear(4 -> 4, relu)"},
+           {"activation=tanh", "Linear(3 -> 4, tanh)"},
+           {"prior=gaussian", "StandardNormal"},
+           {"preprocess=logit", "Logit(alpha 1e-06)"}}) {
+    const std::string changed = kinds(build(assignment));
+    BOOST_CHECK_MESSAGE(changed.find(part) != std::string::npos, assignment << ": " << changed);
+    BOOST_CHECK_MESSAGE(plain.find(part) == std::string::npos, assignment);
+  }
+  BOOST_CHECK(kinds(build("scaling=false")).find("Scaling") == std::string::npos);
+  BOOST_CHECK(kinds(build("", /*discrete=*/false)).find("Dequantize") == std::string::npos);
+  check_error([&] { build("preprocess=none"); }, {"[preprocess]", "unit or logit"});
+  check_error([] { make_density(preset("nice"), {.dims = 1}); }, {"[Partition]", "got 1"});
+
+  const auto first_weight = [&](const std::string& assignment) {
+    return build(assignment)->parameters()[0].second->value().to_vector<float>();
+  };
+  BOOST_CHECK(first_weight("seed=1") == first_weight(""));
+  BOOST_CHECK(first_weight("seed=2") != first_weight(""));
+  for (const char* init : {"xavier", "uniform", "normal", "orthogonal"}) {
+    BOOST_CHECK(first_weight(str("init=", init)) != first_weight(""));
+  }
+  BOOST_CHECK(first_weight("init_scale=0") == std::vector<float>(12, 0));
+}
+
+// Every output of NICE depends on every input, and every dimension is changed by some coupling.
+BOOST_AUTO_TEST_CASE(couplings_of_nice_mix_all_dimensions) {
+  for (const char* partition : {"odd-even", "halves"}) {
+    for (const std::int64_t dims : {6, 7}) {
+      Config config = preset("nice");
+      config.partition = partition;
+      config.hidden_units = 12;
+      config.hidden_layers = 1;
+      config.activation = "tanh";  // has no dead units
+      config.preprocess = "none";
+      config.last_init_scale = 1;  // not the identity
+      const auto density = make_density(config, {.dims = dims});
+      density->to(DType::F64);
+      Generator gen(1);
+      const Tensor x = normal(gen, {1, dims}, DType::F64);
+      const Tensor z = density->encode(x);
+      BOOST_CHECK_GT(min(abs(z - x)).item(), 1e-6);
+      for (std::int64_t i = 0; i < dims; ++i) {
+        Tensor moved = x.clone();
+        moved.narrow(1, i, 1).add_(Tensor::full({1, 1}, 1e-3, DType::F64));
+        BOOST_CHECK_GT(min(abs(density->encode(moved) - z)).item(), 1e-9);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,412 @@
+// Training: it learns, resumes bit for bit, stops when asked, and names what diverged.
+#include "flows/fit.h"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+#include "data/toy2d.h"
+#include "flows/presets.h"
+#include "nn/safetensors.h"
+#include "tensor/ops.h"
+#include "tensor/threads.h"
+#include "tests/data_util.h"
+
+using namespace nf;
+using namespace nf::flows;
+using test::check_error;
+using test::TempFolder;
+
+namespace {
+
+data::Dataset moons(std::int64_t train, std::int64_t valid) {
+  const data::Toy2d& toy = *data::find_toy2d("moons");
+  data::Dataset data;
+  data.name = "moons";
+  data.dims = 2;
+  data.entropy = toy.entropy;
+  data.train.x = data::sample_toy2d(toy, train, 1, 0);
+  data.valid.x = data::sample_toy2d(toy, valid, 1, 1);
+  return data;
+}
+
+/// Bytes with a little structure, so that the dequantisation noise takes part.
+data::Dataset bytes(std::int64_t train, std::int64_t valid) {
+  Generator gen(1);
+  const auto draw = [&](std::int64_t n) {
+    const Tensor x = normal(gen, {n, 1}) * 40.0 + normal(gen, {n, 6}) * 8.0 + 128.0;
+    return clamp(x, 0, 255).to(DType::U8);
+  };
+  data::Dataset data;
+  data.name = "bytes";
+  data.dims = 6;
+  data.discrete = true;
+  data.train.x = draw(train);
+  data.valid.x = draw(valid);
+  return data;
+}
+
+Config small(const std::string& model) {
+  Config config = preset(model);
+  config.couplings = 4;
+  config.hidden_units = 16;
+  config.hidden_layers = 1;
+  config.seed = 3;
+  return config;
+}
+
+std::shared_ptr<Density> build(const Config& config, const data::Dataset& data) {
+  return make_density(config, {.dims = data.dims, .discrete = data.discrete});
+}
+
+/// Everything that a training tells, but the time.
+struct Told {
+  std::vector<double> numbers;
+  FitCallbacks callbacks(std::int64_t stop_at = -1) {
+    return {.on_step =
+                [this, stop_at](const StepReport& r) {
+                  numbers.insert(numbers.end(), {static_cast<double>(r.epoch),
+                                                 static_cast<double>(r.step), r.nats});
+                  return r.step != stop_at;
+                },
+            .on_epoch =
+                [this](const EpochReport& r) {
+                  numbers.insert(numbers.end(),
+                                 {static_cast<double>(r.epoch), static_cast<double>(r.step),
+                                  r.train_nats, r.valid_nats, r.valid_bits_per_dim, r.lr,
+                                  r.grad_norm, static_cast<double>(r.best)});
+                }};
+  }
+};
+
+std::vector<float> weights(Density& density) {
+  std::vector<float> all;
+  for (auto& [name, p] : density.parameters()) {
+    for (float v : p->value().to_vector<float>()) all.push_back(v);
+  }
+  return all;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(flows_fit)
+
+BOOST_AUTO_TEST_CASE(fit_learns_a_density) {
+  const data::Dataset data = moons(2000, 500);
+  Config config = small("realnvp-2d");
+  config.steps = 300;
+  config.batch_size = 250;
+  config.lr = 5e-3;
+  const auto density = build(config, data);
+  const double before = evaluate(*density, data.valid.x).nats;
+  std::vector<EpochReport> epochs;
+  const FitResult result =
+      fit(*density, data, fit_options(config),
+          {.on_step = {}, .on_epoch = [&](const EpochReport& r) { epochs.push_back(r); }});
+  const double after = evaluate(*density, data.valid.x).nats;
+  BOOST_CHECK_GT(after, before + 0.4);
+  BOOST_CHECK_GT(after, -data.entropy - 0.6);
+  BOOST_CHECK_LT(after, -data.entropy + 0.15);  // a density cannot beat the entropy
+  BOOST_CHECK(result.finished);
+  BOOST_CHECK_EQUAL(result.steps, 300);
+  BOOST_REQUIRE_EQUAL(epochs.size(), 38U);  // 37 whole ones of 8 steps, and a half
+  BOOST_CHECK_EQUAL(epochs.back().epoch, 38);
+  BOOST_CHECK_EQUAL(epochs.back().step, 300);
+  BOOST_CHECK_EQUAL(epochs.back().valid_nats, after);
+  double best = -1e9, seconds = 0;
+  for (const EpochReport& r : epochs) {
+    BOOST_CHECK_EQUAL(r.best, r.valid_nats > best);
+    best = std::max(best, r.valid_nats);
+    BOOST_CHECK_GE(r.seconds, seconds);
+    seconds = r.seconds;
+    BOOST_CHECK_GT(r.grad_norm, 0);
+    BOOST_CHECK_CLOSE_FRACTION(r.valid_bits_per_dim, -r.valid_nats / (2 * std::log(2.0)), 1e-9);
+  }
+  BOOST_CHECK_EQUAL(result.best_valid_nats, best);
+  BOOST_CHECK_LT(epochs.back().lr, 1e-5);  // the cosine's end
+}
+
+BOOST_AUTO_TEST_CASE(an_epoch_is_told_as_the_mean_over_its_samples) {
+  const data::Dataset data = moons(25, 0);
+  Config config = small("realnvp-2d");
+  config.batch_size = 10;  // 10, 10, 5
+  config.steps = 0;
+  config.epochs = 2;
+  config.lr = 0;
+  const auto density = build(config, data);
+  std::vector<double> steps, epochs;
+  fit(*density, data, fit_options(config),
+      {.on_step =
+           [&](const StepReport& r) {
+             BOOST_CHECK_EQUAL(r.total_steps, 6);
+             steps.push_back(r.nats);
+             return true;
+           },
+       .on_epoch = [&](const EpochReport& r) { epochs.push_back(r.train_nats); }});
+  BOOST_REQUIRE(steps.size() == 6 && epochs.size() == 2);
+  for (int e = 0; e < 2; ++e) {
+    const double mean = (10 * steps[3 * e] + 10 * steps[3 * e + 1] + 5 * steps[3 * e + 2]) / 25;
+    BOOST_CHECK_CLOSE_FRACTION(epochs[e], mean, 1e-12);
+    // Nothing was learned, so that is the mean over the training set.
+    BOOST_CHECK_CLOSE_FRACTION(mean, evaluate(*density, data.train.x).nats, 1e-5);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_resumed_training_is_the_uninterrupted_one) {
+  struct Case {
+    std::string what;
+    bool discrete;
+    std::vector<std::string> settings;
+  };
+  const Case cases[] = {
+      {"nice on bytes", true, {}},
+      {"average, clipping, warm-up", true, {"ema=0.9", "clip=0.5", "warmup=9"}},
+      {"rmsprop, exponential",
+       true,
+       {"optimizer=rmsprop", "schedule=exponential", "lr_decay=0.99"}},
+      {"sgd, step",
+       false,
+       {"optimizer=sgd", "lr=0.01", "schedule=step", "lr_every=7", "lr_decay=0.5"}},
+      {"adamax, cosine", false, {"optimizer=adamax", "schedule=cosine"}},
+      {"adamw", false, {"optimizer=adamw", "weight_decay=0.01"}},
+  };
+  const TempFolder folder;
+  const std::string path = folder.path("state.safetensors");
+  for (const Case& c : cases) {
+    const data::Dataset data = c.discrete ? bytes(50, 20) : moons(50, 20);
+    Config config = small(c.discrete ? "nice" : "realnvp-2d");
+    config.batch_size = 8;  // 7 batches, the last one short
+    config.steps = 0;
+    config.epochs = 3;
+    for (const std::string& setting : c.settings) set(config, setting);
+    Told whole;
+    const auto expected = build(config, data);
+    fit(*expected, data, fit_options(config), whole.callbacks());
+    // Stop in an epoch, at the end of one, after the first step and at the end of all.
+    for (const std::int64_t stop : {1, 10, 14, 21}) {
+      BOOST_TEST_CONTEXT(c.what << ", stopped after step " << stop) {
+        Told told;
+        {
+          const auto density = build(config, data);
+          Trainer trainer(*density, data, fit_options(config));
+          const FitResult result = trainer.run(told.callbacks(stop));
+          BOOST_CHECK_EQUAL(result.finished, stop == 21);
+          BOOST_CHECK_EQUAL(trainer.step(), stop);
+          trainer.save(path);
+        }
+        Config other_weights = config;  // those of the file count
+        other_weights.seed = 4;
+        const auto density = build(other_weights, data);
+        density->noise() = Generator(expected->noise().seed(), expected->noise().stream());
+        Trainer trainer(*density, data, fit_options(config));
+        trainer.load(path);
+        BOOST_CHECK_EQUAL(trainer.step(), stop);
+        BOOST_CHECK_EQUAL(trainer.epoch(), stop / 7);
+        const FitResult result = trainer.run(told.callbacks());
+        BOOST_CHECK(result.finished);
+        BOOST_CHECK(told.numbers == whole.numbers);
+        BOOST_CHECK(weights(*density) == weights(*expected));
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_stopped_trainer_may_go_on_itself) {
+  const data::Dataset data = bytes(50, 20);
+  Config config = small("nice");
+  config.batch_size = 8;
+  config.epochs = 2;
+  config.ema = 0.9;
+  Told whole, parts;
+  const auto a = build(config, data), b = build(config, data);
+  fit(*a, data, fit_options(config), whole.callbacks());
+  Trainer trainer(*b, data, fit_options(config));
+  BOOST_CHECK(!trainer.run(parts.callbacks(3)).finished);
+  BOOST_CHECK(!trainer.run(parts.callbacks(9)).finished);
+  BOOST_CHECK(trainer.run(parts.callbacks()).finished);
+  BOOST_CHECK(parts.numbers == whole.numbers);
+  const FitResult again = trainer.run(parts.callbacks());  // nothing left to do
+  BOOST_CHECK(again.finished && again.steps == 14);
+  BOOST_CHECK(parts.numbers == whole.numbers);
+}
+
+BOOST_AUTO_TEST_CASE(averaged_weights_are_what_is_evaluated_and_saved) {
+  const data::Dataset data = moons(100, 40);
+  Config config = small("realnvp-2d");
+  config.batch_size = 20;
+  config.steps = 20;
+  config.ema = 0.8;
+  const auto density = build(config, data);
+  Trainer trainer(*density, data, fit_options(config));
+  double told = 0;
+  trainer.run({.on_step = {}, .on_epoch = [&](const EpochReport& r) { told = r.valid_nats; }});
+  const std::vector<float> last = weights(*density);
+  std::vector<float> averaged;
+  trainer.with_evaluated_weights([&] {
+    averaged = weights(*density);
+    BOOST_CHECK_EQUAL(evaluate(*density, data.valid.x).nats, told);
+  });
+  BOOST_CHECK(averaged != last);
+  BOOST_CHECK(weights(*density) == last);
+  BOOST_CHECK_THROW(trainer.with_evaluated_weights([] { fail("on purpose"); }), Error);
+  BOOST_CHECK(weights(*density) == last);
+
+  const TempFolder folder;
+  const std::string path = folder.path("weights.safetensors");
+  trainer.save_weights(path);
+  BOOST_CHECK(weights(*density) == last);
+  const auto loaded = build(config, data);
+  loaded->load_state(nn::load_safetensors(path).tensors);
+  BOOST_CHECK(weights(*loaded) == averaged);
+}
+
+BOOST_AUTO_TEST_CASE(scales_and_their_averages_start_from_the_data) {
+  const data::Dataset data = bytes(200, 50);
+  Config config = small("nice");
+  config.steps = 1;
+  config.ema = 0.99;
+  for (const bool from_data : {true, false}) {
+    config.data_init = from_data;
+    const auto density = build(config, data);
+    Trainer trainer(*density, data, fit_options(config));
+    trainer.run();
+    trainer.with_evaluated_weights([&] {
+      const double spread = std::sqrt(mean(variance(density->encode(data.train.x), {0})).item());
+      BOOST_CHECK_MESSAGE(from_data ? std::abs(spread - 1) < 0.1 : spread < 0.5, spread);
+    });
+  }
+}
+
+BOOST_AUTO_TEST_CASE(states_of_something_else_are_refused) {
+  const TempFolder folder;
+  const std::string path = folder.path("state.safetensors"), path_weights = folder.path("weights");
+  const data::Dataset data = bytes(50, 20);
+  Config config = small("nice");
+  config.batch_size = 8;
+  config.epochs = 1;
+  const auto density = build(config, data);
+  Trainer trainer(*density, data, fit_options(config));
+  trainer.run();
+  trainer.save(path);
+  trainer.save_weights(path_weights);
+
+  const auto load = [&](const std::vector<std::string>& settings, const data::Dataset& onto,
+                        const std::string& from) {
+    Config changed = config;
+    for (const std::string& setting : settings) set(changed, setting);
+    const auto other = build(changed, onto);
+    const std::vector<float> before = weights(*other);
+    Trainer loading(*other, onto, fit_options(changed));
+    try {
+      loading.load(from);
+    } catch (const Error&) {
+      BOOST_CHECK(weights(*other) == before);  // a refused file changes nothing
+      BOOST_CHECK_EQUAL(loading.step(), 0);
+      throw;
+    }
+  };
+  BOOST_CHECK_NO_THROW(load({}, data, path));
+  check_error([&] { load({"couplings=5"}, data, path); }, {"[load]", "couplings.4"});
+  check_error([&] { load({"couplings=3"}, data, path); }, {"[load]", "couplings.3"});
+  check_error([&] { load({"hidden_units=8"}, data, path); },
+              {"[load]", "couplings.0.net.0.weight"});
+  check_error([&] { load({"batch_size=10"}, data, path); }, {"[resume]", path, "batch"});
+  check_error([&] { load({"batch_size=9"}, bytes(60, 20), path); }, {"[resume]", path});
+  check_error([&] { load({}, bytes(51, 20), path); }, {"[resume]", path});
+  check_error([&] { load({"ema=0.9"}, data, path); }, {"[load]", "ema."});
+  check_error([&] { load({}, data, path_weights); },
+              {"[resume]", path_weights, "not a training state"});
+  check_error([&] { load({}, data, folder.path("none")); }, {folder.path("none")});
+  const std::string whole = test::bytes_of(path);
+  const std::string cut = folder.write("cut", whole.substr(0, whole.size() / 2));
+  check_error([&] { load({}, data, cut); }, {cut});
+  // Numbers of the state that make no sense.
+  for (const auto& [key, value] :
+       std::initializer_list<std::pair<const char*, const char*>>{{"step", "-1"},
+                                                                  {"step", "1.5"},
+                                                                  {"step", "abc"},
+                                                                  {"batch", "7"},
+                                                                  {"batch", "1e300"},
+                                                                  {"epoch", "nan"},
+                                                                  {"epoch_nats", ""},
+                                                                  {"noise_offset", "-3"},
+                                                                  {"seconds", "soon"}}) {
+    nn::SafetensorsFile file = nn::load_safetensors(path);
+    file.metadata[key] = value;
+    const std::string damaged = folder.path("damaged");
+    nn::save_safetensors(damaged, {file.tensors.begin(), file.tensors.end()}, file.metadata);
+    check_error([&] { load({}, data, damaged); }, {"[resume]", damaged, key});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(divergence_is_named) {
+  const data::Dataset data = moons(100, 20);
+  Config config = small("realnvp-2d");
+  config.batch_size = 20;
+  config.epochs = 20;
+  config.steps = 0;
+  config.lr = 1e30;
+  config.schedule = "constant";
+  const auto density = build(config, data);
+  try {
+    fit(*density, data, fit_options(config));
+    BOOST_ERROR("training with lr = 1e30 did not diverge");
+  } catch (const Diverged& error) {
+    const std::string what = error.what();
+    BOOST_CHECK_EQUAL(what.find("[fit] training diverged at step 2: the loss is "), 0U);
+    BOOST_CHECK_MESSAGE(what.find("first non-finite in layer couplings.") != std::string::npos,
+                        what);
+    BOOST_CHECK(what.find("lower the learning rate") != std::string::npos);
+    BOOST_CHECK_EQUAL(what.find('\n'), std::string::npos);
+  }
+  BOOST_CHECK(!Tape::recording());
+  // NaN in the data is found in the first step.
+  data::Dataset broken = moons(100, 20);
+  broken.train.x.narrow(0, 50, 1).fill_(std::nan(""));
+  config.lr = 1e-3;
+  config.batch_size = 100;
+  const auto fresh = build(config, broken);
+  BOOST_CHECK_THROW(fit(*fresh, broken, fit_options(config)), Diverged);
+  // So is NaN in validation alone.
+  data::Dataset broken_valid = moons(100, 20);
+  broken_valid.valid.x.narrow(0, 5, 1).fill_(std::nan(""));
+  const auto other = build(config, broken_valid);
+  try {
+    fit(*other, broken_valid, fit_options(config));
+    BOOST_ERROR("no error");
+  } catch (const Diverged& error) {
+    BOOST_CHECK(std::string(error.what()).find("validation gives nan nats") != std::string::npos);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(data_that_does_not_fit_is_refused) {
+  const data::Dataset data = moons(10, 5);
+  Config config = small("realnvp-2d");
+  const auto density = make_density(config, {.dims = 3});
+  check_error([&] { Trainer(*density, data, {}); }, {"[fit]", "3 dimensions", "has 2"});
+  const auto fitting = build(config, data);
+  check_error([&] { Trainer(*fitting, data, {.epochs = 0}); }, {"[fit]", "epochs or steps"});
+  check_error([&] { Trainer(*fitting, data, {.batch_size = 0}); }, {"[batches]"});
+  data::Dataset empty = data;
+  empty.train = {};
+  check_error([&] { Trainer(*fitting, empty, {}); }, {"[batches]"});
+}
+
+BOOST_AUTO_TEST_CASE(threads_change_rounding_only) {
+  const data::Dataset data = bytes(400, 100);
+  Config config = small("nice");
+  config.hidden_units = 150;
+  config.batch_size = 200;
+  config.epochs = 5;
+  const int before = num_threads();
+  double nats[2];
+  for (const int threads : {1, 2}) {
+    set_num_threads(threads);
+    const auto density = build(config, data);
+    fit(*density, data, fit_options(config));
+    nats[threads - 1] = evaluate(*density, data.valid.x).nats;
+  }
+  set_num_threads(before);
+  BOOST_CHECK_SMALL(nats[0] - nats[1], 2e-3);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,451 @@
+// The flow table: every Bijection has a row, and every row goes through check_bijection. And the
+// checker itself: wrong bijections must be caught.
+#include <boost/test/unit_test.hpp>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <regex>
+#include <set>
+
+#include "autograd/gradcheck.h"
+#include "flows/check.h"
+#include "flows/coupling.h"
+#include "flows/layers.h"
+
+using namespace nf;
+using namespace nf::flows;
+
+namespace {
+
+struct FlowRow {
+  std::string type;  ///< the class, as its header has it
+  BijectionCase test;
+};
+
+std::function<Tensor(Generator&)> normals(std::int64_t dims) {
+  return [dims](Generator& gen) { return normal(gen, {4, dims}, DType::F64); };
+}
+
+/// 0, +-1e3 and both signs together.
+Tensor extremes(std::int64_t dims) {
+  const Tensor signs = affine(Tensor::arange(dims, DType::F64), 2000.0 / (dims - 1), -1000);
+  return concat(
+      std::vector<Tensor>{Tensor::zeros({1, dims}, DType::F64),
+                          Tensor::full({1, dims}, 1e3, DType::F64),
+                          Tensor::full({1, dims}, -1e3, DType::F64), signs.reshape({1, dims})},
+      0);
+}
+
+std::shared_ptr<nn::Layer> small_net(std::int64_t in, std::int64_t out, Generator& gen) {
+  return nn::mlp({.in = in,
+                  .out = out,
+                  .hidden_units = 7,
+                  .hidden_layers = 1,
+                  .activation = nn::activation_by_name("tanh")},
+                 gen);
+}
+
+std::shared_ptr<Coupling> coupling(const Partition& partition,
+                                   const std::shared_ptr<const CouplingMap>& map, Generator& gen,
+                                   std::int64_t context = 0) {
+  return std::make_shared<Coupling>(
+      partition, map,
+      small_net(partition.passive() + context, partition.active() * map->parameters(), gen));
+}
+
+std::vector<std::pair<std::string, Partition>> partitions(std::int64_t dims) {
+  return {{"halves", Partition::halves(dims)},
+          {"halves, swapped", Partition::halves(dims, true)},
+          {"odd_even", Partition::odd_even(dims)},
+          {"odd_even, swapped", Partition::odd_even(dims, true)},
+          {"indices", Partition::indices(dims, {3, 0})},
+          {"all but one",
+           Partition::indices(dims, dims == 5 ? std::vector<std::int64_t>{4, 2, 1, 0}
+                                              : std::vector<std::int64_t>{5, 4, 3, 1, 0})}};
+}
+
+const std::shared_ptr<const CouplingMap> kMaps[] = {additive_map(), multiplicative_map(),
+                                                    affine_map(0.7)};
+
+std::vector<FlowRow> flow_table() {
+  std::vector<FlowRow> rows;
+  const auto add = [&](const std::string& type, BijectionCase test) {
+    test.name = type + " " + test.name;
+    rows.push_back({type, std::move(test)});
+  };
+  const auto seven = normals(7);
+  add("Scaling", {.name = "",
+                  .make = [](Generator&) { return std::make_shared<Scaling>(7); },
+                  .input = seven,
+                  .extremes = extremes(7)});
+  add("Permute", {.name = "reversed",
+                  .make = [](Generator&) { return Permute::reverse(7); },
+                  .input = seven,
+                  .extremes = extremes(7)});
+  add("Permute", {.name = "at random",
+                  .make = [](Generator& gen) { return Permute::random(7, gen); },
+                  .input = seven});
+  add("Scale", {.name = "",
+                .make = [](Generator&) { return std::make_shared<Scale>(-0.25, 3); },
+                .input = seven,
+                .extremes = extremes(7)});
+  const auto inside = [](Generator& gen) { return uniform(gen, {4, 5}, DType::F64) * 0.9 + 0.05; };
+  for (const double alpha : {0.05, 1e-6}) {
+    add("Logit", {.name = str(alpha),
+                  .make = [=](Generator&) { return std::make_shared<Logit>(alpha); },
+                  .input = inside,
+                  .extremes = Tensor::from<double>({0, 1, 0.5, 1, 0}, {1, 5})});
+  }
+  const auto levels = [](Generator& gen) {
+    return (uniform(gen, {20, 5}, DType::F64) * 256.0).to(DType::U8).to(DType::F64);
+  };
+  add("Dequantize",
+      {.name = "",
+       .make =
+           [](Generator&) { return std::make_shared<Dequantize>(std::make_shared<Generator>(4)); },
+       .input = levels,
+       .differentiable = false,
+       .deterministic = false,
+       .extremes = Tensor::from<double>({0, 255, 0, 255, 128}, {1, 5})});
+  for (const std::int64_t dims : {5, 6}) {
+    for (const auto& [name, partition] : partitions(dims)) {
+      for (const auto& map : kMaps) {
+        add("Coupling", {.name = str(map->name(), " on ", name, " of ", dims),
+                         .make = [=, partition = partition](
+                                     Generator& gen) { return coupling(partition, map, gen); },
+                         .input = normals(dims),
+                         .extremes = extremes(dims)});
+      }
+    }
+  }
+  const auto composed = [](Generator& gen) {
+    auto flow = std::make_shared<Compose>();
+    flow->add("logit", std::make_shared<Logit>(0.05));
+    flow->add("first", coupling(Partition::halves(5), affine_map(), gen));
+    flow->add("mix", Permute::random(5, gen));
+    flow->add("second", coupling(Partition::halves(5), additive_map(), gen));
+    flow->add("scaling", std::make_shared<Scaling>(5));
+    return flow;
+  };
+  add("Compose", {.name = "of five",
+                  .make = composed,
+                  .input = inside,
+                  .extremes = Tensor::from<double>({0, 1, 0.5, 1, 0}, {1, 5})});
+  add("Compose", {.name = "of nothing",
+                  .make = [](Generator&) { return std::make_shared<Compose>(); },
+                  .input = seven});
+  add("Invert",
+      {.name = "of a coupling",
+       .make =
+           [](Generator& gen) {
+             return std::make_shared<Invert>(coupling(Partition::odd_even(5), affine_map(), gen));
+           },
+       .input = normals(5)});
+  add("Invert",
+      {.name = "of Logit",
+       .make = [](Generator&) { return std::make_shared<Invert>(std::make_shared<Logit>(0.05)); },
+       .input = normals(5)});
+  return rows;
+}
+
+/// Names of the classes that derive from Bijection in the headers beside flows/bijection.h.
+std::set<std::string> classes_in_headers() {
+  const auto folder = std::filesystem::path(__FILE__).parent_path().parent_path() / "flows";
+  const std::regex pattern(R"(class (\w+) (final )?: public (flows::)?Bijection\b)");
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    if (entry.path().extension() != ".h") continue;
+    std::ifstream in(entry.path());
+    const std::string text{std::istreambuf_iterator<char>(in), {}};
+    for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at) {
+      names.insert((*at)[1]);
+    }
+  }
+  return names;
+}
+
+std::string joined(const std::vector<std::string>& failures) {
+  std::string all;
+  for (const std::string& line : failures) all += "\n  " + line;
+  return all;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(flows_table)
+
+BOOST_AUTO_TEST_CASE(every_bijection_has_a_row) {
+  const std::set<std::string> classes = classes_in_headers();
+  BOOST_CHECK_GE(classes.size(), 8U);
+  std::set<std::string> covered;
+  for (const FlowRow& row : flow_table()) covered.insert(row.type);
+  for (const std::string& name : classes) {
+    BOOST_CHECK_MESSAGE(covered.count(name), name << " has no row in tests/flows_table.cpp");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_row_keeps_its_promises) {
+  for (const FlowRow& row : flow_table()) {
+    const std::vector<std::string> failures = check_bijection(row.test);
+    BOOST_CHECK_MESSAGE(failures.empty(), joined(failures));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(couplings_condition_on_the_context) {
+  Generator gen(3);
+  for (const auto& map : kMaps) {
+    const auto flow = coupling(Partition::odd_even(5), map, gen, /*context=*/2);
+    flow->to(DType::F64);
+    const Tensor x = normal(gen, {4, 5}, DType::F64), c = normal(gen, {4, 2}, DType::F64);
+    const auto [z, log_det] = flow->forward(x, c);
+    const auto [back, log_det_back] = flow->inverse(z, c);
+    BOOST_CHECK_SMALL(max(abs(back.value() - x)).item(), 1e-12);
+    BOOST_CHECK_SMALL(max(abs(log_det.value() + log_det_back.value())).item(), 1e-12);
+    BOOST_CHECK_GT(max(abs(flow->forward(x, c + 1.0).value.value() - z.value())).item(), 1e-3);
+    // A batch is conditioned row by row, and the context receives its gradient.
+    const auto row = flow->forward(x.narrow(0, 2, 1), c.narrow(0, 2, 1));
+    BOOST_CHECK_SMALL(max(abs(row.value.value() - z.value().narrow(0, 2, 1))).item(), 1e-12);
+    const auto call = [&](const std::vector<Var>& in) -> std::vector<Var> {
+      const auto out = flow->forward(in[0], in[1]);
+      return {out.value, out.log_det};
+    };
+    const GradCheck result = gradcheck(call, {x, c}, {.tolerance = 1e-6});
+    BOOST_CHECK_MESSAGE(result.ok, result.message);
+  }
+}
+
+// --- the checker ---------------------------------------------------------------------------------
+
+namespace {
+
+/// z = x * exp(s), with one mistake.
+struct Wrong : Bijection {
+  enum class Mistake {
+    None,
+    LogDetSign,
+    LogDetOfBoth,
+    LogDetShape,
+    Inverse,
+    DetachedParameter,
+    UnusedParameter,
+    HiddenState,
+    WritesToInput,
+    MixesRows,
+    NotFinite,
+    Throws
+  };
+
+  Wrong(Mistake m, Generator& gen)
+      : mistake(m),
+        log_scale(add_parameter("log_scale", Tensor::zeros({3}))),
+        hidden(normal(gen, {3}, DType::F64)) {
+    if (m == Mistake::UnusedParameter) add_parameter("unused", Tensor::zeros({2}));
+  }
+  std::string kind() const override { return "Wrong"; }
+
+  Mapped forward(const Var& x, const Var&) override {
+    const Var s = scale();
+    Var log_det = broadcast_to(sum(s), {x.dim(0)});
+    if (mistake == Mistake::LogDetSign || mistake == Mistake::LogDetOfBoth) log_det = -log_det;
+    if (mistake == Mistake::LogDetShape) log_det = sum(s);
+    if (mistake == Mistake::WritesToInput) Tensor(x.value()).mul_(2);
+    if (mistake == Mistake::Throws) fail("on purpose");
+    Var z = x * exp(s);
+    if (mistake == Mistake::HiddenState) z = z + Var(hidden.to(x.dtype()));
+    if (mistake == Mistake::MixesRows) z = z + mean(x, {0}, true).detach();
+    if (mistake == Mistake::NotFinite) z = log(exp(x)) * exp(s);
+    return {z, log_det};
+  }
+  Mapped inverse(const Var& z, const Var&) override {
+    const Var s = scale();
+    Var log_det = broadcast_to(-sum(s), {z.dim(0)});
+    if (mistake == Mistake::LogDetOfBoth) log_det = -log_det;
+    if (mistake == Mistake::LogDetShape) log_det = -sum(s);
+    Var x = z;
+    if (mistake == Mistake::HiddenState) x = x - Var(hidden.to(z.dtype()));
+    if (mistake == Mistake::Inverse) return {x * exp(-s) + 1e-3, log_det};
+    return {x * exp(-s), log_det};
+  }
+  Var scale() const {
+    return mistake == Mistake::DetachedParameter ? log_scale.detach() : log_scale;
+  }
+
+  Mistake mistake;
+  Var& log_scale;
+  Tensor hidden;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_checker_catches_every_kind_of_mistake) {
+  using M = Wrong::Mistake;
+  const std::pair<M, const char*> cases[] = {
+      {M::LogDetSign, "log-dets of x -> z -> x cancel"},
+      {M::LogDetOfBoth, "the Jacobian's is"},
+      {M::LogDetShape, "log_det has shape (), must be (N,)"},
+      {M::Inverse, "inverse(forward(x)) = x: off by"},
+      {M::DetachedParameter, "received no gradient"},
+      {M::UnusedParameter, "received no gradient"},
+      {M::HiddenState, "a loaded copy maps alike"},
+      {M::WritesToInput, "changed the caller's x"},
+      {M::MixesRows, "a row alone maps as in its batch"},
+      {M::NotFinite, "forward is not finite at the extremes"},
+      {M::Throws, "threw on purpose"},
+  };
+  const auto failures_of = [](M mistake) {
+    return check_bijection(
+        {.name = "Wrong",
+         .make = [=](Generator& gen) { return std::make_shared<Wrong>(mistake, gen); },
+         .input = normals(3),
+         .extremes = extremes(3)});
+  };
+  BOOST_CHECK_EQUAL(joined(failures_of(M::None)), "");
+  for (const auto& [mistake, message] : cases) {
+    const std::string all = joined(failures_of(mistake));
+    BOOST_CHECK_MESSAGE(all.find(message) != std::string::npos,
+                        "expected '" << message << "', the checker says:" << all);
+    BOOST_CHECK(all.empty() || all.find("Wrong: ") != std::string::npos);
+  }
+}
+
+// --- partitions ----------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(partitions_split_and_join) {
+  for (const std::int64_t dims : {5, 6}) {
+    const Tensor x = Tensor::arange(2 * dims, DType::F64).reshape({2, dims});
+    for (const auto& [name, partition] : partitions(dims)) {
+      const auto [passive, active] = partition.split(x);
+      BOOST_CHECK_EQUAL(passive.shape(), Shape({2, partition.passive()}));
+      BOOST_CHECK_EQUAL(active.shape(), Shape({2, partition.active()}));
+      BOOST_CHECK_EQUAL(partition.dims(), dims);
+      BOOST_CHECK(partition.join(passive, active).value().to_vector<double>() ==
+                  x.to_vector<double>());
+      std::set<double> all;
+      for (double v : passive.value().narrow(0, 0, 1).to_vector<double>()) all.insert(v);
+      for (double v : active.value().narrow(0, 0, 1).to_vector<double>()) all.insert(v);
+      BOOST_CHECK_EQUAL(all.size(), static_cast<std::size_t>(dims));
+    }
+  }
+  using Row = std::vector<double>;
+  const auto parts = [](const Partition& p) {
+    const auto [passive, active] = p.split(Tensor::arange(5, DType::F64).reshape({1, 5}));
+    return std::pair{passive.value().to_vector<double>(), active.value().to_vector<double>()};
+  };
+  BOOST_CHECK((parts(Partition::halves(5)) == std::pair{Row{0, 1, 2}, Row{3, 4}}));
+  BOOST_CHECK((parts(Partition::halves(5, true)) == std::pair{Row{3, 4}, Row{0, 1, 2}}));
+  BOOST_CHECK((parts(Partition::odd_even(5)) == std::pair{Row{0, 2, 4}, Row{1, 3}}));
+  BOOST_CHECK((parts(Partition::odd_even(5, true)) == std::pair{Row{1, 3}, Row{0, 2, 4}}));
+  BOOST_CHECK((parts(Partition::indices(5, {4, 1})) == std::pair{Row{0, 2, 3}, Row{4, 1}}));
+}
+
+BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
+  Generator gen(1);
+  const std::pair<std::function<void()>, const char*> cases[] = {
+      {[] { Partition::halves(1); }, "[Partition] needs at least 2 dimensions"},
+      {[] { Partition::odd_even(0); }, "[Partition] needs at least 2 dimensions"},
+      {[] { Partition::indices(4, {4}); }, "[Partition] active dimension 4 is out of range"},
+      {[] { Partition::indices(4, {-1}); }, "[Partition] active dimension -1"},
+      {[] {
+         Partition::indices(4, {1, 1});
+       },
+       "[Partition] active dimension 1"},
+      {[] { Partition::indices(4, {}); }, "[Partition] both parts must be non-empty"},
+      {[] {
+         Partition::indices(2, {0, 1});
+       },
+       "[Partition] both parts must be non-empty"},
+      {[] {
+         Partition::halves(4).split(Tensor::zeros({2, 5}));
+       },
+       "[Partition] expected (N, 4)"},
+      {[] {
+         Permute({0, 2});
+       },
+       "[Permute] the order must hold each of 0..1 once; 2"},
+      {[] {
+         Permute({0, 0});
+       },
+       "[Permute] the order must hold each of 0..1 once; 0"},
+      {[] {
+         Permute::reverse(3)->forward(Tensor::zeros({2, 4}));
+       },
+       "[Permute]"},
+      {[] {
+         Scaling(3).forward(Tensor::zeros({2, 4}));
+       },
+       "(2, 4)"},
+      {[] { Scale(0); }, "[Scale] needs a finite factor other than 0"},
+      {[] { Scale(std::nan("")); }, "[Scale]"},
+      {[] { Logit(0); }, "[Logit] alpha must be in (0, 0.5), got 0"},
+      {[] { Logit(0.5); }, "[Logit] alpha must be in (0, 0.5), got 0.5"},
+      {[] { Dequantize(std::make_shared<Generator>(), 1); },
+       "[Dequantize] levels must be 2 to 256"},
+      {[] { Dequantize(std::make_shared<Generator>(), 257); }, "[Dequantize] levels"},
+      {[] { affine_map(0); }, "[affine] the bound of log scales must be positive"},
+      {[] { multiplicative_map(-1); }, "[multiplicative]"},
+      {[] { coupling_map_by_name("spline"); }, "[coupling] 'spline' is not one of additive"},
+      {[&] {
+         Coupling(Partition::halves(4), affine_map(), small_net(2, 3, gen))
+             .forward(Tensor::zeros({1, 4}));
+       },
+       "[Coupling] the conditioner Sequential gives (1, 3), affine needs (N, 4)"},
+      {[] {
+         Compose c;
+         c.add("a", std::make_shared<Scaling>(2));
+         c.add("a", std::make_shared<Scaling>(2));
+       },
+       "[Compose] two parts are named 'a'"},
+  };
+  for (const auto& [call, message] : cases) {
+    try {
+      call();
+      BOOST_ERROR("no error, expected: " << message);
+    } catch (const Error& error) {
+      BOOST_CHECK_MESSAGE(std::string(error.what()).find(message) != std::string::npos,
+                          "'" << message << "' is not in: " << error.what());
+    }
+  }
+}
+
+// --- Dequantize ----------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(dequantisation_noise_is_fresh_everywhere) {
+  Dequantize layer(std::make_shared<Generator>(1));
+  const Tensor x = Tensor::full({50, 40}, 7, DType::U8);
+  std::multiset<float> seen;
+  double sum = 0;
+  for (int call = 0; call < 2; ++call) {
+    const Mapped out = layer.forward(x);
+    BOOST_CHECK(out.value.dtype() == DType::F32);
+    BOOST_CHECK_EQUAL(out.log_det.shape(), Shape({50}));
+    for (float v : out.value.value().to_vector<float>()) {
+      BOOST_REQUIRE(v >= 7 && v < 8);
+      seen.insert(v);
+      sum += v - 7;
+    }
+    BOOST_CHECK(layer.inverse(out.value).value.value().to_vector<float>() ==
+                std::vector<float>(2000, 7));
+  }
+  BOOST_CHECK_CLOSE(sum / 4000, 0.5, 3);
+  // 4000 draws out of 2^21 floats between 7 and 8: hardly any two alike.
+  BOOST_CHECK_GT(std::set<float>(seen.begin(), seen.end()).size(), 3980U);
+}
+
+BOOST_AUTO_TEST_CASE(the_highest_level_never_becomes_the_next_one) {
+  // Enough draws that u > 1 - 2^-17, which 255 + u rounds up to 256 in f32, comes up many times.
+  Dequantize layer(std::make_shared<Generator>(2));
+  const Tensor x = Tensor::full({1000, 2000}, 255, DType::U8);
+  const Tensor z = layer.forward(x).value.value();
+  BOOST_CHECK_LT(max(z).item(), 256);
+  BOOST_CHECK_EQUAL(min(layer.inverse(z).value.value()).item(), 255);
+  Scale unit(1.0 / 256);
+  Logit logit(1e-6);
+  BOOST_CHECK(all_finite(logit.forward(unit.forward(z).value).value.value()));
+  // Few levels: the same, and samples beyond the ends are clamped.
+  Dequantize few(std::make_shared<Generator>(3), 4);
+  const Tensor out = Tensor::from<float>({-5, -0.1F, 0, 0.99F, 1, 3.99F, 4, 100}, {1, 8});
+  BOOST_CHECK(few.inverse(out).value.value().to_vector<float>() ==
+              std::vector<float>({0, 0, 0, 0, 1, 3, 3, 3}));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -27,11 +27,13 @@ Scaling::Scaling(std::int64_t dims, double rate)
 }
 
 Mapped Scaling::forward(const Var& x, const Var&) {
+  check_dims("Scaling", x, log_scale_.numel());
   const Var s = log_scale_ * rate_;
   return {x * exp(s), broadcast_to(sum(s), {x.dim(0)})};
 }
 
 Mapped Scaling::inverse(const Var& z, const Var&) {
+  check_dims("Scaling", z, log_scale_.numel());
   const Var s = log_scale_ * -rate_;
   return {z * exp(s), broadcast_to(sum(s), {z.dim(0)})};
 }

@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <regex>
 #include <set>
+#include <sstream>
 
 #include "autograd/gradcheck.h"
 #include "flows/check.h"
@@ -78,6 +78,9 @@ std::vector<FlowRow> flow_table() {
                   .make = [](Generator&) { return std::make_shared<Scaling>(7); },
                   .input = seven,
                   .extremes = extremes(7)});
+  add("Scaling", {.name = "learning faster",
+                  .make = [](Generator&) { return std::make_shared<Scaling>(7, 2.5); },
+                  .input = seven});
   add("Permute", {.name = "reversed",
                   .make = [](Generator&) { return Permute::reverse(7); },
                   .input = seven,
@@ -151,14 +154,17 @@ std::vector<FlowRow> flow_table() {
 /// Names of the classes that derive from Bijection in the headers beside flows/bijection.h.
 std::set<std::string> classes_in_headers() {
   const auto folder = std::filesystem::path(__FILE__).parent_path().parent_path() / "flows";
-  const std::regex pattern(R"(class (\w+) (final )?: public (flows::)?Bijection\b)");
   std::set<std::string> names;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     if (entry.path().extension() != ".h") continue;
     std::ifstream in(entry.path());
-    const std::string text{std::istreambuf_iterator<char>(in), {}};
-    for (std::sregex_iterator at(text.begin(), text.end(), pattern), end; at != end; ++at) {
-      names.insert((*at)[1]);
+    for (std::string line; std::getline(in, line);) {  // "class Name : public Bijection {"
+      std::istringstream words(line);
+      std::string keyword, name;
+      words >> keyword >> name;
+      if (keyword == "class" && line.find("public Bijection ") != std::string::npos) {
+        names.insert(name);
+      }
     }
   }
   return names;
@@ -211,6 +217,22 @@ BOOST_AUTO_TEST_CASE(couplings_condition_on_the_context) {
     };
     const GradCheck result = gradcheck(call, {x, c}, {.tolerance = 1e-6});
     BOOST_CHECK_MESSAGE(result.ok, result.message);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(scales_may_start_from_a_batch) {
+  Generator gen(3);
+  const Tensor spread = Tensor::from<float>({1e-3F, 1, 50, 0}, {4});  // the last one is constant
+  const Tensor x = normal(gen, {5000, 4}) * spread;
+  for (const double rate : {1.0, 10.0}) {
+    Compose flow;  // each part sees what the parts before it make of the batch
+    flow.add("halved", std::make_shared<Scale>(0.5));
+    flow.add("scaling", std::make_shared<Scaling>(4, rate));
+    flow.initialize(x);
+    const auto [z, log_det] = flow.forward(x);
+    const auto deviations = sqrt(variance(z.value(), {0})).to_vector<float>();
+    for (int i = 0; i < 3; ++i) BOOST_CHECK_CLOSE_FRACTION(deviations[i], 1, 0.05);
+    BOOST_CHECK(all_finite(z.value()) && all_finite(log_det.value()));
   }
 }
 
@@ -371,9 +393,14 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
        },
        "[Permute]"},
       {[] {
-         Scaling(3).forward(Tensor::zeros({2, 4}));
+         Scaling(1).forward(Tensor::zeros({2, 4}));
        },
-       "(2, 4)"},
+       "[Scaling] expected (N, 1), got (2, 4)"},
+      {[] {
+         Scaling(4).inverse(Tensor::zeros({2, 1}));
+       },
+       "[Scaling] expected (N, 4), got (2, 1)"},
+      {[] { Scaling(3, 0); }, "[Scaling] the rate must be positive, got 0"},
       {[] { Scale(0); }, "[Scale] needs a finite factor other than 0"},
       {[] { Scale(std::nan("")); }, "[Scale]"},
       {[] { Logit(0); }, "[Logit] alpha must be in (0, 0.5), got 0"},

@@ -2,9 +2,9 @@
 //
 //   nf_bench_matmul [--json] [--rounds N]
 //
-// Each figure is the best of N rounds (7) of several products each. The two take turns, and between
-// turns there is a pause: OpenBLAS's threads stay awake for some 30 ms after a product, which would
-// slow down whoever comes next. `ratio` is our time over OpenBLAS's: below 1, ours is faster.
+// Each figure is the best of N rounds (5) of several products each. The two take turns, and between
+// turns there is a pause: OpenBLAS's threads stay awake for some 100 ms after a product, which
+// would slow down whoever comes next. `ratio` is our time over OpenBLAS's: below 1, ours is faster.
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -76,7 +76,7 @@ Times measure(const Product& p, int rounds) {
   Times best;
   for (int round = 0; round < rounds; ++round) {
     openblas_set_num_threads(1);
-    std::this_thread::sleep_for(std::chrono::milliseconds(60));
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
     best.ours = std::min(best.ours, shortest(calls, [&] { matmul(left, right); }));
     openblas_set_num_threads(num_threads());
     best.theirs =
@@ -94,7 +94,7 @@ Times measure(const Product& p, int rounds) {
 int main(int argc, char** argv) {
   ensure_best_blas_kernels(argv);
   bool json = false;
-  int rounds = 7;
+  int rounds = 5;
   for (int i = 1; i < argc; ++i) {
     if (std::strcmp(argv[i], "--json") == 0) {
       json = true;

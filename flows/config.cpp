@@ -196,7 +196,8 @@ Config preset(const std::string& name) {
   config.prior = "gaussian";
   config.data = "moons";
   config.batch_size = 1000;
-  config.steps = 6000;
+  config.steps = 4800;
+  config.lr = 2e-3;
   config.beta2 = 0.999;
   config.eps = 1e-8;
   config.schedule = "cosine";

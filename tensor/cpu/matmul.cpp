@@ -177,7 +177,23 @@ void matmul_of(const Tensor& a, const Tensor& b, Tensor& out) {
 
 /// The rows and columns that one task of linear_backward goes through. Fixed, so that sums are
 /// added up in the same order on any number of threads.
-constexpr Index kTaskRows = 1024, kTaskCols = 128;
+constexpr Index kTaskRows = 1024, kTaskCols = 256;
+
+/// d = g * act'(y) for kRows rows, and sum += the sum of these rows.
+template <int kRows, class Op, class T>
+void backward_rows(const T* g, Index g_step, const T* y, Index y_step, T* d, Index d_step,
+                   Index cols, Args<T> args, double* sum) {
+#pragma GCC ivdep  // d may be g, but then element by element
+  for (Index j = 0; j < cols; ++j) {
+    double column = 0;
+    for (int r = 0; r < kRows; ++r) {
+      const T value = g[r * g_step + j] * Op::df(y[r * y_step + j], args);
+      d[r * d_step + j] = value;
+      column += static_cast<double>(value);
+    }
+    sum[j] += column;
+  }
+}
 
 template <class Op, class T>
 void linear_backward_of(const Tensor& dout, const Tensor& out, Args<T> args, Tensor& dpre,
@@ -194,15 +210,14 @@ void linear_backward_of(const Tensor& dout, const Tensor& out, Args<T> args, Ten
       const Index r0 = task / blocks * kTaskRows, r1 = std::min(r0 + kTaskRows, n);
       const Index c0 = task % blocks * kTaskCols, cols = std::min(kTaskCols, width - c0);
       double sum[kTaskCols] = {};
-      for (Index r = r0; r < r1; ++r) {
-        const T *const gr = g + r * dout_step + c0, *const yr = y + r * out_step + c0;
-        T* const dr = d + r * width + c0;
-#pragma GCC ivdep  // dpre may be dout, but then element by element
-        for (Index j = 0; j < cols; ++j) {
-          dr[j] = gr[j] * Op::df(yr[j], args);
-          sum[j] += static_cast<double>(dr[j]);
-        }
-      }
+      Index r = r0;
+      const auto rows = [&]<int kRows>() {
+        backward_rows<kRows, Op, T>(g + r * dout_step + c0, dout_step, y + r * out_step + c0,
+                                    out_step, d + r * width + c0, width, cols, args, sum);
+        r += kRows;
+      };
+      while (r + 4 <= r1) rows.template operator()<4>();
+      while (r < r1) rows.template operator()<1>();
       if (dbias) std::copy_n(sum, cols, sums.data() + task / blocks * width + c0);
     }
   });

@@ -22,8 +22,8 @@ struct Arrays {
 
 /// While it lives, this thread's subnormal numbers are zeros. The moments of a weight whose
 /// gradient stays zero (of a dead ReLU unit) shrink by a factor each step until they are subnormal,
-/// where every multiplication takes a hundred times as long: a training of NICE slowed down by
-/// half.
+/// which the processor multiplies very slowly: in a training of NICE, Adam went from 8 % of the
+/// time to 41 %.
 class FlushSubnormals {
  public:
   FlushSubnormals() : before_(_mm_getcsr()) {

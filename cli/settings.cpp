@@ -36,11 +36,8 @@ void SettingOptions::add_to(CLI::App& app) {
 }
 
 void SettingOptions::apply(flows::Config& config) const {
-  for (const auto& [key, text] : given_) {
-    if (text.empty()) continue;
-    // A preset that counts in steps gives way to somebody who counts in epochs.
-    if (key == "epochs") config.steps = 0;
-  }
+  // A preset that counts in steps gives way to somebody who counts in epochs.
+  if (!given_.at("epochs").empty()) config.steps = 0;
   for (const auto& [key, text] : given_) {
     if (!text.empty()) flows::set(config, key + "=" + text);
   }

@@ -13,6 +13,7 @@
 #include "cli/settings.h"
 #include "tensor/backend.h"
 #include "tensor/blas.h"
+#include "tensor/clock.h"
 #include "tensor/threads.h"
 
 extern "C" void openblas_set_num_threads(int);  // Debian's cblas.h may be netlib's, without it
@@ -21,10 +22,7 @@ namespace nf::cli {
 
 namespace {
 
-double now_ms() {
-  using namespace std::chrono;
-  return duration<double, std::milli>(steady_clock::now().time_since_epoch()).count();
-}
+double now_ms() { return 1000 * seconds_now(); }
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());

@@ -4,17 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
+
+#include "tensor/clock.h"
 
 namespace nf::cli {
 
 namespace {
-
-double now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 int terminal_width() {
   winsize size{};
@@ -38,15 +34,16 @@ Progress::Progress(std::int64_t first_step, std::int64_t batch_size, bool quiet)
     : visible_(!quiet && isatty(STDERR_FILENO)),
       first_step_(first_step),
       batch_size_(batch_size),
-      started_(now()) {}
+      started_(seconds_now()) {}
 
 double Progress::samples_per_second(std::int64_t step) const {
-  return static_cast<double>((step - first_step_) * batch_size_) / std::max(1e-9, now() - started_);
+  return static_cast<double>((step - first_step_) * batch_size_) /
+         std::max(1e-9, seconds_now() - started_);
 }
 
 void Progress::step(const flows::StepReport& report) {
-  if (!visible_ || now() - drawn_ < 0.1) return;
-  drawn_ = now();
+  if (!visible_ || seconds_now() - drawn_ < 0.1) return;
+  drawn_ = seconds_now();
   const double share = static_cast<double>(report.step) / static_cast<double>(report.total_steps);
   const double per_step = (drawn_ - started_) /
                           static_cast<double>(std::max<std::int64_t>(1, report.step - first_step_));

@@ -1,21 +1,12 @@
 #include "flows/fit.h"
 
-#include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "nn/safetensors.h"
+#include "tensor/clock.h"
 
 namespace nf::flows {
-
-namespace {
-
-double now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
-
-}  // namespace
 
 Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& options)
     : density_(density),
@@ -36,7 +27,7 @@ bool Trainer::done() const { return optimizer_.steps() >= total_steps_; }
 
 FitResult Trainer::run(const FitCallbacks& callbacks) {
   density_.train();
-  started_ = now();
+  started_ = seconds_now();
   if (step() == 0 && options_.initialize) initialize();
   bool wanted = true;
   while (wanted && !done()) {
@@ -49,7 +40,7 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
       if (callbacks.on_epoch) callbacks.on_epoch(report);
     }
   }
-  seconds_ += now() - started_;
+  seconds_ += seconds_now() - started_;
   started_ = 0;
   return {done(), batches_.epoch(), step(), best_valid_nats_};
 }
@@ -108,7 +99,7 @@ EpochReport Trainer::finish_epoch() {
     report.best = valid.nats > best_valid_nats_;
     best_valid_nats_ = std::max(best_valid_nats_, valid.nats);
   }
-  report.seconds = seconds_ + now() - started_;
+  report.seconds = seconds_ + seconds_now() - started_;
   return report;
 }
 
@@ -182,7 +173,7 @@ nn::StateDict Trainer::state() {
 }
 
 void Trainer::save(const std::string& path) {
-  const double running = started_ > 0 ? now() - started_ : 0;
+  const double running = started_ > 0 ? seconds_now() - started_ : 0;
   nn::save_safetensors(path, state(),
                        {{"epoch", str(batches_.epoch())},
                         {"batch", str(batches_.index())},

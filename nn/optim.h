@@ -17,7 +17,8 @@ struct OptimizerOptions {
   double beta1 = 0.9;    ///< momentum of SGD and RMSProp, decay of Adam's first moment
   double beta2 = 0.999;  ///< decay of the second moment
   double eps = 1e-8;
-  double weight_decay = 0;
+  double weight_decay = 0;  ///< of parameters with two or more dimensions: biases and scales keep
+                            ///< their size, which says something about the data
 };
 
 /// "sgd", "rmsprop", "adam", "adamw", "adamax". Throws for others.
@@ -44,6 +45,8 @@ class Optimizer {
   StateDict state();
 
  private:
+  void update(const UpdateArgs& args, const Tensor& scale, bool (*chosen)(const Tensor&));
+
   OptimizerOptions options_;
   std::vector<std::pair<std::string, Var*>> parameters_;
   std::vector<Tensor> m_, v_;

@@ -15,6 +15,10 @@ const std::vector<Field>& fields() {
       {"couplings", "number of coupling layers", &C::couplings, {}, 1, 1000},
       {"coupling", "what a coupling does", &C::coupling, {"additive", "multiplicative", "affine"}},
       {"partition", "how a coupling splits the dimensions", &C::partition, {"odd-even", "halves"}},
+      {"mixing",
+       "between couplings: linear is a learned invertible matrix",
+       &C::mixing,
+       {"none", "linear"}},
       {"hidden_units", "width of the conditioners", &C::hidden_units, {}, 1, 1e6},
       {"hidden_layers", "hidden layers of the conditioners", &C::hidden_layers, {}, 0, 100},
       {"activation", "of the conditioners", &C::activation, nn::activation_names()},
@@ -187,20 +191,23 @@ Config preset(const std::string& name) {
   NF_CHECK(name == "realnvp-2d", "[model] there is no model '", name, "'; the models are ",
            join(preset_names(), ", "), ", or give a configuration file ending in .json");
   config.model = name;
-  config.couplings = 12;
+  config.couplings = 16;
   config.coupling = "affine";
   config.partition = "halves";
+  config.mixing = "linear";
   config.hidden_units = 64;
   config.hidden_layers = 2;
   config.activation = "silu";
   config.prior = "gaussian";
   config.data = "moons";
-  config.batch_size = 1000;
-  config.steps = 4800;
-  config.lr = 2e-3;
+  config.batch_size = 300;
+  config.steps = 7000;
+  config.lr = 5e-3;
   config.beta2 = 0.999;
   config.eps = 1e-8;
   config.schedule = "cosine";
+  config.warmup = 200;
+  config.clip = 0.3;  // gradients of sharp densities have heavy tails: nearly every step is clipped
   config.sample_every = 0;
   config.samples = 20000;
   return config;

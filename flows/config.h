@@ -17,6 +17,7 @@ struct Config {
   std::int64_t couplings = 4;
   std::string coupling = "additive";
   std::string partition = "odd-even";
+  std::string mixing = "none";
   std::int64_t hidden_units = 1000;
   std::int64_t hidden_layers = 5;
   std::string activation = "relu";

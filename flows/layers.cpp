@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "nn/init.h"
+
 namespace nf::flows {
 
 namespace {
@@ -81,6 +83,22 @@ Mapped Permute::inverse(const Var& z, const Var&) {
   for (std::size_t i = 0; i < order.size(); ++i) back[order[i]] = static_cast<std::int32_t>(i);
   const Tensor index = Tensor::from(back, order_.shape()).to(z.device());
   return {index_select(z, 1, index), zero_log_det(z)};
+}
+
+// --- InvertibleLinear ---------------------------------------------------------------------------
+
+InvertibleLinear::InvertibleLinear(std::int64_t dims, Generator& gen)
+    : weight_(add_parameter(
+          "weight", nn::initial_weight({nn::Init::Kind::Orthogonal, 1}, gen, dims, dims))) {}
+
+Mapped InvertibleLinear::forward(const Var& x, const Var&) {
+  check_dims("InvertibleLinear", x, weight_.dim(0));
+  return {linear(x, weight_, {}), broadcast_to(slogdet(weight_), {x.dim(0)})};
+}
+
+Mapped InvertibleLinear::inverse(const Var& z, const Var&) {
+  check_dims("InvertibleLinear", z, weight_.dim(0));
+  return {linear(z, nf::inverse(weight_), {}), broadcast_to(-slogdet(weight_), {z.dim(0)})};
 }
 
 // --- Dequantize ---------------------------------------------------------------------------------

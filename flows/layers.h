@@ -44,6 +44,20 @@ class Permute : public Bijection {
   Tensor& order_;  // i32 (D)
 };
 
+/// z = W x for a learned square W, at first a random rotation. log_det = log|det W|, by LAPACK in
+/// f64. (Kingma, Dhariwal, "Glow" (2018), eq. 9, on vectors.) Between couplings it lets them work
+/// along other directions than the axes.
+class InvertibleLinear : public Bijection {
+ public:
+  InvertibleLinear(std::int64_t dims, Generator& gen);
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;  ///< throws when W is singular
+  std::string kind() const override { return str("InvertibleLinear(", weight_.dim(0), ")"); }
+
+ private:
+  Var& weight_;  // (D, D)
+};
+
 /// The generator that Dequantize draws from, shared with whoever has to save, restore or reseed it.
 using SharedGenerator = std::shared_ptr<Generator>;
 

@@ -60,6 +60,9 @@ std::shared_ptr<Density> make_density(const Config& config, const DataShape& dat
   const Convention convention = add_preprocessing(config, data, *flow, noise);
   const auto map = coupling_map_by_name(config.coupling, config.scale_limit);
   for (std::int64_t i = 0; i < config.couplings; ++i) {
+    if (config.mixing == "linear" && i > 0) {
+      flow->add(str("mixings.", i), std::make_shared<InvertibleLinear>(data.dims, weights));
+    }
     const Partition partition = partition_of(config, data.dims, /*swap=*/i % 2 == 1);
     const auto net = nn::mlp({.in = partition.passive(),
                               .out = partition.active() * map->parameters(),

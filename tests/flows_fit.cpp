@@ -346,6 +346,7 @@ BOOST_AUTO_TEST_CASE(divergence_is_named) {
   config.steps = 0;
   config.lr = 1e30;
   config.schedule = "constant";
+  config.mixing = "none";  // so that it is a coupling
   const auto density = build(config, data);
   try {
     fit(*density, data, fit_options(config));

@@ -88,6 +88,11 @@ std::vector<FlowRow> flow_table() {
   add("Permute", {.name = "at random",
                   .make = [](Generator& gen) { return Permute::random(7, gen); },
                   .input = seven});
+  add("InvertibleLinear",
+      {.name = "",
+       .make = [](Generator& gen) { return std::make_shared<InvertibleLinear>(7, gen); },
+       .input = seven,
+       .extremes = extremes(7)});
   add("Scale", {.name = "",
                 .make = [](Generator&) { return std::make_shared<Scale>(-0.25, 3); },
                 .input = seven,
@@ -400,6 +405,11 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
          Scaling(4).inverse(Tensor::zeros({2, 1}));
        },
        "[Scaling] expected (N, 4), got (2, 1)"},
+      {[] {
+         Generator gen(1);
+         InvertibleLinear(4, gen).forward(Tensor::zeros({2, 1}));
+       },
+       "[InvertibleLinear] expected (N, 4), got (2, 1)"},
       {[] { Scaling(3, 0); }, "[Scaling] the rate must be positive, got 0"},
       {[] { Scale(0); }, "[Scale] needs a finite factor other than 0"},
       {[] { Scale(std::nan("")); }, "[Scale]"},

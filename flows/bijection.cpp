@@ -1,5 +1,7 @@
 #include "flows/bijection.h"
 
+#include <algorithm>
+
 namespace nf::flows {
 
 Var zero_log_det(const Var& x) { return Tensor::zeros({x.dim(0)}, x.dtype(), x.device()); }
@@ -30,6 +32,12 @@ Mapped Compose::inverse(const Var& z, const Var& context) {
   }
   if (!out.log_det.defined()) out.log_det = zero_log_det(z);
   return out;
+}
+
+std::int64_t Compose::initial_rows() const {
+  std::int64_t rows = 0;
+  for (const auto& [name, part] : parts_) rows = std::max(rows, part->initial_rows());
+  return rows;
 }
 
 // Each part sees what the initialised parts before it make of the batch.

@@ -32,6 +32,9 @@ class Bijection : public nn::Module {
   /// Sets initial values from a batch of this layer's input, before training begins. Most layers
   /// have none to set.
   virtual void initialize(const Tensor& /*x*/) {}
+  /// Samples that initialize() wants to see, if there are so many.
+  virtual std::int64_t initial_rows() const { return 2000; }
+  static constexpr std::int64_t kAllRows = 1'000'000;
 };
 
 /// Zeros (N): the log-determinant of maps that keep volume.
@@ -47,6 +50,7 @@ class Compose : public Bijection {
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   void initialize(const Tensor& x) override;
+  std::int64_t initial_rows() const override;
   std::string kind() const override { return "Compose"; }
   Shape out_shape(const Shape& in) const override;
   Shape inspect(const Shape& in, const std::string& name,

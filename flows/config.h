@@ -18,6 +18,8 @@ struct Config {
   std::string coupling = "additive";
   std::string partition = "odd-even";
   std::string mixing = "none";
+  std::string whitening = "none";
+  bool whitening_last = false;
   std::int64_t hidden_units = 1000;
   std::int64_t hidden_layers = 5;
   std::string activation = "relu";

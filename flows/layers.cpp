@@ -88,17 +88,17 @@ Mapped Permute::inverse(const Var& z, const Var&) {
 // --- InvertibleLinear ---------------------------------------------------------------------------
 
 InvertibleLinear::InvertibleLinear(std::int64_t dims, Generator& gen)
-    : weight_(add_parameter(
-          "weight", nn::initial_weight({nn::Init::Kind::Orthogonal, 1}, gen, dims, dims))) {}
+    : matrix_(add_parameter(
+          "matrix", nn::initial_weight({nn::Init::Kind::Orthogonal, 1}, gen, dims, dims))) {}
 
 Mapped InvertibleLinear::forward(const Var& x, const Var&) {
-  check_dims("InvertibleLinear", x, weight_.dim(0));
-  return {linear(x, weight_, {}), broadcast_to(slogdet(weight_), {x.dim(0)})};
+  check_dims("InvertibleLinear", x, matrix_.dim(0));
+  return {linear(x, matrix_, {}), broadcast_to(slogdet(matrix_), {x.dim(0)})};
 }
 
 Mapped InvertibleLinear::inverse(const Var& z, const Var&) {
-  check_dims("InvertibleLinear", z, weight_.dim(0));
-  return {linear(z, nf::inverse(weight_), {}), broadcast_to(-slogdet(weight_), {z.dim(0)})};
+  check_dims("InvertibleLinear", z, matrix_.dim(0));
+  return {linear(z, nf::inverse(matrix_), {}), broadcast_to(-slogdet(matrix_), {z.dim(0)})};
 }
 
 // --- Dequantize ---------------------------------------------------------------------------------

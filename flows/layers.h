@@ -52,10 +52,10 @@ class InvertibleLinear : public Bijection {
   InvertibleLinear(std::int64_t dims, Generator& gen);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;  ///< throws when W is singular
-  std::string kind() const override { return str("InvertibleLinear(", weight_.dim(0), ")"); }
+  std::string kind() const override { return str("InvertibleLinear(", matrix_.dim(0), ")"); }
 
  private:
-  Var& weight_;  // (D, D)
+  Var& matrix_;  // (D, D)
 };
 
 /// The generator that Dequantize draws from, shared with whoever has to save, restore or reseed it.

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "flows/coupling.h"
+#include "flows/whitening.h"
 
 namespace nf::flows {
 
@@ -45,6 +46,13 @@ Convention add_preprocessing(const Config& config, const DataShape& data, Compos
               data.dims, " ln 2)")};
 }
 
+void add_whitening(const Config& config, std::int64_t dims, Compose& flow) {
+  if (config.whitening == "zca") flow.add("whitening", std::make_shared<ZcaWhitening>(dims));
+  if (config.whitening == "triangular") {
+    flow.add("whitening", std::make_shared<TriangularWhitening>(dims));
+  }
+}
+
 Partition partition_of(const Config& config, std::int64_t dims, bool swap) {
   return config.partition == "halves" ? Partition::halves(dims, swap)
                                       : Partition::odd_even(dims, swap);
@@ -58,6 +66,7 @@ std::shared_ptr<Density> make_density(const Config& config, const DataShape& dat
   const auto noise = std::make_shared<Generator>(seed, kNoise);
   auto flow = std::make_shared<Compose>();
   const Convention convention = add_preprocessing(config, data, *flow, noise);
+  if (!config.whitening_last) add_whitening(config, data.dims, *flow);
   const auto map = coupling_map_by_name(config.coupling, config.scale_limit);
   for (std::int64_t i = 0; i < config.couplings; ++i) {
     if (config.mixing == "linear" && i > 0) {
@@ -74,6 +83,7 @@ std::shared_ptr<Density> make_density(const Config& config, const DataShape& dat
                              weights);
     flow->add(str("couplings.", i), std::make_shared<Coupling>(partition, map, net));
   }
+  if (config.whitening_last) add_whitening(config, data.dims, *flow);
   if (config.scaling) flow->add("scaling", std::make_shared<Scaling>(data.dims, config.scale_rate));
   return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, noise, convention);
 }

@@ -39,17 +39,18 @@ void Optimizer::step(const Tensor& scale) {
                   .weight_decay = options_.weight_decay,
                   .correction1 = 1 - std::pow(options_.beta1, steps_),
                   .correction2 = 1 - std::pow(options_.beta2, steps_)};
-  if (options_.weight_decay == 0) return update(args, scale, [](const Tensor&) { return true; });
-  update(args, scale, [](const Tensor& p) { return p.rank() >= 2; });
+  if (options_.weight_decay == 0) return update(args, scale, [](const auto&) { return true; });
+  update(args, scale, [](const auto& name) { return name.ends_with("weight"); });
   args.weight_decay = 0;
-  update(args, scale, [](const Tensor& p) { return p.rank() < 2; });
+  update(args, scale, [](const auto& name) { return !name.ends_with("weight"); });
 }
 
-void Optimizer::update(const UpdateArgs& args, const Tensor& scale, bool (*chosen)(const Tensor&)) {
+void Optimizer::update(const UpdateArgs& args, const Tensor& scale,
+                       bool (*chosen)(const std::string& name)) {
   std::vector<Tensor> params, grads, m, v;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const Tensor& grad = parameters_[i].second->grad();
-    if (!grad.defined() || grad.numel() == 0 || !chosen(grad)) continue;
+    if (!grad.defined() || grad.numel() == 0 || !chosen(parameters_[i].first)) continue;
     params.push_back(parameters_[i].second->mutable_value());
     grads.push_back(grad);
     m.push_back(m_[i]);

@@ -17,8 +17,8 @@ struct OptimizerOptions {
   double beta1 = 0.9;    ///< momentum of SGD and RMSProp, decay of Adam's first moment
   double beta2 = 0.999;  ///< decay of the second moment
   double eps = 1e-8;
-  double weight_decay = 0;  ///< of parameters with two or more dimensions: biases and scales keep
-                            ///< their size, which says something about the data
+  double weight_decay = 0;  ///< of the parameters named "weight": the size of biases, scales and
+                            ///< whitening matrices says something about the data
 };
 
 /// "sgd", "rmsprop", "adam", "adamw", "adamax". Throws for others.
@@ -45,7 +45,7 @@ class Optimizer {
   StateDict state();
 
  private:
-  void update(const UpdateArgs& args, const Tensor& scale, bool (*chosen)(const Tensor&));
+  void update(const UpdateArgs& args, const Tensor& scale, bool (*chosen)(const std::string& name));
 
   OptimizerOptions options_;
   std::vector<std::pair<std::string, Var*>> parameters_;

@@ -11,6 +11,8 @@
 #include "flows/check.h"
 #include "flows/coupling.h"
 #include "flows/layers.h"
+#include "flows/whitening.h"
+#include "tests/data_util.h"
 
 using namespace nf;
 using namespace nf::flows;
@@ -93,6 +95,26 @@ std::vector<FlowRow> flow_table() {
        .make = [](Generator& gen) { return std::make_shared<InvertibleLinear>(7, gen); },
        .input = seven,
        .extremes = extremes(7)});
+  const auto correlated = [](Generator& gen, std::int64_t rows) {
+    return matmul(normal(gen, {rows, 5}, DType::F64), normal(gen, {5, 5}, DType::F64)) + 3.0;
+  };
+  const auto whitening = [=](auto layer) {
+    return [=](Generator& gen) {
+      auto made = layer();
+      made->initialize(correlated(gen, 40).to(DType::F32));
+      return made;
+    };
+  };
+  add("ZcaWhitening", {.name = "",
+                       .make = whitening([] { return std::make_shared<ZcaWhitening>(5); }),
+                       .input = normals(5),
+                       .extremes = extremes(5),
+                       .tolerance = 1e-4});  // W and its inverse are stored in f32
+  add("TriangularWhitening",
+      {.name = "",
+       .make = whitening([] { return std::make_shared<TriangularWhitening>(5, 0.5); }),
+       .input = normals(5),
+       .extremes = extremes(5)});
   add("Scale", {.name = "",
                 .make = [](Generator&) { return std::make_shared<Scale>(-0.25, 3); },
                 .input = seven,
@@ -239,6 +261,34 @@ BOOST_AUTO_TEST_CASE(scales_may_start_from_a_batch) {
     for (int i = 0; i < 3; ++i) BOOST_CHECK_CLOSE_FRACTION(deviations[i], 1, 0.05);
     BOOST_CHECK(all_finite(z.value()) && all_finite(log_det.value()));
   }
+}
+
+BOOST_AUTO_TEST_CASE(whitening_takes_out_all_correlations) {
+  Generator gen(5);
+  const Tensor mix = normal(gen, {6, 6}) * 0.3 + Tensor::eye(6);
+  const Tensor x = matmul(normal(gen, {3000, 6}), mix) + 3.0;
+  const auto zca = std::make_shared<ZcaWhitening>(6);
+  for (const std::shared_ptr<Bijection>& layer :
+       {std::shared_ptr<Bijection>(zca),
+        std::shared_ptr<Bijection>(std::make_shared<TriangularWhitening>(6))}) {
+    BOOST_CHECK_GE(layer->initial_rows(), 3000);
+    layer->initialize(x);
+    const Tensor z = layer->forward(x).value.value();
+    const Tensor off = matmul(z.t(), z) / 3000.0 - Tensor::eye(6);
+    BOOST_CHECK_SMALL(max(abs(off)).item(), 1e-4);
+    BOOST_CHECK_SMALL(max(abs(mean(z, {0}))).item(), 1e-5);
+  }
+  // Of all whitening matrices, ZCA's is the symmetric one.
+  const Tensor w = zca->forward(Tensor::eye(6)).value.value() -
+                   zca->forward(Tensor::zeros({6, 6})).value.value();
+  BOOST_CHECK_SMALL(max(abs(w - w.t())).item(), 1e-5);
+  Tensor constant = x.clone();
+  constant.narrow(1, 4, 1).fill_(2);
+  test::check_error([&] { zca->initialize(constant); },
+                    {"[ZcaWhitening] dimension 4 is constant in all 3000 samples"});
+  test::check_error(
+      [&] { TriangularWhitening(6).initialize(x.narrow(0, 0, 1)); },
+      {"[TriangularWhitening] needs at least two samples (N, D) to whiten, got (1, 6)"});
 }
 
 // --- the checker ---------------------------------------------------------------------------------

@@ -15,12 +15,12 @@ using test::check_error;
 
 namespace {
 
-/// A vector, which does not decay, a matrix, which does, and one that never gets a
+/// Parameters of which one is named to decay, and one that never gets a
 /// gradient.
 struct Model : Module {
   explicit Model(DType dtype = DType::F64)
       : a(add_parameter("a", Tensor::from<double>({1, -2, 3}, {3}).to(dtype))),
-        b(add_parameter("b", Tensor::from<double>({0.5}, {1, 1}).to(dtype))),
+        b(add_parameter("weight", Tensor::from<double>({0.5}, {1, 1}).to(dtype))),
         idle(add_parameter("idle", Tensor::full({2}, 7, dtype))) {}
   std::string kind() const override { return "Model"; }
 
@@ -151,8 +151,8 @@ BOOST_AUTO_TEST_CASE(saved_state_continues_bit_for_bit) {
     auto missing = copy_of(first.state());
     BOOST_CHECK_EQUAL(missing.size(), rule == UpdateRule::Sgd ? 3U : 6U);
     BOOST_CHECK(missing.count("m.a"));
-    missing.erase("m.b");
-    check_error([&] { copy_state(second.state(), missing); }, {"[load]", "'m.b'"});
+    missing.erase("m.weight");
+    check_error([&] { copy_state(second.state(), missing); }, {"[load]", "'m.weight'"});
     auto shape = copy_of(first.state());
     shape["m.a"] = Tensor::zeros({4});
     check_error([&] { copy_state(second.state(), shape); }, {"[load]", "'m.a'", "(4,)", "(3,)"});

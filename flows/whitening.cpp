@@ -1,0 +1,115 @@
+#include "flows/whitening.h"
+
+#include "tensor/linalg.h"
+
+namespace nf::flows {
+
+namespace {
+
+struct Moments {
+  Tensor mean;        // f64 (D)
+  Tensor covariance;  // f64 (D, D)
+};
+
+Moments moments(const char* layer, const Tensor& x) {
+  NF_CHECK(x.rank() == 2 && x.dim(0) >= 2, "[", layer,
+           "] needs at least two samples (N, D) to whiten, got ", x.shape());
+  const Tensor host = x.to(Device::CPU);
+  const Tensor mean = nf::mean(host.to(DType::F64), {0});
+  // Centred first, so that the product may be one of x's own dtype.
+  const Tensor centred = host - mean.to(host.dtype());
+  const Tensor covariance =
+      matmul(centred.t(), centred).to(DType::F64) / static_cast<double>(x.dim(0));
+  for (std::int64_t i = 0; i < x.dim(1); ++i) {
+    const double variance = covariance.narrow(0, i, 1).narrow(1, i, 1).item();
+    NF_CHECK(variance > 0, "[", layer, "] dimension ", i, " is constant in all ", x.dim(0),
+             " samples (variance ", variance, "): leave it out, or add noise to it");
+  }
+  return {mean, covariance};
+}
+
+void check_dims(const char* layer, const Var& x, std::int64_t dims) {
+  NF_CHECK(x.rank() == 2 && x.dim(1) == dims, "[", layer, "] expected (N, ", dims, "), got ",
+           x.shape());
+}
+
+}  // namespace
+
+// --- ZcaWhitening -------------------------------------------------------------------------------
+
+ZcaWhitening::ZcaWhitening(std::int64_t dims)
+    : mean_(add_buffer("mean", Tensor::zeros({dims}))),
+      whiten_(add_buffer("whiten", Tensor::eye(dims))),
+      colour_(add_buffer("colour", Tensor::eye(dims))),
+      log_det_(add_buffer("log_det", Tensor::zeros({}))) {}
+
+Mapped ZcaWhitening::forward(const Var& x, const Var&) {
+  check_dims("ZcaWhitening", x, mean_.numel());
+  return {linear(x - mean_, whiten_, {}), log_det_.broadcast_to({x.dim(0)})};
+}
+
+Mapped ZcaWhitening::inverse(const Var& z, const Var&) {
+  check_dims("ZcaWhitening", z, mean_.numel());
+  return {linear(z, colour_, mean_), broadcast_to(-Var(log_det_), {z.dim(0)})};
+}
+
+void ZcaWhitening::initialize(const Tensor& x) {
+  const auto [mean, covariance] = moments("ZcaWhitening", x);
+  const auto [values, vectors] = eigh(covariance);
+  // Fewer samples than dimensions leave eigenvalues of zero, give or take rounding.
+  constexpr double kSmallest = 1e-10;
+  const double largest = max(values).item();
+  const Tensor lambda = clamp(values, kSmallest * largest, largest);
+  mean_.copy_(mean);
+  whiten_.copy_(matmul(vectors * rsqrt(lambda), vectors.t()));
+  colour_.copy_(matmul(vectors * sqrt(lambda), vectors.t()));
+  log_det_.copy_(sum(log(lambda)) * -0.5);
+}
+
+// --- TriangularWhitening ------------------------------------------------------------------------
+
+TriangularWhitening::TriangularWhitening(std::int64_t dims, double rate)
+    : rate_(rate),
+      shift_(add_parameter("shift", Tensor::zeros({dims}))),
+      log_diagonal_(add_parameter("log_diagonal", Tensor::zeros({dims}))),
+      below_(add_parameter("below", Tensor::zeros({dims, dims}))),
+      mask_(add_buffer("mask", less(Tensor::arange(dims).reshape({1, dims}),
+                                    Tensor::arange(dims).reshape({dims, 1})))) {
+  NF_CHECK(rate > 0, "[TriangularWhitening] the rate must be positive, got ", rate);
+}
+
+Var TriangularWhitening::strict() const {
+  const Tensor& b = below_.value();
+  return where(mask_, below_ * rate_, Tensor::zeros({1, 1}, b.dtype(), b.device()));
+}
+
+Mapped TriangularWhitening::forward(const Var& x, const Var&) {
+  check_dims("TriangularWhitening", x, shift_.numel());
+  const Var centred = x - shift_;
+  return {(centred + linear(centred, strict(), {})) * exp(log_diagonal_),
+          broadcast_to(sum(log_diagonal_), {x.dim(0)})};
+}
+
+Mapped TriangularWhitening::inverse(const Var& z, const Var&) {
+  const std::int64_t dims = shift_.numel();
+  check_dims("TriangularWhitening", z, dims);
+  const Var unit = strict() + Tensor::eye(dims, z.dtype()).to(z.device());
+  const Var centred = triangular_solve(unit, transpose(z * exp(-log_diagonal_), 0, 1));
+  return {transpose(centred, 0, 1) + shift_, broadcast_to(-sum(log_diagonal_), {z.dim(0)})};
+}
+
+void TriangularWhitening::initialize(const Tensor& x) {
+  const auto [mean, covariance] = moments("TriangularWhitening", x);
+  const std::int64_t dims = x.dim(1);
+  // A little of the mean variance on the diagonal: fewer samples than dimensions are no error.
+  const Tensor identity = Tensor::eye(dims, DType::F64);
+  const double ridge = 1e-8 * nf::mean(covariance * identity).item() * static_cast<double>(dims);
+  const Tensor factor =
+      triangular_solve(cholesky(covariance + identity * ridge), identity);  // of the precision
+  const Tensor diagonal = sum(factor * identity, {1});
+  shift_.mutable_value().copy_(mean);
+  log_diagonal_.mutable_value().copy_(log(diagonal));
+  below_.mutable_value().copy_(factor / (diagonal.reshape({dims, 1}) * rate_));
+}
+
+}  // namespace nf::flows

@@ -1,9 +1,10 @@
-// Bandwidth of the kernels on large f32 arrays, against STREAM triad (McCalpin) in the same run.
+// Bandwidth of the kernels on large f32 arrays, against a ruler in the same run: STREAM triad
+// (McCalpin) on the CPU, a copy by the driver within the device's memory on a GPU.
 //
-//   nf_bench_kernels [--json] [--elements N]
+//   nf_bench_kernels [--device cpu|cuda] [--json] [--elements N]
 //
 // GB/s counts each byte that an operation reads or writes once. Each figure is the best of several
-// runs; triad is measured again between the operations, and the best of all is what they are
+// runs; the ruler is measured again between the operations, and the best of all is what they are
 // compared with.
 #include <algorithm>
 #include <chrono>
@@ -12,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,17 +26,22 @@ using namespace nf;
 
 constexpr int kRepeats = 7;
 
-double seconds(const std::function<void()>& run) {
+/// Seconds for one of `calls` runs in a row, until the device is done with all of them.
+double seconds(Backend& backend, int calls, const std::function<void()>& run) {
+  backend.synchronize();
   const auto start = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  for (int i = 0; i < calls; ++i) run();
+  backend.synchronize();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls;
 }
 
 /// Best bandwidth in GB/s of several runs, after one that is not counted.
-double bandwidth(double bytes, const std::function<void()>& run) {
+double bandwidth(Device device, double bytes, const std::function<void()>& run) {
+  Backend& backend = backend_for(device);
+  const int calls = device == Device::CPU ? 1 : 20;  // a GPU's are short beside waiting for it
   run();
   double best = 1e30;
-  for (int i = 0; i < kRepeats; ++i) best = std::min(best, seconds(run));
+  for (int i = 0; i < kRepeats; ++i) best = std::min(best, seconds(backend, calls, run));
   return bytes / best * 1e-9;
 }
 
@@ -48,7 +55,7 @@ class Triad {
     double* const a = a_.mutable_data<double>();
     const double* const b = b_.data<double>();
     const double* const c = c_.data<double>();
-    return bandwidth(24.0 * n_, [&] {
+    return bandwidth(Device::CPU, 24.0 * n_, [&] {
       parallel_for(n_, 4096, [=](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) a[i] = b[i] + 3.0 * c[i];
       });
@@ -58,6 +65,30 @@ class Triad {
  private:
   std::int64_t n_;
   Tensor a_, b_, c_;
+};
+
+/// What the kernels of a device are compared with, in GB/s.
+class Ruler {
+ public:
+  Ruler(Device device, std::int64_t n) : device_(device) {
+    if (device == Device::CPU) {
+      triad_.emplace(n / 4);
+    } else {
+      from_ = Tensor::zeros({n}, DType::F32, device);
+      to_ = from_.clone();
+    }
+  }
+  const char* name() const { return triad_ ? "triad" : "copy"; }
+  double measure() {
+    if (triad_) return triad_->measure();
+    return bandwidth(device_, 8.0 * static_cast<double>(from_.numel()),
+                     [&] { backend_for(device_).copy(to_, from_); });
+  }
+
+ private:
+  Device device_;
+  std::optional<Triad> triad_;
+  Tensor from_, to_;
 };
 
 struct Result {
@@ -71,19 +102,19 @@ struct Case {
   std::function<void()> run;
 };
 
-std::vector<Case> cases(std::int64_t n) {
+std::vector<Case> cases(std::int64_t n, Device device) {
   // Values around 0 of all the sizes that a network sees, the same for every operation.
-  Tensor x = Tensor::empty({n}), positive = Tensor::empty({n});
-  float* const to = x.mutable_data<float>();
+  Tensor values = Tensor::empty({n});
+  float* const to = values.mutable_data<float>();
   for (std::int64_t i = 0; i < n; ++i)
     to[i] = static_cast<float>((i * 7919) % 16001 - 8000) * 1e-3F;
-  Backend& backend = backend_of(x);
-  backend.unary(UnaryOp::Exp, {}, x, positive);
+  const Tensor x = values.to(device), positive = exp(x);
+  Backend& backend = backend_for(device);
   Tensor y = x.clone(), out = x.empty_like(), first = x.zeros_like(), second = x.zeros_like();
   const std::int64_t columns = 1024;
   const Tensor table = x.narrow(0, 0, n / columns * columns).reshape({n / columns, columns});
-  Tensor one = Tensor::empty({}), rows = Tensor::empty({n / columns}),
-         sums = Tensor::empty({columns});
+  Tensor one = Tensor::empty({}, DType::F32, device), sums = x.narrow(0, 0, columns).clone(),
+         rows = x.narrow(0, 0, n / columns).clone();
 
   std::vector<Case> list;
   const auto add = [&](const char* name, double bytes, auto run) {
@@ -136,37 +167,48 @@ std::vector<Case> cases(std::int64_t n) {
 
 int main(int argc, char** argv) {
   bool json = false;
+  Device device = Device::CPU;
   std::int64_t n = 64 << 20;
   for (int i = 1; i < argc; ++i) {
+    const auto option = [&](const char* name) {
+      return std::strcmp(argv[i], name) == 0 && i + 1 < argc;
+    };
     if (std::strcmp(argv[i], "--json") == 0) {
       json = true;
-    } else if (std::strcmp(argv[i], "--elements") == 0 && i + 1 < argc) {
+    } else if (option("--elements")) {
       n = std::max<std::int64_t>(std::atoll(argv[++i]), 1024);
+    } else if (option("--device")) {
+      device = std::strcmp(argv[++i], "cuda") == 0 ? Device::CUDA : Device::CPU;
     } else {
-      std::fprintf(stderr, "usage: nf_bench_kernels [--json] [--elements N]\n");
+      std::fprintf(stderr, "usage: nf_bench_kernels [--device cpu|cuda] [--json] [--elements N]\n");
       return 2;
     }
   }
-  Triad stream(n / 4);
-  double triad = stream.measure();
+  if (device == Device::CUDA && !cuda_available()) {
+    std::fprintf(stderr, "nf_bench_kernels: no CUDA device\n");
+    return 1;
+  }
+  Ruler ruler(device, n);
+  double best = ruler.measure();
   std::vector<Result> results;
-  for (const Case& c : cases(n)) {
-    results.push_back({c.name, bandwidth(c.bytes * n, c.run)});
-    triad = std::max(triad, stream.measure());
+  for (const Case& c : cases(n, device)) {
+    results.push_back({c.name, bandwidth(device, c.bytes * static_cast<double>(n), c.run)});
+    best = std::max(best, ruler.measure());
   }
   if (json) {
-    std::printf("{\"threads\": %d, \"elements\": %lld, \"triad_gbs\": %.2f, \"kernels\": {",
-                num_threads(), static_cast<long long>(n), triad);
+    std::printf("{\"device\": \"%s\", \"threads\": %d, \"elements\": %lld, ", name(device),
+                num_threads(), static_cast<long long>(n));
+    std::printf("\"%s_gbs\": %.2f, \"kernels\": {", ruler.name(), best);
     for (std::size_t i = 0; i < results.size(); ++i) {
       std::printf("%s\"%s\": %.2f", i ? ", " : "", results[i].name.c_str(), results[i].gigabytes);
     }
     std::printf("}}\n");
     return 0;
   }
-  std::printf("%d threads, %lld f32 elements, triad %.1f GB/s\n", num_threads(),
-              static_cast<long long>(n), triad);
-  std::printf("%-20s %8s %10s\n", "kernel", "GB/s", "of triad");
+  std::printf("%s, %d threads, %lld f32 elements, %s %.1f GB/s\n", name(device), num_threads(),
+              static_cast<long long>(n), ruler.name(), best);
+  std::printf("%-20s %8s %7s %s\n", "kernel", "GB/s", "of", ruler.name());
   for (const Result& r : results) {
-    std::printf("%-20s %8.1f %8.0f %%\n", r.name.c_str(), r.gigabytes, 100 * r.gigabytes / triad);
+    std::printf("%-20s %8.1f %8.0f %%\n", r.name.c_str(), r.gigabytes, 100 * r.gigabytes / best);
   }
 }

@@ -5,6 +5,8 @@
 #   NF_NATIVE      OFF builds for every x86-64 instead of for this machine's processor (ON)
 #   NF_WERROR      ON turns warnings into errors (OFF)
 #   NF_SANITIZE    ON builds with the address and undefined-behaviour sanitizers (OFF)
+#   NF_CUDA        ON, OFF, or AUTO: the CUDA backend where nvcc works (AUTO)
+#   NF_CUDA_ARCHITECTURES   GPUs to compile for, e.g. 90 (80-real;90-real;100)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -78,7 +80,8 @@ build_targets() {
   ensure_packages
   quietly cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DNF_NATIVE="${NF_NATIVE:-ON}" -DNF_WERROR="${NF_WERROR:-OFF}" \
-    -DNF_SANITIZE="${NF_SANITIZE:-OFF}"
+    -DNF_SANITIZE="${NF_SANITIZE:-OFF}" -DNF_CUDA="${NF_CUDA:-AUTO}" \
+    ${NF_CUDA_ARCHITECTURES:+-DNF_CUDA_ARCHITECTURES="$NF_CUDA_ARCHITECTURES"}
   [[ -e $build/flowcli ]] || say "Building in $build; from nothing this takes a few minutes"
   ninja -C "$build" "$@" | sed -u '/Entering directory/d; /Re-checking glob/d; /no work to do/d' >&2
 }

@@ -8,9 +8,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <span>
 
 #include "tensor/elementwise.h"
+#include "tensor/graph.h"
 #include "tensor/random.h"
 #include "tensor/tensor.h"
 #include "tensor/update_rules.h"
@@ -22,6 +25,11 @@ enum class ReduceOp : std::uint8_t {  // clang-format off
   Sum, Mean, SumSquares, Prod, Max, Min, LogSumExp, Variance, ArgMax
 };  // clang-format on
 const char* name_of(ReduceOp op);
+
+/// What the factors of f32 matrix products are rounded to before they are multiplied: not at all,
+/// to 10 bits (TF32), or to 7 bits (BF16) of mantissa. Sums are of f32, and so are all tensors.
+enum class Precision : std::uint8_t { F32, TF32, BF16 };
+const char* name_of(Precision precision);
 
 class Backend {
  public:
@@ -36,6 +44,8 @@ class Backend {
   /// Bytes in use by tensors now, and the most there ever were.
   virtual std::size_t bytes_in_use() const = 0;
   virtual std::size_t peak_bytes() const = 0;
+  /// Waits until all work is done. Only timings need it: reading a value waits by itself.
+  virtual void synchronize() {}
 
   // --- elementwise: equal shapes (broadcast views have stride 0) --------------------------------
   virtual void fill(Tensor& out, double value) = 0;      ///< out may be strided
@@ -72,11 +82,14 @@ class Backend {
   /// be null; dpre may be the same tensor as dout. `act` is not null.
   virtual void linear_backward(const Tensor& dout, const Tensor& out, UnaryOp act, OpArgs args,
                                Tensor& dpre, Tensor* dbias) = 0;
+  virtual Precision precision() const { return Precision::F32; }
+  /// Throws when the device has no other precision than F32.
+  virtual void set_precision(Precision precision);
 
   // --- indexing: index is i32, contiguous, every entry checked by the front end -----------------
   /// out[.., i, ..] = in[.., index[i], ..] along `axis`.
   virtual void index_select(const Tensor& in, int axis, const Tensor& index, Tensor& out) = 0;
-  /// out[.., index[i], ..] += in[.., i, ..]; repeated indices add up.
+  /// out[.., index[i], ..] += in[.., i, ..]; repeated indices add up (on CUDA in any order).
   virtual void index_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) = 0;
   /// out[i, j] = in[i, index[i, j]] (for axis 1; index has out's shape).
   virtual void gather(const Tensor& in, int axis, const Tensor& index, Tensor& out) = 0;
@@ -105,6 +118,12 @@ class Backend {
   virtual void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
                       std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
                       std::span<Tensor> v) = 0;
+
+  // --- recording --------------------------------------------------------------------------------
+  /// Records what `step` asks of this device; see Graph. The draws of replay number r start at the
+  /// offsets that it is given, its updates take their constants from there.
+  virtual std::unique_ptr<Recording> record(std::span<Generator* const> generators,
+                                            const std::function<void()>& step);
 };
 
 /// The backend of a device: the only place where the device is asked for. Throws when the device is

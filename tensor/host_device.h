@@ -7,3 +7,14 @@
 #else
 #define NF_HD
 #endif
+
+namespace nf {
+
+/// In an NF_HD function: is this the version that runs on the GPU?
+#ifdef __CUDA_ARCH__
+inline constexpr bool kOnDevice = true;
+#else
+inline constexpr bool kOnDevice = false;
+#endif
+
+}  // namespace nf

@@ -101,4 +101,14 @@ std::optional<Layout> Layout::reshape(const Shape& to) const {
   return out;
 }
 
+Collapsed<1> collapse_dims(const Layout& layout, int first, int last) {
+  Shape shape;
+  Strides strides{};
+  for (int d = first; d < last; ++d) {
+    strides[d - first] = layout.strides[d];
+    shape.push_back(layout.shape[d]);
+  }
+  return collapse<1>(shape, {&strides});
+}
+
 }  // namespace nf

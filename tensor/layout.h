@@ -87,4 +87,7 @@ Collapsed<N> collapse(const Shape& shape, const std::array<const Strides*, N>& s
   return out;
 }
 
+/// Dimensions [first, last) of a layout alone.
+Collapsed<1> collapse_dims(const Layout& layout, int first, int last);
+
 }  // namespace nf

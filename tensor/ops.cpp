@@ -273,12 +273,26 @@ std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& size
 
 namespace {
 
+// Looks at every index, but only once at those of another device that have not changed since: to
+// look, the host has to wait for the device.
+Storage::IndexRange index_range(const Tensor& index) {
+  Storage& storage = *index.storage();
+  Storage::IndexRange range{storage.version(), index.layout().offset, index.numel()};
+  const auto& known = storage.known_range;
+  if (known && known->version == range.version && known->offset == range.offset &&
+      known->count == range.count) {
+    return *known;
+  }
+  backend_of(index).index_range(index, &range.lowest, &range.highest);
+  if (index.device() != Device::CPU) storage.known_range = range;
+  return range;
+}
+
 void check_index(const char* op, const Tensor& x, const Tensor& index, std::int64_t size) {
   NF_CHECK(index.defined() && index.dtype() == DType::I32 && index.device() == x.device(), "[", op,
            "] the index must be i32 on the tensor's device, got ", describe(index));
   if (index.numel() == 0) return;
-  std::int32_t lowest = 0, highest = 0;
-  backend_of(x).index_range(index, &lowest, &highest);
+  const auto [version, offset, count, lowest, highest] = index_range(index);
   NF_CHECK(lowest >= 0 && highest < size, "[", op, "] index ", lowest < 0 ? lowest : highest,
            " is out of range: the axis has size ", size);
 }

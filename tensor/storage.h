@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <ostream>
 
 namespace nf {
@@ -28,6 +29,15 @@ class Storage {
   Device device() const { return device_; }
   std::uint64_t version() const { return version_; }
   void bump_version() { ++version_; }
+
+  /// The smallest and largest of `count` indices from `offset` on, as they were at `version`.
+  struct IndexRange {
+    std::uint64_t version = 0;
+    std::int64_t offset = 0, count = 0;
+    std::int32_t lowest = 0, highest = 0;
+  };
+  /// What is known of indices in this storage; not for the CPU, where looking again costs little.
+  std::optional<IndexRange> known_range;
 
  private:
   void* data_ = nullptr;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include "tests/devices.h"
 #include "tests/op_table.h"
 
 #include "autograd/record.h"
@@ -18,13 +19,6 @@ namespace {
 const std::vector<OpRow>& table() {
   static const std::vector<OpRow> rows = op_table();
   return rows;
-}
-
-/// The devices beside the CPU, which all others are compared with.
-std::vector<Device> other_devices() {
-  if (cuda_available()) return {Device::CUDA};
-  BOOST_TEST_MESSAGE("skipped: no CUDA device");
-  return {};
 }
 
 std::vector<Tensor> draw(const OpRow& row, const std::vector<Shape>& shapes) {
@@ -56,27 +50,11 @@ Result run(const OpRow& row, const std::vector<Tensor>& inputs) {
   return result;
 }
 
-std::vector<double> doubles(const Tensor& t) {
-  return t.to(Device::CPU).to(DType::F64).to_vector<double>();
-}
-
-/// Empty when |a - b| <= tolerance (1 + |b|) everywhere, else what differs.
-std::string difference(const Tensor& a, const Tensor& b, double tolerance) {
-  if (!a.defined() || !b.defined()) return a.defined() == b.defined() ? "" : "one is undefined";
-  if (!(a.shape() == b.shape())) return str("shape ", a.shape(), " instead of ", b.shape());
-  const std::vector<double> x = doubles(a), y = doubles(b);
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (!(std::abs(x[i] - y[i]) <= tolerance * (1 + std::abs(y[i])))) {
-      return str("element ", i, " is ", x[i], " instead of ", y[i]);
-    }
-  }
-  return "";
-}
-
 std::string difference(const Result& a, const Result& b, double tolerance) {
-  if (auto what = difference(a.value, b.value, tolerance); !what.empty()) return "value: " + what;
+  if (auto what = test::difference(a.value, b.value, tolerance); !what.empty())
+    return "value: " + what;
   for (std::size_t i = 0; i < a.grads.size(); ++i) {
-    const auto what = difference(a.grads[i], b.grads[i], tolerance);
+    const auto what = test::difference(a.grads[i], b.grads[i], tolerance);
     if (!what.empty()) return str("gradient of input ", i, ": ", what);
   }
   return "";
@@ -216,7 +194,7 @@ BOOST_AUTO_TEST_CASE(nan_goes_through_every_elementwise_function) {
         // 37 elements: vectors and a remainder.
         std::vector<Var> inputs(row.domain.size(), Tensor::full({37}, 0.5, dtype));
         inputs[k] = Tensor::full({37}, nan, dtype);
-        for (double v : doubles(row.call(inputs).value())) {
+        for (double v : values(row.call(inputs).value())) {
           BOOST_REQUIRE_MESSAGE(std::isnan(v), row.name << " of NaN as input " << k << " is " << v);
         }
       }

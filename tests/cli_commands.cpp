@@ -61,8 +61,8 @@ BOOST_AUTO_TEST_CASE(a_trained_run_serves_every_command) {
 
   const Outcome inspected = flowcli(folder, {"inspect", run, "--json"});
   expect_keys(inspected.json(), {"layers", "parameters", "flops"});
-  // per coupling: 1 -> 8 -> 8 -> 2, weights and biases; and the final scaling of 2 dimensions
-  BOOST_TEST(inspected.json()["parameters"] == 2 * (8 + 8 + 64 + 8 + 16 + 2) + 2);
+  // per coupling: 1 -> 8 -> 8 -> 2, weights and biases; between them 2 x 2; the scaling of 2
+  BOOST_TEST(inspected.json()["parameters"] == 2 * (8 + 8 + 64 + 8 + 16 + 2) + 4 + 2);
 }
 
 BOOST_AUTO_TEST_CASE(images_are_trained_sampled_and_evaluated) {

@@ -87,7 +87,7 @@ BOOST_AUTO_TEST_CASE(divergence_names_the_layer_and_keeps_the_last_good_checkpoi
   const ScratchFolder folder;
   const std::string run = folder.file("run");
   auto arguments = tiny_training(run, 3);
-  arguments.insert(arguments.end(), {"--lr", "1e30", "--schedule", "constant"});
+  arguments.insert(arguments.end(), {"--lr", "1e30", "--schedule", "constant", "--mixing", "none"});
   const Outcome outcome = flowcli(folder, arguments);
   BOOST_TEST(outcome.status == 3, outcome.err);
   BOOST_TEST(outcome.err.find("diverged") != std::string::npos, outcome.err);

@@ -56,22 +56,11 @@ void load(const T* from, std::int64_t stride, T* to, std::int64_t n) {
   }
 }
 
-/// A part of a tensor's dimensions, [first, last), as a layout of one operand.
-inline Collapsed<1> collapse_dims(const Tensor& t, int first, int last) {
-  Shape shape;
-  Strides strides{};
-  for (int d = first; d < last; ++d) {
-    strides[d - first] = t.strides()[d];
-    shape.push_back(t.shape()[d]);
-  }
-  return collapse<1>(shape, {&strides});
-}
-
 /// Gives the elements of a layout, by their row-major index, as contiguous blocks.
 template <class T>
 class Reader {
  public:
-  explicit Reader(const Tensor& t) : Reader(t.data<T>(), collapse_dims(t, 0, t.rank())) {}
+  explicit Reader(const Tensor& t) : Reader(t.data<T>(), collapse_dims(t.layout(), 0, t.rank())) {}
   Reader(const T* data, const Collapsed<1>& layout) : data_(data), layout_(layout) {}
 
   bool contiguous() const { return layout_.rank == 1 && layout_.strides[0][0] == 1; }
@@ -96,7 +85,8 @@ class Reader {
 template <class T>
 class Writer {
  public:
-  explicit Writer(Tensor& t) : data_(t.mutable_data<T>()), layout_(collapse_dims(t, 0, t.rank())) {}
+  explicit Writer(Tensor& t)
+      : data_(t.mutable_data<T>()), layout_(collapse_dims(t.layout(), 0, t.rank())) {}
 
   bool contiguous() const { return layout_.rank == 1 && layout_.strides[0][0] == 1; }
   T* at(std::int64_t begin, T* buffer) const { return contiguous() ? data_ + begin : buffer; }

@@ -2,71 +2,24 @@
 // of a fixed size whose states are merged in order, so that the result does not depend on the
 // number of threads.
 #include <cmath>
-#include <limits>
 #include <memory>
 #include <vector>
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
+#include "tensor/reductions.h"
 
 namespace nf {
 namespace {
 
 using namespace nf::cpu;
+using namespace nf::reductions;
 
 constexpr std::int64_t kChunk = 32 * kBlock;  ///< elements that one state takes in
 /// Bytes between what is read and what is prefetched: the hardware prefetches within one page only,
 /// and a single stream of reads then reaches two thirds of the memory's bandwidth.
 constexpr std::size_t kAhead = 8192;
 constexpr std::int64_t kColumns = 1024;  ///< columns that are summed side by side
-
-// --- folds: reductions of of(x) by one associative operation ------------------------------------
-
-template <class T>
-struct Sum {
-  using Acc = double;
-  static constexpr Acc start = 0;
-  static Acc of(T x) { return x; }
-  static Acc join(Acc a, Acc b) { return a + b; }
-  static T finish(Acc a, std::int64_t) { return static_cast<T>(a); }
-};
-
-template <class T>
-struct Mean : Sum<T> {
-  static T finish(double a, std::int64_t n) { return static_cast<T>(a / static_cast<double>(n)); }
-};
-
-template <class T>
-struct SumSquares : Sum<T> {
-  static double of(T x) { return static_cast<double>(x) * x; }
-};
-
-template <class T>
-struct Prod {
-  using Acc = double;
-  static constexpr Acc start = 1;
-  static Acc of(T x) { return x; }
-  static Acc join(Acc a, Acc b) { return a * b; }
-  static T finish(Acc a, std::int64_t) { return static_cast<T>(a); }
-};
-
-template <class T>
-struct Max {
-  using Acc = T;
-  static constexpr Acc start = -std::numeric_limits<T>::infinity();
-  static Acc of(T x) { return x; }
-  static Acc join(Acc a, Acc b) { return b > a || b != b ? b : a; }  // keeps a NaN of either
-  static T finish(Acc a, std::int64_t) { return a; }
-};
-
-template <class T>
-struct Min {
-  using Acc = T;
-  static constexpr Acc start = std::numeric_limits<T>::infinity();
-  static Acc of(T x) { return x; }
-  static Acc join(Acc a, Acc b) { return b < a || b != b ? b : a; }
-  static T finish(Acc a, std::int64_t) { return a; }
-};
 
 /// Joins value(x[i]) for i < n. Several accumulators side by side: the loop vectorises, and the
 /// order of the operations is the same on every machine.
@@ -97,92 +50,46 @@ typename Fold::Acc fold(const T* x, std::int64_t n) {
   return fold<Fold>(x, n, [](T v) { return Fold::of(v); });
 }
 
-// --- states: what reduce_rows() works with. add() takes elements first, first+1, ... of a row ---
+// --- rows: the states of reductions.h, with a loop that takes in elements first, first+1, ...
+// ------
 
 template <class Fold, class T>
-struct FoldState {
-  using Out = T;
-  typename Fold::Acc acc = Fold::start;
-  void add(const T* x, std::int64_t n, std::int64_t) { acc = Fold::join(acc, fold<Fold>(x, n)); }
-  void merge(const FoldState& next) { acc = Fold::join(acc, next.acc); }
-  Out finish(std::int64_t n) const { return Fold::finish(acc, n); }
-};
-
-/// log(sum exp(x)) = max + log(sum exp(x - max)), with a running maximum.
-template <class T>
-struct LogSumExpState {
-  using Out = T;
-  T max = Max<T>::start;
-  double sum = 0;  ///< of exp(x - max); unused while max is not finite
-
+struct FoldRow : FoldState<Fold, T> {
   void add(const T* x, std::int64_t n, std::int64_t) {
-    raise(fold<Max<T>>(x, n));
-    if (!std::isfinite(max)) return;
-    sum += fold<Sum<T>>(
-        x, n, [m = max](T v) { return static_cast<double>(math::exp_nonpositive(v - m)); });
-  }
-  void merge(const LogSumExpState& next) {
-    raise(next.max);
-    if (std::isfinite(max)) sum += next.sum * std::exp(static_cast<double>(next.max) - max);
-  }
-  Out finish(std::int64_t) const {
-    return std::isfinite(max) ? static_cast<T>(max + std::log(sum)) : max;
-  }
-
- private:
-  void raise(T other) {
-    const T raised = Max<T>::join(max, other);
-    if (std::isfinite(raised)) sum *= std::exp(static_cast<double>(max) - raised);
-    max = raised;
+    this->acc = Fold::join(this->acc, fold<Fold>(x, n));
   }
 };
 
-/// Mean and sum of squared distances from it, in two passes over each block; blocks are merged by
-/// the formula of Chan, Golub and LeVeque (1979).
 template <class T>
-struct VarianceState {
-  using Out = T;
-  double count = 0, mean = 0, squares = 0;
-
+struct LogSumExpRow : LogSumExp<T> {
   void add(const T* x, std::int64_t n, std::int64_t) {
-    VarianceState block;
+    this->raise(fold<Max<T>>(x, n));
+    if (!std::isfinite(this->max)) return;
+    this->sum += fold<Sum<T>>(
+        x, n, [m = this->max](T v) { return static_cast<double>(math::exp_nonpositive(v - m)); });
+  }
+};
+
+/// In two passes over each block.
+template <class T>
+struct VarianceRow : Variance<T> {
+  void add(const T* x, std::int64_t n, std::int64_t) {
+    Variance<T> block;
     block.count = static_cast<double>(n);
     block.mean = fold<Sum<T>>(x, n) / block.count;
     block.squares = fold<Sum<T>>(x, n, [m = block.mean](T v) { return (v - m) * (v - m); });
-    merge(block);
+    this->merge(block);
   }
-  void merge(const VarianceState& next) {
-    const double total = count + next.count, distance = next.mean - mean;
-    squares += next.squares + distance * distance * count * next.count / total;
-    mean += distance * next.count / total;
-    count = total;
-  }
-  Out finish(std::int64_t) const { return static_cast<T>(squares / count); }
 };
 
-/// The first of the largest elements, or the first NaN.
 template <class T>
-struct ArgMaxState {
-  using Out = std::int32_t;
-  T value = 0;
-  std::int64_t index = -1;
-
+struct ArgMaxRow : ArgMax<T> {
   void add(const T* x, std::int64_t n, std::int64_t first) {
     const T largest = fold<Max<T>>(x, n);
-    if (!above(largest)) return;
+    if (!this->above(largest)) return;
     std::int64_t i = 0;
     while (x[i] != largest && !std::isnan(x[i])) ++i;
-    value = largest;
-    index = first + i;
-  }
-  void merge(const ArgMaxState& next) {
-    if (above(next.value)) *this = next;
-  }
-  Out finish(std::int64_t) const { return static_cast<Out>(index); }
-
- private:
-  bool above(T other) const {
-    return index < 0 || other > value || (std::isnan(other) && !std::isnan(value));
+    this->take(largest, first + i);
   }
 };
 
@@ -192,8 +99,8 @@ struct ArgMaxState {
 template <class State, class T>
 void reduce_rows(const Tensor& in, int kept_dims, Tensor& out) {
   using Out = typename State::Out;
-  const Collapsed<1> kept = collapse_dims(in, 0, kept_dims);
-  const Reader<T> row(in.data<T>(), collapse_dims(in, kept_dims, in.rank()));
+  const Collapsed<1> kept = collapse_dims(in.layout(), 0, kept_dims);
+  const Reader<T> row(in.data<T>(), collapse_dims(in.layout(), kept_dims, in.rank()));
   const std::int64_t outputs = out.numel(), n = in.numel() / outputs;
   Out* const to = out.mutable_data<Out>();
 
@@ -256,8 +163,8 @@ void fold_rows(const T* x, std::int64_t stride, std::int64_t count, std::int64_t
 template <class Fold, class T>
 void fold_columns(const Tensor& in, int kept_dims, Tensor& out) {
   using Acc = typename Fold::Acc;
-  const Collapsed<1> kept = collapse_dims(in, 0, kept_dims);
-  const Collapsed<1> rows = collapse_dims(in, kept_dims, in.rank());
+  const Collapsed<1> kept = collapse_dims(in.layout(), 0, kept_dims);
+  const Collapsed<1> rows = collapse_dims(in.layout(), kept_dims, in.rank());
   const std::int64_t outputs = out.numel(), n = in.numel() / outputs;
   const std::int64_t inner = kept.inner(), blocks = (inner + kColumns - 1) / kColumns;
   const std::int64_t height = std::max<std::int64_t>(16, 2 * kChunk / std::min(inner, kColumns));
@@ -295,15 +202,15 @@ void fold_columns(const Tensor& in, int kept_dims, Tensor& out) {
 
 template <class Fold, class T>
 void reduce_fold(const Tensor& in, int kept_dims, Tensor& out) {
-  const Collapsed<1> kept = collapse_dims(in, 0, kept_dims);
-  const Collapsed<1> row = collapse_dims(in, kept_dims, in.rank());
+  const Collapsed<1> kept = collapse_dims(in.layout(), 0, kept_dims);
+  const Collapsed<1> row = collapse_dims(in.layout(), kept_dims, in.rank());
   const auto inner_stride = [](const Collapsed<1>& c) { return c.strides[0][c.rank - 1]; };
   const bool columns = kept.inner() >= 16 && inner_stride(kept) == 1 &&
                        (inner_stride(row) != 1 || in.numel() == out.numel());
   if (columns) {
     fold_columns<Fold, T>(in, kept_dims, out);
   } else {
-    reduce_rows<FoldState<Fold, T>, T>(in, kept_dims, out);
+    reduce_rows<FoldRow<Fold, T>, T>(in, kept_dims, out);
   }
 }
 
@@ -326,11 +233,11 @@ void CpuBackend::reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) {
       case ReduceOp::Min:
         return reduce_fold<Min<T>, T>(in, kept, out);
       case ReduceOp::LogSumExp:
-        return reduce_rows<LogSumExpState<T>, T>(in, kept, out);
+        return reduce_rows<LogSumExpRow<T>, T>(in, kept, out);
       case ReduceOp::Variance:
-        return reduce_rows<VarianceState<T>, T>(in, kept, out);
+        return reduce_rows<VarianceRow<T>, T>(in, kept, out);
       case ReduceOp::ArgMax:
-        return reduce_rows<ArgMaxState<T>, T>(in, kept, out);
+        return reduce_rows<ArgMaxRow<T>, T>(in, kept, out);
     }
   });
 }

@@ -1,0 +1,247 @@
+// Every operation of a backend on every device against the same operation on the CPU, whose own
+// tests are elsewhere. Values, layouts and sizes are chosen for the ways in which kernels go wrong:
+// packs and remainders, misaligned views, grids that loop, rows in several parts.
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "tests/devices.h"
+
+BOOST_AUTO_TEST_SUITE(tensor_devices)
+
+using namespace nf;
+using namespace nf::test;
+
+namespace {
+
+const Shape kShapes[] = {
+    {1}, {3}, {64}, {1021}, {7, 5}, {64, 64}, {3, 1, 4, 2}, {2, 3, 2, 2, 3, 5}, {131, 67}};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(bytes_travel_both_ways) {
+  for (const Device device : other_devices()) {
+    for (const std::int64_t n : {1, 1000, 1 << 20, (5 << 20) + 3}) {  // several pinned buffers
+      const Tensor here = indices({n}, 1 << 30);
+      BOOST_CHECK(here.to(device).to_vector<std::int32_t>() == here.to_vector<std::int32_t>());
+    }
+    for (const View& view : kViews) {
+      const Tensor here = draw({5, 7}, DType::F32);
+      Tensor there = view.make(Tensor::zeros({5, 7}, DType::F32, device));
+      CHECK_SAME(there.copy_(view.make(here)), here, 0, view.name);
+      CHECK_SAME(here.zeros_like().copy_(view.make(there)), here, 0, view.name);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(copies_convert) {
+  for (const Device device : other_devices()) {
+    for (const DType from : kDTypes) {
+      for (const DType to : kDTypes) {
+        for (const Shape& shape : kShapes) {
+          const Tensor here = numbers(shape, from), there = here.to(device);
+          for (const View& view : kViews) {
+            const Tensor source = view.make(there);
+            CHECK_SAME(source.to(to), here.to(to), 0, view.name, " to ", name(to));
+            Tensor target = view.make(Tensor::zeros(shape, to, device));
+            CHECK_SAME(target.copy_(there), here.to(to), 0, name(from), " into ", view.name);
+          }
+        }
+      }
+    }
+    const Tensor column = numbers({4, 1}, DType::F32);
+    CHECK_SAME(column.to(device).broadcast_to({4, 9}).clone(), column.broadcast_to({4, 9}).clone(),
+               0, "broadcast");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(fill_and_accumulate) {
+  for (const Device device : other_devices()) {
+    for (const DType dtype : kDTypes) {
+      for (const double value : {0.0, 3.0}) {
+        for (const View& view : kViews) {
+          Tensor t = view.make(Tensor::full({6, 9}, 1, dtype, device));
+          CHECK_SAME(t.fill_(value), Tensor::full({6, 9}, value, dtype), 0, view.name);
+        }
+      }
+    }
+    Tensor minus_zero = Tensor::full({5}, -0.0, DType::F32, device);
+    for (const double x : values(minus_zero)) BOOST_TEST(std::signbit(x));
+    for (const DType dtype : kFloats) {
+      const Tensor a = draw({37, 21}, dtype), b = draw({21}, dtype, 2);
+      for (const View& view : kViews) {
+        Tensor there = view.make(a.to(device));
+        CHECK_SAME(there.add_(b.to(device)), a + b, 0, view.name);
+      }
+      CHECK_SAME(a.to(device).clone().mul_(-2.5), a * -2.5, 0, "mul_");
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(elementwise_over_layouts) {
+  // The formulas are the op table's; here it is the walk over the elements.
+  for (const Device device : other_devices()) {
+    for (const DType dtype : kFloats) {
+      const double tolerance = dtype == DType::F32 ? 1e-6 : 1e-14;
+      for (const Shape& shape : kShapes) {
+        const Tensor a = draw(shape, dtype, 1), b = draw(shape, dtype, 2);
+        for (const View& view : kViews) {
+          const Tensor x = view.make(a.to(device)), y = b.to(device);
+          CHECK_SAME(exp(x), exp(a), tolerance, "exp of ", view.name);
+          CHECK_SAME(mul(x, y), mul(a, b), 0, "mul of ", view.name);
+          CHECK_SAME(mul(y, x), mul(a, b), 0, "mul with ", view.name);
+          CHECK_SAME(less(x, y), less(a, b), 0, "less of ", view.name);
+          CHECK_SAME(where(less(x, y), x, y), where(less(a, b), a, b), 0, "where of ", view.name);
+          const auto [dx, dy] = binary_backward(BinaryOp::Mul, y, x, y, true, true);
+          const auto [da, db] = binary_backward(BinaryOp::Mul, b, a, b, true, true);
+          CHECK_SAME(dx, da, tolerance, "gradient of mul of ", view.name);
+          CHECK_SAME(dy, db, tolerance, "gradient of mul with ", view.name);
+        }
+      }
+    }
+    for (const DType dtype : {DType::U8, DType::I32}) {
+      const Tensor a = numbers({33, 3}, dtype), b = numbers({3}, dtype, 4);
+      CHECK_SAME(equal(a.to(device), b.to(device)), equal(a, b), 0, "equal of ", name(dtype));
+      CHECK_SAME(where(less(a.to(device), b.to(device)), a.to(device), b.to(device)),
+                 where(less(a, b), a, b), 0, "where of ", name(dtype));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(special_values_go_through_every_function) {
+  const double inf = std::numeric_limits<double>::infinity();
+  const std::vector<double> points = {0.0, -0.0, 1,   -1,   1e-30,        -1e-30, 87,
+                                      -87, 300,  inf, -inf, std::nan(""), 0.5,    -1e30};
+  for (const Device device : other_devices()) {
+    for (const DType dtype : kFloats) {
+      const Tensor here =
+          Tensor::from(points, {static_cast<std::int64_t>(points.size())}).to(dtype);
+      const Tensor there = here.to(device);
+      const double tolerance = dtype == DType::F32 ? 2e-6 : 1e-14;
+#define NF_SPECIAL(Struct, function)                                                          \
+  CHECK_SAME(unary(UnaryOp::Struct, there, {0.1, 2}), unary(UnaryOp::Struct, here, {0.1, 2}), \
+             tolerance, #function, " ", name(dtype));
+      NF_UNARY_OPS(NF_SPECIAL)
+#undef NF_SPECIAL
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(reductions) {
+  constexpr ReduceOp kOps[] = {ReduceOp::Sum,       ReduceOp::Mean,     ReduceOp::SumSquares,
+                               ReduceOp::Max,       ReduceOp::Min,      ReduceOp::Prod,
+                               ReduceOp::LogSumExp, ReduceOp::Variance, ReduceOp::ArgMax};
+  struct Case {
+    Shape shape;
+    Axes axes;
+  };
+  const Case cases[] = {{{1}, {0}},        {{7}, {0}},        {{50001}, {0}},
+                        {{3, 9001}, {1}},  {{9001, 40}, {0}}, {{300, 2}, {1}},
+                        {{2, 300}, {0}},   {{40, 33}, {0}},   {{40, 32}, {1}},
+                        {{6, 5, 70}, {1}}, {{6, 70, 5}, {1}}, {{4, 3, 2, 5, 6, 2}, {1, 4}},
+                        {{400, 1}, {1}},   {{64, 1000}, {0}}, {{3, 2, 33}, {0, 1}}};
+  for (const Device device : other_devices()) {
+    for (const DType dtype : kFloats) {
+      const double tolerance = dtype == DType::F32 ? 1e-6 : 1e-12;
+      for (const Case& c : cases) {
+        const Tensor here = draw(c.shape, dtype);
+        for (const View& view : kViews) {
+          const Tensor there = view.make(here.to(device));
+          for (const ReduceOp op : kOps) {
+            if (op == ReduceOp::ArgMax && c.axes.size() != 1) continue;
+            const Tensor first = reduce(op, there, c.axes);
+            CHECK_SAME(first, reduce(op, here, c.axes), tolerance, name_of(op), " of ", c.shape,
+                       " ", view.name);
+            CHECK_SAME(reduce(op, there, c.axes), first, 0, "again ", name_of(op));
+          }
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(reductions_of_special_values) {
+  const float inf = std::numeric_limits<float>::infinity(), nan = std::nanf("");
+  std::vector<float> ties(600, 1.0F);
+  ties[513] = ties[70] = 2;
+  std::vector<float> nans = ties;
+  nans[300] = nans[515] = nan;
+  const std::vector<std::vector<float>> rows = {
+      {-inf, -inf, -inf}, {inf, 1, -inf}, {nan, inf, 1}, {800, 800}, {-0.0F}, ties, nans};
+  for (const Device device : other_devices()) {
+    for (const auto& row : rows) {
+      const Tensor here = Tensor::from(row, {static_cast<std::int64_t>(row.size())});
+      for (const ReduceOp op :
+           {ReduceOp::Sum, ReduceOp::Max, ReduceOp::Min, ReduceOp::LogSumExp, ReduceOp::ArgMax}) {
+        CHECK_SAME(reduce(op, here.to(device), {0}), reduce(op, here, {0}), 1e-6, name_of(op),
+                   " of a row that begins with ", row[0]);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(indexing) {
+  struct Case {
+    Shape shape;
+    int axis;
+    std::int64_t count;
+  };
+  const Case cases[] = {{{9}, 0, 20},       {{5, 7}, 0, 3},          {{5, 7}, 1, 11},
+                        {{3, 4, 5}, 1, 6},  {{2, 3, 4, 2, 3}, 2, 5}, {{700, 9}, 0, 1500},
+                        {{40, 784}, 1, 392}};
+  for (const Device device : other_devices()) {
+    for (const Case& c : cases) {
+      const Tensor index = indices({c.count}, c.shape[c.axis]);
+      Shape taken = c.shape;
+      taken[c.axis] = c.count;
+      const Tensor each = indices(taken, c.shape[c.axis]);
+      for (const View& view : kViews) {
+        for (const DType dtype : kDTypes) {
+          const Tensor here = numbers(c.shape, dtype), there = view.make(here.to(device));
+          CHECK_SAME(index_select(there, c.axis, index.to(device)),
+                     index_select(here, c.axis, index), 0, "index_select of ", view.name);
+          CHECK_SAME(gather(there, c.axis, each.to(device)), gather(here, c.axis, each), 0,
+                     "gather of ", view.name);
+        }
+        for (const DType dtype : kFloats) {  // whole numbers: sums are exact in any order
+          const Tensor base = numbers(c.shape, dtype), more = numbers(taken, dtype, 5);
+          const Tensor there = view.make(more.to(device));
+          CHECK_SAME(index_add(base.to(device), c.axis, index.to(device), there),
+                     index_add(base, c.axis, index, more), 0, "index_add of ", view.name);
+          CHECK_SAME(scatter_add(base.to(device), c.axis, each.to(device), there),
+                     scatter_add(base, c.axis, each, more), 0, "scatter_add of ", view.name);
+        }
+      }
+    }
+    const Tensor x = Tensor::zeros({4}, DType::F32, device);
+    for (const std::int32_t wrong : {-1, 4}) {
+      std::vector<std::int32_t> at(1000, 2);
+      at[777] = wrong;
+      BOOST_CHECK_THROW(index_select(x, 0, Tensor::from(at, {1000}).to(device)), Error);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(random_numbers_are_the_cpus) {
+  for (const Device device : other_devices()) {
+    for (const DType dtype : kFloats) {
+      for (const std::int64_t n : {1, 2, 3, 4, 5, 1023, 40001}) {
+        for (const auto kind :
+             {Distribution::Uniform, Distribution::Normal, Distribution::Logistic}) {
+          Generator one(7, 3), two(7, 3);
+          one.set_offset((std::uint64_t{1} << 33) + 5);
+          two.set_offset(one.offset());
+          const double tolerance = kind == Distribution::Uniform ? 0
+                                   : dtype == DType::F32         ? 1e-6
+                                                                 : 1e-14;
+          CHECK_SAME(random(kind, one, {n}, dtype, device), random(kind, two, {n}, dtype),
+                     tolerance, n, " draws");
+          BOOST_TEST(one.offset() == two.offset());
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -123,34 +123,47 @@ struct Measured {
 /// Trains on random data until `steps` steps have been timed, after `warmup` untimed ones.
 class Stepper {
  public:
-  Stepper(flows::Density& density, const data::Dataset& data, const flows::Config& config)
-      : trainer_(density, data, flows::fit_options(config)) {}
+  Stepper(flows::Density& density, const data::Dataset& data, const flows::FitOptions& options)
+      : trainer_(density, data, options), device_(density.device()) {}
 
   void run(std::int64_t steps, std::vector<double>* times) {
-    double last = now_ms();
+    const bool behind = device_ != Device::CPU;  // the host: then single steps cannot be timed
+    const std::int64_t all = steps;
+    const double start = now_ms();
+    double last = start;
     trainer_.run({.on_step = [&](const flows::StepReport&) {
       const double at = now_ms();
-      if (times) times->push_back(at - last);
+      if (times && !behind) times->push_back(at - last);
       last = at;
       return --steps > 0;
     }});
+    backend_for(device_).synchronize();
+    if (times && behind) times->push_back((now_ms() - start) / static_cast<double>(all));
   }
 
  private:
   flows::Trainer trainer_;
+  Device device_;
 };
 
-void bench(const Common& common, flows::Config config, std::int64_t steps, bool floor) {
+void bench(const Common& common, flows::Config config, Device device, bool graph,
+           std::int64_t steps, bool floor) {
+  NF_CHECK(!floor || device == Device::CPU,
+           "[bench] --floor is measured with OpenBLAS; give --device cpu with it");
+  const std::string precision = set_precision(device, config.precision);
   const data::Dataset shape = peek_data(config);
-  const auto density = make_density(config, shape);
-  const std::int64_t batch = config.batch_size, warmup = 3,
+  const auto density = make_density(config, shape, device);
+  const std::int64_t batch = config.batch_size, warmup = 4,
                      rounds = std::min<std::int64_t>(10, steps);
   config.steps = 1'000'000'000;
   const data::Dataset data = random_data(batch * (steps + warmup + 1), shape);
-  Stepper stepper(*density, data, config);
+  flows::FitOptions options = flows::fit_options(config);
+  options.graph = graph;
+  Stepper stepper(*density, data, options);
   std::vector<double> times, products, adam;
   stepper.run(warmup, nullptr);
-  const double peak = peak_resident_mb();  // before the floor allocates its own
+  const double peak =  // before the floor allocates its own
+      device == Device::CPU ? peak_resident_mb() : backend_for(device).peak_bytes() / 1e6;
   std::unique_ptr<Floor> least;
   if (floor) {
     least = std::make_unique<Floor>(*density, batch);
@@ -176,21 +189,25 @@ void bench(const Common& common, flows::Config config, std::int64_t steps, bool 
   Json json = {{"model", config.model},
                {"batch_size", batch},
                {"parameters", density->parameter_count()},
+               {"device", name(device)},
+               {"precision", precision},
                {"threads", num_threads()},
                {"blas_core", blas_core()},
                {"step_ms", step_ms},
                {"samples_per_second", static_cast<double>(batch) / step_ms * 1000},
                {"gflops", gflops},
                {"peak_memory_mb", peak}};
+  const std::string where = device == Device::CPU
+                                ? str(num_threads(), " threads, OpenBLAS kernels ", blas_core())
+                                : str(name(device), ", ", precision);
   char text[512];
   int used = std::snprintf(text, sizeof text,
-                           "%s, batch %lld, %lld parameters, %d threads, OpenBLAS kernels %s\n"
+                           "%s, batch %lld, %lld parameters, %s\n"
                            "  step         %9.2f ms   %.0f samples/s   %.1f GFLOP/s\n"
                            "  peak memory  %9.1f MB\n",
                            config.model.c_str(), static_cast<long long>(batch),
-                           static_cast<long long>(density->parameter_count()), num_threads(),
-                           blas_core().c_str(), step_ms,
-                           static_cast<double>(batch) / step_ms * 1000, gflops, peak);
+                           static_cast<long long>(density->parameter_count()), where.c_str(),
+                           step_ms, static_cast<double>(batch) / step_ms * 1000, gflops, peak);
   if (floor) {
     const double p = median(products), a = median(adam);
     json["floor_ms"] = p + a;
@@ -212,7 +229,7 @@ void add_bench(CLI::App& app) {
     SettingOptions settings;
     std::string model;
     std::int64_t steps = 20;
-    bool floor = false;
+    bool floor = false, no_graph = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Time of a training step, on random data");
@@ -223,16 +240,17 @@ void add_bench(CLI::App& app) {
   command->add_flag("--floor", options->floor,
                     "Also the floor: the same matrix products straight from OpenBLAS plus one pass "
                     "of Adam, in the same run");
+  command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
   options->common.add_to(*command);
   options->settings.add_to(*command);
   command->footer(
       "Examples:\n  flowcli bench nice --floor\n"
       "  flowcli bench nice --batch-size 1000 --threads 1 --json\n");
   command->callback([options] {
-    options->common.apply();
+    const Device device = options->common.apply();
     flows::Config config = model_config(options->model);
     options->settings.apply(config);
-    bench(options->common, config, options->steps, options->floor);
+    bench(options->common, config, device, !options->no_graph, options->steps, options->floor);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "tensor/error.h"
+#include "tensor/storage.h"
 
 namespace nf::cli {
 
@@ -21,13 +22,17 @@ struct Common {
   bool json = false;
 
   void add_to(CLI::App& app);
-  /// Sets the thread count and checks the device; to be called before any work.
-  void apply() const;
+  /// Sets the thread count and chooses the device (auto: CUDA where there is one); to be called
+  /// before any work.
+  Device apply() const;
   /// One line to stderr, unless --quiet.
   void note(const std::string& line) const;
   /// The result of a command: `object` on stdout with --json, else `text`.
   void result(const Json& object, const std::string& text) const;
 };
+
+inline constexpr const char* kNoGraphHelp =
+    "On CUDA, launch every operation of a step by itself instead of replaying a recorded step";
 
 // Each adds one command to the program. Its callback throws nf::Error to fail, or sets `status`.
 void add_train(CLI::App& app, int& status);

@@ -17,9 +17,10 @@ void Common::add_to(CLI::App& app) {
   app.add_flag("--json", json, "Result as one JSON object on stdout");
 }
 
-void Common::apply() const {
-  if (device == "cuda") cuda_backend();  // throws when there is none
+Device Common::apply() const {
   set_num_threads(threads);
+  if (device == "cuda") cuda_backend();  // throws when there is none
+  return device == "cuda" || (device == "auto" && cuda_available()) ? Device::CUDA : Device::CPU;
 }
 
 void Common::note(const std::string& line) const {

@@ -40,8 +40,8 @@ void add_eval(CLI::App& app) {
       "Examples:\n  flowcli eval runs/mnist --split test --json\n"
       "  flowcli eval runs/glyphs --data path/to/mnist\n");
   command->callback([options] {
-    options->common.apply();
-    const TrainedModel model = load_model(options->run, options->weights);
+    const Device device = options->common.apply();
+    const TrainedModel model = load_model(options->run, options->weights, device);
     flows::Config config = model.run.config();
     if (!options->data.empty()) config.data = options->data;
     const data::Dataset data = load_data(config);
@@ -77,14 +77,18 @@ void add_eval(CLI::App& app) {
                  {"count", e.count},
                  {"split", options->split},
                  {"noise_draws", e.noise_draws},
-                 {"convention", convention}};
+                 {"convention", convention},
+                 {"device", name(device)},
+                 {"precision", model.precision}};
     std::string entropy;
     if (std::isfinite(data.entropy)) {
       json["entropy"] = data.entropy;
       entropy = str("  entropy of the data ", data.entropy, " nats: ", -e.nats - data.entropy,
                     " above the floor\n");
     }
-    options->common.result(json, text + entropy + "  " + convention + "\n");
+    options->common.result(json, text + entropy + "  " + convention + "\n" + "  on " +
+                                     name(device) + ", matrix products in " + model.precision +
+                                     "\n");
     NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats,
              "; the model gives some samples no density");
   });

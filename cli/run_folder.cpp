@@ -12,6 +12,7 @@
 #include "data/png.h"
 #include "data/svg.h"
 #include "nn/safetensors.h"
+#include "tensor/backend.h"
 #include "tensor/files.h"
 
 namespace nf::cli {
@@ -157,13 +158,25 @@ data::Dataset peek_data(const flows::Config& config) {
   return data::load(config.data, {.train = 1, .valid = 1, .test = 1});
 }
 
-std::shared_ptr<flows::Density> make_density(const flows::Config& config,
-                                             const data::Dataset& data) {
-  return flows::make_density(config, {.dims = data.dims, .discrete = data.discrete});
+std::string set_precision(Device device, const std::string& precision) {
+  if (device == Device::CPU) return name_of(Precision::F32);
+  Precision wanted = Precision::TF32;
+  for (const Precision p : {Precision::F32, Precision::TF32, Precision::BF16}) {
+    if (precision == name_of(p)) wanted = p;
+  }
+  backend_for(device).set_precision(wanted);
+  return name_of(wanted);
 }
 
-TrainedModel load_model(const std::string& path, const std::string& which) {
-  TrainedModel model{RunFolder::open(path), {}, nullptr};
+std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
+                                             Device device) {
+  auto density = flows::make_density(config, {.dims = data.dims, .discrete = data.discrete});
+  density->to(device);
+  return density;
+}
+
+TrainedModel load_model(const std::string& path, const std::string& which, Device device) {
+  TrainedModel model{RunFolder::open(path), {}, nullptr, {}};
   const RunFolder& run = model.run;
   std::string weights = run.file(which + ".safetensors");
   if (which == "best" && !fs::exists(weights)) weights = run.file("last.safetensors");
@@ -172,7 +185,8 @@ TrainedModel load_model(const std::string& path, const std::string& which) {
            "'flowcli resume ",
            path, "'");
   model.shape = peek_data(run.config());
-  model.density = make_density(run.config(), model.shape);
+  model.precision = set_precision(device, run.config().precision);
+  model.density = make_density(run.config(), model.shape, device);
   model.density->load_state(nn::load_safetensors(weights).tensors);
   model.density->eval();
   return model;
@@ -181,13 +195,13 @@ TrainedModel load_model(const std::string& path, const std::string& which) {
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
                        const Tensor& like) {
   if (shape.images()) {
-    const Tensor pixels = samples.to(DType::U8);
+    const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
     data::write_png(path, pixels.reshape({-1, shape.channels, shape.height, shape.width}));
     return;
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
            " dimensions has no picture; write the samples with --out FILE.npy");
-  data::write_scatter_png(path, samples, 512,
+  data::write_scatter_png(path, samples.to(Device::CPU), 512,
                           like.defined() ? std::optional(data::bounds_of(like)) : std::nullopt);
 }
 

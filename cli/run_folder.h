@@ -46,8 +46,11 @@ class RunFolder {
 data::Dataset load_data(const flows::Config& config);
 /// Only what the model must know of the data; draws next to nothing of built-in sources.
 data::Dataset peek_data(const flows::Config& config);
-std::shared_ptr<flows::Density> make_density(const flows::Config& config,
-                                             const data::Dataset& data);
+/// Makes the device's matrix products as `precision` says ("auto": tf32 on CUDA); returns what they
+/// are then: "f32", "tf32" or "bf16". The CPU's are f32 whatever the run was trained with.
+std::string set_precision(Device device, const std::string& precision);
+std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
+                                             Device device = Device::CPU);
 
 /// A trained model: the run's configuration with the weights of `which`: "best" (last when there is
 /// no best yet) or "last". In evaluation mode.
@@ -55,8 +58,9 @@ struct TrainedModel {
   RunFolder run;
   data::Dataset shape;  ///< geometry only
   std::shared_ptr<flows::Density> density;
+  std::string precision;  ///< of its matrix products
 };
-TrainedModel load_model(const std::string& path, const std::string& which);
+TrainedModel load_model(const std::string& path, const std::string& which, Device device);
 
 /// Samples as a picture: a grid of images, or the density of 2-D points (in the square of `like`,
 /// when given). Throws for data that is neither.

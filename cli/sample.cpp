@@ -15,7 +15,7 @@ Tensor sample_in_parts(flows::Density& density, Generator& gen, std::int64_t n,
   constexpr std::int64_t kPart = 10000;
   std::vector<Tensor> parts;
   for (std::int64_t at = 0; at < n; at += kPart) {
-    parts.push_back(density.sample(gen, std::min(kPart, n - at), temperature));
+    parts.push_back(density.sample(gen, std::min(kPart, n - at), temperature).to(Device::CPU));
   }
   return concat(parts, 0);
 }
@@ -49,8 +49,8 @@ void add_sample(CLI::App& app) {
       "Examples:\n  flowcli sample runs/mnist -n 100 --temperature 0.8 --out grid.png\n"
       "  flowcli sample runs/moons -n 100000 --out points.npy\n");
   command->callback([options] {
-    options->common.apply();
-    const TrainedModel model = load_model(options->run, options->weights);
+    const Device device = options->common.apply();
+    const TrainedModel model = load_model(options->run, options->weights, device);
     const bool images = model.shape.images();
     const std::int64_t n = options->n > 0 ? options->n : (images ? 64 : 20000);
     const std::string out =

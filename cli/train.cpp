@@ -25,13 +25,19 @@ std::string printed(const char* format, auto... values) {
 
 class Training {
  public:
-  Training(RunFolder run, const Common& common)
+  Training(RunFolder run, const Common& common, Device device, bool graph)
       : run_(std::move(run)),
         common_(common),
         config_(run_.config()),
+        device_(device),
+        precision_(set_precision(device, config_.precision)),
         data_(load_data(config_)),
-        density_(make_density(config_, data_)),
-        trainer_(*density_, data_, flows::fit_options(config_)) {}
+        density_(make_density(config_, data_, device)),
+        trainer_(*density_, data_, fit_options(config_, graph)) {
+    if (device == Device::CPU || config_.precision == precision_) return;
+    config_.precision = precision_;  // what auto meant
+    run_.save_config(config_);
+  }
 
   void resume() {
     trainer_.load(run_.file("state.safetensors"));
@@ -55,6 +61,9 @@ class Training {
                             finish_epoch(report, progress.samples_per_second(report.step));
                           }});
     progress.clear();
+    if (!trainer_.graph_note().empty()) {
+      common_.note("steps were not recorded as a graph: " + trainer_.graph_note());
+    }
     save();
     if (!result.finished) {
       common_.note(str("interrupted after step ", result.steps,
@@ -81,6 +90,7 @@ class Training {
       common_.note(
           printed("entropy of the data: %.4f nats (no model's -nats can be below)", data_.entropy));
     }
+    common_.note(str("on ", name(device_), ", matrix products in ", precision_));
     common_.note(str("run folder: ", run_.path(),
                      trainer_.step() > 0 ? str(", resuming at step ", trainer_.step()) : ""));
   }
@@ -134,9 +144,17 @@ class Training {
                    "");
   }
 
+  static flows::FitOptions fit_options(const flows::Config& config, bool graph) {
+    flows::FitOptions options = flows::fit_options(config);
+    options.graph = graph;
+    return options;
+  }
+
   RunFolder run_;
   const Common& common_;
   flows::Config config_;
+  Device device_;
+  std::string precision_;
   data::Dataset data_;
   std::shared_ptr<flows::Density> density_;
   flows::Trainer trainer_;
@@ -156,7 +174,7 @@ void add_train(CLI::App& app, int& status) {
     Common common;
     SettingOptions settings;
     std::string model, out;
-    bool overwrite = false;
+    bool overwrite = false, no_graph = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("train", "Train a model");
@@ -164,15 +182,17 @@ void add_train(CLI::App& app, int& status) {
       ->required();
   command->add_option("--out", options->out, "Run folder (default: runs/MODEL-DATA)");
   command->add_flag("--overwrite", options->overwrite, "Replace the run in that folder");
+  command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
   options->common.add_to(*command);
   options->settings.add_to(*command);
   command->footer(kTrainExamples);
   command->callback([options, &status] {
-    options->common.apply();
+    const Device device = options->common.apply();
     flows::Config config = model_config(options->model);
     options->settings.apply(config);
     peek_data(config);  // a bad source fails before a folder is made
-    Training training(RunFolder::create(options->out, config, options->overwrite), options->common);
+    Training training(RunFolder::create(options->out, config, options->overwrite), options->common,
+                      device, !options->no_graph);
     status = training.run();
   });
 }
@@ -182,6 +202,7 @@ void add_resume(CLI::App& app, int& status) {
     Common common;
     std::string run;
     std::int64_t epochs = 0, steps = 0;
+    bool no_graph = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("resume", "Continue a run where it stopped, bit for bit");
@@ -190,11 +211,12 @@ void add_resume(CLI::App& app, int& status) {
       ->check(CLI::PositiveNumber);
   command->add_option("--steps", options->steps, "New end of training, in steps")
       ->check(CLI::PositiveNumber);
+  command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli resume runs/mnist\n  flowcli resume runs/mnist --epochs 200\n");
   command->callback([options, &status] {
-    options->common.apply();
+    const Device device = options->common.apply();
     RunFolder run = RunFolder::open(options->run);
     flows::Config config = run.config();
     if (options->epochs > 0) {
@@ -203,7 +225,7 @@ void add_resume(CLI::App& app, int& status) {
     }
     if (options->steps > 0) config.steps = options->steps;
     run.save_config(config);
-    Training training(run, options->common);
+    Training training(run, options->common, device, !options->no_graph);
     training.resume();
     status = training.run();
   });

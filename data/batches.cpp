@@ -6,6 +6,7 @@
 #include <span>
 #include <utility>
 
+#include "tensor/ops.h"
 #include "tensor/random.h"
 
 namespace nf::data {
@@ -47,9 +48,9 @@ Batches::Batches(Split split, const BatchOptions& options)
   per_epoch_ = options_.drop_last ? n / size : (n + size - 1) / size;
   NF_CHECK(per_epoch_ > 0, "[batches] a batch of ", size, " cannot be filled from ", n,
            " samples; take a smaller one or keep the short batch (drop_last = false)");
-  split_.x = split_.x.to(Device::CPU).contiguous();
-  if (split_.labels.defined()) split_.labels = split_.labels.to(Device::CPU).contiguous();
-  if (!options_.shuffle) order_ = Tensor::arange(n, DType::I32);
+  split_.x = split_.x.to(options_.device).contiguous();
+  if (split_.labels.defined()) split_.labels = split_.labels.to(options_.device).contiguous();
+  if (!options_.shuffle) order_ = Tensor::arange(n, DType::I32).to(options_.device);
   start();
 }
 
@@ -67,24 +68,36 @@ void Batches::start() {
   if (options_.shuffle && order_epoch_ != epoch_) {
     // The top bit keeps these streams apart from those of the noise drawn with the same seed.
     Generator gen(options_.seed, std::uint64_t{1} << 63 | static_cast<std::uint64_t>(epoch_));
-    order_ = permutation(gen, n);
+    order_ = permutation(gen, n).to(options_.device);
+    if (options_.device != Device::CPU) check_indices(order_, n);  // once, not for every batch
     order_epoch_ = epoch_;
   }
   const std::int64_t first = index_ * options_.batch_size;
-  const std::int64_t count = std::min(options_.batch_size, n - first);
+  pending_ = gather(first, std::min(options_.batch_size, n - first));
+}
+
+std::future<Batch> Batches::gather(std::int64_t first, std::int64_t count) {
+  if (options_.device != Device::CPU) {
+    const Tensor rows = order_.narrow(0, first, count);
+    Batch batch{index_select(split_.x, 0, rows), {}, epoch_, index_};
+    if (split_.labels.defined()) batch.labels = index_select(split_.labels, 0, rows);
+    std::promise<Batch> done;
+    done.set_value(std::move(batch));
+    return done.get_future();
+  }
   // All tensors are made here, on the caller's thread; the other one only copies rows.
   Batch batch{empty_rows(split_.x, count), {}, epoch_, index_};
   if (split_.labels.defined()) batch.labels = empty_rows(split_.labels, count);
   constexpr std::size_t kWorthAThread = 1 << 16;  // bytes: starting one takes longer than this copy
   const bool large = static_cast<std::size_t>(count) * row_bytes(split_.x) >= kWorthAThread;
-  pending_ = std::async(large ? std::launch::async : std::launch::deferred,
-                        [this, first, count, batch = std::move(batch)]() mutable {
-                          const std::span rows(order_.data<std::int32_t>() + first,
-                                               static_cast<std::size_t>(count));
-                          copy_rows(split_.x, rows, batch.x);
-                          if (batch.labels.defined()) copy_rows(split_.labels, rows, batch.labels);
-                          return std::move(batch);
-                        });
+  return std::async(large ? std::launch::async : std::launch::deferred,
+                    [this, first, count, batch = std::move(batch)]() mutable {
+                      const std::span rows(order_.data<std::int32_t>() + first,
+                                           static_cast<std::size_t>(count));
+                      copy_rows(split_.x, rows, batch.x);
+                      if (batch.labels.defined()) copy_rows(split_.labels, rows, batch.labels);
+                      return std::move(batch);
+                    });
 }
 
 Batch Batches::next() {

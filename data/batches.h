@@ -17,9 +17,10 @@ struct Batch {
 
 struct BatchOptions {
   std::int64_t batch_size = 200;
-  bool shuffle = true;     ///< false: the split's own order, for evaluation
-  bool drop_last = false;  ///< true: leaves out the short batch at an epoch's end
-  std::uint64_t seed = 0;  ///< of the order; epoch e is a pure function of (seed, e)
+  bool shuffle = true;          ///< false: the split's own order, for evaluation
+  bool drop_last = false;       ///< true: leaves out the short batch at an epoch's end
+  std::uint64_t seed = 0;       ///< of the order; epoch e is a pure function of (seed, e)
+  Device device = Device::CPU;  ///< where the split lives and batches are gathered
 };
 
 /// An endless row of batches, epoch after epoch:
@@ -28,7 +29,8 @@ struct BatchOptions {
 ///     for (std::int64_t i = 0; i < batches.per_epoch(); ++i) step(batches.next());
 ///
 /// While the caller works on a batch, the rows of the next one are gathered on another thread
-/// (small ones are gathered when asked for). Not to be used by two threads at a time.
+/// (small ones are gathered when asked for); on another device than the CPU that device gathers
+/// them, and nobody waits. Not to be used by two threads at a time.
 class Batches {
  public:
   /// Throws Error for an empty split, a batch size below 1, and when drop_last leaves nothing.
@@ -46,12 +48,13 @@ class Batches {
 
  private:
   void start();  // begins to gather batch index_ of epoch_
+  std::future<Batch> gather(std::int64_t first, std::int64_t count);  // rows of order_
 
   Split split_;
   BatchOptions options_;
   std::int64_t per_epoch_ = 0;
   std::int64_t epoch_ = 0, index_ = 0;
-  Tensor order_;  // i32 (N), the order of epoch order_epoch_
+  Tensor order_;  // i32 (N) on the split's device, the order of epoch order_epoch_
   std::int64_t order_epoch_ = -1;
   std::future<Batch> pending_;  // its destructor waits for the thread
 };

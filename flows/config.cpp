@@ -84,6 +84,10 @@ const std::vector<Field>& fields() {
        {},
        0,
        0.9999999},
+      {"precision",
+       "of matrix products on CUDA (auto: tf32); the CPU's are f32",
+       &C::precision,
+       {"auto", "f32", "tf32", "bf16"}},
       {"seed", "of weights, batches, noise and built-in data", &C::seed, {}, 0, 9e15},
 
       {"data", "data source", &C::data},

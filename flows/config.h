@@ -51,6 +51,7 @@ struct Config {
   std::int64_t warmup = 0;
   double clip = 0;
   double ema = 0;
+  std::string precision = "auto";
   std::int64_t seed = 1;
 
   // the data, and what is written when

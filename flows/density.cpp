@@ -24,7 +24,7 @@ Var Density::log_prob(const Var& x, const Var& context) {
 Tensor Density::sample(Generator& gen, std::int64_t n, double temperature, const Var& context) {
   NF_CHECK(n >= 1 && temperature >= 0, "[sample] needs n >= 1 and temperature >= 0, got ", n,
            " and ", temperature);
-  return decode(base_.sample(gen, n, dims_, temperature), context);
+  return decode(base_.sample(gen, n, dims_, temperature).to(device()), context);
 }
 
 Tensor Density::encode(const Tensor& x, const Var& context) {
@@ -51,7 +51,7 @@ std::optional<std::string> Density::find_nonfinite(const Tensor& x) {
   const auto finite = [](const Mapped& m) {
     return all_finite(m.value.value()) && all_finite(m.log_det.value());
   };
-  Var value = x;
+  Var value = x.to(device());
   if (const auto* parts = dynamic_cast<Compose*>(&bijection_)) {
     for (const auto& [name, part] : parts->parts()) {
       const Mapped mapped = part->forward(value);
@@ -86,7 +86,7 @@ Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& op
   double sum = 0, sum_squares = 0;
   const std::int64_t n = x.dim(0);
   for (std::int64_t at = 0; at < n; at += options.batch_size) {
-    const Tensor rows = x.narrow(0, at, std::min(options.batch_size, n - at));
+    const Tensor rows = x.narrow(0, at, std::min(options.batch_size, n - at)).to(density.device());
     std::vector<double> mean(static_cast<std::size_t>(rows.dim(0)), 0.0);
     for (int draw = 0; draw < options.noise_draws; ++draw) {
       const auto values = density.log_prob(rows).value().to(DType::F64).to_vector<double>();

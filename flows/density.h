@@ -33,7 +33,8 @@ class Density : public nn::Module {
           SharedGenerator noise = std::make_shared<Generator>(), Convention convention = {});
 
   Var log_prob(const Var& x, const Var& context = {});  ///< x (N, D) -> (N), nats
-  /// n draws (n, D), latents scaled by `temperature`.
+  /// n draws (n, D) on the density's device, latents scaled by `temperature`; the latents are the
+  /// same on every device.
   Tensor sample(Generator& gen, std::int64_t n, double temperature = 1, const Var& context = {});
   Tensor encode(const Tensor& x, const Var& context = {});  ///< data -> latent
   Tensor decode(const Tensor& z, const Var& context = {});  ///< latent -> data

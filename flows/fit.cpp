@@ -12,7 +12,9 @@ Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& 
     : density_(density),
       data_(data),
       options_(options),
-      batches_(data.train, {.batch_size = options.batch_size, .seed = options.seed}),
+      batches_(
+          data.train,
+          {.batch_size = options.batch_size, .seed = options.seed, .device = density.device()}),
       optimizer_(density, options.optimizer),
       best_valid_nats_(-std::numeric_limits<double>::infinity()) {
   NF_CHECK(data.dims == density.dims(), "[fit] the model is for ", density.dims(),
@@ -21,6 +23,9 @@ Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& 
   total_steps_ = options.steps > 0 ? options.steps : options.epochs * batches_.per_epoch();
   if (options_.schedule.total == 0) options_.schedule.total = total_steps_;
   if (options.ema_decay > 0) ema_.emplace(density, options.ema_decay);
+  constexpr std::int64_t kReadEvery = 32;
+  if (density.device() != Device::CPU) read_every_ = kReadEvery;
+  unread_ = Tensor::zeros({}, DType::F64, density.device());
 }
 
 bool Trainer::done() const { return optimizer_.steps() >= total_steps_; }
@@ -32,14 +37,15 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
   bool wanted = true;
   while (wanted && !done()) {
     const std::int64_t epoch = batches_.epoch() + 1;
-    const double nats = train_step();
+    train_step();
     const bool last_of_epoch = batches_.index() == 0;
-    if (callbacks.on_step) wanted = callbacks.on_step({epoch, step(), total_steps_, nats});
+    if (callbacks.on_step) wanted = callbacks.on_step({epoch, step(), total_steps_, recent_nats_});
     if (last_of_epoch || done()) {
       const EpochReport report = finish_epoch();
       if (callbacks.on_epoch) callbacks.on_epoch(report);
     }
   }
+  if (unread_samples_ > 0) read_losses(data_.train.x);
   seconds_ += seconds_now() - started_;
   started_ = 0;
   return {done(), batches_.epoch(), step(), best_valid_nats_};
@@ -48,36 +54,88 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
 void Trainer::initialize() {
   const NoGrad no_grad;
   const std::int64_t rows = std::min(density_.bijection().initial_rows(), data_.train.size());
-  density_.bijection().initialize(data_.train.x.narrow(0, 0, rows));
+  density_.bijection().initialize(data_.train.x.narrow(0, 0, rows).to(density_.device()));
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
 }
 
-// One update; returns the batch's mean nats.
-double Trainer::train_step() {
+void Trainer::train_step() {
   const data::Batch batch = batches_.next();
-  const std::int64_t n = batch.x.dim(0);
-  double log_prob = 0;
+  // next() has moved on already.
+  const bool measure = batches_.index() == 0 || step() + 1 == total_steps_;
+  optimizer_.set_lr(options_.optimizer.lr * options_.schedule.factor(step()));
+  if (measure || !replay(batch.x)) {
+    update_on(batch.x, measure);
+    ++ordinary_steps_;
+  }
+  unread_samples_ += batch.x.dim(0);
+  if (++unread_steps_ >= read_every_ || measure) read_losses(batch.x);
+}
+
+// One update, with the gradient's norm if `measure`. What a graph records: on CUDA nothing here may
+// look at a value, unless `measure`.
+void Trainer::update_on(const Tensor& x, bool measure) {
+  Tensor scale;
   {
     Tape tape;
-    const Var loss = -mean(density_.log_prob(batch.x));
-    log_prob = -loss.value().item();
-    if (!std::isfinite(log_prob)) diverged(batch.x, str("the loss is ", -log_prob));
+    const Var loss = -mean(density_.log_prob(x));
+    const Tensor& value = loss.value();
+    if (read_every_ == 1) {
+      if (!std::isfinite(value.item())) diverged(x, str("the loss is ", value.item()));
+    } else {
+      scale = affine(value, 0, 1);  // NaN when the loss is not finite: then there is no update
+    }
+    unread_.add_(value.to(DType::F64) * static_cast<double>(x.dim(0)));
     tape.backward(loss);
   }
-  optimizer_.set_lr(options_.optimizer.lr * options_.schedule.factor(step()));
-  const bool epoch_ends = batches_.index() == 0;  // next() has moved on already
-  Tensor scale;
-  if (options_.clip_norm > 0 || epoch_ends || step() + 1 == total_steps_) {
+  if (options_.clip_norm > 0 || measure) {
     const Tensor norm = nn::gradient_norm(density_);
-    grad_norm_ = norm.item();
-    if (options_.clip_norm > 0) scale = nn::clip_scale(norm, options_.clip_norm);
+    if (measure) grad_norm_ = norm.item();
+    if (options_.clip_norm > 0) {
+      const Tensor clip = nn::clip_scale(norm, options_.clip_norm);
+      scale = scale.defined() ? scale * clip : clip;
+    }
   }
   optimizer_.step(scale);
   density_.clear_grads();
   if (ema_) ema_->update();
-  epoch_nats_ += density_.nats(log_prob) * static_cast<double>(n);
-  epoch_samples_ += n;
-  return density_.nats(log_prob);
+}
+
+// The same by a recorded step. False when there is none for this batch.
+bool Trainer::replay(const Tensor& x) {
+  constexpr std::int64_t kBefore =
+      2;  // ordinary steps: what is made at the first one is then there
+  if (!options_.graph || x.device() == Device::CPU || ordinary_steps_ < kBefore) return false;
+  if (x.dim(0) != options_.batch_size) return false;
+  if (!graph_) {
+    const std::int64_t steps = optimizer_.steps();
+    input_ = x.clone();
+    try {
+      graph_.emplace(x.device(), std::vector<Generator*>{&density_.noise()},
+                     [&] { update_on(input_, false); });
+    } catch (const Error& error) {  // for instance a layer that needs LAPACK, on the host
+      options_.graph = false;
+      graph_note_ = error.what();
+      density_.clear_grads();
+    }
+    optimizer_.set_steps(steps);  // recorded, not done
+    if (!graph_) return false;
+  }
+  input_.copy_(x);
+  std::vector<UpdateArgs> constants = optimizer_.advance();
+  if (ema_) constants.push_back(ema_->args());
+  graph_->replay(constants);
+  return true;
+}
+
+// `x` is the latest batch: where a loss was not finite, it or one of the few before.
+void Trainer::read_losses(const Tensor& x) {
+  const double mean = unread_.item() / static_cast<double>(unread_samples_);
+  if (!std::isfinite(mean)) diverged(x, str("the loss is ", mean));
+  recent_nats_ = density_.nats(-mean);
+  epoch_nats_ += recent_nats_ * static_cast<double>(unread_samples_);
+  epoch_samples_ += unread_samples_;
+  unread_.fill_(0);
+  unread_samples_ = unread_steps_ = 0;
 }
 
 EpochReport Trainer::finish_epoch() {

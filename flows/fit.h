@@ -14,6 +14,7 @@
 #include "data/batches.h"
 #include "flows/density.h"
 #include "nn/optim.h"
+#include "tensor/graph.h"
 
 namespace nf::flows {
 
@@ -25,6 +26,7 @@ struct FitOptions {
   nn::Schedule schedule = {};  ///< total = 0: the whole training
   double clip_norm = 0;        ///< bound of the gradient's norm; 0: none
   double ema_decay = 0;        ///< of averaged weights, which are what is evaluated; 0: none
+  bool graph = true;           ///< on CUDA, record a step and replay it (tensor/graph.h)
   bool initialize = true;      ///< lets layers set initial values from the first samples
   std::uint64_t seed = 0;      ///< of the order of batches
 };
@@ -34,7 +36,7 @@ struct StepReport {
   std::int64_t epoch = 0;        ///< counted from 1
   std::int64_t step = 0;         ///< updates done in all
   std::int64_t total_steps = 0;  ///< of the whole training
-  double nats = 0;               ///< mean of this batch, in the density's convention
+  double nats = 0;  ///< mean of this batch, on CUDA of the latest ones that have been looked at
 };
 
 /// After every epoch: one line of log.jsonl.
@@ -92,12 +94,17 @@ class Trainer {
   std::int64_t epoch() const { return batches_.epoch(); }  ///< epochs completed
   std::int64_t step() const { return optimizer_.steps(); }
   std::int64_t total_steps() const { return total_steps_; }
+  /// Why steps are not recorded although they might be; empty when all is well.
+  const std::string& graph_note() const { return graph_note_; }
 
  private:
   bool done() const;
   void initialize();
   nn::StateDict state();
-  double train_step();
+  void train_step();
+  void update_on(const Tensor& x, bool measure);
+  bool replay(const Tensor& x);
+  void read_losses(const Tensor& x);
   EpochReport finish_epoch();
   [[noreturn]] void diverged(const Tensor& x, const std::string& what);
 
@@ -108,6 +115,18 @@ class Trainer {
   nn::Optimizer optimizer_;
   std::optional<nn::Ema> ema_;
   std::int64_t total_steps_ = 0;
+
+  // The device works behind the host, which would have to wait to look at every loss: losses are
+  // added up there, and looked at now and then. On the CPU that is in every step.
+  std::int64_t read_every_ = 1;
+  Tensor unread_;  // f64 scalar: sum of -log_prob over samples
+  std::int64_t unread_samples_ = 0, unread_steps_ = 0;
+  double recent_nats_ = 0;
+
+  std::int64_t ordinary_steps_ = 0;  // of this object
+  Tensor input_;                     // of the recorded step
+  std::optional<Graph> graph_;
+  std::string graph_note_;
 
   double epoch_nats_ = 0;  // sums over the samples of the current epoch
   std::int64_t epoch_samples_ = 0;

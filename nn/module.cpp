@@ -46,6 +46,15 @@ std::int64_t Module::parameter_count() const {
   return n;
 }
 
+Device Module::device() const {
+  if (!parameters_.empty()) return parameters_[0].second.value().device();
+  if (!buffers_.empty()) return buffers_[0].second.device();
+  for (const auto& [name, child] : children_) {
+    if (child->device() != Device::CPU) return child->device();
+  }
+  return Device::CPU;
+}
+
 void Module::clear_grads() {
   for_each_parameter([](const std::string&, Var& p) { p.clear_grad(); });
 }

@@ -62,6 +62,7 @@ class Module {
                        const std::string& prefix = "");
   std::vector<std::pair<std::string, Var*>> parameters();
   std::int64_t parameter_count() const;  ///< number of trained numbers
+  Device device() const;                 ///< of its parameters and buffers; the CPU without any
 
   void clear_grads();
   /// Converts all parameters and float buffers.

@@ -28,36 +28,48 @@ Optimizer::Optimizer(Module& module, const OptimizerOptions& options)
     m_.push_back(parameter->value().zeros_like());
     if (states_of(options.rule) > 1) v_.push_back(parameter->value().zeros_like());
   }
+  for (const bool decay : {true, false}) {
+    const auto in_pass = [&](const auto& named) { return decays(named.first) == decay; };
+    if (std::any_of(parameters_.begin(), parameters_.end(), in_pass)) passes_.push_back(decay);
+  }
 }
 
-void Optimizer::step(const Tensor& scale) {
+bool Optimizer::decays(const std::string& name) const {
+  return options_.weight_decay > 0 && name.ends_with("weight");
+}
+
+std::vector<UpdateArgs> Optimizer::advance() {
   ++steps_;
   UpdateArgs args{.lr = options_.lr,
                   .beta1 = options_.beta1,
                   .beta2 = options_.beta2,
                   .eps = options_.eps,
-                  .weight_decay = options_.weight_decay,
                   .correction1 = 1 - std::pow(options_.beta1, steps_),
                   .correction2 = 1 - std::pow(options_.beta2, steps_)};
-  if (options_.weight_decay == 0) return update(args, scale, [](const auto&) { return true; });
-  update(args, scale, [](const auto& name) { return name.ends_with("weight"); });
-  args.weight_decay = 0;
-  update(args, scale, [](const auto& name) { return !name.ends_with("weight"); });
+  std::vector<UpdateArgs> all;
+  for (const bool decay : passes_) {
+    args.weight_decay = decay ? options_.weight_decay : 0;
+    all.push_back(args);
+  }
+  return all;
 }
 
-void Optimizer::update(const UpdateArgs& args, const Tensor& scale,
-                       bool (*chosen)(const std::string& name)) {
-  std::vector<Tensor> params, grads, m, v;
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const Tensor& grad = parameters_[i].second->grad();
-    if (!grad.defined() || grad.numel() == 0 || !chosen(parameters_[i].first)) continue;
-    params.push_back(parameters_[i].second->mutable_value());
-    grads.push_back(grad);
-    m.push_back(m_[i]);
-    if (!v_.empty()) v.push_back(v_[i]);
+void Optimizer::step(const Tensor& scale) {
+  const std::vector<UpdateArgs> args = advance();
+  for (std::size_t pass = 0; pass < passes_.size(); ++pass) {
+    std::vector<Tensor> params, grads, m, v;
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      const auto& [name, parameter] = parameters_[i];
+      const Tensor& grad = parameter->grad();
+      if (!grad.defined() || grad.numel() == 0 || decays(name) != passes_[pass]) continue;
+      params.push_back(parameter->mutable_value());
+      grads.push_back(grad);
+      m.push_back(m_[i]);
+      if (!v_.empty()) v.push_back(v_[i]);
+    }
+    if (params.empty()) continue;
+    backend_of(params[0]).update(options_.rule, args[pass], scale, params, grads, m, v);
   }
-  if (!params.empty())
-    backend_of(params[0]).update(options_.rule, args, scale, params, grads, m, v);
 }
 
 StateDict Optimizer::state() {
@@ -126,8 +138,7 @@ void Ema::update() {
   std::vector<Tensor> values;
   for (const auto& [name, p] : parameters_) values.push_back(p->value());
   if (values.empty()) return;
-  backend_of(values[0]).update(UpdateRule::Ema, {.beta1 = decay_}, Tensor(), average_, values, {},
-                               {});
+  backend_of(values[0]).update(UpdateRule::Ema, args(), Tensor(), average_, values, {}, {});
 }
 
 void Ema::swap() {
@@ -135,7 +146,7 @@ void Ema::swap() {
     Tensor& p = parameters_[i].second->mutable_value();
     const Tensor kept = p.clone();
     p.copy_(average_[i]);
-    average_[i] = kept;
+    average_[i].copy_(kept);  // not another tensor: a recorded step holds the address of this one
   }
 }
 

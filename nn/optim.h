@@ -32,7 +32,11 @@ class Optimizer {
 
   /// One update from the gradients at hand. `scale` (an f32 scalar, or undefined for 1) multiplies
   /// every gradient on the way: see clip_scale.
+  /// Nothing is changed when it is NaN or infinite.
   void step(const Tensor& scale = {});
+  /// Counts an update and gives the constants of its passes: what a recorded step()
+  /// (tensor/graph.h) wants at each replay.
+  std::vector<UpdateArgs> advance();
 
   double lr() const { return options_.lr; }
   void set_lr(double lr) { options_.lr = lr; }
@@ -45,11 +49,12 @@ class Optimizer {
   StateDict state();
 
  private:
-  void update(const UpdateArgs& args, const Tensor& scale, bool (*chosen)(const std::string& name));
+  bool decays(const std::string& name) const;
 
   OptimizerOptions options_;
   std::vector<std::pair<std::string, Var*>> parameters_;
   std::vector<Tensor> m_, v_;
+  std::vector<bool> passes_;  ///< each over the parameters that decay (true), or that do not
   std::int64_t steps_ = 0;
 };
 
@@ -79,6 +84,8 @@ class Ema {
  public:
   Ema(Module& module, double decay);
   void update();
+  /// The constants of update().
+  UpdateArgs args() const { return {.beta1 = decay_}; }
   /// Exchanges the averages with the parameters; calling it again brings them back.
   void swap();
   /// "ema.<parameter>": the averages themselves, not copies.

@@ -114,7 +114,8 @@ class Backend {
 
   // --- optimizers -------------------------------------------------------------------------------
   /// One pass over all parameters: rule(p, scale*g, m, v). `scale` is an f32 scalar tensor on this
-  /// device, or undefined for 1. m and v are empty spans when the rule has no such state.
+  /// device, or undefined for 1; when it is not finite, nothing is done. m and v are empty spans
+  /// when the rule has no such state.
   virtual void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
                       std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
                       std::span<Tensor> v) = 0;

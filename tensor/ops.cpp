@@ -275,26 +275,27 @@ namespace {
 
 // Looks at every index, but only once at those of another device that have not changed since: to
 // look, the host has to wait for the device.
-Storage::IndexRange index_range(const Tensor& index) {
+void check_index(const char* op, const Tensor& index, std::int64_t size) {
+  if (index.numel() == 0) return;
   Storage& storage = *index.storage();
   Storage::IndexRange range{storage.version(), index.layout().offset, index.numel()};
-  const auto& known = storage.known_range;
-  if (known && known->version == range.version && known->offset == range.offset &&
-      known->count == range.count) {
-    return *known;
+  if (const auto& known = storage.known_range;
+      known && known->version == range.version && known->offset <= range.offset &&
+      range.offset + range.count <= known->offset + known->count && known->lowest >= 0 &&
+      known->highest < size) {
+    return;
   }
   backend_of(index).index_range(index, &range.lowest, &range.highest);
   if (index.device() != Device::CPU) storage.known_range = range;
-  return range;
+  NF_CHECK(range.lowest >= 0 && range.highest < size, "[", op, "] index ",
+           range.lowest < 0 ? range.lowest : range.highest, " is out of range: the axis has size ",
+           size);
 }
 
 void check_index(const char* op, const Tensor& x, const Tensor& index, std::int64_t size) {
   NF_CHECK(index.defined() && index.dtype() == DType::I32 && index.device() == x.device(), "[", op,
            "] the index must be i32 on the tensor's device, got ", describe(index));
-  if (index.numel() == 0) return;
-  const auto [version, offset, count, lowest, highest] = index_range(index);
-  NF_CHECK(lowest >= 0 && highest < size, "[", op, "] index ", lowest < 0 ? lowest : highest,
-           " is out of range: the axis has size ", size);
+  check_index(op, index, size);
 }
 
 // index for index_select: (n); for gather: the shape of x but for `axis`.
@@ -306,6 +307,12 @@ void check_aligned(const char* op, const Shape& x, const Shape& index, int axis)
 }
 
 }  // namespace
+
+void check_indices(const Tensor& index, std::int64_t size) {
+  NF_CHECK(index.defined() && index.dtype() == DType::I32 && index.is_contiguous(),
+           "[check_indices] needs a contiguous i32 tensor, got ", describe(index));
+  check_index("check_indices", index, size);
+}
 
 Tensor index_select(const Tensor& x, int axis, const Tensor& index) {
   const int d = x.shape().axis(axis, "index_select");

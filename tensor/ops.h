@@ -111,6 +111,9 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryO
 Tensor concat(std::span<const Tensor> parts, int axis);
 std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, int axis);
 /// index: i32 (n); negative entries throw, as do those beyond the end.
+/// Throws unless every entry of the i32 `index` is in [0, size). Later look-ups with any part of it
+/// need not wait for its device any more.
+void check_indices(const Tensor& index, std::int64_t size);
 Tensor index_select(const Tensor& x, int axis, const Tensor& index);
 Tensor index_add(const Tensor& x, int axis, const Tensor& index, const Tensor& src);
 Tensor gather(const Tensor& x, int axis, const Tensor& index);

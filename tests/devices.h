@@ -86,10 +86,10 @@ inline const View kViews[] = {
 };
 
 /// CHECK_SAME(on the device, on the CPU, tolerance, what it is...)
-#define CHECK_SAME(there, here, tolerance, ...)                          \
-  do {                                                                   \
-    const std::string what = difference(there, here, tolerance);         \
-    BOOST_CHECK_MESSAGE(what.empty(), str(__VA_ARGS__) << ": " << what); \
+#define CHECK_SAME(there, here, tolerance, ...)                              \
+  do {                                                                       \
+    const std::string what = ::nf::test::difference(there, here, tolerance); \
+    BOOST_CHECK_MESSAGE(what.empty(), str(__VA_ARGS__) << ": " << what);     \
   } while (0)
 
 }  // namespace nf::test

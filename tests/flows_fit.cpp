@@ -10,6 +10,7 @@
 #include "tensor/ops.h"
 #include "tensor/threads.h"
 #include "tests/data_util.h"
+#include "tests/datasets.h"
 
 using namespace nf;
 using namespace nf::flows;
@@ -26,22 +27,6 @@ data::Dataset moons(std::int64_t train, std::int64_t valid) {
   data.entropy = toy.entropy;
   data.train.x = data::sample_toy2d(toy, train, 1, 0);
   data.valid.x = data::sample_toy2d(toy, valid, 1, 1);
-  return data;
-}
-
-/// Bytes with a little structure, so that the dequantisation noise takes part.
-data::Dataset bytes(std::int64_t train, std::int64_t valid) {
-  Generator gen(1);
-  const auto draw = [&](std::int64_t n) {
-    const Tensor x = normal(gen, {n, 1}) * 40.0 + normal(gen, {n, 6}) * 8.0 + 128.0;
-    return clamp(x, 0, 255).to(DType::U8);
-  };
-  data::Dataset data;
-  data.name = "bytes";
-  data.dims = 6;
-  data.discrete = true;
-  data.train.x = draw(train);
-  data.valid.x = draw(valid);
   return data;
 }
 
@@ -172,7 +157,7 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_is_the_uninterrupted_one) {
   const TempFolder folder;
   const std::string path = folder.path("state.safetensors");
   for (const Case& c : cases) {
-    const data::Dataset data = c.discrete ? bytes(50, 20) : moons(50, 20);
+    const data::Dataset data = c.discrete ? test::dependent_bytes(50, 20) : moons(50, 20);
     Config config = small(c.discrete ? "nice" : "realnvp-2d");
     config.batch_size = 8;  // 7 batches, the last one short
     config.steps = 0;
@@ -211,7 +196,7 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_is_the_uninterrupted_one) {
 }
 
 BOOST_AUTO_TEST_CASE(a_stopped_trainer_may_go_on_itself) {
-  const data::Dataset data = bytes(50, 20);
+  const data::Dataset data = test::dependent_bytes(50, 20);
   Config config = small("nice");
   config.batch_size = 8;
   config.epochs = 2;
@@ -260,7 +245,7 @@ BOOST_AUTO_TEST_CASE(averaged_weights_are_what_is_evaluated_and_saved) {
 }
 
 BOOST_AUTO_TEST_CASE(scales_and_their_averages_start_from_the_data) {
-  const data::Dataset data = bytes(200, 50);
+  const data::Dataset data = test::dependent_bytes(200, 50);
   Config config = small("nice");
   config.steps = 1;
   config.ema = 0.99;
@@ -279,7 +264,7 @@ BOOST_AUTO_TEST_CASE(scales_and_their_averages_start_from_the_data) {
 BOOST_AUTO_TEST_CASE(states_of_something_else_are_refused) {
   const TempFolder folder;
   const std::string path = folder.path("state.safetensors"), path_weights = folder.path("weights");
-  const data::Dataset data = bytes(50, 20);
+  const data::Dataset data = test::dependent_bytes(50, 20);
   Config config = small("nice");
   config.batch_size = 8;
   config.epochs = 1;
@@ -310,8 +295,9 @@ BOOST_AUTO_TEST_CASE(states_of_something_else_are_refused) {
   check_error([&] { load({"hidden_units=8"}, data, path); },
               {"[load]", "couplings.0.net.0.weight"});
   check_error([&] { load({"batch_size=10"}, data, path); }, {"[resume]", path, "batch"});
-  check_error([&] { load({"batch_size=9"}, bytes(60, 20), path); }, {"[resume]", path});
-  check_error([&] { load({}, bytes(51, 20), path); }, {"[resume]", path});
+  check_error([&] { load({"batch_size=9"}, test::dependent_bytes(60, 20), path); },
+              {"[resume]", path});
+  check_error([&] { load({}, test::dependent_bytes(51, 20), path); }, {"[resume]", path});
   check_error([&] { load({"ema=0.9"}, data, path); }, {"[load]", "ema."});
   check_error([&] { load({}, data, path_weights); },
               {"[resume]", path_weights, "not a training state"});
@@ -393,7 +379,7 @@ BOOST_AUTO_TEST_CASE(data_that_does_not_fit_is_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(threads_change_rounding_only) {
-  const data::Dataset data = bytes(400, 100);
+  const data::Dataset data = test::dependent_bytes(400, 100);
   Config config = small("nice");
   config.hidden_units = 150;
   config.batch_size = 200;

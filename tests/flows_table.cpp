@@ -13,6 +13,7 @@
 #include "flows/layers.h"
 #include "flows/whitening.h"
 #include "tests/data_util.h"
+#include "tests/devices.h"
 
 using namespace nf;
 using namespace nf::flows;
@@ -214,6 +215,25 @@ BOOST_AUTO_TEST_CASE(every_bijection_has_a_row) {
   for (const FlowRow& row : flow_table()) covered.insert(row.type);
   for (const std::string& name : classes) {
     BOOST_CHECK_MESSAGE(covered.count(name), name << " has no row in tests/flows_table.cpp");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_row_on_every_device) {
+  for (const Device device : test::other_devices()) {
+    for (const FlowRow& row : flow_table()) {
+      if (!row.test.deterministic) continue;
+      Generator gen(1);
+      const auto layer = row.test.make(gen);
+      layer->to(DType::F64);
+      const Tensor x = row.test.input(gen);
+      const Mapped z = layer->forward(x), back = layer->inverse(z.value);
+      layer->to(device);
+      const Mapped there = layer->forward(x.to(device)), again = layer->inverse(there.value);
+      CHECK_SAME(there.value.value(), z.value.value(), 1e-10, row.test.name);
+      CHECK_SAME(there.log_det.value(), z.log_det.value(), 1e-10, row.test.name);
+      CHECK_SAME(again.value.value(), back.value.value(), 1e-10, row.test.name);
+      CHECK_SAME(again.log_det.value(), back.log_det.value(), 1e-10, row.test.name);
+    }
   }
 }
 

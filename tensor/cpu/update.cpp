@@ -3,6 +3,7 @@
 #include <xmmintrin.h>
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "tensor/cpu/cpu_backend.h"
@@ -72,6 +73,7 @@ void CpuBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& s
       ends.push_back((i == 0 ? 0 : ends.back()) + params[i].numel());
     }
     const T factor = scale.defined() ? static_cast<T>(*scale.data<float>()) : T(1);
+    if (!std::isfinite(factor)) return;
     const rules::Coefficients<T> k(args);
     visit(rule, [&]<class Rule>() {
       cpu::for_elements(ends.back(), [&](std::int64_t begin, std::int64_t end) {

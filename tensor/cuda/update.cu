@@ -47,6 +47,7 @@ __global__ void update_all(Batch<T> batch, UpdateArgs args, const UpdateArgs* li
                            const float* scale) {
   const rules::Coefficients<T> k(live ? *live : args);
   const T factor = scale ? static_cast<T>(*scale) : T(1);
+  if (!(factor - factor == T(0))) return;  // NaN or infinite
   std::int64_t part = blockIdx.x;
   for (int t = 0; t < batch.count; ++t) {
     const std::int64_t n = batch.sizes[t], parts = (n + kPart - 1) / kPart;

@@ -1,0 +1,171 @@
+// Training, evaluation and sampling on every device against the CPU.
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+#include "flows/fit.h"
+#include "flows/presets.h"
+#include "tests/data_util.h"
+#include "tests/datasets.h"
+#include "tests/devices.h"
+
+BOOST_AUTO_TEST_SUITE(flows_devices)
+
+using namespace nf;
+using namespace nf::flows;
+using namespace nf::test;
+
+namespace {
+
+Config small_nice() {
+  Config config = preset("nice");
+  config.couplings = 2;
+  config.hidden_units = 12;
+  config.hidden_layers = 2;
+  config.batch_size = 20;
+  config.steps = 50;
+  return config;
+}
+
+struct Trained {
+  std::shared_ptr<Density> density;
+  std::vector<EpochReport> epochs;
+  std::string note;
+};
+
+/// Trains, in two parts with a checkpoint between them if `pause` is positive.
+Trained train(const Config& config, const data::Dataset& data, Device device, bool graph = true,
+              std::int64_t pause = 0) {
+  Trained out;
+  const TempFolder folder;
+  FitOptions options = fit_options(config);
+  options.graph = graph;
+  for (const std::int64_t stop : {pause, std::int64_t{1} << 40}) {
+    if (stop == 0) continue;
+    out.density = make_density(config, {.dims = data.dims, .discrete = data.discrete});
+    out.density->to(device);
+    Trainer trainer(*out.density, data, options);
+    if (stop > pause && pause > 0) trainer.load(folder.path("state"));
+    trainer.run({.on_step = [&](const StepReport& r) { return r.step < stop; },
+                 .on_epoch = [&](const EpochReport& r) { out.epochs.push_back(r); }});
+    trainer.save(folder.path("state"));
+    out.note = trainer.graph_note();
+  }
+  return out;
+}
+
+/// Empty when all weights are the same to `tolerance`.
+std::string weights_differ(const Trained& a, const Trained& b, double tolerance) {
+  const auto left = a.density->state(), right = b.density->state();
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    const std::string what = difference(left[i].second, right[i].second, tolerance);
+    if (!what.empty()) return left[i].first + ": " + what;
+  }
+  return "";
+}
+
+/// What a step may have to do, as settings.
+const std::vector<std::vector<std::string>> kSettings = {
+    {},
+    {"clip=50", "ema=0.9"},
+    {"optimizer=adamw", "weight_decay=0.1", "schedule=cosine", "warmup=5"},
+    {"coupling=affine", "activation=silu", "preprocess=logit", "prior=gaussian"},
+    {"whitening=triangular", "whitening_last=true", "optimizer=sgd", "lr=1e-5"}};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(training_tells_the_same_on_every_device) {
+  const data::Dataset data = dependent_bytes(190, 40);  // epochs end with a short batch
+  for (const Device device : other_devices()) {
+    for (const auto& settings : kSettings) {
+      Config config = small_nice();
+      for (const std::string& setting : settings) set(config, setting);
+      const Trained here = train(config, data, Device::CPU), there = train(config, data, device);
+      BOOST_REQUIRE_EQUAL(here.epochs.size(), there.epochs.size());
+      for (std::size_t i = 0; i < here.epochs.size(); ++i) {
+        const EpochReport &a = here.epochs[i], &b = there.epochs[i];
+        BOOST_CHECK_EQUAL(a.step, b.step);
+        BOOST_CHECK_CLOSE_FRACTION(a.train_nats, b.train_nats, 1e-3);
+        BOOST_CHECK_CLOSE_FRACTION(a.valid_nats, b.valid_nats, 1e-3);
+        BOOST_CHECK_CLOSE_FRACTION(a.grad_norm, b.grad_norm, 1e-2);
+      }
+      BOOST_CHECK_EQUAL(there.note, "");  // the steps were recorded
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(recorded_steps_are_the_steps) {
+  const data::Dataset data = dependent_bytes(190, 40);
+  for (const Device device : other_devices()) {
+    for (const auto& settings : kSettings) {
+      Config config = small_nice();
+      for (const std::string& setting : settings) set(config, setting);
+      const Trained replayed = train(config, data, device),
+                    plain = train(config, data, device, false);
+      BOOST_CHECK_EQUAL(weights_differ(replayed, plain, 0), "");
+      BOOST_CHECK_EQUAL(replayed.epochs.back().train_nats, plain.epochs.back().train_nats);
+      const Trained resumed = train(config, data, device, true, 23);
+      BOOST_CHECK_EQUAL(weights_differ(resumed, plain, 0), "");
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(steps_that_cannot_be_recorded_are_done_one_by_one) {
+  const data::Dataset data = dependent_bytes(190, 40);
+  Config config = small_nice();
+  config.mixing = "linear";  // whose determinant is LAPACK's
+  for (const Device device : other_devices()) {
+    const Trained replayed = train(config, data, device),
+                  plain = train(config, data, device, false);
+    BOOST_CHECK(replayed.note.find("[graph]") != std::string::npos);
+    BOOST_CHECK_EQUAL(weights_differ(replayed, plain, 0), "");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(divergence_is_seen_behind_the_device) {
+  const data::Dataset data = dependent_bytes(2000, 1);
+  Config config = small_nice();
+  config.steps = 80;
+  for (const Device device : other_devices()) {
+    const auto density = make_density(config, {.dims = data.dims, .discrete = true});
+    density->to(device);
+    Trainer trainer(*density, data, fit_options(config));
+    const auto poison = [&](const StepReport& r) {
+      if (r.step == 40) {
+        for (auto& [name, p] : density->parameters()) {
+          if (name == "couplings.1.net.0.weight") p->mutable_value().fill_(std::nan(""));
+        }
+      }
+      return true;
+    };
+    try {
+      trainer.run({.on_step = poison, .on_epoch = {}});
+      BOOST_ERROR("NaN went by unseen");
+    } catch (const Diverged& error) {
+      const std::string what = error.what();
+      BOOST_CHECK_MESSAGE(what.find("couplings.1.net.0.weight") != std::string::npos, what);
+    }
+    // Not one weight beside it has been touched by a step that had no finite loss.
+    for (auto& [name, p] : density->parameters()) {
+      if (name != "couplings.1.net.0.weight") BOOST_CHECK_MESSAGE(all_finite(p->value()), name);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(evaluation_and_samples_are_the_cpus) {
+  const data::Dataset data = dependent_bytes(190, 40);
+  for (const Device device : other_devices()) {
+    const Trained here = train(small_nice(), data, Device::CPU);
+    const Evaluation a = evaluate(*here.density, data.valid.x, {.noise_draws = 2});
+    Generator one(3), two(3);
+    const Tensor samples = here.density->sample(one, 10);
+    here.density->to(device);
+    const Evaluation b = evaluate(*here.density, data.valid.x, {.noise_draws = 2});
+    BOOST_CHECK_CLOSE_FRACTION(a.nats, b.nats, 1e-5);
+    BOOST_CHECK_CLOSE_FRACTION(a.nats_se, b.nats_se, 1e-3);
+    const Tensor there = here.density->sample(two, 10);
+    BOOST_CHECK(there.device() == device);
+    BOOST_CHECK_LE(max(abs(there.to(Device::CPU) - samples)).item(), 1);  // a level, at an edge
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

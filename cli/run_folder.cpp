@@ -159,7 +159,10 @@ data::Dataset peek_data(const flows::Config& config) {
 
 std::shared_ptr<flows::Density> make_density(const flows::Config& config,
                                              const data::Dataset& data) {
-  return flows::make_density(config, {.dims = data.dims, .discrete = data.discrete});
+  return flows::make_density(config, {.dims = data.dims,
+                                      .discrete = data.discrete,
+                                      .unit_scale = std::isfinite(data.entropy),  // built in
+                                      .columns = data.columns});
 }
 
 TrainedModel load_model(const std::string& path, const std::string& which) {

@@ -1,5 +1,7 @@
 #include "flows/bijection.h"
 
+#include <algorithm>
+
 namespace nf::flows {
 
 Var zero_log_det(const Var& x) { return Tensor::zeros({x.dim(0)}, x.dtype(), x.device()); }
@@ -32,12 +34,14 @@ Mapped Compose::inverse(const Var& z, const Var& context) {
   return out;
 }
 
-// Each part sees what the initialised parts before it make of the batch.
+// Each part sees what the initialised parts before it make of the samples; behind the first part,
+// of so many as networks can map at a time.
 void Compose::initialize(const Tensor& x) {
-  Var value = x;
+  constexpr std::int64_t kSamples = 2000;
+  Tensor value = x;
   for (const auto& [name, part] : parts_) {
-    part->initialize(value.value());
-    value = part->forward(value).value;
+    part->initialize(value);
+    value = part->forward(value.narrow(0, 0, std::min(kSamples, value.dim(0)))).value.value();
   }
 }
 

@@ -29,8 +29,9 @@ class Bijection : public nn::Module {
  public:
   virtual Mapped forward(const Var& x, const Var& context = {}) = 0;
   virtual Mapped inverse(const Var& z, const Var& context = {}) = 0;
-  /// Sets initial values from a batch of this layer's input, before training begins. Most layers
-  /// have none to set.
+  /// Sets initial values from samples of this layer's input, before training begins: all training
+  /// data for the first layer, which may be fitted to it, and some of it for the others. Most
+  /// layers have none to set.
   virtual void initialize(const Tensor& /*x*/) {}
 };
 

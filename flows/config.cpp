@@ -40,9 +40,9 @@ const std::vector<Field>& fields() {
        1e3},
       {"prior", "base distribution", &C::prior, {"logistic", "gaussian"}},
       {"preprocess",
-       "auto: unit for images, none for real data",
+       "auto: unit for images, standard for real data, none for built-in densities",
        &C::preprocess,
-       {"auto", "unit", "logit", "none"}},
+       {"auto", "unit", "logit", "standard", "none"}},
       {"alpha", "of logit preprocessing", &C::alpha, {}, 1e-12, 0.49},
 
       {"epochs", "passes over the training data", &C::epochs, {}, 1, 1e9},
@@ -104,6 +104,15 @@ const Field& find(const std::string& key, const std::string& where) {
   fail(str(where, "there is no setting '", key, "'; did you mean '", nearest(key, names), "'?"));
 }
 
+/// A value as messages show it. Texts may be long, and what is nested very deep.
+std::string shown(const nlohmann::json& value) {
+  constexpr std::size_t kShown = 40;
+  if (value.is_structured()) return value.is_array() ? "an array" : "an object";
+  const std::string text =
+      value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+  return text.size() <= kShown ? text : text.substr(0, kShown) + "...";
+}
+
 void check_number(const Field& field, double value, const std::string& where) {
   NF_CHECK(value >= field.lowest && value <= field.highest, where, field.key, " = ", value,
            " is out of range; it must be ", field.lowest, " to ", field.highest);
@@ -114,10 +123,11 @@ void assign(Config& config, const Field& field, const nlohmann::json& value,
   std::visit(
       [&]<class T>(T Config::*member) {
         if constexpr (std::is_same_v<T, bool>) {
-          NF_CHECK(value.is_boolean(), where, field.key, " must be true or false, got ", value);
+          NF_CHECK(value.is_boolean(), where, field.key, " must be true or false, got ",
+                   shown(value));
           config.*member = value.get<bool>();
         } else if constexpr (std::is_same_v<T, std::string>) {
-          NF_CHECK(value.is_string(), where, field.key, " must be text, got ", value);
+          NF_CHECK(value.is_string(), where, field.key, " must be text, got ", shown(value));
           const std::string text = value.get<std::string>();
           bool known = field.choices.empty();
           for (const std::string& choice : field.choices) known = known || choice == text;
@@ -125,11 +135,11 @@ void assign(Config& config, const Field& field, const nlohmann::json& value,
                    join(field.choices, ", "));
           config.*member = text;
         } else {
-          NF_CHECK(value.is_number(), where, field.key, " must be a number, got ", value);
+          NF_CHECK(value.is_number(), where, field.key, " must be a number, got ", shown(value));
           const double number = value.get<double>();
           check_number(field, number, where);
           NF_CHECK((std::is_same_v<T, double> || number == std::floor(number)), where, field.key,
-                   " must be a whole number, got ", value);
+                   " must be a whole number, got ", shown(value));
           config.*member = static_cast<T>(number);
         }
       },

@@ -47,8 +47,7 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
 
 void Trainer::initialize() {
   const NoGrad no_grad;
-  constexpr std::int64_t kRows = 2000;
-  density_.bijection().initialize(data_.train.x.narrow(0, 0, std::min(kRows, data_.train.size())));
+  density_.bijection().initialize(data_.train.x);
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
 }
 

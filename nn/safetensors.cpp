@@ -177,10 +177,10 @@ SafetensorsFile load_safetensors(const std::string& path) {
        parse_header(path, header, file_bytes - data_begin, file.metadata)) {
     Tensor tensor = Tensor::empty(entry.shape, entry.dtype);
     if (entry.end > entry.begin) {
+      const auto bytes = static_cast<std::streamsize>(entry.end - entry.begin);
       in.seekg(static_cast<std::streamoff>(data_begin + entry.begin));
       visit_dtype(entry.dtype, [&]<class T>() {
-        in.read(reinterpret_cast<char*>(tensor.mutable_data<T>()),
-                static_cast<std::streamsize>(entry.end - entry.begin));
+        in.read(reinterpret_cast<char*>(tensor.mutable_data<T>()), bytes);
       });
       NF_CHECK(in, "[safetensors] ", path, ": ends inside tensor '", name, "'");
     }

@@ -30,7 +30,7 @@ inline std::string zlib(const std::string& bytes) { return deflated(bytes, MAX_W
 /// The `count` lowest bytes of a number, little-endian.
 inline std::string little(std::uint64_t value, int count) {
   std::string out;
-  for (int i = 0; i < count; ++i) out += static_cast<char>(value >> (8 * i));
+  for (; count > 0; --count, value >>= 8) out += static_cast<char>(value);
   return out;
 }
 

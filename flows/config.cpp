@@ -95,15 +95,6 @@ const std::vector<Field>& fields() {
 
 namespace {
 
-const Field& find(const std::string& key, const std::string& where) {
-  std::vector<std::string> names;
-  for (const Field& field : fields()) {
-    if (field.key == key) return field;
-    names.push_back(field.key);
-  }
-  fail(str(where, "there is no setting '", key, "'; did you mean '", nearest(key, names), "'?"));
-}
-
 /// A value as messages show it. Texts may be long, and what is nested very deep.
 std::string shown(const nlohmann::json& value) {
   constexpr std::size_t kShown = 40;
@@ -111,6 +102,23 @@ std::string shown(const nlohmann::json& value) {
   const std::string text =
       value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
   return text.size() <= kShown ? text : text.substr(0, kShown) + "...";
+}
+
+/// The same for a text, in single quotes.
+std::string quoted(const std::string& text) {
+  const std::string json = shown(text);
+  const bool whole = json.ends_with('"');
+  return "'" + json.substr(1, json.size() - (whole ? 2 : 1)) + "'";
+}
+
+const Field& find(const std::string& key, const std::string& where) {
+  std::vector<std::string> names;
+  for (const Field& field : fields()) {
+    if (field.key == key) return field;
+    names.push_back(field.key);
+  }
+  fail(str(where, "there is no setting ", quoted(key), "; did you mean '", nearest(key, names),
+           "'?"));
 }
 
 void check_number(const Field& field, double value, const std::string& where) {
@@ -131,7 +139,7 @@ void assign(Config& config, const Field& field, const nlohmann::json& value,
           const std::string text = value.get<std::string>();
           bool known = field.choices.empty();
           for (const std::string& choice : field.choices) known = known || choice == text;
-          NF_CHECK(known, where, field.key, " = '", text, "' is not one of ",
+          NF_CHECK(known, where, field.key, " = ", quoted(text), " is not one of ",
                    join(field.choices, ", "));
           config.*member = text;
         } else {
@@ -165,7 +173,7 @@ Config from_json(const nlohmann::json& json, const Config& base, const std::stri
 
 void set(Config& config, const std::string& assignment) {
   const std::size_t at = assignment.find('=');
-  NF_CHECK(at != std::string::npos && at > 0, "--set takes key=value, got '", assignment, "'");
+  NF_CHECK(at != std::string::npos && at > 0, "--set takes key=value, got ", quoted(assignment));
   const Field& field = find(assignment.substr(0, at), "--set: ");
   const std::string text = assignment.substr(at + 1);
   // Text settings need no quotes on the command line; all others are JSON already.

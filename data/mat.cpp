@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/elements.h"
+#include "tensor/text.h"
 
 namespace nf::data {
 namespace {
@@ -94,8 +95,7 @@ void read_matrix(Input& in, std::map<std::string, Tensor>& arrays) {
   const std::optional<DType> dtype = dtype_of_class(word(flags, 0) & 0xFF);
   if (!dtype) return;
   const std::vector<std::uint64_t> sizes = read_reversed_sizes(in);
-  std::string name = read_short(in, 256, "a name");
-  for (char& c : name) c = c >= ' ' && c <= '~' ? c : '?';  // it goes into messages
+  const std::string name = printable(read_short(in, 256, "a name"));
   constexpr std::uint32_t kComplex = 0x0800;
   NF_CHECK((word(flags, 0) & kComplex) == 0, "[mat] ", in.name(), ": '", name,
            "' holds complex numbers; save its real part");

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tensor/error.h"
+#include "tensor/text.h"
 
 namespace nf::data {
 namespace {
@@ -63,9 +64,7 @@ ZipEntry take_entry(const std::string& path, std::string_view& rest) {
   const std::size_t bytes = kCentralBytes + name_bytes + number(rest, 30, 2) + number(rest, 32, 2);
   NF_CHECK(rest.size() >= bytes, "[zip] '", path, "': the directory is cut off");
   ZipEntry entry;
-  for (const char c : rest.substr(kCentralBytes, name_bytes)) {
-    entry.name += c >= ' ' && c <= '~' ? c : '?';  // it goes into messages
-  }
+  entry.name = printable(std::string(rest.substr(kCentralBytes, name_bytes)));
   const std::string where = str("[zip] '", path, "', entry '", entry.name, "': ");
   NF_CHECK((number(rest, 8, 2) & 1) == 0, where, "encrypted");
   entry.packing = packing_of(where, number(rest, 10, 2));

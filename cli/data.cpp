@@ -6,7 +6,9 @@
 #include "cli/cli.h"
 #include "cli/run_folder.h"
 #include "data/glyphs.h"
+#include "data/png.h"
 #include "data/svg.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -35,6 +37,7 @@ void describe(const Common& common, const std::string& source, const std::string
                {"width", data.width},
                {"discrete", data.discrete},
                {"classes", data.classes},
+               {"columns", data.columns},
                {"train", data.train.size()},
                {"valid", data.valid.size()},
                {"test", data.test.size()},
@@ -43,16 +46,23 @@ void describe(const Common& common, const std::string& source, const std::string
                {"mean", mean_value},
                {"std", deviation}};
   std::string more;
+  if (!data.columns.empty()) more += "  columns: " + join(data.columns, ", ") + "\n";
   if (std::isfinite(data.entropy)) {
     json["entropy"] = data.entropy;
-    more = str("  entropy ", data.entropy, " nats\n");
+    more += str("  entropy ", data.entropy, " nats\n");
   }
   if (!out.empty()) {
     const std::int64_t shown =
         std::min<std::int64_t>(data.train.size(), data.images() ? 100 : 50000);
-    write_samples_png(out, data.train.x.narrow(0, 0, shown), data);
+    const Tensor first = data.train.x.narrow(0, 0, shown);
+    const bool table = !data.images() && data.dims > 2;  // a picture has two axes
+    if (table) {
+      data::write_scatter_png(out, first.narrow(1, 0, 2));
+    } else {
+      write_samples_png(out, first, data);
+    }
     json["picture"] = out;
-    more += "  picture: " + out + "\n";
+    more += str("  picture: ", out, table ? " (columns 1 and 2)" : "", "\n");
   }
   common.result(json, text + more + data::text_histogram(data.train.x));
 }
@@ -75,6 +85,8 @@ void add_data(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli data path/to/mnist --out digits.png\n"
+      "  flowcli data path/to/cifar-10-batches-bin --out grid.png\n"
+      "  flowcli data table.csv\n"
       "  flowcli data 2spirals --out spirals.png\n"
       "  flowcli data make glyphs --out glyphs/\n");
 

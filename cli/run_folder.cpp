@@ -170,7 +170,11 @@ std::string set_precision(Device device, const std::string& precision) {
 
 std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
                                              Device device) {
-  auto density = flows::make_density(config, {.dims = data.dims, .discrete = data.discrete});
+  auto density =
+      flows::make_density(config, {.dims = data.dims,
+                                   .discrete = data.discrete,
+                                   .unit_scale = std::isfinite(data.entropy),  // built in
+                                   .columns = data.columns});
   density->to(device);
   return density;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -24,6 +25,7 @@ struct Dataset {
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
   bool discrete = false;                             ///< u8 values 0..255, else real f32
   int classes = 0;                                   ///< number of labels, 0 without labels
+  std::vector<std::string> columns;                  ///< D names, or none
   Split train, valid, test;
   /// Differential entropy in nats where the true density is known: the lowest possible negative
   /// log-likelihood. Otherwise NaN.

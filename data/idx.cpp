@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <limits>
 #include <optional>
+#include <utility>
+#include <vector>
 
+#include "data/elements.h"
 #include "tensor/files.h"
 
 namespace nf::data {
@@ -13,24 +15,20 @@ namespace {
 
 using Magic = std::array<std::uint8_t, 4>;
 
-std::optional<DType> dtype_of_code(std::uint8_t code) {
-  switch (code) {
-    case 0x08:
-      return DType::U8;
-    case 0x0C:
-      return DType::I32;
-    case 0x0D:
-      return DType::F32;
-    case 0x0E:
-      return DType::F64;
-    default:
-      return std::nullopt;  // 09 is int8, 0B int16: nobody uses them
+constexpr std::pair<std::uint8_t, ElementType> kTypes[] = {
+    {0x08, ElementType::U8},  {0x09, ElementType::I8},  {0x0B, ElementType::I16},
+    {0x0C, ElementType::I32}, {0x0D, ElementType::F32}, {0x0E, ElementType::F64}};
+
+std::optional<ElementType> type_of_code(std::uint8_t code) {
+  for (const auto& [known, type] : kTypes) {
+    if (known == code) return type;
   }
+  return std::nullopt;
 }
 
 std::uint8_t code_of(DType dtype) {
-  for (const std::uint8_t code : {0x08, 0x0C, 0x0D, 0x0E}) {
-    if (dtype_of_code(code) == dtype) return code;
+  for (const auto& [code, type] : kTypes) {
+    if (dtype_for(type) == dtype && size_of(type) == size_of(dtype)) return code;
   }
   fail("[idx] not a dtype");
 }
@@ -48,37 +46,20 @@ bool is_idx(const Magic& magic) {
   return magic[0] == 0 && magic[1] == 0 && magic[2] >= 0x08 && magic[2] <= 0x0E && magic[3] >= 1;
 }
 
-/// The sizes in the header, and the bytes that the elements take, checked for overflow.
-Shape read_sizes(InputFile& file, int rank, DType dtype) {
-  std::array<std::uint32_t, kMaxDims> sizes{};
-  file.read(sizes.data(), sizeof(sizes[0]) * static_cast<std::size_t>(rank), "the header");
-  swap_bytes(sizes.data(), rank);
-  // Zeros are left out of the product: strides of the other sizes must not overflow either.
-  Shape shape;
-  std::uint64_t bytes = size_of(dtype);
-  for (int i = 0; i < rank; ++i) {
-    const std::uint64_t size = std::max<std::uint32_t>(1, sizes[i]);
-    NF_CHECK(bytes <= std::numeric_limits<std::int64_t>::max() / size, "[idx] '", file.path(),
-             "': the sizes in the header are absurd (their product overflows)");
-    bytes *= size;
-    shape.push_back(sizes[i]);
-  }
-  if (shape.numel() == 0) bytes = 0;
-  file.expect_room_for(bytes, "elements");
-  return shape;
+Shape read_sizes(InputFile& file, int rank, ElementType type) {
+  std::array<std::uint32_t, kMaxDims> raw{};
+  file.read(raw.data(), sizeof(raw[0]) * static_cast<std::size_t>(rank), "the header");
+  swap_bytes(raw.data(), rank);
+  const std::vector<std::uint64_t> sizes(raw.begin(), raw.begin() + rank);
+  return checked_shape(file, sizes, size_of(type));
 }
 
 }  // namespace
 
-bool looks_like_idx(const std::string& path) {
-  InputFile file(path);
+bool looks_like_idx(std::string_view head) {
   Magic magic;
-  try {
-    file.read(magic.data(), magic.size(), "the magic number");
-  } catch (const Error&) {
-    return false;
-  }
-  return is_idx(magic);
+  return head.copy(reinterpret_cast<char*>(magic.data()), magic.size()) == magic.size() &&
+         is_idx(magic);
 }
 
 Tensor read_idx(const std::string& path) {
@@ -88,17 +69,13 @@ Tensor read_idx(const std::string& path) {
   NF_CHECK(is_idx(magic), "[idx] '", path, "': not an IDX file: it starts with bytes ",
            int{magic[0]}, " ", int{magic[1]}, " ", int{magic[2]}, " ", int{magic[3]},
            ", IDX with 0 0, a type (8..14) and the number of dimensions");
-  const std::optional<DType> dtype = dtype_of_code(magic[2]);
-  NF_CHECK(dtype, "[idx] '", path, "': element type ", int{magic[2]},
-           " is not supported; types are 8 (u8), 12 (i32), 13 (f32), 14 (f64)");
+  const std::optional<ElementType> type = type_of_code(magic[2]);
+  NF_CHECK(type, "[idx] '", path, "': element type ", int{magic[2]},
+           " is not supported; types are 8 (u8), 9 (i8), 11 (i16), 12 (i32), 13 (f32), 14 (f64)");
   NF_CHECK(magic[3] <= kMaxDims, "[idx] '", path, "': ", int{magic[3]}, " dimensions, at most ",
            kMaxDims, " are supported");
-  Tensor out = Tensor::empty(read_sizes(file, magic[3], *dtype), *dtype);
-  visit_dtype(*dtype, [&]<class T>() {
-    T* values = out.mutable_data<T>();
-    file.read(values, static_cast<std::size_t>(out.numel()) * sizeof(T), "the elements");
-    swap_bytes(values, out.numel());
-  });
+  const Shape shape = read_sizes(file, magic[3], *type);
+  const Tensor out = read_elements(file, *type, /*big_endian=*/true, shape, dtype_for(*type));
   file.expect_end();
   return out;
 }

@@ -1,14 +1,14 @@
 #include "data/source.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 #include <optional>
-#include <span>
 
+#include "data/formats.h"
 #include "data/glyphs.h"
-#include "data/idx.h"
 #include "data/toy2d.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
 #include "tensor/text.h"
 
 namespace nf::data {
@@ -40,60 +40,17 @@ void split_training(const Split& all, std::int64_t valid, std::int64_t train, Da
   out.valid = narrow(all, all.size() - valid, valid);
 }
 
-// --- IDX files ----------------------------------------------------------------------------------
+// --- files --------------------------------------------------------------------------------------
 
-struct Images {
-  Split rows;
-  std::int64_t channels = 0, height = 0, width = 0;
-};
-
-void check_finite(const std::string& path, const Tensor& x) {
-  const float* values = x.data<float>();
-  for (std::int64_t i = 0; i < x.numel(); ++i) {
-    NF_CHECK(std::isfinite(values[i]), "[data] '", path, "': row ", i / x.dim(1), ", column ",
-             i % x.dim(1), " is not a finite number");
-  }
-}
-
-Images read_images(const std::string& path) {
-  const Tensor x = read_idx(path);
-  const int rank = x.rank();
-  NF_CHECK(rank >= 2, "[data] '", path, "': holds ", x.shape(),
-           ", one number for each sample: labels where images or rows were expected");
-  NF_CHECK(x.numel() > 0, "[data] '", path, "': holds nothing: ", x.shape());
-  NF_CHECK(rank <= 4, "[data] '", path, "': holds ", x.shape(),
-           "; expected rows (N, D) or images (N, H, W) or (N, C, H, W)");
-  Images out;
-  if (rank >= 3) {
-    NF_CHECK(x.dtype() == DType::U8, "[data] '", path, "': images of ", name(x.dtype()),
-             "; pixels must be u8 (IDX type 8)");
-    out.channels = rank == 4 ? x.dim(1) : 1;
-    out.height = x.dim(-2);
-    out.width = x.dim(-1);
-  }
-  const std::int64_t n = x.dim(0);
-  out.rows.x = x.reshape({n, x.numel() / n});
-  if (x.dtype() != DType::U8) {
-    out.rows.x = out.rows.x.to(DType::F32);
-    check_finite(path, out.rows.x);
-  }
-  return out;
-}
-
-Tensor read_labels(const std::string& path, std::int64_t samples) {
-  constexpr std::int32_t kMostClasses = 1 << 16;
-  const Tensor file = read_idx(path);
-  NF_CHECK(file.rank() == 1 && !is_float(file.dtype()), "[data] '", path, "': holds ",
-           describe(file), " where labels were expected: integers of shape (N)");
-  NF_CHECK(file.dim(0) == samples, "[data] '", path, "': ", file.dim(0), " labels, but ", samples,
-           " images beside it; the files do not belong together");
-  const Tensor labels = file.to(DType::I32);
-  const std::int32_t* values = labels.data<std::int32_t>();
-  for (std::int64_t i = 0; i < samples; ++i) {
-    NF_CHECK(values[i] >= 0 && values[i] < kMostClasses, "[data] '", path, "': label ", i, " is ",
-             values[i], "; labels count from 0 to at most ", kMostClasses - 1);
-  }
-  return labels;
+/// Rows of files without parts come in an order that must not decide which part they fall into:
+/// often they are sorted. The same for every seed: which rows are the test is a property of the
+/// file.
+Split shuffled(const Split& rows) {
+  constexpr std::uint64_t kSeed = 0, kStream = 0x73706C69;  // "spli"
+  Generator gen(kSeed, kStream);
+  const Tensor order = permutation(gen, rows.size());
+  return {index_select(rows.x, 0, order),
+          rows.labels.defined() ? index_select(rows.labels, 0, order) : Tensor()};
 }
 
 int count_classes(const Split& split) {
@@ -102,71 +59,47 @@ int count_classes(const Split& split) {
   return 1 + *std::max_element(values, values + split.size());
 }
 
-void take_kind(const Images& from, Dataset& out) {
-  out.dims = from.rows.x.dim(1);
-  out.channels = from.channels;
-  out.height = from.height;
-  out.width = from.width;
-  out.discrete = from.rows.x.dtype() == DType::U8;
+void check_alike(const std::string& path, const Samples& a, const Samples& b) {
+  NF_CHECK(a.rows.x.dim(1) == b.rows.x.dim(1) && a.rows.x.dtype() == b.rows.x.dtype() &&
+               a.channels == b.channels && a.height == b.height,
+           "[data] '", path, "': training samples are ", describe(a.rows.x), ", others ",
+           describe(b.rows.x), "; the files do not belong together");
 }
 
-constexpr const char* kImages[] = {"-images-idx3-ubyte", "-images.idx3-ubyte"};
-constexpr const char* kLabels[] = {"-labels-idx1-ubyte", "-labels.idx1-ubyte"};
-constexpr const char* kWhereMnistIs =
-    "MNIST is four files, train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte "
-    "and t10k-labels-idx1-ubyte, gzipped (.gz) or not, from yann.lecun.com/exdb/mnist or a mirror";
-
-std::optional<std::string> find_in(const fs::path& folder, const std::string& part,
-                                   std::span<const char* const> names) {
-  for (const char* name : names) {
-    for (const char* suffix : {"", ".gz"}) {
-      const fs::path path = folder / (part + name + suffix);
-      if (fs::exists(path)) return path.string();
-    }
-  }
-  return std::nullopt;
+/// The first `wanted` of a part that is there by itself.
+Split take_first(const std::string& path, const Split& rows, std::int64_t wanted) {
+  const std::int64_t count = count_or(wanted, rows.size());
+  check_counts(path, count, rows.size());
+  return narrow(rows, 0, count);
 }
 
-Images read_part(const fs::path& folder, const std::string& part) {
-  const std::optional<std::string> images = find_in(folder, part, kImages);
-  NF_CHECK(images, "[data] '", folder.string(), "': no ", part, kImages[0],
-           " or .gz in this folder; ", kWhereMnistIs);
-  Images out = read_images(*images);
-  if (const auto labels = find_in(folder, part, kLabels)) {
-    out.rows.labels = read_labels(*labels, out.rows.size());
-  }
-  return out;
-}
-
-Dataset load_folder(const std::string& path, const LoadOptions& options) {
-  const Images train = read_part(path, "train"), test = read_part(path, "t10k");
-  NF_CHECK(train.rows.x.dim(1) == test.rows.x.dim(1) && train.rows.x.dtype() == test.rows.x.dtype(),
-           "[data] '", path, "': training samples are ", describe(train.rows.x), ", test samples ",
-           describe(test.rows.x), "; the files do not belong together");
+Dataset load_path(const std::string& path, const std::string& format, const LoadOptions& options) {
+  const Parts parts = read_parts(path, format);
   Dataset out;
   out.name = path;
-  take_kind(train, out);
-  const std::int64_t n = train.rows.size();
-  const std::int64_t valid = count_or(options.valid, n / 6);
-  split_training(train.rows, valid, count_or(options.train, n - std::min(valid, n)), out);
-  const std::int64_t test_count = count_or(options.test, test.rows.size());
-  check_counts(path, test_count, test.rows.size());
-  out.test = narrow(test.rows, 0, test_count);
-  out.classes = std::max(count_classes(train.rows), count_classes(test.rows));
-  return out;
-}
-
-Dataset load_file(const std::string& path, const LoadOptions& options) {
-  const Images all = read_images(path);
-  Dataset out;
-  out.name = path;
-  take_kind(all, out);
-  const std::int64_t n = all.rows.size();
-  const std::int64_t test = count_or(options.test, n / 7), valid = count_or(options.valid, n / 7);
+  out.dims = parts.train.rows.x.dim(1);
+  out.channels = parts.train.channels;
+  out.height = parts.train.height;
+  out.width = parts.train.width;
+  out.discrete = parts.train.rows.x.dtype() == DType::U8;
+  out.columns = parts.train.columns;
+  out.classes = count_classes(parts.train.rows);
+  for (const std::optional<Samples>* part : {&parts.valid, &parts.test}) {
+    if (!*part) continue;
+    check_alike(path, parts.train, **part);
+    out.classes = std::max(out.classes, count_classes((*part)->rows));
+  }
+  // What has no part of its own is cut from the end of the training samples, the test last.
+  Split rest = parts.test || parts.valid ? parts.train.rows : shuffled(parts.train.rows);
+  const std::int64_t n = rest.size();
+  const std::int64_t test = parts.test ? 0 : count_or(options.test, n / 10);
+  const std::int64_t valid = parts.valid ? 0 : count_or(options.valid, n / parts.valid_share);
   check_counts(path, test + valid, n);
-  split_training(narrow(all.rows, 0, n - test), valid, count_or(options.train, n - test - valid),
-                 out);
-  out.test = narrow(all.rows, n - test, test);
+  out.test =
+      parts.test ? take_first(path, parts.test->rows, options.test) : narrow(rest, n - test, test);
+  rest = narrow(rest, 0, n - test);
+  split_training(rest, valid, count_or(options.train, n - test - valid), out);
+  if (parts.valid) out.valid = take_first(path, parts.valid->rows, options.valid);
   return out;
 }
 
@@ -209,14 +142,6 @@ Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
            "built-in are: ", join(names, " "), mnist ? str("; ", kWhereMnistIs) : ""));
 }
 
-Dataset load_path(const std::string& path, const LoadOptions& options, bool told_idx) {
-  std::error_code error;
-  if (fs::is_directory(path, error)) return load_folder(path, options);
-  NF_CHECK(told_idx || looks_like_idx(path), "[data] '", path,
-           "': no format that is known here; known is IDX, raw or gzipped");
-  return load_file(path, options);
-}
-
 }  // namespace
 
 std::vector<std::string> built_in_sources() {
@@ -232,12 +157,17 @@ Dataset load(const std::string& spec, const LoadOptions& options) {
   }
   if (spec == "glyphs") return load_glyphs(options);
   if (const Toy2d* toy = find_toy2d(spec)) return load_toy2d(*toy, options);
-  if (spec.starts_with("idx:")) return load_path(spec.substr(4), options, true);
   std::error_code error;
-  if (fs::exists(spec, error)) return load_path(spec, options, false);
+  if (fs::exists(spec, error)) return load_path(spec, "", options);
   const std::size_t colon = spec.find(':');
-  NF_CHECK(colon == std::string::npos || !fs::exists(spec.substr(colon + 1), error), "[data] '",
-           spec, "': unknown format '", spec.substr(0, colon), "'; known is idx");
+  if (colon != std::string::npos) {
+    const std::string format = spec.substr(0, colon), path = spec.substr(colon + 1);
+    for (const std::string& known : format_names()) {
+      if (format == known) return load_path(path, format, options);
+    }
+    NF_CHECK(!fs::exists(path, error), "[data] '", spec, "': unknown format '", format,
+             "'; known are ", join(format_names(), ", "));
+  }
   fail_unknown(spec);
 }
 

@@ -40,12 +40,21 @@ std::int64_t Compose::initial_rows() const {
   return rows;
 }
 
-// Each part sees what the initialised parts before it make of the batch.
+// Each part sees what the initialised parts before it make of as many samples as it wants.
 void Compose::initialize(const Tensor& x) {
-  Var value = x;
-  for (const auto& [name, part] : parts_) {
-    part->initialize(value.value());
-    value = part->forward(value).value;
+  Tensor value = x;
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    Bijection& part = *parts_[i].second;
+    const auto first = [&](std::int64_t rows) {
+      return value.narrow(0, 0, std::min(rows, value.dim(0)));
+    };
+    if (const std::int64_t rows = part.initial_rows(); rows > 0) part.initialize(first(rows));
+    std::int64_t needed = 0;  // by those behind it
+    for (std::size_t j = i + 1; j < parts_.size(); ++j) {
+      needed = std::max(needed, parts_[j].second->initial_rows());
+    }
+    if (needed == 0) return;
+    value = part.forward(first(needed)).value.value();
   }
 }
 

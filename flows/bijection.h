@@ -29,10 +29,10 @@ class Bijection : public nn::Module {
  public:
   virtual Mapped forward(const Var& x, const Var& context = {}) = 0;
   virtual Mapped inverse(const Var& z, const Var& context = {}) = 0;
-  /// Sets initial values from a batch of this layer's input, before training begins. Most layers
-  /// have none to set.
+  /// Sets initial values from samples of this layer's input, before training begins: as many as
+  /// initial_rows() says, if there are so many. Most layers have none to set.
   virtual void initialize(const Tensor& /*x*/) {}
-  /// Samples that initialize() wants to see, if there are so many.
+  /// Samples that initialize() wants to see.
   virtual std::int64_t initial_rows() const { return 2000; }
   static constexpr std::int64_t kAllRows = 1'000'000;
 };

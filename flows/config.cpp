@@ -50,9 +50,9 @@ const std::vector<Field>& fields() {
        1e3},
       {"prior", "base distribution", &C::prior, {"logistic", "gaussian"}},
       {"preprocess",
-       "auto: unit for images, none for real data",
+       "auto: unit for images, standard for real data, none for built-in densities",
        &C::preprocess,
-       {"auto", "unit", "logit", "none"}},
+       {"auto", "unit", "logit", "standard", "none"}},
       {"alpha", "of logit preprocessing", &C::alpha, {}, 1e-12, 0.49},
 
       {"epochs", "passes over the training data", &C::epochs, {}, 1, 1e9},
@@ -109,13 +109,30 @@ const std::vector<Field>& fields() {
 
 namespace {
 
+/// A value as messages show it. Texts may be long, and what is nested very deep.
+std::string shown(const nlohmann::json& value) {
+  constexpr std::size_t kShown = 40;
+  if (value.is_structured()) return value.is_array() ? "an array" : "an object";
+  const std::string text =
+      value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
+  return text.size() <= kShown ? text : text.substr(0, kShown) + "...";
+}
+
+/// The same for a text, in single quotes.
+std::string quoted(const std::string& text) {
+  const std::string json = shown(text);
+  const bool whole = json.ends_with('"');
+  return "'" + json.substr(1, json.size() - (whole ? 2 : 1)) + "'";
+}
+
 const Field& find(const std::string& key, const std::string& where) {
   std::vector<std::string> names;
   for (const Field& field : fields()) {
     if (field.key == key) return field;
     names.push_back(field.key);
   }
-  fail(str(where, "there is no setting '", key, "'; did you mean '", nearest(key, names), "'?"));
+  fail(str(where, "there is no setting ", quoted(key), "; did you mean '", nearest(key, names),
+           "'?"));
 }
 
 void check_number(const Field& field, double value, const std::string& where) {
@@ -128,22 +145,23 @@ void assign(Config& config, const Field& field, const nlohmann::json& value,
   std::visit(
       [&]<class T>(T Config::*member) {
         if constexpr (std::is_same_v<T, bool>) {
-          NF_CHECK(value.is_boolean(), where, field.key, " must be true or false, got ", value);
+          NF_CHECK(value.is_boolean(), where, field.key, " must be true or false, got ",
+                   shown(value));
           config.*member = value.get<bool>();
         } else if constexpr (std::is_same_v<T, std::string>) {
-          NF_CHECK(value.is_string(), where, field.key, " must be text, got ", value);
+          NF_CHECK(value.is_string(), where, field.key, " must be text, got ", shown(value));
           const std::string text = value.get<std::string>();
           bool known = field.choices.empty();
           for (const std::string& choice : field.choices) known = known || choice == text;
-          NF_CHECK(known, where, field.key, " = '", text, "' is not one of ",
+          NF_CHECK(known, where, field.key, " = ", quoted(text), " is not one of ",
                    join(field.choices, ", "));
           config.*member = text;
         } else {
-          NF_CHECK(value.is_number(), where, field.key, " must be a number, got ", value);
+          NF_CHECK(value.is_number(), where, field.key, " must be a number, got ", shown(value));
           const double number = value.get<double>();
           check_number(field, number, where);
           NF_CHECK((std::is_same_v<T, double> || number == std::floor(number)), where, field.key,
-                   " must be a whole number, got ", value);
+                   " must be a whole number, got ", shown(value));
           config.*member = static_cast<T>(number);
         }
       },
@@ -169,7 +187,7 @@ Config from_json(const nlohmann::json& json, const Config& base, const std::stri
 
 void set(Config& config, const std::string& assignment) {
   const std::size_t at = assignment.find('=');
-  NF_CHECK(at != std::string::npos && at > 0, "--set takes key=value, got '", assignment, "'");
+  NF_CHECK(at != std::string::npos && at > 0, "--set takes key=value, got ", quoted(assignment));
   const Field& field = find(assignment.substr(0, at), "--set: ");
   const std::string text = assignment.substr(at + 1);
   // Text settings need no quotes on the command line; all others are JSON already.

@@ -23,8 +23,10 @@ void check_dims(const char* layer, const Var& x, std::int64_t dims) {
 
 // --- Scaling ------------------------------------------------------------------------------------
 
-Scaling::Scaling(std::int64_t dims, double rate)
-    : rate_(rate), log_scale_(add_parameter("log_scale", Tensor::zeros({dims}))) {
+Scaling::Scaling(std::int64_t dims, double rate, bool from_data)
+    : rate_(rate),
+      from_data_(from_data),
+      log_scale_(add_parameter("log_scale", Tensor::zeros({dims}))) {
   NF_CHECK(rate > 0, "[Scaling] the rate must be positive, got ", rate);
 }
 
@@ -41,6 +43,7 @@ Mapped Scaling::inverse(const Var& z, const Var&) {
 }
 
 void Scaling::initialize(const Tensor& x) {
+  if (!from_data_) return;
   // A dimension that is constant in the batch keeps a finite scale.
   constexpr double kSmallestVariance = 1e-8;
   const Tensor spread = clamp(variance(x, {0}), kSmallestVariance, 1 / kSmallestVariance);
@@ -136,6 +139,43 @@ Mapped Scale::forward(const Var& x, const Var&) {
 Mapped Scale::inverse(const Var& z, const Var&) {
   return {affine(z, 1 / factor_, -shift_ / factor_),
           constant_log_det(z, -std::log(std::abs(factor_)))};
+}
+
+// --- Standardize --------------------------------------------------------------------------------
+
+Standardize::Standardize(std::int64_t dims, std::vector<std::string> names)
+    : names_(std::move(names)),
+      mean_(add_buffer("mean", Tensor::zeros({dims}))),
+      std_(add_buffer("std", Tensor::ones({dims}))) {
+  NF_CHECK(names_.empty() || static_cast<std::int64_t>(names_.size()) == dims, "[Standardize] ",
+           names_.size(), " names of ", dims, " columns");
+}
+
+Mapped Standardize::forward(const Var& x, const Var&) {
+  check_dims("Standardize", x, mean_.numel());
+  return {(x - Var(mean_)) / Var(std_), broadcast_to(Var(-sum(log(std_))), {x.dim(0)})};
+}
+
+Mapped Standardize::inverse(const Var& z, const Var&) {
+  check_dims("Standardize", z, mean_.numel());
+  return {z * Var(std_) + Var(mean_), broadcast_to(Var(sum(log(std_))), {z.dim(0)})};
+}
+
+void Standardize::initialize(const Tensor& x) {
+  // In f64, or columns far from 0 would lose what they vary by. The data may be wide and long: one
+  // column at a time.
+  for (std::int64_t i = 0; i < mean_.numel(); ++i) {
+    const Tensor column = x.narrow(1, i, 1).to(DType::F64);
+    const double average = mean(column).item(), deviation = std::sqrt(variance(column).item());
+    // Below this, f32 numbers of this size do not differ.
+    const bool constant = deviation <= 1e-7 * std::abs(average);  // NaN is for fit() to report
+    NF_CHECK(!constant, "[Standardize] column ", i + 1,
+             names_.empty() ? "" : " ('" + names_[static_cast<std::size_t>(i)] + "')",
+             " is constant (", average, ") in the ", x.dim(0),
+             " training samples: it has no density; leave it out of the data");
+    mean_.narrow(0, i, 1).fill_(average);
+    std_.narrow(0, i, 1).fill_(deviation);
+  }
 }
 
 // --- Logit --------------------------------------------------------------------------------------

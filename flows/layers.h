@@ -12,13 +12,13 @@ namespace nf::flows {
 
 /// z = x * exp(s), one learned s per dimension. log_det = sum s. (NICE, section 3.3)
 ///
-/// s starts at 0, or where initialize() finds that the batch has unit deviation. The parameter is
-/// s / rate: Adam moves every parameter by about the learning rate per step, which for s, whose
-/// range is several units, would be the slowest part of a model (Glow has a factor 3 for the same
-/// reason).
+/// s starts at 0, or with `from_data` where initialize() finds that the batch has unit deviation.
+/// The parameter is s / rate: Adam moves every parameter by about the learning rate per step, which
+/// for s, whose range is several units, would be the slowest part of a model (Glow has a factor 3
+/// for the same reason).
 class Scaling : public Bijection {
  public:
-  explicit Scaling(std::int64_t dims, double rate = 1);
+  explicit Scaling(std::int64_t dims, double rate = 1, bool from_data = true);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   void initialize(const Tensor& x) override;
@@ -26,6 +26,7 @@ class Scaling : public Bijection {
 
  private:
   double rate_;
+  bool from_data_;
   Var& log_scale_;  // (D), s / rate
 };
 
@@ -87,6 +88,25 @@ class Scale : public Bijection {
 
  private:
   double factor_, shift_;
+};
+
+/// z = (x - mean) / std for each dimension, with buffers that initialize() fits to the training
+/// data. log_det = -sum ln std. The identity until then.
+class Standardize : public Bijection {
+ public:
+  /// `names` of the D columns, for the error of initialize(), or none.
+  explicit Standardize(std::int64_t dims, std::vector<std::string> names = {});
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  /// Throws Error, naming the columns, for those that are constant: they have no density.
+  void initialize(const Tensor& x) override;
+  std::int64_t initial_rows() const override { return kAllRows; }
+  std::string kind() const override { return str("Standardize(", mean_.numel(), ")"); }
+
+ private:
+  std::vector<std::string> names_;
+  Tensor& mean_;  // (D)
+  Tensor& std_;   // (D)
 };
 
 /// z = ln s - ln(1 - s), s = alpha + (1 - 2 alpha) x, for x in [0, 1].

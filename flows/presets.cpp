@@ -27,13 +27,17 @@ nn::Init init_of(const Config& config, double scale) {
 // Data to the space in which the couplings work, and how its density is told.
 Convention add_preprocessing(const Config& config, const DataShape& data, Compose& flow,
                              const SharedGenerator& noise) {
-  const std::string kind =
-      config.preprocess != "auto" ? config.preprocess : (data.discrete ? "unit" : "none");
+  const std::string automatic = data.discrete ? "unit" : data.unit_scale ? "none" : "standard";
+  const std::string kind = config.preprocess == "auto" ? automatic : config.preprocess;
   const double dims = static_cast<double>(data.dims);
   if (data.discrete) {
-    NF_CHECK(kind != "none", "[preprocess] pixels need preprocess = unit or logit");
+    NF_CHECK(kind == "unit" || kind == "logit",
+             "[preprocess] pixels need preprocess = unit or logit, not ", kind);
     flow.add("dequantize", std::make_shared<Dequantize>(noise));
     flow.add("scale", std::make_shared<Scale>(1.0 / 256));
+  }
+  if (kind == "standard") {
+    flow.add("standardize", std::make_shared<Standardize>(data.dims, data.columns));
   }
   if (kind == "logit") flow.add("logit", std::make_shared<Logit>(config.alpha));
   if (!data.discrete) {
@@ -84,7 +88,9 @@ std::shared_ptr<Density> make_density(const Config& config, const DataShape& dat
     flow->add(str("couplings.", i), std::make_shared<Coupling>(partition, map, net));
   }
   if (config.whitening_last) add_whitening(config, data.dims, *flow);
-  if (config.scaling) flow->add("scaling", std::make_shared<Scaling>(data.dims, config.scale_rate));
+  if (config.scaling) {
+    flow->add("scaling", std::make_shared<Scaling>(data.dims, config.scale_rate, config.data_init));
+  }
   return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, noise, convention);
 }
 
@@ -105,7 +111,6 @@ FitOptions fit_options(const Config& config) {
                        .lowest = config.lr_lowest},
           .clip_norm = config.clip,
           .ema_decay = config.ema,
-          .initialize = config.data_init,
           .seed = static_cast<std::uint64_t>(config.seed)};
 }
 

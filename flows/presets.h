@@ -12,7 +12,9 @@ namespace nf::flows {
 /// What a model must know of its data.
 struct DataShape {
   std::int64_t dims = 0;
-  bool discrete = false;  ///< levels 0..255, to be dequantised
+  bool discrete = false;    ///< levels 0..255, to be dequantised
+  bool unit_scale = false;  ///< real numbers around 0 of size 1, as built-in densities are
+  std::vector<std::string> columns = {};  ///< names of the dimensions, or none
 };
 
 /// Builds preprocessing, couplings, scaling and base distribution as the configuration says;

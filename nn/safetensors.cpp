@@ -8,6 +8,7 @@
 #include <set>
 
 #include "tensor/files.h"
+#include "tensor/text.h"
 
 namespace nf::nn {
 
@@ -36,7 +37,8 @@ DType parse_dtype(const std::string& where, const std::string& name) {
   for (DType dtype : {DType::F32, DType::F64, DType::U8, DType::I32}) {
     if (name == format_name(dtype)) return dtype;
   }
-  fail(str(where, "dtype ", name, " is not supported; convert it to F32, F64, U8 or I32"));
+  fail(str(where, "dtype ", printable(name),
+           " is not supported; convert it to F32, F64, U8 or I32"));
 }
 
 std::uint64_t little_endian(const unsigned char bytes[8]) {
@@ -136,7 +138,7 @@ std::map<std::string, Entry> parse_header(const std::string& path, const Json& h
       }
       continue;
     }
-    const std::string where = str("[safetensors] ", path, ": tensor '", name, "' ");
+    const std::string where = str("[safetensors] ", path, ": tensor '", printable(name), "' ");
     const Entry entry = parse_entry(where, json, available);
     NF_CHECK(entry.begin == entry.end || ranges.emplace(entry.begin, entry.end).second, where,
              "shares its bytes with another");
@@ -177,12 +179,12 @@ SafetensorsFile load_safetensors(const std::string& path) {
        parse_header(path, header, file_bytes - data_begin, file.metadata)) {
     Tensor tensor = Tensor::empty(entry.shape, entry.dtype);
     if (entry.end > entry.begin) {
+      const auto bytes = static_cast<std::streamsize>(entry.end - entry.begin);
       in.seekg(static_cast<std::streamoff>(data_begin + entry.begin));
       visit_dtype(entry.dtype, [&]<class T>() {
-        in.read(reinterpret_cast<char*>(tensor.mutable_data<T>()),
-                static_cast<std::streamsize>(entry.end - entry.begin));
+        in.read(reinterpret_cast<char*>(tensor.mutable_data<T>()), bytes);
       });
-      NF_CHECK(in, "[safetensors] ", path, ": ends inside tensor '", name, "'");
+      NF_CHECK(in, "[safetensors] ", path, ": ends inside tensor '", printable(name), "'");
     }
     file.tensors.emplace(name, std::move(tensor));
   }

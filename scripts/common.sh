@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2119,SC2120
-# Shared by scripts/demo, scripts/test and .ci/run: finds the tree, installs what is missing,
+# Shared by scripts/demo, scripts/test, scripts/fuzz and .ci/run: finds the tree, installs what is missing,
 # configures and builds. To be sourced. Settings, from the environment:
 #   NF_BUILD_DIR   build folder (build)
 #   NF_NATIVE      OFF builds for every x86-64 instead of for this machine's processor (ON)
@@ -7,6 +7,7 @@
 #   NF_SANITIZE    ON builds with the address and undefined-behaviour sanitizers (OFF)
 #   NF_CUDA        ON, OFF, or AUTO: the CUDA backend where nvcc works (AUTO)
 #   NF_CUDA_ARCHITECTURES   GPUs to compile for, e.g. 90 (80-real;90-real;100)
+#   NF_FUZZ        ON builds the fuzz targets instead, by clang (OFF; scripts/fuzz sets it)
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -52,6 +53,10 @@ missing_packages() {
     stb/stb_image_write.h:libstb-dev boost/test/unit_test.hpp:libboost-test-dev; do
     has_header "${pair%:*}" || echo "${pair#*:}"
   done
+  [[ ${NF_FUZZ:-OFF} == ON ]] || return 0
+  command -v "$cxx" >/dev/null || echo "clang"
+  [[ -e $("$cxx" -print-runtime-dir 2>/dev/null)/libclang_rt.fuzzer-$(uname -m).a ]] ||
+    echo "libclang-rt-dev"
 }
 
 # Installs what missing_packages names, where that is possible; elsewhere says how to get it.
@@ -80,7 +85,7 @@ build_targets() {
   ensure_packages
   quietly cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DNF_NATIVE="${NF_NATIVE:-ON}" -DNF_WERROR="${NF_WERROR:-OFF}" \
-    -DNF_SANITIZE="${NF_SANITIZE:-OFF}" -DNF_CUDA="${NF_CUDA:-AUTO}" \
+    -DNF_SANITIZE="${NF_SANITIZE:-OFF}" -DNF_FUZZ="${NF_FUZZ:-OFF}" -DNF_CUDA="${NF_CUDA:-AUTO}" \
     ${NF_CUDA_ARCHITECTURES:+-DNF_CUDA_ARCHITECTURES="$NF_CUDA_ARCHITECTURES"}
   [[ -e $build/flowcli ]] || say "Building in $build; from nothing this takes a few minutes"
   ninja -C "$build" "$@" | sed -u '/Entering directory/d; /Re-checking glob/d; /no work to do/d' >&2

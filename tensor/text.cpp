@@ -44,4 +44,10 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
   return best;
 }
 
+std::string printable(const std::string& text) {
+  std::string out = text;
+  for (char& c : out) c = c >= ' ' && c <= '~' ? c : '?';
+  return out;
+}
+
 }  // namespace nf

@@ -1,10 +1,13 @@
 #include "data/source.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "data/glyphs.h"
 #include "data/idx.h"
+#include "data/npy.h"
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -80,20 +83,169 @@ BOOST_AUTO_TEST_CASE(gzipped_or_not_is_told_by_the_content) {
   BOOST_CHECK_EQUAL(load(folder.path()).train.size(), 10);
 }
 
-BOOST_AUTO_TEST_CASE(single_files) {
+/// 20 rows (i, -i) in a file of this format.
+std::string twenty_rows(const TempFolder& folder, const std::string& format) {
+  const std::string path = folder.path("rows." + format);
+  std::vector<float> values;
+  std::string text = "plus,minus\n";
+  for (int i = 0; i < 20; ++i) {
+    values.insert(values.end(), {static_cast<float>(i), static_cast<float>(-i)});
+    text += str(i, ",", -i, "\n");
+  }
+  const Tensor rows = Tensor::from(values, {20, 2});
+  write_npy(path, rows);
+  const std::string npy = test::bytes_of(path);
+  if (format == "idx") write_idx(path, rows);
+  if (format == "csv") folder.write("rows.csv", text);
+  if (format == "npz") folder.write("rows.npz", test::zip_file({{"data.npy", npy}}));
+  if (format == "mat") {
+    const Tensor columns = rows.t().contiguous();  // as MATLAB stores it
+    const std::string bytes(reinterpret_cast<const char*>(columns.data<float>()), 20 * 2 * 4);
+    folder.write("rows.mat", test::mat_file(test::mat_matrix("z", 7, {20, 2}, 7, bytes)));
+  }
+  return path;
+}
+
+BOOST_AUTO_TEST_CASE(single_files_are_shuffled_and_cut) {
   TempFolder folder;
-  write_idx(folder.path("rows"),
-            Tensor::from<double>({1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, {7, 2}));
-  const Dataset rows = load(folder.path("rows"));
-  BOOST_CHECK(rows.train.size() == 5 && rows.valid.size() == 1 && rows.test.size() == 1);
-  BOOST_CHECK(!rows.discrete && !rows.images() && rows.dims == 2 && rows.classes == 0);
-  BOOST_CHECK(rows.train.x.dtype() == DType::F32);
-  BOOST_CHECK(rows.valid.x.to_vector<float>() == std::vector<float>({11, 12}));
-  BOOST_CHECK(rows.test.x.to_vector<float>() == std::vector<float>({13, 14}));
-  write_idx(folder.path("rgb"), images(14, 3, 4).reshape({7, 3, 2, 4}));
-  const Dataset rgb = load(folder.path("rgb"), {.valid = 2, .test = 0});
-  BOOST_CHECK(rgb.channels == 3 && rgb.height == 2 && rgb.width == 4 && rgb.dims == 24);
-  BOOST_CHECK(rgb.train.size() == 5 && rgb.valid.size() == 2 && rgb.test.size() == 0);
+  std::vector<float> order;
+  for (const char* format : {"idx", "npy", "npz", "mat", "csv"}) {
+    BOOST_TEST_CONTEXT(format) {
+      const std::string path = twenty_rows(folder, format);
+      const Dataset d = load(path, {.seed = 3});
+      BOOST_CHECK(d.train.size() == 16 && d.valid.size() == 2 && d.test.size() == 2);
+      BOOST_CHECK(!d.discrete && !d.images() && d.dims == 2 && d.classes == 0);
+      BOOST_CHECK(d.columns == (std::string(format) == "csv"
+                                    ? std::vector<std::string>({"plus", "minus"})
+                                    : std::vector<std::string>()));
+      std::vector<float> rows;
+      for (const Split* split : {&d.train, &d.valid, &d.test}) {
+        for (const float x : split->x.to_vector<float>()) rows.push_back(x);
+      }
+      // The same order for every format and seed; all rows are there, whole.
+      if (order.empty()) order = rows;
+      BOOST_CHECK(rows == order);
+      std::set<float> seen;
+      for (std::size_t i = 0; i < rows.size(); i += 2) {
+        BOOST_CHECK_EQUAL(rows[i], -rows[i + 1]);
+        seen.insert(rows[i]);
+      }
+      BOOST_CHECK_EQUAL(seen.size(), 20U);
+      BOOST_CHECK(!std::is_sorted(rows.begin(), rows.end()));
+      const Dataset few =
+          load(std::string(format) + ":" + path, {.train = 3, .valid = 2, .test = 2});
+      BOOST_CHECK(few.train.size() == 3);
+      BOOST_CHECK(few.test.x.to_vector<float>() == d.test.x.to_vector<float>());
+      BOOST_CHECK(few.valid.x.to_vector<float>() == d.valid.x.to_vector<float>());
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(images_with_channels_first_or_last) {
+  TempFolder folder;
+  const Tensor x = images(7, 3, 8).reshape({7, 3, 2, 4});
+  write_idx(folder.path("first"), x);
+  write_npy(folder.path("last"), x.permute({0, 2, 3, 1}));
+  for (const char* name : {"first", "last"}) {
+    const Dataset rgb = load(folder.path(name), {.valid = 2, .test = 0});
+    BOOST_CHECK(rgb.channels == 3 && rgb.height == 2 && rgb.width == 4 && rgb.dims == 24);
+    BOOST_CHECK(rgb.train.size() == 5 && rgb.valid.size() == 2 && rgb.test.size() == 0);
+    const Bytes row = rgb.train.x.narrow(0, 0, 1).to_vector<std::uint8_t>();
+    for (std::size_t p = 0; p < row.size(); ++p) BOOST_CHECK_EQUAL(row[p], row[0] + p);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(archives_with_parts_and_labels) {
+  TempFolder folder;
+  const auto array = [&](const Tensor& x) {
+    write_npy(folder.path("array"), x);
+    return test::bytes_of(folder.path("array"));
+  };
+  const std::string ten = array(images(10, 2, 2)), ten_labels = array(labels(10).reshape({10, 1}));
+  const std::string four = array(images(4, 2, 2)), four_labels = array(labels(4).to(DType::I32));
+  const auto keras = folder.write("keras", test::zip_file({{"x_train.npy", ten},
+                                                           {"y_train.npy", ten_labels},
+                                                           {"x_test.npy", four},
+                                                           {"y_test.npy", four_labels}}));
+  const Dataset d = load(keras);
+  BOOST_CHECK(d.train.size() == 9 && d.valid.size() == 1 && d.test.size() == 4);
+  BOOST_CHECK(d.classes == 3 && d.height == 2 && first_pixel(d.train) == 0);
+  const auto medmnist = folder.write("medmnist", test::zip_file({{"train_images.npy", ten},
+                                                                 {"train_labels.npy", ten_labels},
+                                                                 {"val_images.npy", four},
+                                                                 {"val_labels.npy", four_labels}}));
+  const Dataset m = load(medmnist, {.valid = 3, .test = 0});
+  BOOST_CHECK(m.train.size() == 10 && m.valid.size() == 3 && m.valid.labels.numel() == 3);
+  const auto whole = folder.write("whole", test::zip_file({{"x.npy", ten}, {"y.npy", ten_labels}}));
+  BOOST_CHECK(load(whole).classes == 3 && load(whole).test.size() == 1);
+  const auto wrong =
+      folder.write("wrong", test::zip_file({{"x.npy", ten}, {"y.npy", four_labels}}));
+  check_error([&] { load(wrong); }, {wrong, "4 labels, but 10 images"});
+  const auto unknown = folder.write("unknown", test::zip_file({{"a.npy", ten}, {"b.npy", four}}));
+  check_error([&] { load(unknown); }, {unknown, "holds a (10, 2, 2), b (4, 2, 2)", "expected"});
+}
+
+BOOST_AUTO_TEST_CASE(folders_of_cifar_and_svhn) {
+  TempFolder ten, hundred, svhn;
+  for (int batch = 1; batch <= 5; ++batch) {
+    const std::string bytes = test::cifar_file({std::string(1, static_cast<char>(batch)), "\1"});
+    ten.write(str("data_batch_", batch, ".bin"), batch == 3 ? test::gzip(bytes) : bytes);
+  }
+  check_error([&] { load(ten.path()); }, {"no test_batch.bin", "www.cs.toronto.edu"});
+  ten.write("test_batch.bin", test::cifar_file({"\1", "\2", "\11"}));
+  hundred.write("train.bin", test::cifar_file(std::vector<std::string>(10, "\1\x62")));
+  hundred.write("test.bin.gz", test::gzip(test::cifar_file({"\1\x63"})));
+  const Dataset a = load(ten.path()), b = load("cifar:" + hundred.path());
+  for (const Dataset* d : {&a, &b}) {
+    BOOST_CHECK(d->channels == 3 && d->height == 32 && d->width == 32 && d->dims == 3072);
+    BOOST_CHECK(d->discrete && d->train.size() == 8 && d->valid.size() == 2);
+  }
+  BOOST_CHECK(a.test.size() == 3 && a.classes == 10);
+  BOOST_CHECK(a.train.labels.to_vector<std::int32_t>() ==
+              std::vector<std::int32_t>({1, 1, 2, 1, 3, 1, 4, 1}));
+  BOOST_CHECK(b.test.size() == 1 && b.classes == 100);
+
+  // X (2, 2, 3, N): pixel (row, column, channel, image) is 100 n + 10 c + 2 w + h.
+  const auto digits = [](std::uint32_t n, const std::string& y) {
+    std::string x;
+    for (std::uint32_t i = 0; i < n; ++i) {
+      for (int c = 0; c < 3; ++c) {
+        for (int p = 0; p < 4; ++p) x += static_cast<char>(100 * i + 10 * c + p);
+      }
+    }
+    return test::mat_file(test::mat_packed(test::mat_matrix("X", 9, {2, 2, 3, n}, 2, x)) +
+                          test::mat_packed(test::mat_matrix("y", 6, {n, 1}, 2, y)));
+  };
+  svhn.write("train_32x32.mat", digits(2, "\1\12"));
+  check_error([&] { load(svhn.path()); }, {"no test_32x32.mat", "ufldl.stanford.edu"});
+  svhn.write("test_32x32.mat", digits(1, "\11"));
+  const Dataset d = load(svhn.path());
+  BOOST_CHECK(d.channels == 3 && d.height == 2 && d.width == 2 && d.classes == 10);
+  BOOST_CHECK(d.train.x.to_vector<std::uint8_t>() ==
+              Bytes({0,   2,   1,   3,   10,  12,  11,  13,  20,  22,  21,  23,
+                     100, 102, 101, 103, 110, 112, 111, 113, 120, 122, 121, 123}));
+  BOOST_CHECK(d.train.labels.to_vector<std::int32_t>() == std::vector<std::int32_t>({1, 0}));
+  svhn.write("test_32x32.mat", digits(1, "\13"));
+  check_error([&] { load(svhn.path()); }, {"label 0 is 11", "SVHN"});
+}
+
+BOOST_AUTO_TEST_CASE(files_of_other_kinds_say_what_to_do) {
+  TempFolder folder;
+  const std::pair<std::string, std::string> cases[] = {
+      {str(std::string(257, 'a'), "ustar"), "tar archive; unpack it"},
+      {"\xFD"
+       "7zXZ",
+       "xz -dk"},
+      {"\x89HDF\r\n", "HDF5"},
+      {"\x80\x02}q", "take the binary version"},
+      {"\x89PNG\r\n", "a single picture"},
+      {std::string("\1\2\3\0", 4), "no format that is known here; known are idx, npy"},
+      {"", "no format that is known here"},
+  };
+  for (const auto& [bytes, rule] : cases) {
+    const std::string path = folder.write("other", bytes);
+    check_error([&] { load(path); }, {path, rule});
+  }
 }
 
 BOOST_AUTO_TEST_CASE(files_that_do_not_fit_get_one_clear_line) {
@@ -131,10 +283,11 @@ BOOST_AUTO_TEST_CASE(names_paths_and_counts_that_are_not_there) {
   check_error([] { load("no/such/folder"); }, {"'no/such/folder'", "no such file or folder"});
   check_error([] { load("mnist"); }, {"train-images-idx3-ubyte", "yann.lecun.com"});
   check_error([] { load(""); }, {"built-in are"});
-  check_error([&] { load(folder.path()); }, {folder.path(), "no train-images-idx3-ubyte", "t10k"});
-  check_error([&] { load("tiff:" + folder.path()); }, {"unknown format 'tiff'", "idx"});
+  check_error([&] { load(folder.path()); },
+              {folder.path(), "no train-images-idx3-ubyte", "t10k", "data_batch_1.bin"});
+  check_error([&] { load("tiff:" + folder.path()); }, {"unknown format 'tiff'", "known are idx"});
   check_error([&] { load("idx:" + folder.path("none")); }, {"none", "No such file"});
-  check_error([&] { load(folder.write("a.txt", "hello")); }, {"a.txt", "no format that is known"});
+  check_error([&] { load(folder.write("a.txt", "hello")); }, {"a.txt", "holds no rows of numbers"});
   write_small_mnist(folder);
   check_error([&] { load(folder.path(), {.valid = 13}); }, {"13 samples asked for, 12 are there"});
   check_error([&] { load(folder.path(), {.test = 5}); }, {"5 samples asked for, 4 are there"});

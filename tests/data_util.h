@@ -1,9 +1,8 @@
-// Files for the tests of data/: a folder that goes away, gzip by zlib, real MNIST where there is
-// one.
+// Files for the tests of data/: a folder that goes away, damaged files, real data where there is
+// some.
 #pragma once
 
 #include <stdlib.h>
-#include <zlib.h>
 
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
@@ -14,6 +13,7 @@
 #include <string>
 
 #include "tensor/error.h"
+#include "tests/file_makers.h"
 
 namespace nf::test {
 
@@ -49,20 +49,6 @@ inline std::string bytes_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-inline std::string gzip(const std::string& bytes) {
-  z_stream z{};
-  deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 9, Z_DEFAULT_STRATEGY);
-  std::string out(deflateBound(&z, bytes.size()), '\0');
-  z.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(bytes.data()));
-  z.avail_in = static_cast<uInt>(bytes.size());
-  z.next_out = reinterpret_cast<Bytef*>(out.data());
-  z.avail_out = static_cast<uInt>(out.size());
-  deflate(&z, Z_FINISH);
-  out.resize(z.total_out);
-  deflateEnd(&z);
-  return out;
-}
-
 /// Checks that `body` throws one line that holds all of `parts`.
 template <class Body>
 void check_error(Body&& body, std::initializer_list<std::string> parts) {
@@ -79,20 +65,48 @@ void check_error(Body&& body, std::initializer_list<std::string> parts) {
   }
 }
 
-/// The folder with MNIST's four files: $NF_DATA/mnist, else shared/data/mnist in a folder above
-/// this source tree. Nothing where there is none.
-inline std::optional<std::string> mnist_folder() {
-  const auto has_mnist = [](const std::filesystem::path& folder) {
-    return std::filesystem::exists(folder / "mnist" / "train-images-idx3-ubyte.gz");
+/// Reads `whole` cut at every length, which must be an Error, and with every byte changed in
+/// several ways, which must be an Error or nothing. (The sanitizers look on.)
+template <class Read>
+void check_damaged(const std::string& whole, Read&& read) {
+  const TempFolder folder;
+  BOOST_CHECK_NO_THROW(read(folder.write("whole", whole)));
+  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
+    const std::string path = folder.write("cut", whole.substr(0, cut));
+    BOOST_CHECK_THROW(read(path), Error);
+  }
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    for (const char flip : {'\x01', '\x10', '\x80', '\xff'}) {
+      std::string damaged = whole;
+      damaged[i] = static_cast<char>(damaged[i] ^ flip);
+      const std::string path = folder.write("damaged", damaged);
+      try {
+        read(path);
+      } catch (const Error& error) {
+        BOOST_CHECK_EQUAL(std::string(error.what()).find('\n'), std::string::npos);
+      }
+    }
+  }
+}
+
+/// $NF_DATA/<name>, else shared/data/<name> in a folder above this source tree, where `file` is
+/// there. Real data sets are not part of the project.
+inline std::optional<std::string> real_data(const std::string& name, const std::string& file) {
+  const auto there = [&](const std::filesystem::path& folder) {
+    return std::filesystem::exists(folder / name / file);
   };
   if (const char* data = std::getenv("NF_DATA")) {
-    if (has_mnist(data)) return (std::filesystem::path(data) / "mnist").string();
+    if (there(data)) return (std::filesystem::path(data) / name).string();
   }
   std::filesystem::path at = std::filesystem::absolute(__FILE__).parent_path();
   for (; at != at.parent_path(); at = at.parent_path()) {
-    if (has_mnist(at / "shared" / "data")) return (at / "shared" / "data" / "mnist").string();
+    if (there(at / "shared" / "data")) return (at / "shared" / "data" / name).string();
   }
   return std::nullopt;
+}
+
+inline std::optional<std::string> mnist_folder() {
+  return real_data("mnist", "train-images-idx3-ubyte.gz");
 }
 
 }  // namespace nf::test

@@ -103,13 +103,23 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named) {
       {{{"prior", "cauchy"}}, {"prior = 'cauchy' is not one of logistic, gaussian"}},
       {{{"prior", 3}}, {"prior must be text"}},
       {{{"activation", {"relu"}}}, {"activation must be text"}},
+      {{{"lr", {{"a", 1}}}}, {"lr must be a number, got an object"}},
+      {{{"lr", std::string(1000, 'x')}}, {"lr must be a number", "xxx..."}},
       {Json::array({1}), {"a configuration is a JSON object"}},
       {Json(3), {"a configuration is a JSON object"}},
   };
   for (const Case& c : cases) {
     check_error([&] { from_json(c.json, Config(), "run/config.json: "); }, c.parts);
   }
+  const std::string deep(100'000, '[');
+  const Json nested = Json::parse("{\"lr\":" + deep + std::string(100'000, ']') + "}");
+  check_error([&] { from_json(nested, Config(), ""); }, {"lr must be a number, got an array"});
   Config config;
+  check_error([&] { set(config, "lr=\xff"); }, {"lr must be a number"});
+  // Found by fuzzing: what is repeated from the input must not break the line.
+  check_error([&] { set(config, "l\xff\n"); }, {"--set takes key=value, got 'l", "\\n'"});
+  check_error([&] { set(config, "l\n=3"); }, {"there is no setting 'l\\n'"});
+  check_error([&] { set(config, "prior=\n"); }, {"prior = '\\n' is not one of"});
   check_error([&] { set(config, "lr"); }, {"--set takes key=value", "'lr'"});
   check_error([&] { set(config, "=3"); }, {"--set takes key=value"});
   check_error([&] { set(config, "lrr=3"); }, {"--set: ", "'lrr'", "did you mean 'lr'?"});

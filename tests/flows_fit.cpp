@@ -40,7 +40,9 @@ Config small(const std::string& model) {
 }
 
 std::shared_ptr<Density> build(const Config& config, const data::Dataset& data) {
-  return make_density(config, {.dims = data.dims, .discrete = data.discrete});
+  return make_density(
+      config,
+      {.dims = data.dims, .discrete = data.discrete, .unit_scale = std::isfinite(data.entropy)});
 }
 
 /// Everything that a training tells, but the time.

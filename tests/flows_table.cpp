@@ -120,6 +120,17 @@ std::vector<FlowRow> flow_table() {
                 .make = [](Generator&) { return std::make_shared<Scale>(-0.25, 3); },
                 .input = seven,
                 .extremes = extremes(7)});
+  add("Standardize", {.name = "",
+                      .make =
+                          [](Generator&) {
+                            auto layer = std::make_shared<Standardize>(7);
+                            Generator data(5);
+                            const Tensor spread = Tensor::arange(7) * 20.0F + 0.01F;
+                            layer->initialize(normal(data, {50, 7}) * spread + spread);
+                            return layer;
+                          },
+                      .input = seven,
+                      .extremes = extremes(7)});
   const auto inside = [](Generator& gen) { return uniform(gen, {4, 5}, DType::F64) * 0.9 + 0.05; };
   for (const double alpha : {0.05, 1e-6}) {
     add("Logit", {.name = str(alpha),
@@ -309,6 +320,40 @@ BOOST_AUTO_TEST_CASE(whitening_takes_out_all_correlations) {
   test::check_error(
       [&] { TriangularWhitening(6).initialize(x.narrow(0, 0, 1)); },
       {"[TriangularWhitening] needs at least two samples (N, D) to whiten, got (1, 6)"});
+}
+
+BOOST_AUTO_TEST_CASE(standardizing_fits_all_samples) {
+  Generator gen(3);
+  const Tensor spread = Tensor::from<float>({1e-3F, 1, 5e4F}, {3});
+  const Tensor shift = Tensor::from<float>({0, 1000, -1e6F}, {3});
+  Tensor x = normal(gen, {5000, 3}) * spread + shift;
+  x.narrow(0, 4000, 1000).copy_(x.narrow(0, 0, 1000) + spread * 3.0F);  // the last ones differ
+  Compose flow;
+  flow.add("standardize", std::make_shared<Standardize>(3));
+  BOOST_CHECK_EQUAL(max(abs(flow.forward(x).value.value() - x)).item(), 0);  // not fitted yet
+  flow.initialize(x);
+  const auto [z, log_det] = flow.forward(x);
+  const Tensor wide = x.to(DType::F64);
+  const auto means = mean(z.value(), {0}).to_vector<float>();
+  const auto variances = variance(z.value(), {0}).to_vector<float>();
+  for (int i = 0; i < 3; ++i) {
+    BOOST_CHECK_SMALL(means[i], 2e-3F);
+    BOOST_CHECK_CLOSE_FRACTION(variances[i], 1, 2e-3);
+  }
+  BOOST_CHECK_CLOSE_FRACTION(log_det.value().narrow(0, 0, 1).item(),
+                             -0.5 * sum(log(variance(wide, {0}))).item(), 1e-5);
+}
+
+BOOST_AUTO_TEST_CASE(constant_columns_are_named) {
+  const Tensor x = Tensor::from<float>({1, 7, 2, 7, 3, 7}, {3, 2});
+  for (const auto& [names, said] :
+       std::initializer_list<std::pair<std::vector<std::string>, std::string>>{
+           {{}, "column 2 is constant (7) in the 3 training samples"},
+           {{"size", "age"}, "column 2 ('age') is constant (7)"}}) {
+    Standardize layer(2, names);
+    test::check_error([&] { layer.initialize(x); }, {"[Standardize]", said, "leave it out"});
+  }
+  test::check_error([] { Standardize(3, {"a"}); }, {"1 names of 3 columns"});
 }
 
 // --- the checker ---------------------------------------------------------------------------------

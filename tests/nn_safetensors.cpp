@@ -148,6 +148,8 @@ BOOST_AUTO_TEST_CASE(hostile_files_are_refused) {
       {"a dtype that is a number", file_of(R"({"a":{"dtype":1,"shape":[],"data_offsets":[0,0]}})"),
        "needs dtype"},
       {"an unknown dtype", file_of(tensor_of("BF16", "[2]", "[0,4]"), 4), "dtype BF16"},
+      {"line breaks in a dtype", file_of(tensor_of("F\\n", "[2]", "[0,4]"), 4), "dtype F? is not"},
+      {"line breaks in a name", file_of(R"({"a\nb":1})"), "tensor 'a?b' needs"},
       {"three offsets", file_of(tensor_of("U8", "[2]", "[0,2,4]"), 4), "needs dtype"},
       {"a negative offset", file_of(tensor_of("U8", "[2]", "[-2,0]"), 4), "whole numbers"},
       {"a float offset", file_of(tensor_of("U8", "[2]", "[0,2.0]"), 4), "whole numbers"},

@@ -1,0 +1,165 @@
+#include "data/mat.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "data/elements.h"
+#include "tensor/text.h"
+
+namespace nf::data {
+namespace {
+
+constexpr std::uint64_t kHeaderBytes = 128;
+
+constexpr std::uint32_t kMatrix = 14, kCompressed = 15;  // types of elements
+
+constexpr std::pair<std::uint32_t, ElementType> kNumbers[] = {
+    {1, ElementType::I8},   {2, ElementType::U8},  {3, ElementType::I16}, {4, ElementType::U16},
+    {5, ElementType::I32},  {6, ElementType::U32}, {7, ElementType::F32}, {9, ElementType::F64},
+    {12, ElementType::I64}, {13, ElementType::U64}};
+
+std::optional<ElementType> element_type(std::uint32_t number) {
+  for (const auto& [known, type] : kNumbers) {
+    if (known == number) return type;
+  }
+  return std::nullopt;
+}
+
+/// The dtype of an array class; nothing for those that are not numeric. (mxCLASS numbers)
+std::optional<DType> dtype_of_class(std::uint32_t array_class) {
+  if (array_class == 6) return DType::F64;
+  if (array_class == 7) return DType::F32;
+  if (array_class == 9) return DType::U8;
+  if (array_class == 8 || (array_class >= 10 && array_class <= 15)) return DType::I32;
+  return std::nullopt;
+}
+
+/// What stands before an element. A small one has its bytes, at most 4, inside its tag.
+struct Tag {
+  std::uint32_t type = 0, bytes = 0;
+  bool small = false;
+  std::array<std::uint8_t, 4> inside{};
+};
+
+Tag read_tag(Input& in) {
+  std::array<std::uint32_t, 2> words;
+  in.read(words.data(), sizeof words, "an element's tag");
+  if (words[0] >> 16 == 0) return {words[0], words[1], false, {}};
+  Tag tag{words[0] & 0xFFFF, words[0] >> 16, true, {}};
+  NF_CHECK(tag.bytes <= tag.inside.size(), "[mat] ", in.name(), ": a small element of ", tag.bytes,
+           " bytes; they have at most 4");
+  std::memcpy(tag.inside.data(), &words[1], tag.inside.size());
+  return tag;
+}
+
+/// The bytes of a short element, and the padding to a multiple of 8 behind them.
+std::string read_short(Input& in, std::uint32_t longest, const char* what) {
+  const Tag tag = read_tag(in);
+  if (tag.small) return {tag.inside.begin(), tag.inside.begin() + tag.bytes};
+  NF_CHECK(tag.bytes <= longest, "[mat] ", in.name(), ": ", what, " of ", tag.bytes,
+           " bytes; at most ", longest, " are read");
+  std::string bytes((tag.bytes + 7) / 8 * 8, '\0');
+  in.read(bytes.data(), bytes.size(), what);
+  bytes.resize(tag.bytes);
+  return bytes;
+}
+
+std::uint32_t word(const std::string& bytes, std::size_t i) {
+  std::uint32_t value;
+  std::memcpy(&value, bytes.data() + 4 * i, sizeof value);
+  return value;
+}
+
+/// The sizes in reverse: MATLAB's arrays are column-major.
+std::vector<std::uint64_t> read_reversed_sizes(Input& in) {
+  const std::string bytes = read_short(in, 4 * 64, "the sizes");
+  NF_CHECK(bytes.size() >= 8 && bytes.size() % 4 == 0, "[mat] ", in.name(), ": sizes of ",
+           bytes.size(), " bytes");
+  std::vector<std::uint64_t> sizes;
+  for (std::size_t i = bytes.size() / 4; i-- > 0;) {
+    NF_CHECK(word(bytes, i) <= INT32_MAX, "[mat] ", in.name(), ": a negative size");
+    sizes.push_back(word(bytes, i));
+  }
+  return sizes;
+}
+
+/// The inside of a miMATRIX element: flags, sizes, name, elements.
+void read_matrix(Input& in, std::map<std::string, Tensor>& arrays) {
+  const std::string flags = read_short(in, 8, "the array flags");
+  NF_CHECK(flags.size() == 8, "[mat] ", in.name(), ": array flags of ", flags.size(), " bytes");
+  const std::optional<DType> dtype = dtype_of_class(word(flags, 0) & 0xFF);
+  if (!dtype) return;
+  const std::vector<std::uint64_t> sizes = read_reversed_sizes(in);
+  const std::string name = printable(read_short(in, 256, "a name"));
+  constexpr std::uint32_t kComplex = 0x0800;
+  NF_CHECK((word(flags, 0) & kComplex) == 0, "[mat] ", in.name(), ": '", name,
+           "' holds complex numbers; save its real part");
+  const Tag tag = read_tag(in);
+  const std::optional<ElementType> type = element_type(tag.type);
+  NF_CHECK(type, "[mat] ", in.name(), ": '", name, "' has elements of type ", tag.type,
+           ", which are not numbers");
+  InputBytes inside(in.name(),
+                    {tag.inside.begin(), tag.inside.begin() + (tag.small ? tag.bytes : 0)});
+  Input& from = tag.small ? inside : in;
+  const Shape shape = checked_shape(from, sizes, size_of(*type));
+  const std::uint64_t bytes = static_cast<std::uint64_t>(shape.numel()) * size_of(*type);
+  NF_CHECK(bytes == tag.bytes, "[mat] ", in.name(), ": '", name, "' of sizes ", shape,
+           " (reversed) needs ", bytes, " bytes, its elements have ", tag.bytes);
+  const Tensor rows = read_elements(from, *type, /*big_endian=*/false, shape, *dtype);
+  if (!tag.small) {
+    std::array<char, 8> padding;
+    in.read_up_to(padding.data(), (8 - bytes % 8) % 8);
+  }
+  in.expect_end();
+  NF_CHECK(arrays.emplace(name, reversed_axes(rows)).second, "[mat] ", in.name(), ": '", name,
+           "' is there twice");
+}
+
+void check_header(Input& in) {
+  std::array<char, kHeaderBytes> header{};
+  const std::size_t got = in.read_up_to(header.data(), header.size());
+  const std::string_view head(header.data(), got);
+  NF_CHECK(!head.starts_with("MATLAB 7.3"), "[mat] ", in.name(),
+           ": version 7.3 is HDF5, which is not read here; save it with save -v7");
+  NF_CHECK(looks_like_mat(head), "[mat] ", in.name(),
+           ": not a .mat file of version 5, little-endian; save it with save -v7");
+}
+
+}  // namespace
+
+bool looks_like_mat(std::string_view head) {
+  return head.size() >= kHeaderBytes &&
+         head.substr(kHeaderBytes - 4, 4) == std::string_view("\0\1IM", 4);
+}
+
+std::map<std::string, Tensor> read_mat(const std::string& path) {
+  const std::uint64_t file_bytes = file_size(path);
+  InputPart header(path, 0, file_bytes);
+  check_header(header);
+  std::map<std::string, Tensor> arrays;
+  for (std::uint64_t at = kHeaderBytes; at < file_bytes;) {
+    constexpr std::uint64_t kTagBytes = 8;
+    const std::string which = str("element at byte ", at);
+    InputPart before(path, at, std::min(kTagBytes, file_bytes - at), Packing::None, which);
+    const Tag tag = read_tag(before);
+    if (tag.small) {  // nothing that is looked for
+      at += kTagBytes;
+    } else if (tag.type == kCompressed) {
+      InputPart in(path, at + kTagBytes, tag.bytes, Packing::Zlib, which);
+      if (read_tag(in).type == kMatrix) read_matrix(in, arrays);
+      at += kTagBytes + tag.bytes;
+    } else {
+      InputPart in(path, at + kTagBytes, tag.bytes, Packing::None, which);
+      if (tag.type == kMatrix) read_matrix(in, arrays);
+      at += kTagBytes + (tag.bytes + 7) / 8 * 8;
+    }
+  }
+  return arrays;
+}
+
+}  // namespace nf::data

@@ -1,0 +1,122 @@
+// Tables as text: what is told by the content, and hostile files.
+#include "data/csv.h"
+
+#include "tests/data_util.h"
+
+using namespace nf;
+using namespace nf::data;
+using namespace nf::test;
+
+namespace {
+
+Table parse(const std::string& text) {
+  const TempFolder folder;
+  return read_csv(folder.write("t.csv", text));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(data_csv)
+
+BOOST_AUTO_TEST_CASE(separators_headers_and_quotes_are_told_by_the_content) {
+  using Names = std::vector<std::string>;
+  using Rows = std::vector<float>;
+  struct Case {
+    const char* what;
+    std::string text;
+    Names columns;
+    Rows values;
+  };
+  const Case cases[] = {
+      {"comma", "a,b\n1,2\n3,4\n", {"a", "b"}, {1, 2, 3, 4}},
+      {"no header", "1,2\n3,4\n", {"1", "2"}, {1, 2, 3, 4}},
+      {"one row", "1,2", {"1", "2"}, {1, 2}},
+      {"semicolon", "a;b, c\n1;2\n", {"a", "b, c"}, {1, 2}},
+      {"tab", "a b\tc\n1\t2\n", {"a b", "c"}, {1, 2}},
+      {"spaces", "  1   2 \n 3 4\n", {"1", "2"}, {1, 2, 3, 4}},
+      {"one column", "all of it\n1\n2\n", {"all of it"}, {1, 2}},
+      {"spaces around", " a , b \n 1 , 2 \n", {"a", "b"}, {1, 2}},
+      {"CRLF and a byte order mark",
+       "\xEF\xBB\xBF"
+       "a,b\r\n1,2\r\n",
+       {"a", "b"},
+       {1, 2}},
+      {"empty lines", "\n\na,b\n\n1,2\n \n\n3,4\n\n", {"a", "b"}, {1, 2, 3, 4}},
+      {"quotes", "\"a, \"\"b\"\"\", \"c\" \n\"1\",2\n", {"a, \"b\"", "c"}, {1, 2}},
+      {"an unnamed column", ",b\n1,2\n", {"1", "b"}, {1, 2}},
+      {"numbers", "x\n1e3\n-.5\n+2.\n1e-50\n3.4e38\n", {"x"}, {1000, -.5F, 2, 0, 3.4e38F}},
+  };
+  for (const Case& c : cases) {
+    BOOST_TEST_CONTEXT(c.what) {
+      const Table table = parse(c.text);
+      BOOST_CHECK(table.columns == c.columns);
+      BOOST_CHECK(table.values.to_vector<float>() == c.values);
+      BOOST_CHECK_EQUAL(table.values.dim(1), static_cast<std::int64_t>(c.columns.size()));
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(gzipped_tables_are_read) {
+  std::string text = "a,b\n";
+  for (int i = 0; i < 30000; ++i) text += str(i, ",", i % 7, "\n");
+  const Table table = parse(gzip(text));
+  BOOST_CHECK_EQUAL(table.values.shape(), Shape({30000, 2}));
+  BOOST_CHECK_EQUAL(table.values.narrow(0, 29999, 1).narrow(1, 0, 1).item(), 29999);
+}
+
+BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
+  struct Case {
+    std::string text, rule;
+  };
+  std::string wide;
+  for (int i = 0; i <= 1 << 16; ++i) wide += "1,";
+  const Case cases[] = {
+      {"", "holds no rows"},
+      {"\n \n\t\n", "holds no rows"},
+      {"a,b\n", "holds no rows"},
+      {"a,b\n1,2\n3\n", "line 3: 1 columns, the lines before have 2"},
+      {"a,b\n1,2,3\n", "line 2: 3 columns, the lines before have 2"},
+      {"1,2\n3,\n", "line 2, column 2: the number is missing"},
+      {"1,2\n\n3,x\n", "line 3, column 2: 'x' is not a number"},
+      {"1,x\n3,4\n", "line 1, column 2: 'x' is not a number"},
+      {"a,b\nc,d\n", "line 2, column 1: 'c' is not a number"},
+      {"1,2\n3,NaN\n", "line 2, column 2: 'NaN' is not a finite number"},
+      {"1,2\n-inf,4\n", "line 2, column 1: '-inf' is not a finite number"},
+      {"1,2\n1e39,4\n", "line 2, column 1: '1e39' is not a finite number of 32 bits"},
+      {"1,2\n1e999,4\n", "'1e999' is not a finite number"},
+      {"1,2\n3,0x10\n", "'0x10' is not a number"},
+      {"1,2\n3,+-4\n", "'+-4' is not a number"},
+      {"1,2\n3,4 5\n", "'4 5' is not a number"},
+      {"1;2\n3,5;4\n", "'3,5' is not a number"},
+      {"1,2\n3," + std::string(1000, 'y'), "'yyyyyyyyyyyyyyyyyyyyyyyy...' is not a number"},
+      {"a,\"b\n1,2\n", "line 1: a quote is not closed"},
+      {"a,\"b\"c\n1,2\n", "line 1: text after a closing quote"},
+      {std::string("1,2\n3,\0"
+                   "4\n",
+                   9),
+       "line 2: byte 0 is not text"},
+      {"\x89PNG\r\n\x1a\n", "is not text"},
+      {wide, "line 1: more than 65536 columns"},
+      {std::string((1 << 22) + 1, '1'), "line 1: 4194305 bytes; at most 4194304"},
+      {gzip(std::string(30 << 20, '\n')), "unpacks to more than"},
+      {gzip("1,2\n3,4\n").substr(0, 20), "cut off"},
+  };
+  const TempFolder folder;
+  for (const Case& c : cases) {
+    BOOST_TEST_CONTEXT(c.rule) {
+      const std::string path = folder.write("hostile", c.text);
+      check_error([&] { read_csv(path); }, {path, c.rule});
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(text_is_told_from_other_bytes) {
+  BOOST_CHECK(looks_like_text("a,b\r\n1\t2"));
+  BOOST_CHECK(
+      looks_like_text("gr\xC3\xB6\xC3\x9F"
+                      "e,b"));
+  BOOST_CHECK(!looks_like_text(""));
+  BOOST_CHECK(!looks_like_text(std::string_view("1,2\0", 4)));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,20 @@
+// Configurations: as JSON, and as the key=value of --set.
+#include "flows/config.h"
+
+#include "tests/fuzz/fuzz.h"
+
+using namespace nf::flows;
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
+  const std::string text(reinterpret_cast<const char*>(bytes), size);
+  nf::fuzz::expect_error_or_nothing([&] {
+    const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+    const auto once = to_json(from_json(json, Config(), "fuzz: "));
+    if (to_json(from_json(once, Config(), "fuzz: ")) != once) std::abort();
+  });
+  return nf::fuzz::expect_error_or_nothing([&] {
+    Config config;
+    set(config, text);
+    to_json(config).dump();
+  });
+}

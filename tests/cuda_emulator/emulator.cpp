@@ -22,7 +22,7 @@ namespace {
 
 // --- switching between fibers -------------------------------------------------------------------
 
-constexpr std::size_t kStack = std::size_t{256} << 10;
+constexpr std::size_t kStack = std::size_t{64} << 10;  // of one kernel, not deep
 
 struct Fiber {
   ucontext_t context{};

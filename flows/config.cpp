@@ -50,9 +50,11 @@ const std::vector<Field>& fields() {
        1e3},
       {"prior", "base distribution", &C::prior, {"logistic", "gaussian"}},
       {"preprocess",
-       "auto: unit for images, standard for real data, none for built-in densities",
+       "auto: unit for images, standard for real data, none for built-in densities; cdf: every "
+       "pixel "
+       "through its own distribution function",
        &C::preprocess,
-       {"auto", "unit", "logit", "standard", "none"}},
+       {"auto", "unit", "logit", "cdf", "standard", "none"}},
       {"alpha", "of logit preprocessing", &C::alpha, {}, 1e-12, 0.49},
 
       {"epochs", "passes over the training data", &C::epochs, {}, 1, 1e9},
@@ -211,14 +213,31 @@ std::string value_text(const Config& config, const Field& field) {
       field.member);
 }
 
-std::vector<std::string> preset_names() { return {"nice", "realnvp-2d"}; }
+std::vector<std::string> preset_names() { return {"nice", "nice-plus", "realnvp-2d"}; }
 
 Config preset(const std::string& name) {
   Config config;  // the defaults are NICE's
   if (name == "nice") return config;
+  config.model = name;
+  if (name == "nice-plus") {
+    config.couplings = 6;
+    config.coupling = "affine";
+    config.hidden_layers = 2;
+    config.preprocess = "cdf";
+    config.whitening = "triangular";
+    config.whitening_last = true;
+    config.scaling = false;
+    config.prior = "gaussian";
+    config.epochs = 20;
+    config.optimizer = "adamw";
+    config.weight_decay = 0.3;
+    config.eps = 1e-8;
+    config.schedule = "cosine";
+    config.warmup = 250;
+    return config;
+  }
   NF_CHECK(name == "realnvp-2d", "[model] there is no model '", name, "'; the models are ",
            join(preset_names(), ", "), ", or give a configuration file ending in .json");
-  config.model = name;
   config.couplings = 16;
   config.coupling = "affine";
   config.partition = "halves";

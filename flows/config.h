@@ -93,6 +93,9 @@ std::string value_text(const Config& config, const Field& field);
 std::vector<std::string> preset_names();
 /// The settings of a published model:
 ///   nice         4 additive couplings, 5 x 1000 ReLU, logistic prior (Dinh et al. 2015, MNIST)
+///   nice-plus    our own dense flow for images: levels through their distribution functions,
+///   affine
+///                couplings, a learned triangular whitening
 ///   realnvp-2d   affine couplings for 2-D densities (Dinh et al. 2017, figure 1)
 /// Throws Error for other names, listing these.
 Config preset(const std::string& name);

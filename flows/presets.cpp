@@ -4,6 +4,7 @@
 #include <map>
 
 #include "flows/coupling.h"
+#include "flows/level_cdf.h"
 #include "flows/whitening.h"
 
 namespace nf::flows {
@@ -28,18 +29,23 @@ nn::Init init_of(const Config& config, double scale) {
 Convention add_preprocessing(const Config& config, const DataShape& data, Compose& flow,
                              const SharedGenerator& noise) {
   const std::string automatic = data.discrete ? "unit" : data.unit_scale ? "none" : "standard";
-  const std::string kind = config.preprocess == "auto" ? automatic : config.preprocess;
+  std::string kind = config.preprocess == "auto" ? automatic : config.preprocess;
+  if (kind == "cdf" && !data.discrete) kind = "standard";  // there are no levels to count
   const double dims = static_cast<double>(data.dims);
   if (data.discrete) {
-    NF_CHECK(kind == "unit" || kind == "logit",
-             "[preprocess] pixels need preprocess = unit or logit, not ", kind);
+    NF_CHECK(kind == "unit" || kind == "logit" || kind == "cdf",
+             "[preprocess] pixels need preprocess = unit, logit or cdf, not ", kind);
     flow.add("dequantize", std::make_shared<Dequantize>(noise));
-    flow.add("scale", std::make_shared<Scale>(1.0 / 256));
+    if (kind == "cdf") {
+      flow.add("cdf", std::make_shared<LevelCdf>(data.dims));
+    } else {
+      flow.add("scale", std::make_shared<Scale>(1.0 / 256));
+    }
   }
   if (kind == "standard") {
     flow.add("standardize", std::make_shared<Standardize>(data.dims, data.columns));
   }
-  if (kind == "logit") flow.add("logit", std::make_shared<Logit>(config.alpha));
+  if (kind == "logit" || kind == "cdf") flow.add("logit", std::make_shared<Logit>(config.alpha));
   if (!data.discrete) {
     return {
         0, false,

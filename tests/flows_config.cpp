@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named) {
   check_error([&] { set(config, "scaling=yes"); }, {"--set: ", "scaling must be true or false"});
   check_error([&] { set(config, "epochs=0"); }, {"--set: ", "epochs = 0 is out of range"});
   BOOST_CHECK(to_json(config) == to_json(Config()));
-  check_error([] { preset("glow"); }, {"[model]", "'glow'", "nice, realnvp-2d", ".json"});
+  check_error([] { preset("glow"); }, {"[model]", "'glow'", "nice, nice-plus, realnvp-2d", ".json"});
 }
 
 // --- presets -------------------------------------------------------------------------------------
@@ -218,7 +218,7 @@ BOOST_AUTO_TEST_CASE(every_setting_reaches_the_model) {
   }
   BOOST_CHECK(kinds(build("scaling=false")).find("Scaling") == std::string::npos);
   BOOST_CHECK(kinds(build("", /*discrete=*/false)).find("Dequantize") == std::string::npos);
-  check_error([&] { build("preprocess=none"); }, {"[preprocess]", "unit or logit"});
+  check_error([&] { build("preprocess=none"); }, {"[preprocess]", "unit, logit or cdf"});
   check_error([] { make_density(preset("nice"), {.dims = 1}); }, {"[Partition]", "got 1"});
 
   const auto first_weight = [&](const std::string& assignment) {

@@ -11,6 +11,7 @@
 #include "flows/check.h"
 #include "flows/coupling.h"
 #include "flows/layers.h"
+#include "flows/level_cdf.h"
 #include "flows/whitening.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
@@ -106,6 +107,20 @@ std::vector<FlowRow> flow_table() {
       return made;
     };
   };
+  add("LevelCdf",
+      {.name = "",
+       .make =
+           [](Generator& gen) {
+             auto layer = std::make_shared<LevelCdf>(5, 6);
+             layer->initialize(uniform(gen, {50, 5}) * uniform(gen, {50, 5}) * 6.0);
+             return layer;
+           },
+       .input =
+           [](Generator& gen) {
+             const Tensor level = (uniform(gen, {20, 5}, DType::F64) * 6.0).to(DType::I32);
+             return level.to(DType::F64) + uniform(gen, {20, 5}, DType::F64) * 0.8 + 0.1;
+           },
+       .extremes = Tensor::from<double>({0, 5.99, 0, 3, 5}, {1, 5})});
   add("ZcaWhitening", {.name = "",
                        .make = whitening([] { return std::make_shared<ZcaWhitening>(5); }),
                        .input = normals(5),
@@ -291,6 +306,32 @@ BOOST_AUTO_TEST_CASE(scales_may_start_from_a_batch) {
     const auto deviations = sqrt(variance(z.value(), {0})).to_vector<float>();
     for (int i = 0; i < 3; ++i) BOOST_CHECK_CLOSE_FRACTION(deviations[i], 1, 0.05);
     BOOST_CHECK(all_finite(z.value()) && all_finite(log_det.value()));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(levels_go_through_their_distribution_function) {
+  // Three quarters of the first dimension are level 2; the second is always level 0.
+  Tensor x = Tensor::zeros({4000, 2});
+  x.narrow(1, 0, 1).narrow(0, 0, 3000).fill_(2.5);
+  x.narrow(1, 0, 1).narrow(0, 3000, 1000).fill_(200);
+  LevelCdf layer(2);
+  layer.initialize(x);
+  const auto [z, log_det] = layer.forward(x.narrow(0, 2999, 2));
+  const auto value = z.value().to_vector<float>();
+  BOOST_CHECK_CLOSE_FRACTION(value[0], 0.375, 0.05);
+  BOOST_CHECK_CLOSE_FRACTION(value[2], 0.75, 0.05);
+  const auto log_p = log_det.value().to_vector<float>();
+  BOOST_CHECK_SMALL(log_p[0] - std::log(0.75), 0.1);
+  BOOST_CHECK_SMALL(log_p[1] - std::log(0.25), 0.1);
+  const Tensor noise = Tensor::full({1, 2}, 255.5);
+  const Tensor back = layer.inverse(layer.forward(noise).value).value.value();
+  BOOST_CHECK_CLOSE_FRACTION(min(back).item(), 255.5, 1e-5);
+  for (const double outside : {-1.0, 256.0, std::nan("")}) {
+    test::check_error(
+        [&] {
+          layer.initialize(Tensor::full({2, 2}, outside));
+        },
+        {"[LevelCdf] needs (N, 2) in [0, 256)"});
   }
 }
 

@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/run_folder.h"
 #include "cli/settings.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -178,7 +179,9 @@ void add_train(CLI::App& app, int& status) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("train", "Train a model");
-  command->add_option("MODEL", options->model, "nice, realnvp-2d, or a configuration (.json)")
+  command
+      ->add_option("MODEL", options->model,
+                   join(flows::preset_names(), ", ") + ", or a configuration (.json)")
       ->required();
   command->add_option("--out", options->out, "Run folder (default: runs/MODEL-DATA)");
   command->add_flag("--overwrite", options->overwrite, "Replace the run in that folder");

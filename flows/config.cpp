@@ -225,8 +225,6 @@ Config preset(const std::string& name) {
     config.hidden_layers = 2;
     config.preprocess = "cdf";
     config.whitening = "triangular";
-    config.whitening_last = true;
-    config.scaling = false;
     config.prior = "gaussian";
     config.epochs = 20;
     config.optimizer = "adamw";

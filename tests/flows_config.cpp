@@ -129,7 +129,8 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named) {
   check_error([&] { set(config, "scaling=yes"); }, {"--set: ", "scaling must be true or false"});
   check_error([&] { set(config, "epochs=0"); }, {"--set: ", "epochs = 0 is out of range"});
   BOOST_CHECK(to_json(config) == to_json(Config()));
-  check_error([] { preset("glow"); }, {"[model]", "'glow'", "nice, nice-plus, realnvp-2d", ".json"});
+  check_error([] { preset("glow"); },
+              {"[model]", "'glow'", "nice, nice-plus, realnvp-2d", ".json"});
 }
 
 // --- presets -------------------------------------------------------------------------------------

@@ -77,16 +77,18 @@ void Batches::start() {
 }
 
 std::future<Batch> Batches::gather(std::int64_t first, std::int64_t count) {
-  if (options_.device != Device::CPU) {
+  if (options_.device != Device::CPU || options_.rows_only) {
     const Tensor rows = order_.narrow(0, first, count);
-    Batch batch{index_select(split_.x, 0, rows), {}, epoch_, index_};
+    Batch batch{{}, {}, {}, epoch_, index_};
+    (options_.rows_only ? batch.rows : batch.x) =
+        options_.rows_only ? rows : index_select(split_.x, 0, rows);
     if (split_.labels.defined()) batch.labels = index_select(split_.labels, 0, rows);
     std::promise<Batch> done;
     done.set_value(std::move(batch));
     return done.get_future();
   }
   // All tensors are made here, on the caller's thread; the other one only copies rows.
-  Batch batch{empty_rows(split_.x, count), {}, epoch_, index_};
+  Batch batch{empty_rows(split_.x, count), {}, {}, epoch_, index_};
   if (split_.labels.defined()) batch.labels = empty_rows(split_.labels, count);
   constexpr std::size_t kWorthAThread = 1 << 16;  // bytes: starting one takes longer than this copy
   const bool large = static_cast<std::size_t>(count) * row_bytes(split_.x) >= kWorthAThread;

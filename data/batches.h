@@ -9,8 +9,9 @@
 namespace nf::data {
 
 struct Batch {
-  Tensor x;                ///< (B, ...), the split's dtype, a fresh tensor
-  Tensor labels;           ///< i32 (B), or undefined
+  Tensor x;       ///< (B, ...), the split's dtype, a fresh tensor; undefined with rows_only
+  Tensor rows;    ///< i32 (B), with rows_only: where in the split's x they are
+  Tensor labels;  ///< i32 (B), or undefined
   std::int64_t epoch = 0;  ///< counted from 0
   std::int64_t index = 0;  ///< of the batch in its epoch
 };
@@ -21,6 +22,7 @@ struct BatchOptions {
   bool drop_last = false;       ///< true: leaves out the short batch at an epoch's end
   std::uint64_t seed = 0;       ///< of the order; epoch e is a pure function of (seed, e)
   Device device = Device::CPU;  ///< where the split lives and batches are gathered
+  bool rows_only = false;       ///< x is not gathered: for who takes the rows of split() himself
 };
 
 /// An endless row of batches, epoch after epoch:
@@ -45,6 +47,7 @@ class Batches {
   /// index may be per_epoch(): the start of the next epoch.
   void seek(std::int64_t epoch, std::int64_t index);
   Batch next();
+  const Split& split() const { return split_; }  ///< on the device
 
  private:
   void start();  // begins to gather batch index_ of epoch_

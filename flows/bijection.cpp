@@ -15,13 +15,22 @@ void Compose::add(const std::string& name, std::shared_ptr<Bijection> bijection)
 }
 
 Mapped Compose::forward(const Var& x, const Var& context) {
-  Mapped out{x, {}};
-  for (const auto& [name, part] : parts_) {
-    auto [value, log_det] = part->forward(out.value, context);
-    out = {value, out.log_det.defined() ? out.log_det + log_det : log_det};
+  return forward_from(0, {x, {}}, context);
+}
+
+Mapped Compose::forward_rows(const Tensor& data, const Tensor& rows) {
+  if (parts_.empty()) return forward(index_select(data, 0, rows));
+  return forward_from(1, parts_[0].second->forward_rows(data, rows), {});
+}
+
+// What the parts from `first` on make of `at`.
+Mapped Compose::forward_from(std::size_t first, Mapped at, const Var& context) const {
+  for (std::size_t i = first; i < parts_.size(); ++i) {
+    auto [value, log_det] = parts_[i].second->forward(at.value, context);
+    at = {value, at.log_det.defined() ? at.log_det + log_det : log_det};
   }
-  if (!out.log_det.defined()) out.log_det = zero_log_det(x);
-  return out;
+  if (!at.log_det.defined()) at.log_det = zero_log_det(at.value);
+  return at;
 }
 
 Mapped Compose::inverse(const Var& z, const Var& context) {

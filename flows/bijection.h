@@ -29,6 +29,11 @@ class Bijection : public nn::Module {
  public:
   virtual Mapped forward(const Var& x, const Var& context = {}) = 0;
   virtual Mapped inverse(const Var& z, const Var& context = {}) = 0;
+  /// forward() of data's rows `rows` (i32): a layer that takes them on its way (Dequantize) spares
+  /// the gathering.
+  virtual Mapped forward_rows(const Tensor& data, const Tensor& rows) {
+    return forward(index_select(data, 0, rows));
+  }
   /// Sets initial values from samples of this layer's input, before training begins: as many as
   /// initial_rows() says, if there are so many. Most layers have none to set.
   virtual void initialize(const Tensor& /*x*/) {}
@@ -49,6 +54,7 @@ class Compose : public Bijection {
 
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  Mapped forward_rows(const Tensor& data, const Tensor& rows) override;
   void initialize(const Tensor& x) override;
   std::int64_t initial_rows() const override;
   std::string kind() const override { return "Compose"; }
@@ -60,6 +66,8 @@ class Compose : public Bijection {
   const std::vector<Named>& parts() const { return parts_; }
 
  private:
+  Mapped forward_from(std::size_t first, Mapped at, const Var& context) const;
+
   std::vector<Named> parts_;
 };
 

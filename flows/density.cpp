@@ -21,6 +21,13 @@ Var Density::log_prob(const Var& x, const Var& context) {
   return base_.log_prob(z) + log_det;
 }
 
+Var Density::log_prob_rows(const Tensor& data, const Tensor& rows) {
+  NF_CHECK(data.rank() == 2 && data.dim(1) == dims_,
+           "[log_prob] the model is for data of shape (N, ", dims_, "), got ", data.shape());
+  const auto [z, log_det] = bijection_.forward_rows(data, rows);
+  return base_.log_prob(z) + log_det;
+}
+
 Tensor Density::sample(Generator& gen, std::int64_t n, double temperature, const Var& context) {
   NF_CHECK(n >= 1 && temperature >= 0, "[sample] needs n >= 1 and temperature >= 0, got ", n,
            " and ", temperature);

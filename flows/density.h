@@ -33,6 +33,8 @@ class Density : public nn::Module {
           SharedGenerator noise = std::make_shared<Generator>(), Convention convention = {});
 
   Var log_prob(const Var& x, const Var& context = {});  ///< x (N, D) -> (N), nats
+  /// log_prob of data's rows `rows`, i32 (B); see Bijection::forward_rows.
+  Var log_prob_rows(const Tensor& data, const Tensor& rows);
   /// n draws (n, D) on the density's device, latents scaled by `temperature`; the latents are the
   /// same on every device.
   Tensor sample(Generator& gen, std::int64_t n, double temperature = 1, const Var& context = {});

@@ -12,9 +12,10 @@ Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& 
     : density_(density),
       data_(data),
       options_(options),
-      batches_(
-          data.train,
-          {.batch_size = options.batch_size, .seed = options.seed, .device = density.device()}),
+      batches_(data.train, {.batch_size = options.batch_size,
+                            .seed = options.seed,
+                            .device = density.device(),
+                            .rows_only = density.device() != Device::CPU}),
       optimizer_(density, options.optimizer),
       best_valid_nats_(-std::numeric_limits<double>::infinity()) {
   NF_CHECK(data.dims == density.dims(), "[fit] the model is for ", density.dims(),
@@ -45,7 +46,10 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
       if (callbacks.on_epoch) callbacks.on_epoch(report);
     }
   }
-  if (unread_samples_ > 0) read_losses(data_.train.x);
+  if (unread_samples_ > 0) {
+    read_losses(Tensor::arange(std::min(options_.batch_size, data_.train.size()), DType::I32)
+                    .to(density_.device()));
+  }
   seconds_ += seconds_now() - started_;
   started_ = 0;
   return {done(), batches_.epoch(), step(), best_valid_nats_};
@@ -58,33 +62,45 @@ void Trainer::initialize() {
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
 }
 
+// A batch is its samples on the CPU, where a thread gathers them ahead of time, and elsewhere its
+// rows in the split: the device takes them as the first thing of a step.
+Var Trainer::log_prob(const Tensor& batch) {
+  if (read_every_ == 1) return density_.log_prob(batch);
+  return density_.log_prob_rows(batches_.split().x, batch);
+}
+
+Tensor Trainer::samples(const Tensor& batch) const {
+  return read_every_ == 1 ? batch : index_select(batches_.split().x, 0, batch);
+}
+
 void Trainer::train_step() {
-  const data::Batch batch = batches_.next();
+  const data::Batch next = batches_.next();
+  const Tensor& batch = next.rows.defined() ? next.rows : next.x;
   // next() has moved on already.
   const bool measure = batches_.index() == 0 || step() + 1 == total_steps_;
   optimizer_.set_lr(options_.optimizer.lr * options_.schedule.factor(step()));
-  if (measure || !replay(batch.x)) {
-    update_on(batch.x, measure);
+  if (measure || !replay(batch)) {
+    update_on(batch, measure);
     ++ordinary_steps_;
   }
-  unread_samples_ += batch.x.dim(0);
-  if (++unread_steps_ >= read_every_ || measure) read_losses(batch.x);
+  unread_samples_ += batch.dim(0);
+  if (++unread_steps_ >= read_every_ || measure) read_losses(batch);
 }
 
 // One update, with the gradient's norm if `measure`. What a graph records: on CUDA nothing here may
 // look at a value, unless `measure`.
-void Trainer::update_on(const Tensor& x, bool measure) {
+void Trainer::update_on(const Tensor& batch, bool measure) {
   Tensor scale;
   {
     Tape tape;
-    const Var loss = -mean(density_.log_prob(x));
+    const Var loss = -mean(log_prob(batch));
     const Tensor& value = loss.value();
     if (read_every_ == 1) {
-      if (!std::isfinite(value.item())) diverged(x, str("the loss is ", value.item()));
+      if (!std::isfinite(value.item())) diverged(samples(batch), str("the loss is ", value.item()));
     } else {
       scale = affine(value, 0, 1);  // NaN when the loss is not finite: then there is no update
     }
-    unread_.add_(value.to(DType::F64) * static_cast<double>(x.dim(0)));
+    unread_.add_(value.to(DType::F64) * static_cast<double>(batch.dim(0)));
     tape.backward(loss);
   }
   if (options_.clip_norm > 0 || measure) {
@@ -101,17 +117,18 @@ void Trainer::update_on(const Tensor& x, bool measure) {
 }
 
 // The same by a recorded step. False when there is none for this batch.
-bool Trainer::replay(const Tensor& x) {
+bool Trainer::replay(const Tensor& rows) {
   constexpr std::int64_t kBefore =
       2;  // ordinary steps: what is made at the first one is then there
-  if (!options_.graph || x.device() == Device::CPU || ordinary_steps_ < kBefore) return false;
-  if (x.dim(0) != options_.batch_size) return false;
+  if (!options_.graph || rows.device() == Device::CPU || ordinary_steps_ < kBefore) return false;
+  if (rows.dim(0) != options_.batch_size) return false;
   if (!graph_) {
     const std::int64_t steps = optimizer_.steps();
-    input_ = x.clone();
+    rows_ = rows.clone();
+    check_indices(rows_, batches_.split().size());  // now, for a recorded step cannot look at them
     try {
-      graph_.emplace(x.device(), std::vector<Generator*>{&density_.noise()},
-                     [&] { update_on(input_, false); });
+      graph_.emplace(rows.device(), std::vector<Generator*>{&density_.noise()},
+                     [&] { update_on(rows_, false); });
     } catch (const Error& error) {  // for instance a layer that needs LAPACK, on the host
       options_.graph = false;
       graph_note_ = error.what();
@@ -120,17 +137,17 @@ bool Trainer::replay(const Tensor& x) {
     optimizer_.set_steps(steps);  // recorded, not done
     if (!graph_) return false;
   }
-  input_.copy_(x);
+  rows_.copy_(rows);
   std::vector<UpdateArgs> constants = optimizer_.advance();
   if (ema_) constants.push_back(ema_->args());
   graph_->replay(constants);
   return true;
 }
 
-// `x` is the latest batch: where a loss was not finite, it or one of the few before.
-void Trainer::read_losses(const Tensor& x) {
+// `batch` is the latest: where a loss was not finite, it or one of the few before.
+void Trainer::read_losses(const Tensor& batch) {
   const double mean = unread_.item() / static_cast<double>(unread_samples_);
-  if (!std::isfinite(mean)) diverged(x, str("the loss is ", mean));
+  if (!std::isfinite(mean)) diverged(samples(batch), str("the loss is ", mean));
   recent_nats_ = density_.nats(-mean);
   epoch_nats_ += recent_nats_ * static_cast<double>(unread_samples_);
   epoch_samples_ += unread_samples_;

@@ -102,9 +102,11 @@ class Trainer {
   void initialize();
   nn::StateDict state();
   void train_step();
-  void update_on(const Tensor& x, bool measure);
-  bool replay(const Tensor& x);
-  void read_losses(const Tensor& x);
+  void update_on(const Tensor& batch, bool measure);
+  bool replay(const Tensor& rows);
+  void read_losses(const Tensor& batch);
+  Var log_prob(const Tensor& batch);
+  Tensor samples(const Tensor& batch) const;
   EpochReport finish_epoch();
   [[noreturn]] void diverged(const Tensor& x, const std::string& what);
 
@@ -124,7 +126,7 @@ class Trainer {
   double recent_nats_ = 0;
 
   std::int64_t ordinary_steps_ = 0;  // of this object
-  Tensor input_;                     // of the recorded step
+  Tensor rows_;                      // of the batch of the recorded step
   std::optional<Graph> graph_;
   std::string graph_note_;
 

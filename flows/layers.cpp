@@ -111,12 +111,20 @@ Dequantize::Dequantize(SharedGenerator noise, int levels)
   NF_CHECK(levels >= 2 && levels <= 256, "[Dequantize] levels must be 2 to 256, got ", levels);
 }
 
+// In f32, 255 + u rounds up to 256 for the u nearest to 1: that is the next level's number.
+double Dequantize::highest() const { return std::nextafter(static_cast<float>(levels_), 0.0F); }
+
 Mapped Dequantize::forward(const Var& x, const Var&) {
+  if (x.rank() == 2 && x.dtype() == DType::U8) return forward_rows(x.value(), {});
   const Tensor levels = is_float(x.dtype()) ? x.value() : x.value().to(DType::F32);
   const Tensor noise = uniform(*noise_, levels.shape(), levels.dtype(), levels.device());
-  // In f32, 255 + u rounds up to 256 for the u nearest to 1: that is the next level's number.
-  const double below = std::nextafter(static_cast<float>(levels_), 0.0F);
-  const Var value = clamp(levels + noise, 0, below);
+  const Var value = clamp(levels + noise, 0, highest());
+  return {value, zero_log_det(value)};
+}
+
+Mapped Dequantize::forward_rows(const Tensor& data, const Tensor& rows) {
+  if (data.dtype() != DType::U8) return forward(index_select(data, 0, rows));
+  const Var value = dequantize(*noise_, data, highest(), rows);
   return {value, zero_log_det(value)};
 }
 

@@ -71,9 +71,12 @@ class Dequantize : public Bijection {
   Dequantize(SharedGenerator noise, int levels = 256);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  Mapped forward_rows(const Tensor& data, const Tensor& rows) override;
   std::string kind() const override { return str("Dequantize(", levels_, " levels)"); }
 
  private:
+  double highest() const;  ///< the largest float below `levels`
+
   SharedGenerator noise_;
   int levels_;
 };

@@ -55,6 +55,24 @@ Tensor bernoulli(Generator& gen, double p, const Shape& shape, DType dtype, Devi
   return less(u, Tensor::full({}, p, DType::F32, device)).to(dtype);
 }
 
+Tensor dequantize(Generator& gen, const Tensor& levels, double highest, const Tensor& rows) {
+  NF_CHECK(levels.rank() == 2 && levels.dtype() == DType::U8,
+           "[dequantize] levels must be u8 (N, D), got ", describe(levels));
+  const std::int64_t count = rows.defined() ? rows.numel() : levels.dim(0);
+  if (rows.defined()) {
+    NF_CHECK(rows.rank() == 1 && rows.device() == levels.device(),
+             "[dequantize] rows must be i32 (B) on the levels' device, got ", describe(rows));
+    check_indices(rows, levels.dim(0));
+  }
+  Tensor out = Tensor::empty({count, levels.dim(1)}, DType::F32, levels.device());
+  if (out.numel() == 0) return out;
+  const auto blocks = static_cast<std::uint64_t>((out.numel() + 3) / 4);
+  backend_of(out).dequantize(levels.contiguous(), rows.defined() ? &rows : nullptr,
+                             static_cast<float>(highest), gen.seed(), gen.stream(),
+                             gen.advance(blocks), out);
+  return out;
+}
+
 Tensor permutation(Generator& gen, std::int64_t n) {
   NF_CHECK(n >= 0 && n <= std::numeric_limits<std::int32_t>::max(), "[permutation] of ", n,
            " elements; indices are i32, so 0 to 2^31 - 1");

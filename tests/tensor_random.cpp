@@ -214,4 +214,26 @@ BOOST_AUTO_TEST_CASE(only_floats_are_drawn) {
   BOOST_TEST(gen.offset() == 0u);
 }
 
+BOOST_AUTO_TEST_CASE(dequantize_is_levels_and_uniform_noise) {
+  for (const Shape& shape :
+       {Shape{1, 1}, Shape{3, 5}, Shape{70, 784}, Shape{2, 1023}, Shape{0, 4}}) {
+    Generator levels_from(1), one(4, 2), two(4, 2);
+    const Tensor levels = (uniform(levels_from, shape) * 256.0).to(DType::U8);
+    const Tensor expected = levels.to(DType::F32) + uniform(two, shape);
+    BOOST_CHECK(dequantize(one, levels, 1000).to_vector<float>() == expected.to_vector<float>());
+    BOOST_CHECK_EQUAL(one.offset(), two.offset());
+    if (shape[0] == 0) continue;
+    const Tensor rows =
+        Tensor::from<std::int32_t>({0, static_cast<std::int32_t>(shape[0] - 1), 0}, {3});
+    const Tensor picked = dequantize(one, levels, 100, rows);
+    const Tensor again =
+        clamp(index_select(levels, 0, rows).to(DType::F32) + uniform(two, {3, shape[1]}), 0, 100);
+    BOOST_CHECK(picked.to_vector<float>() == again.to_vector<float>());
+  }
+  Generator gen(1);
+  BOOST_CHECK_THROW(dequantize(gen, Tensor::zeros({2, 2}), 256), Error);
+  const Tensor levels = Tensor::zeros({2, 2}, DType::U8);
+  BOOST_CHECK_THROW(dequantize(gen, levels, 256, Tensor::from<std::int32_t>({2}, {1})), Error);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -100,4 +100,32 @@ void CpuBackend::random(Distribution kind, std::uint64_t seed, std::uint64_t str
   });
 }
 
+void CpuBackend::dequantize(const Tensor& levels, const Tensor* rows, float highest,
+                            std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
+                            Tensor& out) {
+  constexpr Index kBatch = kBlocks * 4;
+  const Index n = out.numel(), width = out.dim(1);
+  const std::uint8_t* const from = levels.data<std::uint8_t>();
+  const std::int32_t* const row_of = rows ? rows->data<std::int32_t>() : nullptr;
+  float* const to = out.mutable_data<float>();
+  parallel_for((n + kBatch - 1) / kBatch, 16, [&](Index begin, Index end) {
+    std::array<float, kBatch> noise;
+    for (Index at = begin * kBatch; at < std::min(end * kBatch, n);) {
+      draw<Distribution::Uniform>(Lanes(seed, stream, offset + static_cast<std::uint64_t>(at / 4)),
+                                  noise.data());
+      const Index stop = std::min(at + kBatch, n);
+      for (Index first = at; at < stop;) {  // the parts of rows
+        const Index row = at / width, column = at % width;
+        const Index count = std::min(width - column, stop - at);
+        const std::uint8_t* const level = from + (row_of ? row_of[row] : row) * width + column;
+        for (Index i = 0; i < count; ++i) {
+          const float value = static_cast<float>(level[i]) + noise[at - first + i];
+          to[at + i] = value < highest ? value : highest;
+        }
+        at += count;
+      }
+    }
+  });
+}
+
 }  // namespace nf

@@ -47,5 +47,7 @@ void add_sample(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_data(CLI::App& app);
+void add_plot(CLI::App& app);
+void add_report(CLI::App& app);
 
 }  // namespace nf::cli

@@ -36,6 +36,8 @@ int main(int argc, char** argv) {
   nf::cli::add_inspect(app);
   nf::cli::add_bench(app);
   nf::cli::add_data(app);
+  nf::cli::add_plot(app);
+  nf::cli::add_report(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -49,5 +49,6 @@ void add_bench(CLI::App& app);
 void add_data(CLI::App& app);
 void add_plot(CLI::App& app);
 void add_report(CLI::App& app);
+void add_completion(CLI::App& app);
 
 }  // namespace nf::cli

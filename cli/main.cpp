@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   nf::cli::add_data(app);
   nf::cli::add_plot(app);
   nf::cli::add_report(app);
+  nf::cli::add_completion(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

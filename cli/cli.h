@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -13,6 +14,9 @@ namespace nf::cli {
 enum ExitStatus { kDone = 0, kFailed = 1, kUsage = 2, kDiverged = 3, kInterrupted = 130 };
 
 using Json = nlohmann::ordered_json;
+
+/// JSON has no NaN and infinity: they become null.
+inline Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 /// Options that every command takes.
 struct Common {
@@ -38,9 +42,13 @@ inline constexpr const char* kNoGraphHelp =
 void add_train(CLI::App& app, int& status);
 void add_resume(CLI::App& app, int& status);
 void add_eval(CLI::App& app);
+void add_check(CLI::App& app);
 void add_sample(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_data(CLI::App& app);
+void add_plot(CLI::App& app);
+void add_report(CLI::App& app);
+void add_completion(CLI::App& app);
 
 }  // namespace nf::cli

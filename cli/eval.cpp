@@ -42,18 +42,8 @@ void add_eval(CLI::App& app) {
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = load_model(options->run, options->weights, device);
-    flows::Config config = model.run.config();
-    if (!options->data.empty()) config.data = options->data;
-    const data::Dataset data = load_data(config);
-    NF_CHECK(data.dims == model.density->dims() && data.discrete == model.shape.discrete,
-             "[eval] the model is for ", model.density->dims(), "-dimensional ",
-             model.shape.discrete ? "pixels" : "real numbers", ", ", config.data, " has ",
-             data.dims, "-dimensional ", data.discrete ? "pixels" : "real numbers");
-    const data::Split& split = options->split == "train"   ? data.train
-                               : options->split == "valid" ? data.valid
-                                                           : data.test;
-    NF_CHECK(split.size() > 0, "[eval] ", config.data, " has no ", options->split, " samples");
-    const flows::Evaluation e = flows::evaluate(*model.density, split.x,
+    const data::Dataset data = load_data_for(model, options->data);
+    const flows::Evaluation e = flows::evaluate(*model.density, samples_of(data, options->split),
                                                 {.batch_size = options->batch_size,
                                                  .noise_draws = options->noise_draws,
                                                  .seed = options->seed});
@@ -68,7 +58,6 @@ void add_eval(CLI::App& app) {
                   data.name.c_str(), options->split.c_str(), static_cast<long long>(e.count),
                   static_cast<long long>(model.density->dims()), e.nats, e.nats_se, e.bits_per_dim,
                   e.bits_per_dim_se);
-    const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
     Json json = {{"nats", number(e.nats)},
                  {"nats_se", number(e.nats_se)},
                  {"bits_per_dim", number(e.bits_per_dim)},

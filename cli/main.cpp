@@ -14,6 +14,7 @@ constexpr const char* kExamples = R"(Examples:
   flowcli train realnvp-2d --data moons             a 2-D density, about a minute
   flowcli resume runs/mnist                         go on where it stopped
   flowcli eval runs/mnist --split test --json       nats and bits/dim
+  flowcli check runs/mnist                          is the trained model sound?
   flowcli sample runs/mnist -n 100 --out grid.png   draw samples
   flowcli COMMAND --help                            options of a command
 )";
@@ -30,10 +31,14 @@ int main(int argc, char** argv) {
   nf::cli::add_train(app, status);
   nf::cli::add_resume(app, status);
   nf::cli::add_eval(app);
+  nf::cli::add_check(app);
   nf::cli::add_sample(app);
   nf::cli::add_inspect(app);
   nf::cli::add_bench(app);
   nf::cli::add_data(app);
+  nf::cli::add_plot(app);
+  nf::cli::add_report(app);
+  nf::cli::add_completion(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -40,8 +40,6 @@ void make_folder(const std::string& path) {
            "; choose another with --out");
 }
 
-// JSON has no NaN and infinity: they become null.
-Json number(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 double number(const nlohmann::json& json, const char* key) {
   const auto found = json.find(key);
   return found != json.end() && found->is_number() ? found->get<double>()
@@ -130,7 +128,7 @@ void RunFolder::truncate_log(std::int64_t step) const {
   atomic_write(file("log.jsonl"), kept);
 }
 
-void RunFolder::write_curve() const {
+std::string RunFolder::curve() const {
   data::Series train{"train", {}, {}}, valid{"validation", {}, {}};
   for (const flows::EpochReport& r : read_log()) {
     const double epoch = static_cast<double>(r.epoch);
@@ -139,11 +137,12 @@ void RunFolder::write_curve() const {
     valid.x.push_back(epoch);
     valid.y.push_back(r.valid_nats);
   }
-  data::write_curve_svg(file("curve.svg"),
-                        {config_.model + " on " + fs::path(config_.data).filename().string(),
-                         "epoch", "log-likelihood, nats"},
-                        {train, valid});
+  return data::curve_svg({config_.model + " on " + fs::path(config_.data).filename().string(),
+                          "epoch", "log-likelihood, nats"},
+                         {train, valid});
 }
+
+void RunFolder::write_curve() const { atomic_write(file("curve.svg"), curve()); }
 
 // --- models -------------------------------------------------------------------------------------
 
@@ -196,17 +195,40 @@ TrainedModel load_model(const std::string& path, const std::string& which, Devic
   return model;
 }
 
-void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                       const Tensor& like) {
+data::Dataset load_data_for(const TrainedModel& model, const std::string& source) {
+  flows::Config config = model.run.config();
+  if (!source.empty()) config.data = source;
+  data::Dataset data = load_data(config);
+  NF_CHECK(data.dims == model.density->dims() && data.discrete == model.shape.discrete,
+           "[data] the model is for ", model.density->dims(), "-dimensional ",
+           model.shape.discrete ? "pixels" : "real numbers", ", ", config.data, " has ", data.dims,
+           "-dimensional ", data.discrete ? "pixels" : "real numbers");
+  return data;
+}
+
+const Tensor& samples_of(const data::Dataset& data, const std::string& split) {
+  const data::Split& part = split == "train"   ? data.train
+                            : split == "valid" ? data.valid
+                                               : data.test;
+  NF_CHECK(part.size() > 0, "[data] ", data.name, " has no ", split,
+           " samples; choose another --split");
+  return part.x;
+}
+
+std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like) {
   if (shape.images()) {
     const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
-    data::write_png(path, pixels.reshape({-1, shape.channels, shape.height, shape.width}));
-    return;
+    return data::grid_png(pixels.reshape({-1, shape.channels, shape.height, shape.width}));
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
            " dimensions has no picture; write the samples with --out FILE.npy");
-  data::write_scatter_png(path, samples.to(Device::CPU), 512,
-                          like.defined() ? std::optional(data::bounds_of(like)) : std::nullopt);
+  return data::scatter_png(samples.to(Device::CPU), 512,
+                           like.defined() ? std::optional(data::bounds_of(like)) : std::nullopt);
+}
+
+void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                       const Tensor& like) {
+  atomic_write(path, samples_png(samples, shape, like));
 }
 
 }  // namespace nf::cli

@@ -36,6 +36,7 @@ class RunFolder {
   std::vector<flows::EpochReport> read_log() const;
   /// Drops reports after `step`: what a resumed run will write again.
   void truncate_log(std::int64_t step) const;
+  std::string curve() const;  ///< nats over epochs, as SVG
   void write_curve() const;
 
  private:
@@ -62,8 +63,15 @@ struct TrainedModel {
 };
 TrainedModel load_model(const std::string& path, const std::string& which, Device device);
 
+/// The data that the run was trained with, or another source. Throws when the model does not fit
+/// it.
+data::Dataset load_data_for(const TrainedModel& model, const std::string& source);
+/// Of "train", "valid" or "test": (N, D), throws when there are none.
+const Tensor& samples_of(const data::Dataset& data, const std::string& split);
+
 /// Samples as a picture: a grid of images, or the density of 2-D points (in the square of `like`,
-/// when given). Throws for data that is neither.
+/// when given): the bytes of a PNG file. Throws for data that is neither.
+std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like = {});
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
                        const Tensor& like = {});
 

@@ -30,7 +30,7 @@ struct Canvas {
   std::uint8_t* at(std::int64_t x, std::int64_t y) { return &pixels[(y * width + x) * channels]; }
 };
 
-void write(const std::string& path, const Canvas& canvas) {
+std::string encoded(const Canvas& canvas) {
   std::string bytes;
   const auto append = [](void* out, void* data, int size) {
     static_cast<std::string*>(out)->append(static_cast<const char*>(data),
@@ -39,13 +39,14 @@ void write(const std::string& path, const Canvas& canvas) {
   const int ok = stbi_write_png_to_func(append, &bytes, static_cast<int>(canvas.width),
                                         static_cast<int>(canvas.height), canvas.channels,
                                         canvas.pixels.data(), 0);
-  NF_CHECK(ok, "[png] '", path, "': out of memory");
-  atomic_write(path, bytes);
+  NF_CHECK(ok, "[png] out of memory for a picture of ", canvas.width, " x ", canvas.height,
+           " pixels");
+  return bytes;
 }
 
 }  // namespace
 
-void write_png(const std::string& path, const Tensor& images, const GridOptions& options) {
+std::string grid_png(const Tensor& images, const GridOptions& options) {
   Tensor x = images;
   if (x.rank() == 2) x = x.unsqueeze(0);
   if (x.rank() == 3) x = x.unsqueeze(1);
@@ -76,7 +77,7 @@ void write_png(const std::string& path, const Tensor& images, const GridOptions&
       }
     }
   }
-  write(path, canvas);
+  return encoded(canvas);
 }
 
 Bounds bounds_of(const Tensor& points) {
@@ -119,8 +120,7 @@ std::array<std::uint8_t, 3> heat(double t) {
 
 }  // namespace
 
-void write_scatter_png(const std::string& path, const Tensor& points, int size,
-                       std::optional<Bounds> bounds) {
+std::string scatter_png(const Tensor& points, int size, std::optional<Bounds> bounds) {
   const Bounds box = bounds ? *bounds : bounds_of(points);
   NF_CHECK(points.rank() == 2 && points.dim(1) == 2, "[scatter] expected points (N, 2), got ",
            describe(points));
@@ -149,7 +149,28 @@ void write_scatter_png(const std::string& path, const Tensor& points, int size,
     const auto rgb = heat(std::log1p(density[i]) * scale);
     std::copy(rgb.begin(), rgb.end(), &canvas.pixels[3 * i]);
   }
-  write(path, canvas);
+  return encoded(canvas);
+}
+
+std::string heat_png(const Tensor& values) {
+  NF_CHECK(values.rank() == 2 && values.numel() > 0, "[heat] expected values (H, W), got ",
+           describe(values));
+  Canvas canvas(values.dim(1), values.dim(0), 3, 0);
+  const std::vector<double> level = values.to(DType::F64).to_vector<double>();
+  for (std::size_t i = 0; i < level.size(); ++i) {
+    const auto rgb = heat(level[i] > 0 ? level[i] : 0);  // NaN: dark
+    std::copy(rgb.begin(), rgb.end(), &canvas.pixels[3 * i]);
+  }
+  return encoded(canvas);
+}
+
+void write_png(const std::string& path, const Tensor& images, const GridOptions& options) {
+  atomic_write(path, grid_png(images, options));
+}
+
+void write_scatter_png(const std::string& path, const Tensor& points, int size,
+                       std::optional<Bounds> bounds) {
+  atomic_write(path, scatter_png(points, size, bounds));
 }
 
 }  // namespace nf::data

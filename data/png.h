@@ -15,9 +15,10 @@ struct GridOptions {
   int zoom = 1;              ///< every pixel becomes zoom x zoom
 };
 
-/// Writes u8 images as one picture, atomically. Shapes: (H, W) one gray image, (N, H, W) or
-/// (N, 1, H, W) gray, (N, 3, H, W) RGB. Throws Error for others and when the file cannot be
-/// written.
+/// u8 images as one picture: the bytes of a PNG file. Shapes: (H, W) one gray image, (N, H, W) or
+/// (N, 1, H, W) gray, (N, 3, H, W) RGB. Throws Error for others.
+std::string grid_png(const Tensor& images, const GridOptions& options = {});
+/// The same as a file, written atomically. Throws Error when that fails, too.
 void write_png(const std::string& path, const Tensor& images, const GridOptions& options = {});
 
 struct Bounds {
@@ -30,7 +31,12 @@ Bounds bounds_of(const Tensor& points);
 
 /// f32 or f64 points (N, 2) as a size x size picture of their density, log-scaled, dark to bright;
 /// y points up. Points outside the bounds (default: bounds_of) or not finite are left out.
+std::string scatter_png(const Tensor& points, int size = 512, std::optional<Bounds> bounds = {});
 void write_scatter_png(const std::string& path, const Tensor& points, int size = 512,
                        std::optional<Bounds> bounds = {});
+
+/// f32 or f64 values (H, W), the first row on top, in the same colours: 0 and below (and NaN) dark,
+/// 1 and above bright.
+std::string heat_png(const Tensor& values);
 
 }  // namespace nf::data

@@ -10,8 +10,13 @@
 namespace nf::data {
 namespace {
 
-constexpr double kWidth = 760, kHeight = 440;
 constexpr double kLeft = 76, kRight = 20, kTop = 44, kBottom = 56;  // margins around the plot
+
+struct Size {
+  double width, height;
+};
+constexpr Size kWide{760, 440};
+constexpr Size kSquare{520 + kLeft + kRight, 520 + kTop + kBottom};  // the plot, not the picture
 constexpr const char* kColors[] = {"#1f6fb4", "#d9541e", "#2a8f4f", "#8a4fb0", "#6b6b6b"};
 
 struct Range {
@@ -61,7 +66,122 @@ double tick_step(const Range& range, int count) {
   return power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
 }
 
-std::string escaped(const std::string& text) {
+class Chart {
+ public:
+  /// Ticks of x are at least `least_step` apart: epochs are whole numbers.
+  Chart(const Size& size, const Range& x, const Range& y, double least_step)
+      : size_(size),
+        x_(x),
+        y_(y),
+        step_x_(std::max(least_step, tick_step(x, 8))),
+        step_y_(tick_step(y, 6)),
+        clip_(str("plot-", size.width, "x", size.height)) {
+    out_ << std::setprecision(6);
+    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << size_.width << ' '
+         << size_.height << "\" font-family=\"sans-serif\" font-size=\"13\">\n"
+         << "<rect width=\"100%\" height=\"100%\" fill=\"#fdfdfb\"/>\n"
+         << "<clipPath id=\"" << clip_ << "\"><rect x=\"" << kLeft << "\" y=\"" << kTop
+         << "\" width=\"" << size_.width - kLeft - kRight << "\" height=\""
+         << size_.height - kTop - kBottom << "\"/></clipPath>\n";
+  }
+
+  void text(double x, double y, const std::string& what, const std::string& attributes) {
+    out_ << "<text x=\"" << x << "\" y=\"" << y << "\" " << attributes << '>' << markup(what)
+         << "</text>\n";
+  }
+
+  void labels(const ChartLabels& labels) {
+    text(kLeft, 27, labels.title, "font-size=\"16\" fill=\"#111\"");
+    text((kLeft + size_.width - kRight) / 2, size_.height - 14, labels.x,
+         "text-anchor=\"middle\" fill=\"#222\"");
+    const double middle = (kTop + size_.height - kBottom) / 2;
+    text(18, middle, labels.y,
+         str("text-anchor=\"middle\" fill=\"#222\" transform=\"rotate(-90 18 ", middle, ")\""));
+  }
+
+  void axes() {
+    for (double v = std::ceil(x_.low / step_x_) * step_x_; v <= x_.high + 1e-9 * step_x_;
+         v += step_x_) {
+      line(px(v), kTop, px(v), size_.height - kBottom, "#e4e4de");
+      text(px(v), size_.height - kBottom + 18, number(v, step_x_),
+           "text-anchor=\"middle\" fill=\"#444\"");
+    }
+    for (double v = std::ceil(y_.low / step_y_) * step_y_; v <= y_.high + 1e-9 * step_y_;
+         v += step_y_) {
+      line(kLeft, py(v), size_.width - kRight, py(v), "#e4e4de");
+      text(kLeft - 8, py(v) + 4.5, number(v, step_y_), "text-anchor=\"end\" fill=\"#444\"");
+    }
+    line(kLeft, kTop, kLeft, size_.height - kBottom, "#444");
+    line(kLeft, size_.height - kBottom, size_.width - kRight, size_.height - kBottom, "#444");
+  }
+
+  /// Points nearer than `least` pixels to the last one drawn are left out, but for the end.
+  void curve(const Series& series, const char* color, double width = 1.8, double least = 0) {
+    const std::string style = str("fill=\"none\" stroke=\"", color, "\" stroke-width=\"", width,
+                                  "\" stroke-linejoin=\"round\" "
+                                  "stroke-linecap=\"round\" clip-path=\"url(#",
+                                  clip_, ")\"");
+    std::ostringstream path;
+    bool pen_down = false;
+    double last_x = 0, last_y = 0;
+    for (std::size_t i = 0; i < series.x.size(); ++i) {
+      const bool drawn = drawable(series.x[i]) && drawable(series.y[i]);
+      const double x = drawn ? px(series.x[i]) : 0, y = drawn ? py(series.y[i]) : 0;
+      const bool near = pen_down && std::hypot(x - last_x, y - last_y) < least;
+      if (drawn && near && i + 1 < series.x.size()) continue;
+      // A point between two gaps is a line of no length, which the round cap makes a dot.
+      if (drawn && !pen_down) path << 'M' << x << ' ' << y;
+      if (drawn) path << 'L' << x << ' ' << y;
+      pen_down = drawn;
+      last_x = x;
+      last_y = y;
+    }
+    out_ << "<path d=\"" << path.str() << "\" " << style << "/>\n";
+  }
+
+  /// Entry `i` of the legend, in the lower right corner, where learning curves leave room.
+  void legend(std::size_t i, std::size_t count, const std::string& what, const char* color) {
+    const double y = size_.height - kBottom - 14 - 19 * static_cast<double>(count - 1 - i);
+    const double x = size_.width - kRight - 150;
+    out_ << "<line x1=\"" << x << "\" y1=\"" << y << "\" x2=\"" << x + 24 << "\" y2=\"" << y
+         << "\" stroke=\"" << color << "\" stroke-width=\"3\"/>\n";
+    text(x + 32, y + 4.5, what, "fill=\"#222\"");
+  }
+
+  std::string finish() {
+    out_ << "</svg>\n";
+    return out_.str();
+  }
+
+ private:
+  double px(double v) const {
+    return kLeft + (v - x_.low) / x_.span() * (size_.width - kLeft - kRight);
+  }
+  double py(double v) const {
+    return size_.height - kBottom - (v - y_.low) / y_.span() * (size_.height - kTop - kBottom);
+  }
+  void line(double x1, double y1, double x2, double y2, const char* color) {
+    out_ << "<line x1=\"" << x1 << "\" y1=\"" << y1 << "\" x2=\"" << x2 << "\" y2=\"" << y2
+         << "\" stroke=\"" << color << "\"/>\n";
+  }
+  /// v with as many decimals as its neighbours at distance `step` need.
+  static std::string number(double v, double step) {
+    std::ostringstream out;
+    const int decimals = std::clamp(-static_cast<int>(std::floor(std::log10(step) + 1e-9)), 0, 9);
+    out << std::fixed << std::setprecision(decimals) << (std::abs(v) < step / 2 ? 0. : v);
+    return out.str();
+  }
+
+  std::ostringstream out_;
+  Size size_;
+  Range x_, y_;
+  double step_x_, step_y_;
+  std::string clip_;  // charts in one HTML file share their names
+};
+
+}  // namespace
+
+std::string markup(const std::string& text) {
   std::string out;
   for (const char c : text) {
     if (c == '&') {
@@ -77,97 +197,7 @@ std::string escaped(const std::string& text) {
   return out;
 }
 
-class Chart {
- public:
-  /// Ticks of x are at least `least_step` apart: epochs are whole numbers.
-  Chart(const Range& x, const Range& y, double least_step)
-      : x_(x), y_(y), step_x_(std::max(least_step, tick_step(x, 8))), step_y_(tick_step(y, 6)) {
-    out_ << std::setprecision(6);
-    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << kWidth << ' ' << kHeight
-         << "\" font-family=\"sans-serif\" font-size=\"13\">\n"
-         << "<rect width=\"100%\" height=\"100%\" fill=\"#fdfdfb\"/>\n"
-         << "<clipPath id=\"plot\"><rect x=\"" << kLeft << "\" y=\"" << kTop << "\" width=\""
-         << kWidth - kLeft - kRight << "\" height=\"" << kHeight - kTop - kBottom
-         << "\"/></clipPath>\n";
-  }
-
-  void text(double x, double y, const std::string& what, const std::string& attributes) {
-    out_ << "<text x=\"" << x << "\" y=\"" << y << "\" " << attributes << '>' << escaped(what)
-         << "</text>\n";
-  }
-
-  void axes() {
-    for (double v = std::ceil(x_.low / step_x_) * step_x_; v <= x_.high + 1e-9 * step_x_;
-         v += step_x_) {
-      line(px(v), kTop, px(v), kHeight - kBottom, "#e4e4de");
-      text(px(v), kHeight - kBottom + 18, number(v, step_x_),
-           "text-anchor=\"middle\" fill=\"#444\"");
-    }
-    for (double v = std::ceil(y_.low / step_y_) * step_y_; v <= y_.high + 1e-9 * step_y_;
-         v += step_y_) {
-      line(kLeft, py(v), kWidth - kRight, py(v), "#e4e4de");
-      text(kLeft - 8, py(v) + 4.5, number(v, step_y_), "text-anchor=\"end\" fill=\"#444\"");
-    }
-    line(kLeft, kTop, kLeft, kHeight - kBottom, "#444");
-    line(kLeft, kHeight - kBottom, kWidth - kRight, kHeight - kBottom, "#444");
-  }
-
-  void curve(const Series& series, const char* color) {
-    const std::string style = str("fill=\"none\" stroke=\"", color,
-                                  "\" stroke-width=\"1.8\" stroke-linejoin=\"round\" "
-                                  "stroke-linecap=\"round\" clip-path=\"url(#plot)\"");
-    std::ostringstream path;
-    bool pen_down = false;
-    for (std::size_t i = 0; i < series.x.size(); ++i) {
-      const bool drawn = drawable(series.x[i]) && drawable(series.y[i]);
-      // A point between two gaps is a line of no length, which the round cap makes a dot.
-      if (drawn && !pen_down) path << 'M' << px(series.x[i]) << ' ' << py(series.y[i]);
-      if (drawn) path << 'L' << px(series.x[i]) << ' ' << py(series.y[i]);
-      pen_down = drawn;
-    }
-    out_ << "<path d=\"" << path.str() << "\" " << style << "/>\n";
-  }
-
-  /// Entry `i` of the legend, in the lower right corner, where learning curves leave room.
-  void legend(std::size_t i, std::size_t count, const std::string& what, const char* color) {
-    const double y = kHeight - kBottom - 14 - 19 * static_cast<double>(count - 1 - i);
-    const double x = kWidth - kRight - 150;
-    out_ << "<line x1=\"" << x << "\" y1=\"" << y << "\" x2=\"" << x + 24 << "\" y2=\"" << y
-         << "\" stroke=\"" << color << "\" stroke-width=\"3\"/>\n";
-    text(x + 32, y + 4.5, what, "fill=\"#222\"");
-  }
-
-  std::string finish() {
-    out_ << "</svg>\n";
-    return out_.str();
-  }
-
- private:
-  double px(double v) const { return kLeft + (v - x_.low) / x_.span() * (kWidth - kLeft - kRight); }
-  double py(double v) const {
-    return kHeight - kBottom - (v - y_.low) / y_.span() * (kHeight - kTop - kBottom);
-  }
-  void line(double x1, double y1, double x2, double y2, const char* color) {
-    out_ << "<line x1=\"" << x1 << "\" y1=\"" << y1 << "\" x2=\"" << x2 << "\" y2=\"" << y2
-         << "\" stroke=\"" << color << "\"/>\n";
-  }
-  /// v with as many decimals as its neighbours at distance `step` need.
-  static std::string number(double v, double step) {
-    std::ostringstream out;
-    const int decimals = std::clamp(-static_cast<int>(std::floor(std::log10(step) + 1e-9)), 0, 9);
-    out << std::fixed << std::setprecision(decimals) << (std::abs(v) < step / 2 ? 0. : v);
-    return out.str();
-  }
-
-  std::ostringstream out_;
-  Range x_, y_;
-  double step_x_, step_y_;
-};
-
-}  // namespace
-
-void write_curve_svg(const std::string& path, const ChartLabels& labels,
-                     const std::vector<Series>& series) {
+std::string curve_svg(const ChartLabels& labels, const std::vector<Series>& series) {
   std::vector<double> all_x, all_y;
   for (const Series& s : series) {
     NF_CHECK(s.x.size() == s.y.size(), "[svg] series '", s.name, "' has ", s.x.size(),
@@ -181,20 +211,42 @@ void write_curve_svg(const std::string& path, const ChartLabels& labels,
 
   const bool whole =
       std::all_of(all_x.begin(), all_x.end(), [](double v) { return v == std::floor(v); });
-  Chart chart(x, y, whole ? 1 : 0);
+  Chart chart(kWide, x, y, whole ? 1 : 0);
   chart.axes();
   for (std::size_t i = 0; i < series.size(); ++i) {
     const char* color = kColors[i % std::size(kColors)];
     chart.curve(series[i], color);
     chart.legend(i, series.size(), series[i].name, color);
   }
-  chart.text(kLeft, 27, labels.title, "font-size=\"16\" fill=\"#111\"");
-  chart.text((kLeft + kWidth - kRight) / 2, kHeight - 14, labels.x,
-             "text-anchor=\"middle\" fill=\"#222\"");
-  const double middle = (kTop + kHeight - kBottom) / 2;
-  chart.text(18, middle, labels.y,
-             str("text-anchor=\"middle\" fill=\"#222\" transform=\"rotate(-90 18 ", middle, ")\""));
-  atomic_write(path, chart.finish());
+  chart.labels(labels);
+  return chart.finish();
+}
+
+void write_curve_svg(const std::string& path, const ChartLabels& labels,
+                     const std::vector<Series>& series) {
+  atomic_write(path, curve_svg(labels, series));
+}
+
+std::string map_svg(const ChartLabels& labels, const Bounds& bounds,
+                    const std::vector<Series>& lines) {
+  NF_CHECK(bounds.left < bounds.right && bounds.bottom < bounds.top, "[svg] the bounds are empty");
+  Chart chart(kSquare, {bounds.left, bounds.right}, {bounds.bottom, bounds.top}, 0);
+  chart.axes();
+  std::vector<std::string> names;  // one colour each
+  for (const Series& line : lines) {
+    NF_CHECK(line.x.size() == line.y.size(), "[svg] line '", line.name, "' has ", line.x.size(),
+             " x values, but ", line.y.size(), " y values");
+    const auto known = std::find(names.begin(), names.end(), line.name);
+    const auto color = static_cast<std::size_t>(known - names.begin());
+    if (known == names.end()) names.push_back(line.name);
+    chart.curve(line, kColors[color % std::size(kColors)], 1, .5);
+  }
+  for (std::size_t i = 0; i < names.size(); ++i) {  // on the title's line, from the right
+    chart.text(kSquare.width - kRight - 110 * static_cast<double>(names.size() - 1 - i), 27,
+               names[i], str("text-anchor=\"end\" fill=\"", kColors[i % std::size(kColors)], '"'));
+  }
+  chart.labels(labels);
+  return chart.finish();
 }
 
 std::string text_histogram(const Tensor& values, int bins) {

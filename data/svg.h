@@ -1,9 +1,10 @@
-// Line charts as SVG, and histograms as text.
+// Line charts and maps as SVG, and histograms as text.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "data/png.h"
 #include "tensor/tensor.h"
 
 namespace nf::data {
@@ -17,10 +18,21 @@ struct ChartLabels {
   std::string title, x, y;
 };
 
-/// A chart with axes, ticks and a legend, written atomically. A chart without a finite point has
+/// A chart with axes, ticks and a legend, as an SVG document. A chart without a finite point has
 /// empty axes.
+std::string curve_svg(const ChartLabels& labels, const std::vector<Series>& series);
+/// The same as a file, written atomically.
 void write_curve_svg(const std::string& path, const ChartLabels& labels,
                      const std::vector<Series>& series);
+
+/// Lines in the plane: both axes have one scale when the bounds are square, lines of one name have
+/// one colour, what is outside is cut off.
+std::string map_svg(const ChartLabels& labels, const Bounds& bounds,
+                    const std::vector<Series>& lines);
+
+/// The text with &, < and > as entities and without control characters: for SVG and HTML, between
+/// tags.
+std::string markup(const std::string& text);
 
 /// One line for each of `bins` equal ranges from the smallest to the largest value of a tensor of
 /// any dtype: the range's start, its share in percent, a bar. Values that are not finite are

@@ -15,6 +15,9 @@ Tensor StandardNormal::sample(Generator& gen, std::int64_t n, std::int64_t dims,
   return normal(gen, {n, dims}) * temperature;
 }
 
+// Not (1 + erf(z / sqrt 2)) / 2, which has no digits left in the lower tail.
+double StandardNormal::cdf(double z) const { return std::erfc(-z / std::numbers::sqrt2) / 2; }
+
 // -softplus(z) - softplus(-z) = z - 2 softplus(z): one transcendental pass instead of two.
 Var StandardLogistic::log_prob(const Var& z) { return sum(z - 2 * softplus(z), {1}); }
 
@@ -22,6 +25,10 @@ Tensor StandardLogistic::sample(Generator& gen, std::int64_t n, std::int64_t dim
                                 double temperature) {
   return logistic(gen, {n, dims}) * temperature;
 }
+
+double StandardLogistic::cdf(double z) const { return 1 / (1 + std::exp(-z)); }
+
+double StandardLogistic::deviation() const { return std::numbers::pi / std::numbers::sqrt3; }
 
 std::shared_ptr<Base> base_by_name(const std::string& name) {
   if (name == "gaussian") return std::make_shared<StandardNormal>();

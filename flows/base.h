@@ -17,6 +17,10 @@ class Base : public nn::Module {
   /// (n, dims) draws, scaled by `temperature` (1: the distribution itself).
   virtual Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims,
                         double temperature = 1) = 0;
+  /// P(Z <= z) of one dimension; NaN of NaN.
+  virtual double cdf(double z) const = 0;
+  /// The standard deviation of one dimension.
+  virtual double deviation() const = 0;
 };
 
 /// N(0, I): ln p = -z^2/2 - ln(2 pi)/2 per dimension.
@@ -24,6 +28,8 @@ class StandardNormal : public Base {
  public:
   Var log_prob(const Var& z) override;
   Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature) override;
+  double cdf(double z) const override;
+  double deviation() const override { return 1; }
   std::string kind() const override { return "StandardNormal"; }
 };
 
@@ -32,6 +38,8 @@ class StandardLogistic : public Base {
  public:
   Var log_prob(const Var& z) override;
   Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature) override;
+  double cdf(double z) const override;
+  double deviation() const override;
   std::string kind() const override { return "StandardLogistic"; }
 };
 

@@ -196,6 +196,44 @@ BOOST_AUTO_TEST_CASE(points_are_bright_where_they_are) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(heat_is_dark_below_and_bright_above) {
+  TempFolder folder;
+  const std::string path = folder.path("a.png");
+  std::ofstream(path, std::ios::binary)
+      << heat_png(Tensor::from<float>({-1, 0, NAN, 0.5F, 1, 7}, {2, 3}));
+  const Picture p = read_png(path);
+  BOOST_CHECK(p.width == 3 && p.height == 2 && p.channels == 3);
+  const std::vector<int> dark{8, 6, 30}, middle{187, 55, 84}, bright{252, 248, 176};
+  BOOST_CHECK(p.at(0, 0) == dark && p.at(1, 0) == dark && p.at(2, 0) == dark);
+  BOOST_CHECK(p.at(0, 1) == middle && p.at(1, 1) == bright && p.at(2, 1) == bright);
+  check_error([] { heat_png(Tensor::zeros({2, 0})); }, {"[heat]", "(H, W)"});
+  check_error([] { heat_png(Tensor::zeros({2})); }, {"[heat]", "(H, W)"});
+}
+
+BOOST_AUTO_TEST_CASE(maps_have_one_scale_and_a_colour_for_each_name) {
+  const Bounds box{-1, 1, -1, 1};
+  std::vector<double> x, y;  // 2001 points, four to a pixel
+  for (int i = 0; i <= 2000; ++i) {
+    x.push_back(-1 + i / 1000.);
+    y.push_back(-1);
+  }
+  const std::string text =
+      map_svg({"a < b", "x", "y"}, box,
+              {{"one", {-1, 1}, {-1, 1}}, {"two", x, y}, {"one", {0, 0}, {NAN, 1}}});
+  BOOST_CHECK(well_formed(text));
+  BOOST_CHECK_EQUAL(occurrences(text, "<path"), 3U);
+  BOOST_CHECK_EQUAL(occurrences(text, ">one<"), 1U);
+  BOOST_CHECK_EQUAL(occurrences(text, ">two<"), 1U);
+  BOOST_CHECK_EQUAL(occurrences(text, "a &lt; b"), 1U);
+  // The diagonal of the square, 520 pixels wide and high, from the lower left to the upper right.
+  BOOST_CHECK_EQUAL(occurrences(text, "M76 564L76 564L596 44\""), 1U);
+  const std::size_t points = occurrences(text, "L");
+  BOOST_CHECK_GT(points, 900U);
+  BOOST_CHECK_LT(points, 1100U);  // every other one is nearer than half a pixel
+  check_error([&] { map_svg({}, box, {{"a", {1, 2}, {1}}}); }, {"[svg]", "'a'", "2", "1"});
+  check_error([] { map_svg({}, {1, 1, 0, 1}, {}); }, {"bounds are empty"});
+}
+
 BOOST_AUTO_TEST_CASE(charts_are_well_formed) {
   TempFolder folder;
   const std::string path = folder.path("a.svg");

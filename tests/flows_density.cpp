@@ -1,6 +1,7 @@
 // Base distributions, Density and its units, evaluate, and where NaN is found.
 #include "flows/density.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <numbers>
@@ -21,6 +22,8 @@ struct Uniform : Base {
   Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double) override {
     return uniform(gen, {n, dims});
   }
+  double cdf(double z) const override { return std::clamp(z, 0., 1.); }
+  double deviation() const override { return std::sqrt(1. / 12); }
   std::string kind() const override { return "Uniform"; }
 };
 

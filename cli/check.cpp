@@ -1,0 +1,235 @@
+// flowcli check: whether a trained model is sound, and how well it fits.
+#include "cli/check.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+
+#include "cli/cli.h"
+
+namespace nf::cli {
+
+namespace {
+
+// What a correct map stays below. In f64 only a wrong layer exceeds them; kinks (relu) near a
+// sample cost differences of the Jacobian some digits.
+constexpr double kExact = 1e-6, kJacobian = 1e-3;
+constexpr double kWorking = 1e-3;  // in f32: a thousandth of the data's range
+constexpr double kFar = 0.1;       // a KS distance that is plain to see in a histogram
+
+template <class... Args>
+std::string format(const char* pattern, Args... args) {
+  char text[512];
+  std::snprintf(text, sizeof text, pattern, args...);
+  return text;
+}
+
+// The layer where a quantity is worst, the whole map left out; NaN is worst of all.
+template <class Get>
+const flows::LayerDiagnosis& worst_layer(const std::vector<flows::LayerDiagnosis>& rows, Get get) {
+  const auto badness = [&](const flows::LayerDiagnosis& row) {
+    return std::isnan(get(row)) ? INFINITY : get(row);
+  };
+  return *std::max_element(rows.begin(), std::prev(rows.end()),
+                           [&](const auto& a, const auto& b) { return badness(a) < badness(b); });
+}
+
+// Sets `fault` to the first thing that is wrong, or adds sentences to the verdict.
+void judge_map(Checkup& check) {
+  using Row = flows::LayerDiagnosis;
+  const Row &exact = check.exact.back(), &working = check.working.back();
+  struct Promise {
+    double Row::*quantity;
+    double allowed;
+    const char* kept;
+    const char* broken;
+  };
+  const Promise promises[] = {
+      {&Row::round_trip, kExact, "The map inverts (%.1e of the data's range in f64, allowed %.0e).",
+       "does not invert"},
+      {&Row::log_det_gap, kExact,
+       "The log-determinants of both directions cancel (%.1e, allowed %.0e).",
+       "has log-determinants that do not cancel"},
+      {&Row::jacobian_gap, kJacobian, "They are those of the Jacobian (off by %.1e, allowed %.0e).",
+       "has another log-determinant than its Jacobian"}};
+  for (const Promise& promise : promises) {
+    if (promise.quantity == &Row::jacobian_gap && check.jacobians == 0) continue;
+    const auto quantity = [&](const Row& row) { return row.*promise.quantity; };
+    if (quantity(exact) <= promise.allowed) {
+      check.verdict.push_back(format(promise.kept, quantity(exact), promise.allowed));
+      continue;
+    }
+    const Row& layer = worst_layer(check.exact, quantity);
+    check.fault =
+        str("layer ", layer.name, " (", layer.kind, ") ", promise.broken, ": off by ",
+            quantity(layer), ", over all layers ", quantity(exact), ", allowed ", promise.allowed);
+    check.verdict.push_back("WRONG: " + check.fault + ".");
+    return;
+  }
+  if (working.round_trip <= kWorking) {
+    check.verdict.push_back(
+        format("f32 is enough for it: data comes back to within %.1e.", working.round_trip));
+  } else {
+    const Row& layer = worst_layer(check.working, [](const Row& row) { return row.round_trip; });
+    check.verdict.push_back(format(
+        "CARE: in f32, data comes back only to within %.1e: layer %s is steep (alone %.1e). "
+        "Samples "
+        "are that inexact; a lower scale_limit, a stronger clip or weight decay keeps layers flat.",
+        working.round_trip, layer.name.c_str(), layer.round_trip));
+  }
+}
+
+void judge_latents(Checkup& check) {
+  const flows::LatentDiagnosis& z = check.latents;
+  const char* words = z.ks_worst <= z.ks_chance
+                          ? "cannot be told from the base distribution, dimension by dimension"
+                      : z.ks_worst <= kFar ? "are near the base distribution"
+                                           : "are far from the base distribution";
+  std::string advice;
+  if (!(z.ks_worst <= kFar)) {
+    advice = " Samples will differ from data there; train longer or give the model more couplings.";
+  }
+  check.verdict.push_back(
+      format("Latents of the data %s (Kolmogorov-Smirnov distance %.4f at worst, by chance up to "
+             "%.4f).%s",
+             words, z.ks_worst, z.ks_chance, advice.c_str()));
+  if (!(z.tails <= 0.01)) {
+    check.verdict.push_back(
+        format("CARE: %.2f %% of the latents lie where the base has 0.2 %%, up to %.1f standard "
+               "deviations out: some data is much less likely than any sample.",
+               100 * z.tails, z.largest));
+  }
+}
+
+// 2 D passes of every layer for each, and the singular values of D x D matrices.
+std::int64_t quick_jacobians(std::int64_t dims) { return dims <= 64 ? 20 : dims <= 1024 ? 1 : 0; }
+
+}  // namespace
+
+std::string Checkup::table() const {
+  std::size_t width = 9;
+  for (const auto& row : exact) width = std::max(width, row.name.size());
+  const int w = static_cast<int>(width);
+  std::string out = format("%-*s  %10s  %19s  %19s  %9s  %9s\n", w, "", "", "round trip",
+                           "log-dets cancel", "against", "largest");
+  out += format("%-*s  %10s  %9s %9s  %9s %9s  %9s  %9s\n", w, "layer", "log|det|", "f32", "f64",
+                "f32", "f64", "Jacobian", "|log s|");
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const auto &row = exact[i], &narrow = working[i];
+    out += format("%-*s  %10.3f  %9.1e %9.1e  %9.1e %9.1e  ", w, row.name.c_str(), row.log_det,
+                  narrow.round_trip, row.round_trip, narrow.log_det_gap, row.log_det_gap);
+    out += jacobians > 0 ? format("%9.1e  %9.3f\n", row.jacobian_gap, row.largest_stretch)
+                         : format("%9s  %9s\n", "-", "-");
+  }
+  return out;
+}
+
+std::string Checkup::latents_text() const {
+  const flows::LatentDiagnosis& z = latents;
+  return format(
+      "mean %+.4f, standard deviation %.4f, largest %.2f, in deviations of the base\n"
+      "%.3f %% outside the base's middle 99.8 %%\n"
+      "Kolmogorov-Smirnov distance %.4f in dimension %lld, %.4f on average; by chance up "
+      "to %.4f\n",
+      z.mean, z.deviation, z.largest, 100 * z.tails, z.ks_worst, static_cast<long long>(z.ks_dim),
+      z.ks_mean, z.ks_chance);
+}
+
+Json Checkup::json() const {
+  Json layers = Json::array();
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const auto &row = exact[i], &narrow = working[i];
+    layers.push_back({{"name", row.name},
+                      {"kind", row.kind},
+                      {"log_det", number(row.log_det)},
+                      {"round_trip_f32", number(narrow.round_trip)},
+                      {"round_trip_f64", number(row.round_trip)},
+                      {"log_det_gap_f32", number(narrow.log_det_gap)},
+                      {"log_det_gap_f64", number(row.log_det_gap)},
+                      {"jacobian_gap", jacobians > 0 ? number(row.jacobian_gap) : Json()},
+                      {"largest_log_scale", jacobians > 0 ? number(row.largest_stretch) : Json()}});
+  }
+  return {{"sound", fault.empty()},
+          {"verdict", verdict},
+          {"layers", layers},
+          {"jacobians", jacobians},
+          {"latents",
+           {{"count", latents.count},
+            {"mean", number(latents.mean)},
+            {"deviation", number(latents.deviation)},
+            {"largest", number(latents.largest)},
+            {"tails", number(latents.tails)},
+            {"ks_worst", number(latents.ks_worst)},
+            {"ks_dim", latents.ks_dim},
+            {"ks_mean", number(latents.ks_mean)},
+            {"ks_chance", latents.ks_chance}}}};
+}
+
+Checkup examine(const TrainedModel& model, const Tensor& x, const CheckOptions& options) {
+  flows::Density& density = *model.density;
+  const auto first = [&](std::int64_t n) { return x.narrow(0, 0, std::min(n, x.dim(0))); };
+  const Tensor few = first(options.layer_samples);
+  Checkup check;
+  check.jacobians = std::min(
+      options.jacobians >= 0 ? options.jacobians : quick_jacobians(density.dims()), few.dim(0));
+  check.latents = flows::diagnose_latents(density, first(options.samples), 1000, options.seed);
+  check.working = flows::diagnose_layers(density, few.to(DType::F32), {.seed = options.seed});
+  density.to(DType::F64);
+  check.exact = flows::diagnose_layers(density, few.to(DType::F64),
+                                       {.jacobians = check.jacobians, .seed = options.seed});
+  density.to(DType::F32);
+  NF_CHECK(!check.exact.empty(), "[check] the model has no layers");
+  judge_map(check);
+  judge_latents(check);
+  return check;
+}
+
+void add_check(CLI::App& app) {
+  struct Options {
+    Common common;
+    CheckOptions check;
+    std::string run, data, split = "test", weights = "best";
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("check", "Whether a trained model is sound");
+  command->add_option("RUN", options->run, "Run folder")->required();
+  command->add_option("--data", options->data, "Another data source than the run's");
+  command->add_option("--split", options->split, "Which part")
+      ->check(CLI::IsMember({"train", "valid", "test"}))
+      ->capture_default_str();
+  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
+      ->check(CLI::IsMember({"best", "last"}))
+      ->capture_default_str();
+  command->add_option("--samples", options->check.samples, "Whose latents are compared")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--jacobians", options->check.jacobians,
+                   "Samples at which Jacobians are taken (default: 20 up to 64 dimensions, 1 up "
+                   "to 1024, else 0)")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--seed", options->check.seed, "Of the noise")->capture_default_str();
+  options->common.add_to(*command);
+  command->footer(
+      "Inverts every layer, compares log-determinants with the Jacobian, and latents of data with\n"
+      "the base distribution. Exit status 1 when the map is wrong.\n\n"
+      "Examples:\n  flowcli check runs/moons\n"
+      "  flowcli check runs/mnist --split valid --jacobians 0 --json\n");
+  command->callback([options] {
+    const Device device = options->common.apply();
+    const TrainedModel model = load_model(options->run, options->weights, device);
+    const data::Dataset data = load_data_for(model, options->data);
+    const Checkup check = examine(model, samples_of(data, options->split), options->check);
+    std::string text = str(data.name, ", ", options->split, " split: latents of ",
+                           check.latents.count, " samples, Jacobians at ", check.jacobians, "\n\n",
+                           check.table(), "\nlatents: ", check.latents_text(), "\n");
+    for (const std::string& sentence : check.verdict) text += sentence + "\n";
+    Json json = check.json();
+    json["split"] = options->split;
+    json["device"] = name(device);
+    options->common.result(json, text);
+    NF_CHECK(check.fault.empty(), "[check] ", check.fault);
+  });
+}
+
+}  // namespace nf::cli

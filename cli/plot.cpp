@@ -1,0 +1,168 @@
+// flowcli plot: a 2-D model as pictures: data, samples, density, and the grid that it bends.
+#include "cli/plot.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <memory>
+
+#include "cli/cli.h"
+#include "data/svg.h"
+#include "tensor/files.h"
+
+namespace nf::cli {
+
+namespace {
+
+// p(x) at the middle of every pixel, (size, size), the first row on top, as ln(1 + 100 p / p_max) /
+// ln 101: a hundredth of the highest density is still seen. p_max leaves out the highest 0.1 %.
+Tensor density_picture(flows::Density& density, const data::Bounds& box, int size) {
+  const double step_x = (box.right - box.left) / size, step_y = (box.top - box.bottom) / size;
+  const Tensor columns = affine(Tensor::arange(size), step_x, box.left + step_x / 2);
+  std::vector<Tensor> rows;
+  const NoGrad no_grad;
+  for (int row = 0; row < size; ++row) {
+    const Tensor y = Tensor::full({size}, box.top - (row + .5) * step_y);
+    const Tensor points = concat(std::vector{columns.unsqueeze(1), y.unsqueeze(1)}, 1);
+    rows.push_back(exp(density.log_prob(points.to(density.device())).value()).to(Device::CPU));
+  }
+  const Tensor p = concat(rows, 0);
+  auto sorted = p.to_vector<float>();
+  std::erase_if(sorted, [](float v) { return !std::isfinite(v); });
+  if (sorted.empty()) return Tensor::zeros({size, size});
+  const auto high = sorted.begin() + static_cast<std::ptrdiff_t>(.999 * (sorted.size() - 1));
+  std::nth_element(sorted.begin(), high, sorted.end());
+  const double most = std::max<double>(*high, std::numeric_limits<float>::min());
+  return (log(affine(p, 100 / most, 1)) / std::log(101.)).reshape({size, size});
+}
+
+// Where the line z_fixed = at goes in data space. A flow may stretch a short piece of it over the
+// whole picture, so points are put between neighbours that are far apart, until f32 has none
+// between them.
+data::Series grid_line(flows::Density& density, int fixed, double at, double reach, double far) {
+  constexpr std::size_t kPoints = 500, kMostPoints = 20000;
+  constexpr int kRounds = 14;
+  const auto decode = [&](const std::vector<double>& along) {
+    const auto n = static_cast<std::int64_t>(along.size());
+    const Tensor free = Tensor::from(along, {n, 1}).to(DType::F32);
+    const Tensor still = Tensor::full({n, 1}, at);
+    const Tensor z = concat(fixed == 0 ? std::vector{still, free} : std::vector{free, still}, 1);
+    return density.decode(z.to(density.device())).to(DType::F64).to_vector<double>();
+  };
+  std::vector<double> along;
+  for (std::size_t i = 0; i < kPoints; ++i) {
+    along.push_back(reach * (2 * static_cast<double>(i) / (kPoints - 1) - 1));
+  }
+  std::map<double, std::pair<double, double>> points;  // position along the line -> (x, y)
+  for (int round = 0; round < kRounds && !along.empty() && points.size() < kMostPoints; ++round) {
+    const auto xy = decode(along);
+    for (std::size_t i = 0; i < along.size(); ++i) points[along[i]] = {xy[2 * i], xy[2 * i + 1]};
+    along.clear();
+    for (auto b = points.begin(), a = b++; b != points.end(); a = b++) {
+      const auto [ax, ay] = a->second;
+      const auto [bx, by] = b->second;
+      if (std::hypot(ax - bx, ay - by) > far) along.push_back((a->first + b->first) / 2);
+    }
+  }
+  data::Series line{fixed == 0 ? "first latent" : "second latent", {}, {}};
+  for (const auto& [position, xy] : points) {
+    line.x.push_back(xy.first);
+    line.y.push_back(xy.second);
+  }
+  return line;
+}
+
+// The lines z_k = c for both k, and c from -3 to 3 deviations of the base.
+std::vector<data::Series> grid_lines(flows::Density& density, const data::Bounds& box) {
+  constexpr int kLines = 25;
+  constexpr double kReach = 3, kEnds = 3.5;  // the lines go on a little beyond each other
+  const double unit = density.base().deviation(), far = (box.right - box.left) / 200;
+  std::vector<data::Series> lines;
+  for (const int fixed : {0, 1}) {
+    for (int i = 0; i < kLines; ++i) {
+      const double at = unit * (-kReach + 2 * kReach * i / (kLines - 1));
+      lines.push_back(grid_line(density, fixed, at, kEnds * unit, far));
+    }
+  }
+  return lines;
+}
+
+}  // namespace
+
+Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& options) {
+  NF_CHECK(model.shape.dims == 2 && !model.shape.discrete, "[plot] a picture has two axes, ",
+           model.run.path(), " is a model of ", model.shape.dims,
+           " dimensions; 'flowcli sample' draws images, 'flowcli report' shows any run");
+  flows::Density& density = *model.density;
+  Plots plots{.bounds = data::bounds_of(x)};
+  const auto scatter = [&](const Tensor& points) {
+    return data::scatter_png(points, options.size, plots.bounds);
+  };
+  Generator gen(options.seed);
+  plots.data_png = scatter(x.narrow(0, 0, std::min(options.count, x.dim(0))));
+  plots.samples_png = scatter(density.sample(gen, options.count).to(Device::CPU));
+  plots.density_png = data::heat_png(density_picture(density, plots.bounds, options.size));
+  const auto& columns = model.shape.columns;
+  plots.grid_svg = data::map_svg({.title = "Latent grid in data space",
+                                  .x = columns.size() == 2 ? columns[0] : "",
+                                  .y = columns.size() == 2 ? columns[1] : ""},
+                                 plots.bounds, grid_lines(density, plots.bounds));
+  return plots;
+}
+
+void add_plot(CLI::App& app) {
+  struct Options {
+    Common common;
+    PlotOptions plot;
+    std::string run, out, data, weights = "best";
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("plot", "Pictures of a 2-D model");
+  command->add_option("RUN", options->run, "Run folder")->required();
+  command->add_option("--out", options->out, "Folder of the pictures (default: RUN/plot)");
+  command->add_option("--data", options->data, "Another data source than the run's");
+  command->add_option("-n,--count", options->plot.count, "Samples")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  command->add_option("--size", options->plot.size, "Pixels of a side")
+      ->check(CLI::Range(16, 4096))
+      ->capture_default_str();
+  command->add_option("--seed", options->plot.seed, "Of the samples")->capture_default_str();
+  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
+      ->check(CLI::IsMember({"best", "last"}))
+      ->capture_default_str();
+  options->common.add_to(*command);
+  command->footer(
+      "Writes data.png, samples.png, density.png, and grid.svg: where lines of constant latents "
+      "lie\n"
+      "in data space, from -3 to 3 standard deviations.\n\n"
+      "Examples:\n  flowcli plot runs/moons\n  flowcli plot runs/moons --out pictures --size "
+      "1024\n");
+  command->callback([options] {
+    const Device device = options->common.apply();
+    const TrainedModel model = load_model(options->run, options->weights, device);
+    const data::Dataset data = load_data_for(model, options->data);
+    const Plots plots = draw_plots(model, samples_of(data, "train"), options->plot);
+    const std::string folder = options->out.empty() ? model.run.file("plot") : options->out;
+    std::error_code error;
+    std::filesystem::create_directories(folder, error);
+    NF_CHECK(!error, "[plot] cannot make the folder ", folder, ": ", error.message(),
+             "; choose another with --out");
+    Json files = Json::array();
+    for (const auto& [name, bytes] :
+         {std::pair{"data.png", &plots.data_png}, std::pair{"samples.png", &plots.samples_png},
+          std::pair{"density.png", &plots.density_png}, std::pair{"grid.svg", &plots.grid_svg}}) {
+      const std::string file = folder + "/" + name;
+      atomic_write(file, *bytes);
+      files.push_back(file);
+    }
+    const data::Bounds& box = plots.bounds;
+    options->common.result(
+        {{"files", files}, {"bounds", {box.left, box.right, box.bottom, box.top}}},
+        str("wrote data.png, samples.png, density.png and grid.svg to ", folder, "\n"));
+  });
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,26 @@
+// The pictures of a 2-D model, which `plot` writes and `report` shows.
+#pragma once
+
+#include <string>
+
+#include "cli/run_folder.h"
+#include "data/png.h"
+
+namespace nf::cli {
+
+struct PlotOptions {
+  std::int64_t count = 20000;  ///< samples
+  int size = 512;              ///< pixels of a side
+  std::uint64_t seed = 0;      ///< of the samples
+};
+
+/// The bytes of the files, all of the same square of the plane.
+struct Plots {
+  data::Bounds bounds = {};
+  std::string data_png = {}, samples_png = {}, density_png = {}, grid_svg = {};
+};
+
+/// x (N, 2): data, which sets the square. Throws for a model of other than two real dimensions.
+Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& options);
+
+}  // namespace nf::cli

@@ -1,0 +1,196 @@
+// flowcli report: a run as one HTML file that needs nothing else.
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "cli/check.h"
+#include "cli/cli.h"
+#include "cli/plot.h"
+#include "cli/run_folder.h"
+#include "data/svg.h"
+#include "tensor/files.h"
+
+namespace nf::cli {
+
+namespace {
+
+using data::markup;
+
+constexpr const char* kStyle = R"(
+body { font: 15px/1.5 sans-serif; color: #222; background: #fdfdfb; max-width: 60em;
+       margin: 2em auto; padding: 0 1em; }
+h2 { border-bottom: 1px solid #ddd; margin-top: 2em; }
+table { border-collapse: collapse; }
+td { padding: .1em 1.5em .1em 0; font-variant-numeric: tabular-nums; }
+pre { font-size: 12px; overflow-x: auto; background: #f4f4ef; padding: 1em; }
+figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top; }
+figcaption { color: #666; }
+img { image-rendering: pixelated; max-width: 100%; }
+svg { max-width: 100%; }
+.columns { columns: 3 16em; }
+)";
+
+// RFC 4648, section 4.
+std::string base64(const std::string& bytes) {
+  static constexpr char kDigits[] =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string out;
+  for (std::size_t i = 0; i < bytes.size(); i += 3) {
+    std::uint32_t group = 0;
+    for (std::size_t k = 0; k < 3; ++k) {
+      group = group << 8 | (i + k < bytes.size() ? static_cast<std::uint8_t>(bytes[i + k]) : 0);
+    }
+    for (std::size_t k = 0; k < 4; ++k) {
+      out += i + k > bytes.size() ? '=' : kDigits[group >> (18 - 6 * k) & 63];
+    }
+  }
+  return out;
+}
+
+std::string picture(const std::string& png, const std::string& caption) {
+  return "<figure><img alt=\"" + markup(caption) + "\" src=\"data:image/png;base64," + base64(png) +
+         "\"><figcaption>" + markup(caption) + "</figcaption></figure>\n";
+}
+
+std::string drawing(const std::string& svg, double width, const std::string& caption) {
+  return str("<figure style=\"width: ", width, "px\">", svg, "<figcaption>", markup(caption),
+             "</figcaption></figure>\n");
+}
+
+std::string section(const std::string& title, const std::string& body) {
+  return "<h2>" + markup(title) + "</h2>\n" + body;
+}
+
+using Rows = std::vector<std::pair<std::string, std::string>>;
+
+std::string table(const Rows& rows) {
+  std::string out = "<table>\n";
+  for (const auto& [name, value] : rows) {
+    out += "<tr><td>" + markup(name) + "</td><td>" + markup(value) + "</td></tr>\n";
+  }
+  return out + "</table>\n";
+}
+
+std::string fixed(double value, int digits) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.*f", digits, value);
+  return text;
+}
+
+std::string configuration(const flows::Config& config) {
+  const Json json = flows::to_json(config);
+  Rows rows;
+  for (const auto& [key, value] : json.items()) {
+    rows.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  return "<div class=\"columns\">\n" + table(rows) + "</div>\n";
+}
+
+std::string training(const RunFolder& run) {
+  const auto log = run.read_log();
+  if (log.empty()) return "<p>The run has finished no epoch.</p>\n";
+  const flows::EpochReport& last = log.back();
+  double best = -INFINITY;
+  std::int64_t best_epoch = 0;
+  for (const flows::EpochReport& r : log) {
+    if (!(r.valid_nats > best)) continue;
+    best = r.valid_nats;
+    best_epoch = r.epoch;
+  }
+  const double epochs = static_cast<double>(last.epoch), steps = static_cast<double>(last.step);
+  return table({{"epochs", str(last.epoch)},
+                {"updates", str(last.step)},
+                {"time", fixed(last.seconds, 1) + " s, validation included"},
+                {"per epoch", fixed(last.seconds / epochs, 2) + " s"},
+                {"per update", fixed(1000 * last.seconds / steps, 2) + " ms"},
+                {"best on validation", fixed(best, 4) + str(" nats, epoch ", best_epoch)}}) +
+         drawing(run.curve(), 760, "Log-likelihood over epochs");
+}
+
+std::string likelihood(flows::Density& density, const Tensor& x) {
+  const flows::Evaluation e = flows::evaluate(density, x);
+  return table({{"samples", str(e.count)},
+                {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},
+                {"bits/dim", fixed(e.bits_per_dim, 5) + " ± " + fixed(e.bits_per_dim_se, 5)},
+                {"convention", density.convention().text}});
+}
+
+std::string pictures(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
+  const bool plane = model.shape.dims == 2 && !model.shape.discrete;
+  if (plane) {
+    const Plots plots = draw_plots(model, data.train.x, {.size = 400, .seed = seed});
+    return picture(plots.data_png, "Data") + picture(plots.samples_png, "Samples") +
+           picture(plots.density_png, "Density") +
+           drawing(plots.grid_svg, 500, "Lines of constant latents, -3 to 3 deviations");
+  }
+  if (!model.shape.images()) return "<p>Rows of numbers have no picture.</p>\n";
+  constexpr std::int64_t kImages = 64;
+  Generator gen(seed);
+  const std::int64_t shown = std::min(kImages, data.train.size());
+  return picture(samples_png(model.density->sample(gen, kImages), model.shape), "Samples") +
+         picture(samples_png(data.train.x.narrow(0, 0, shown), model.shape), "Data");
+}
+
+std::string examination(const Checkup& check) {
+  std::string sentences;
+  for (const std::string& sentence : check.verdict) sentences += "<li>" + markup(sentence) + "\n";
+  return "<ul>\n" + sentences + "</ul>\n<pre>" + markup(check.table()) + "\n" +
+         markup("latents: " + check.latents_text()) + "</pre>\n";
+}
+
+std::string document(const std::string& title, const std::string& body) {
+  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<title>" +
+         markup(title) + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n<h1>" +
+         markup(title) + "</h1>\n" + body + "</body>\n</html>\n";
+}
+
+}  // namespace
+
+void add_report(CLI::App& app) {
+  struct Options {
+    Common common;
+    CheckOptions check;
+    std::string run, out, split = "test", weights = "best";
+    std::uint64_t seed = 0;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("report", "A run as one HTML file");
+  command->add_option("RUN", options->run, "Run folder")->required();
+  command->add_option("--out", options->out, "The file (default: RUN/report.html)");
+  command->add_option("--split", options->split, "Which part is evaluated and checked")
+      ->check(CLI::IsMember({"train", "valid", "test"}))
+      ->capture_default_str();
+  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
+      ->check(CLI::IsMember({"best", "last"}))
+      ->capture_default_str();
+  command->add_option("--jacobians", options->check.jacobians, "As for check")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--seed", options->seed, "Of samples and noise")->capture_default_str();
+  options->common.add_to(*command);
+  command->footer(
+      "Configuration, curves, samples, check and timing; pictures are inside, so the file can be\n"
+      "sent on by itself.\n\n"
+      "Examples:\n  flowcli report runs/mnist\n"
+      "  flowcli report runs/moons --out moons.html --split valid\n");
+  command->callback([options] {
+    const Device device = options->common.apply();
+    const TrainedModel model = load_model(options->run, options->weights, device);
+    const data::Dataset data = load_data_for(model, "");
+    const Tensor& x = samples_of(data, options->split);
+    options->check.seed = options->seed;
+    const Checkup check = examine(model, x, options->check);
+    const flows::Config& config = model.run.config();
+    const std::string title = config.model + " on " + data.name;
+    const std::string html = document(
+        title, section("Likelihood, " + options->split + " split", likelihood(*model.density, x)) +
+                   section("Pictures", pictures(model, data, options->seed)) +
+                   section("Training", training(model.run)) + section("Check", examination(check)) +
+                   section("Configuration", configuration(config)));
+    const std::string out = options->out.empty() ? model.run.file("report.html") : options->out;
+    atomic_write(out, html);
+    options->common.result({{"file", out}, {"sound", check.fault.empty()}},
+                           str("wrote ", out, "\n"));
+  });
+}
+
+}  // namespace nf::cli

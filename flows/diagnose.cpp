@@ -1,0 +1,215 @@
+#include "flows/diagnose.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "tensor/linalg.h"
+
+namespace nf::flows {
+
+namespace {
+
+/// Evaluation mode, with noise of a seed; the destructor puts back what was.
+class Examination {
+ public:
+  Examination(Density& density, std::uint64_t seed)
+      : density_(density), was_training_(density.training()), noise_(density.noise()) {
+    density.eval();
+    density.noise() = Generator(seed, /*stream=*/0x64696167);
+  }
+  ~Examination() {
+    density_.noise() = noise_;
+    density_.train(was_training_);
+  }
+  Examination(const Examination&) = delete;
+  Examination& operator=(const Examination&) = delete;
+
+ private:
+  const NoGrad no_grad_;
+  Density& density_;
+  bool was_training_;
+  Generator noise_;
+};
+
+void check_samples(const char* what, const Density& density, const Tensor& x) {
+  NF_CHECK(x.rank() == 2 && x.dim(0) >= 1 && x.dim(1) == density.dims(), "[", what,
+           "] the model is for data of shape (N, ", density.dims(), ") with N >= 1, got ",
+           x.shape());
+}
+
+struct Layer {
+  std::string name;
+  Bijection* map;
+};
+
+std::vector<Layer> layers_of(Density& density) {
+  auto* parts = dynamic_cast<Compose*>(&density.bijection());
+  if (!parts) return {{"", &density.bijection()}};
+  std::vector<Layer> layers;
+  for (const auto& [name, part] : parts->parts()) layers.push_back({name, part.get()});
+  return layers;
+}
+
+double worst(const Tensor& x) { return max(abs(x)).item(); }
+
+double relative_distance(const Tensor& a, const Tensor& b) {
+  return worst(a - b) / std::max(worst(b), std::numeric_limits<double>::min());
+}
+
+double relative_gap(const Tensor& l, const Tensor& other) {
+  return worst((l - other) / (abs(l) + 1));
+}
+
+/// NaN is the larger of any two.
+void raise(double& most, double value) {
+  if (!(value <= most) && !std::isnan(most)) most = value;
+}
+
+/// J^T of the layer at x (1, D): row j holds dz/dx_j. Steps are small against x, because a logit
+/// bends where x is near 0, and have a floor where f64 still has seven digits.
+Tensor jacobian(Bijection& layer, const Tensor& x) {
+  constexpr std::int64_t kRows = 512;  // at a time
+  const std::int64_t dims = x.dim(1);
+  const auto at = x.to_vector<double>();
+  std::vector<Tensor> rows;
+  for (std::int64_t first = 0; first < dims; first += kRows) {
+    const std::int64_t n = std::min(kRows, dims - first);
+    Tensor steps = Tensor::zeros({n, dims}, DType::F64), sizes = Tensor::empty({n, 1}, DType::F64);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double size = 1e-6 * std::abs(at[static_cast<std::size_t>(first + i)]) + 1e-8;
+      steps.mutable_data<double>()[i * dims + first + i] = size;
+      sizes.mutable_data<double>()[i] = 2 * size;
+    }
+    steps = steps.to(x.device());
+    const Tensor above = layer.forward(x + steps).value.value();
+    const Tensor below = layer.forward(x - steps).value.value();
+    rows.push_back((above - below).to(Device::CPU) / sizes);
+  }
+  return concat(rows, 0);
+}
+
+/// max |ln s| over the singular values s of J. Eigenvalues of J J^T below its rounding error count
+/// as that.
+double largest_stretch(const Tensor& j) {
+  const auto squares = eigh(matmul(j, j.t())).values.to_vector<double>();
+  const double most = squares.back();
+  const double least = std::max(squares.front(), 1e-16 * most);
+  return std::max(std::abs(std::log(most)), std::abs(std::log(least))) / 2;
+}
+
+void examine_jacobians(Bijection& layer, const Tensor& x, const Tensor& log_det, std::int64_t count,
+                       LayerDiagnosis& row) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Tensor j = jacobian(layer, x.narrow(0, i, 1));
+    const double claimed = log_det.narrow(0, i, 1).item();
+    const bool finite = all_finite(j);
+    const double numeric = finite ? slogdet(j).logdet.item() : std::nan("");
+    raise(row.jacobian_gap, std::abs(claimed - numeric) / (1 + std::abs(claimed)));
+    raise(row.largest_stretch, finite ? largest_stretch(j) : std::nan(""));
+  }
+}
+
+}  // namespace
+
+std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
+                                            const DiagnoseOptions& options) {
+  check_samples("diagnose_layers", density, x);
+  NF_CHECK(options.jacobians == 0 || x.dtype() == DType::F64,
+           "[diagnose_layers] Jacobians are taken in f64, the samples are ", describe(x),
+           "; convert both with .to(DType::F64)");
+  const Examination examination(density, options.seed);
+  std::vector<LayerDiagnosis> rows;
+  std::vector<Bijection*> exact;  // all but Dequantize
+  Tensor value = x.to(density.device()), first, total;
+  for (const auto& [name, layer] : layers_of(density)) {
+    const auto [z, log_det] = layer->forward(value);
+    if (!dynamic_cast<Dequantize*>(layer)) {
+      const Tensor l = log_det.value();
+      const auto [back, inverse_log_det] = layer->inverse(z);
+      rows.push_back({.name = name,
+                      .kind = layer->kind(),
+                      .log_det = mean(l).item(),
+                      .round_trip = relative_distance(back.value(), value),
+                      .log_det_gap = relative_gap(l, -inverse_log_det.value())});
+      examine_jacobians(*layer, value, l, std::min(options.jacobians, x.dim(0)), rows.back());
+      if (exact.empty()) first = value;
+      total = exact.empty() ? l : total + l;
+      exact.push_back(layer);
+    }
+    value = z.value();
+  }
+  if (exact.empty()) return rows;
+
+  LayerDiagnosis whole{.name = "whole map", .kind = density.bijection().kind()};
+  Tensor back_total = Tensor::zeros(total.shape(), total.dtype(), total.device());
+  for (auto layer = exact.rbegin(); layer != exact.rend(); ++layer) {
+    const auto [back, log_det] = (*layer)->inverse(value);
+    value = back.value();
+    back_total = back_total + log_det.value();
+  }
+  whole.log_det = mean(total).item();
+  whole.round_trip = relative_distance(value, first);
+  whole.log_det_gap = relative_gap(total, -back_total);
+  for (const LayerDiagnosis& row : rows) {
+    raise(whole.jacobian_gap, row.jacobian_gap);
+    raise(whole.largest_stretch, row.largest_stretch);
+  }
+  rows.push_back(whole);
+  return rows;
+}
+
+double ks_distance(std::vector<double> values, const Base& base) {
+  NF_CHECK(!values.empty(), "[ks_distance] no values");
+  for (const double v : values) {
+    if (std::isnan(v)) return v;
+  }
+  std::sort(values.begin(), values.end());
+  const double n = static_cast<double>(values.size());
+  double distance = 0;  // F_n jumps from i/n to (i+1)/n at the i-th value
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const double f = base.cdf(values[i]), below = static_cast<double>(i) / n;
+    distance = std::max({distance, f - below, below + 1 / n - f});
+  }
+  return distance;
+}
+
+LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t batch_size,
+                                 std::uint64_t seed) {
+  check_samples("diagnose_latents", density, x);
+  NF_CHECK(batch_size > 0, "[diagnose_latents] the batch size must be positive, got ", batch_size);
+  const Examination examination(density, seed);
+  std::vector<Tensor> parts;
+  for (std::int64_t at = 0; at < x.dim(0); at += batch_size) {
+    const Tensor rows = x.narrow(0, at, std::min(batch_size, x.dim(0) - at));
+    parts.push_back(density.encode(rows.to(density.device())).to(Device::CPU));
+  }
+  const Tensor z = concat(parts, 0);
+  const Base& base = density.base();
+  const double n = static_cast<double>(z.dim(0)), dims = static_cast<double>(z.dim(1));
+  LatentDiagnosis out{.count = z.dim(0),
+                      .ks_chance = std::sqrt(std::log(2 * dims / 0.01) / (2 * n))};
+  double sum = 0, squares = 0, outside = 0;
+  for (std::int64_t j = 0; j < z.dim(1); ++j) {
+    const auto column = z.narrow(1, j, 1).to(DType::F64).to_vector<double>();
+    for (const double v : column) {
+      const double scaled = v / base.deviation(), u = base.cdf(v);
+      sum += scaled;
+      squares += scaled * scaled;
+      outside += !(u >= 0.001 && u <= 0.999);
+      raise(out.largest, std::abs(scaled));
+    }
+    const double distance = ks_distance(column, base);
+    out.ks_mean += distance / dims;
+    if (!(distance <= out.ks_worst) && !std::isnan(out.ks_worst)) {
+      out.ks_worst = distance;
+      out.ks_dim = j;
+    }
+  }
+  out.mean = sum / (n * dims);
+  out.deviation = std::sqrt(std::max(squares / (n * dims) - out.mean * out.mean, 0.0));
+  out.tails = outside / (n * dims);
+  return out;
+}
+
+}  // namespace nf::flows

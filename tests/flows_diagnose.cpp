@@ -1,0 +1,240 @@
+// diagnose: a right model passes, each kind of wrong one shows where, and KS distances are those of
+// the definition.
+#include "flows/diagnose.h"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <numbers>
+
+#include "flows/coupling.h"
+#include "flows/presets.h"
+#include "tests/data_util.h"
+
+using namespace nf;
+using namespace nf::flows;
+using test::check_error;
+
+namespace {
+
+/// z = 2 x, but wrong by as much as is asked for.
+struct Doubling : Bijection {
+  Doubling(double inverse_error, double log_det_error)
+      : inverse_error(inverse_error), log_det_error(log_det_error) {}
+  Mapped forward(const Var& x, const Var&) override { return {x * 2.0, log_det(x)}; }
+  Mapped inverse(const Var& z, const Var&) override {
+    return {z * (0.5 + inverse_error), -log_det(z)};
+  }
+  Var log_det(const Var& x) const {
+    return zero_log_det(x) + (static_cast<double>(x.dim(1)) * std::numbers::ln2 + log_det_error);
+  }
+  std::string kind() const override { return "Doubling"; }
+  double inverse_error, log_det_error;
+};
+
+/// z = x, with another log-determinant on the way back.
+struct OneWay : Bijection {
+  Mapped forward(const Var& x, const Var&) override { return {x, zero_log_det(x)}; }
+  Mapped inverse(const Var& z, const Var&) override { return {z, zero_log_det(z) + 0.25}; }
+  std::string kind() const override { return "OneWay"; }
+};
+
+Density two_layers(std::shared_ptr<Bijection> second) {
+  auto flow = std::make_shared<Compose>();
+  flow->add("first", std::make_shared<Doubling>(0, 0));
+  flow->add("second", std::move(second));
+  return Density(flow, std::make_shared<StandardNormal>(), 3);
+}
+
+Tensor some_rows() {
+  Generator gen(1);
+  return normal(gen, {7, 3}, DType::F64);
+}
+
+/// What 100 equally likely values z_i with cdf(z_i) = (i + 1/2) / 100 are at a distance of.
+std::vector<double> quantiles(const Base& base) {
+  std::vector<double> values;
+  for (int i = 0; i < 100; ++i) {
+    double low = -40, high = 40;
+    for (int k = 0; k < 200; ++k) {
+      const double middle = (low + high) / 2;
+      (base.cdf(middle) < (i + .5) / 100 ? low : high) = middle;
+    }
+    values.push_back(low);
+  }
+  return values;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(flows_diagnose)
+
+// Published: normal tables; the logistic's closed form. Derivative of the cdf = exp(log_prob).
+BOOST_AUTO_TEST_CASE(cdf_of_the_bases) {
+  const StandardNormal normal;
+  BOOST_CHECK_CLOSE_FRACTION(normal.cdf(1.959963984540054), 0.975, 1e-14);
+  BOOST_CHECK_CLOSE_FRACTION(normal.cdf(-10), 7.619853024160527e-24, 1e-12);
+  BOOST_CHECK_EQUAL(normal.deviation(), 1);
+  const StandardLogistic logistic;
+  BOOST_CHECK_CLOSE_FRACTION(logistic.cdf(std::log(3.0)), 0.75, 1e-14);
+  BOOST_CHECK_EQUAL(logistic.cdf(-INFINITY), 0);
+  BOOST_CHECK_CLOSE_FRACTION(logistic.deviation(), 1.8137993642342178, 1e-14);
+  for (const char* name : {"gaussian", "logistic"}) {
+    const auto base = base_by_name(name);
+    for (const double z : {-3.0, -0.4, 0.0, 1.7}) {
+      const double slope = (base->cdf(z + 1e-5) - base->cdf(z - 1e-5)) / 2e-5;
+      const double density =
+          std::exp(base->log_prob(Tensor::full({1, 1}, z, DType::F64)).value().item());
+      BOOST_CHECK_CLOSE_FRACTION(slope, density, 1e-7);
+    }
+    BOOST_CHECK(std::isnan(base->cdf(std::nan(""))));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(ks_distance_is_the_definition) {
+  for (const char* name : {"gaussian", "logistic"}) {
+    const auto base = base_by_name(name);
+    auto values = quantiles(*base);
+    BOOST_CHECK_CLOSE_FRACTION(ks_distance(values, *base), 0.005, 1e-9);
+    BOOST_CHECK_EQUAL(ks_distance({0}, *base), 0.5);
+    BOOST_CHECK_EQUAL(ks_distance({0, 0, 0, 0}, *base), 0.5);
+    BOOST_CHECK_CLOSE_FRACTION(ks_distance({1e9, 0}, *base), 0.5, 1e-12);
+    BOOST_CHECK_EQUAL(ks_distance({-INFINITY}, *base), 1);
+    for (double& v : values) v = std::abs(v);  // no negative half
+    BOOST_CHECK_CLOSE_FRACTION(ks_distance(values, *base), 0.505, 1e-9);
+    values[50] = std::nan("");
+    BOOST_CHECK(std::isnan(ks_distance(values, *base)));
+    check_error([&] { ks_distance({}, *base); }, {"[ks_distance]", "no values"});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_right_model_passes) {
+  Config config = preset("realnvp-2d");
+  config.couplings = 3;
+  config.hidden_units = 8;
+  config.last_init_scale = 1;
+  const auto density = make_density(config, {.dims = 4, .unit_scale = true});
+  density->to(DType::F64);
+  density->train();
+  Generator gen(3);
+  const auto rows = diagnose_layers(*density, normal(gen, {20, 4}, DType::F64), {.jacobians = 5});
+  BOOST_REQUIRE_GE(rows.size(), 4U);
+  BOOST_CHECK_EQUAL(rows.back().name, "whole map");
+  double log_det = 0;
+  for (const LayerDiagnosis& row : rows) {
+    BOOST_TEST_CONTEXT(row.name) {
+      BOOST_CHECK_LE(row.round_trip, 1e-12);
+      BOOST_CHECK_LE(row.log_det_gap, 1e-12);
+      BOOST_CHECK_LE(row.jacobian_gap, 1e-6);
+    }
+    if (&row != &rows.back()) log_det += row.log_det;
+  }
+  BOOST_CHECK_CLOSE_FRACTION(rows.back().log_det, log_det, 1e-10);
+  BOOST_CHECK(density->training());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_wrong_is_seen_where_it_is) {
+  struct Row {
+    const char* what;
+    std::shared_ptr<Bijection> layer;
+    double round_trip, log_det_gap, jacobian_gap;
+  };
+  const double claimed = 3 * std::numbers::ln2 + 0.3;
+  const Row table[] = {
+      {"nothing", std::make_shared<Doubling>(0, 0), 0, 0, 0},
+      {"inverse", std::make_shared<Doubling>(0.01, 0), 0.02, 0, 0},
+      {"log_det", std::make_shared<Doubling>(0, 0.3), 0, 0, 0.3 / (1 + claimed)},
+      {"log_det of inverse", std::make_shared<OneWay>(), 0, 0.25, 0},
+      {"NaN", std::make_shared<Doubling>(std::nan(""), 0), std::nan(""), 0, 0},
+  };
+  const auto expect = [](double value, double expected) {
+    if (std::isnan(expected)) {
+      BOOST_CHECK(std::isnan(value));
+    } else {
+      BOOST_CHECK_SMALL(value - expected, 1e-7);
+    }
+  };
+  for (const Row& row : table) {
+    BOOST_TEST_CONTEXT(row.what) {
+      Density density = two_layers(row.layer);
+      const auto found = diagnose_layers(density, some_rows(), {.jacobians = 2});
+      BOOST_REQUIRE_EQUAL(found.size(), 3U);
+      BOOST_CHECK_EQUAL(found[0].name, "first");
+      expect(found[0].round_trip, 0);
+      expect(found[0].log_det_gap, 0);
+      expect(found[0].jacobian_gap, 0);
+      expect(found[1].round_trip, row.round_trip);
+      expect(found[1].log_det_gap, row.log_det_gap);
+      expect(found[1].jacobian_gap, row.jacobian_gap);
+      expect(found[2].round_trip, row.round_trip);
+      expect(found[2].jacobian_gap, row.jacobian_gap);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_largest_stretch_is_the_largest_log_scale) {
+  const auto scaling = std::make_shared<Scaling>(3);
+  scaling->parameters()[0].second->set_value(Tensor::from<float>({0.5F, -1.25F, 1}, {3}));
+  Density density(scaling, std::make_shared<StandardNormal>(), 3);
+  density.to(DType::F64);
+  const auto rows = diagnose_layers(density, some_rows(), {.jacobians = 1});
+  BOOST_REQUIRE_EQUAL(rows.size(), 2U);  // a flow that is one layer, and the whole
+  BOOST_CHECK_CLOSE_FRACTION(rows[0].largest_stretch, 1.25, 1e-6);
+  BOOST_CHECK_CLOSE_FRACTION(rows[0].log_det, 0.25, 1e-12);
+}
+
+BOOST_AUTO_TEST_CASE(noise_is_not_examined_and_left_as_it_was) {
+  Config config = preset("nice");
+  config.couplings = 2;
+  config.hidden_units = 10;
+  config.hidden_layers = 1;
+  const auto density = make_density(config, {.dims = 6, .discrete = true});
+  Generator gen(2);
+  const Tensor x = (uniform(gen, {40, 6}) * 256.0).to(DType::U8);
+  density->log_prob(x);
+  const std::uint64_t offset = density->noise().offset();
+  const auto rows = diagnose_layers(*density, x);
+  BOOST_CHECK_EQUAL(rows.front().name, "scale");
+  BOOST_CHECK_LE(rows.back().round_trip, 1e-5);
+  BOOST_CHECK_EQUAL(density->noise().offset(), offset);
+  check_error([&] { diagnose_layers(*density, x, {.jacobians = 1}); },
+              {"[diagnose_layers]", "f64"});
+  check_error([&] { diagnose_layers(*density, x.narrow(1, 0, 5)); }, {"(N, 6)", "(40, 5)"});
+  check_error([&] { diagnose_latents(*density, x.narrow(0, 0, 0)); }, {"N >= 1"});
+  check_error([&] { diagnose_latents(*density, x, 0); }, {"batch size"});
+}
+
+BOOST_AUTO_TEST_CASE(latents_against_the_base) {
+  const auto latents = [](const std::string& base, const Tensor& x) {
+    Density identity(std::make_shared<Compose>(), base_by_name(base), x.dim(1));
+    return diagnose_latents(identity, x, 300);
+  };
+  Generator gen(4);
+  const Tensor right = logistic(gen, {2000, 3}, DType::F64);
+  const LatentDiagnosis good = latents("logistic", right);
+  BOOST_CHECK_EQUAL(good.count, 2000);
+  BOOST_CHECK_SMALL(good.mean, 0.05);
+  BOOST_CHECK_CLOSE_FRACTION(good.deviation, 1, 0.05);
+  BOOST_CHECK_SMALL(good.tails - 0.002, 0.002);
+  BOOST_CHECK_CLOSE_FRACTION(good.ks_chance, std::sqrt(std::log(600.0) / 4000), 1e-12);
+  BOOST_CHECK_LE(good.ks_worst, good.ks_chance);
+  BOOST_CHECK_LE(good.ks_mean, good.ks_worst);
+
+  // Logistic latents where normal ones should be: too wide, with heavy tails.
+  const LatentDiagnosis wide = latents("gaussian", right);
+  BOOST_CHECK_CLOSE_FRACTION(wide.deviation, 1.8137993642342178, 0.05);
+  BOOST_CHECK_GT(wide.ks_worst, 2 * wide.ks_chance);
+  BOOST_CHECK_GT(wide.tails, 0.05);  // P(|logistic| > 3.09) = 0.087
+
+  Tensor shifted = right.clone();
+  shifted.narrow(1, 1, 1).add_(Tensor::ones({1, 1}, DType::F64));
+  const LatentDiagnosis one = latents("logistic", shifted);
+  BOOST_CHECK_EQUAL(one.ks_dim, 1);
+  // sup |F(z - 1) - F(z)| is at z = 1/2: tanh(1/4)
+  BOOST_CHECK_SMALL(one.ks_worst - std::tanh(0.25), good.ks_chance);
+
+  shifted.narrow(0, 5, 1).fill_(std::nan(""));
+  const LatentDiagnosis nan = latents("logistic", shifted);
+  BOOST_CHECK(std::isnan(nan.mean) && std::isnan(nan.deviation) && std::isnan(nan.ks_worst));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -25,8 +25,12 @@ class LevelCdf : public Bijection {
  private:
   static constexpr double kPrior = 0.5;
 
-  Tensor& below_;  // (K, D), probability of the levels below k
-  Tensor& mass_;   // (K, D), of level k
+  struct Level {
+    Tensor below, mass;  ///< probability of the levels below, and of the level itself
+  };
+  Level look_up(const Tensor& level) const;  // level (N, D), whole numbers as floats
+
+  Tensor& below_;  // (K + 1, D), probability of the levels below k; the last row is 1
 };
 
 }  // namespace nf::flows

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "cli/settings.h"
+#include "data/npy.h"
 #include "data/png.h"
 #include "data/svg.h"
 #include "nn/safetensors.h"
@@ -197,16 +198,23 @@ TrainedModel load_model(const std::string& path, const std::string& which, Devic
 }
 
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                       const Tensor& like) {
+                       const Tensor& like, std::int64_t columns) {
   if (shape.images()) {
     const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
-    data::write_png(path, pixels.reshape({-1, shape.channels, shape.height, shape.width}));
+    data::write_png(path, pixels.reshape({-1, shape.channels, shape.height, shape.width}),
+                    {.columns = columns});
     return;
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
            " dimensions has no picture; write the samples with --out FILE.npy");
   data::write_scatter_png(path, samples.to(Device::CPU), 512,
                           like.defined() ? std::optional(data::bounds_of(like)) : std::nullopt);
+}
+
+void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                   std::int64_t columns) {
+  if (!path.ends_with(".npy")) return write_samples_png(path, samples, shape, {}, columns);
+  data::write_npy(path, samples.to(shape.discrete ? DType::U8 : DType::F32));
 }
 
 }  // namespace nf::cli

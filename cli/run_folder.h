@@ -62,9 +62,13 @@ struct TrainedModel {
 };
 TrainedModel load_model(const std::string& path, const std::string& which, Device device);
 
-/// Samples as a picture: a grid of images, or the density of 2-D points (in the square of `like`,
-/// when given). Throws for data that is neither.
+/// Samples as a picture: a grid of images with so many columns (0: about square), or the density of
+/// 2-D points (in the square of `like`, when given). Throws for data that is neither.
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                       const Tensor& like = {});
+                       const Tensor& like = {}, std::int64_t columns = 0);
+
+/// The same, or the numbers (N, D) as .npy: u8 for pixels, else f32.
+void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                   std::int64_t columns = 0);
 
 }  // namespace nf::cli

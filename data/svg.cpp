@@ -176,7 +176,7 @@ void write_curve_svg(const std::string& path, const ChartLabels& labels,
     all_y.insert(all_y.end(), s.y.begin(), s.y.end());
   }
   const Range x = full_range(all_x);
-  Range y = robust_range(std::move(all_y));
+  Range y = labels.whole_range ? full_range(all_y) : robust_range(std::move(all_y));
   y = {y.low - .04 * y.span(), y.high + .04 * y.span()};
 
   const bool whole =

@@ -3,29 +3,24 @@
 #include <cstdio>
 #include <memory>
 
+#include "cli/choice.h"
 #include "cli/cli.h"
-#include "cli/run_folder.h"
 
 namespace nf::cli {
 
 void add_eval(CLI::App& app) {
   struct Options {
     Common common;
-    std::string run, data, split = "test", weights = "best";
+    ModelOptions model;
+    RowOptions rows;
     int noise_draws = 1;
     std::int64_t batch_size = 1000;
     std::uint64_t seed = 0;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("eval", "Log-likelihood of data under a trained model");
-  command->add_option("RUN", options->run, "Run folder")->required();
-  command->add_option("--data", options->data, "Another data source than the run's");
-  command->add_option("--split", options->split, "Which part")
-      ->check(CLI::IsMember({"train", "valid", "test"}))
-      ->capture_default_str();
-  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
-      ->check(CLI::IsMember({"best", "last"}))
-      ->capture_default_str();
+  options->model.add_to(*command);
+  options->rows.add_to(*command);
   command
       ->add_option("--noise-draws", options->noise_draws,
                    "Draws of dequantisation noise to average over for each sample")
@@ -41,9 +36,10 @@ void add_eval(CLI::App& app) {
       "  flowcli eval runs/glyphs --data path/to/mnist\n");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = load_model(options->run, options->weights, device);
-    const data::Dataset data = load_data_for(model, options->data);
-    const flows::Evaluation e = flows::evaluate(*model.density, samples_of(data, options->split),
+    const TrainedModel model = options->model.load(device);
+    const Rows rows = options->rows.load(model);
+    const data::Dataset& data = rows.source;
+    const flows::Evaluation e = flows::evaluate(*model.density, rows.x,
                                                 {.batch_size = options->batch_size,
                                                  .noise_draws = options->noise_draws,
                                                  .seed = options->seed});
@@ -55,7 +51,7 @@ void add_eval(CLI::App& app) {
     std::snprintf(text, sizeof text,
                   "%s, %s split, %lld samples of %lld dimensions\n"
                   "  %.4f +- %.4f nats\n  %.5f +- %.5f bits/dim\n",
-                  data.name.c_str(), options->split.c_str(), static_cast<long long>(e.count),
+                  data.name.c_str(), rows.split.c_str(), static_cast<long long>(e.count),
                   static_cast<long long>(model.density->dims()), e.nats, e.nats_se, e.bits_per_dim,
                   e.bits_per_dim_se);
     Json json = {{"nats", number(e.nats)},
@@ -64,7 +60,7 @@ void add_eval(CLI::App& app) {
                  {"bits_per_dim_se", number(e.bits_per_dim_se)},
                  {"dims", model.density->dims()},
                  {"count", e.count},
-                 {"split", options->split},
+                 {"split", rows.split},
                  {"noise_draws", e.noise_draws},
                  {"convention", convention},
                  {"device", name(device)},

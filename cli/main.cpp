@@ -33,6 +33,12 @@ int main(int argc, char** argv) {
   nf::cli::add_eval(app);
   nf::cli::add_check(app);
   nf::cli::add_sample(app);
+  nf::cli::add_score(app);
+  nf::cli::add_encode(app);
+  nf::cli::add_decode(app);
+  nf::cli::add_interpolate(app);
+  nf::cli::add_spectrum(app);
+  nf::cli::add_manifold(app);
   nf::cli::add_inspect(app);
   nf::cli::add_bench(app);
   nf::cli::add_data(app);

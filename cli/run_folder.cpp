@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "cli/settings.h"
+#include "data/npy.h"
 #include "data/png.h"
 #include "data/svg.h"
 #include "nn/safetensors.h"
@@ -215,10 +216,12 @@ const Tensor& samples_of(const data::Dataset& data, const std::string& split) {
   return part.x;
 }
 
-std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like) {
+std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like,
+                        std::int64_t columns) {
   if (shape.images()) {
     const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
-    return data::grid_png(pixels.reshape({-1, shape.channels, shape.height, shape.width}));
+    return data::grid_png(pixels.reshape({-1, shape.channels, shape.height, shape.width}),
+                          {.columns = columns});
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
            " dimensions has no picture; write the samples with --out FILE.npy");
@@ -227,8 +230,14 @@ std::string samples_png(const Tensor& samples, const data::Dataset& shape, const
 }
 
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                       const Tensor& like) {
-  atomic_write(path, samples_png(samples, shape, like));
+                       const Tensor& like, std::int64_t columns) {
+  atomic_write(path, samples_png(samples, shape, like, columns));
+}
+
+void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                   std::int64_t columns) {
+  if (!path.ends_with(".npy")) return write_samples_png(path, samples, shape, {}, columns);
+  data::write_npy(path, samples.to(shape.discrete ? DType::U8 : DType::F32));
 }
 
 }  // namespace nf::cli

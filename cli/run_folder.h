@@ -69,10 +69,16 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
 /// Of "train", "valid" or "test": (N, D), throws when there are none.
 const Tensor& samples_of(const data::Dataset& data, const std::string& split);
 
-/// Samples as a picture: a grid of images, or the density of 2-D points (in the square of `like`,
-/// when given): the bytes of a PNG file. Throws for data that is neither.
-std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like = {});
+/// Samples as a picture: a grid of images with so many columns (0: about square), or the density of
+/// 2-D points (in the square of `like`, when given): the bytes of a PNG file. Throws for data that
+/// is neither.
+std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like = {},
+                        std::int64_t columns = 0);
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                       const Tensor& like = {});
+                       const Tensor& like = {}, std::int64_t columns = 0);
+
+/// The same, or the numbers (N, D) as .npy: u8 for pixels, else f32.
+void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                   std::int64_t columns = 0);
 
 }  // namespace nf::cli

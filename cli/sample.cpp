@@ -1,9 +1,8 @@
 // flowcli sample: draws from a trained model, as a picture or as numbers.
 #include <memory>
 
+#include "cli/choice.h"
 #include "cli/cli.h"
-#include "cli/run_folder.h"
-#include "data/npy.h"
 
 namespace nf::cli {
 
@@ -25,23 +24,21 @@ Tensor sample_in_parts(flows::Density& density, Generator& gen, std::int64_t n,
 void add_sample(CLI::App& app) {
   struct Options {
     Common common;
-    std::string run, out, weights = "best";
+    ModelOptions model;
+    std::string out;
     std::int64_t n = 0;
     double temperature = 1;
     std::uint64_t seed = 0;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("sample", "Draw samples from a trained model");
-  command->add_option("RUN", options->run, "Run folder")->required();
+  options->model.add_to(*command);
   command->add_option("-n,--count", options->n, "How many (default: 64 images, 20000 points)")
       ->check(CLI::Range(1, 10'000'000));
   command->add_option("--temperature", options->temperature, "Scale of the latents")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   command->add_option("--seed", options->seed, "Of the draws")->capture_default_str();
-  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
-      ->check(CLI::IsMember({"best", "last"}))
-      ->capture_default_str();
   command->add_option("--out", options->out,
                       "FILE.png or FILE.npy (default: RUN/samples/sample.png)");
   options->common.add_to(*command);
@@ -50,20 +47,15 @@ void add_sample(CLI::App& app) {
       "  flowcli sample runs/moons -n 100000 --out points.npy\n");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = load_model(options->run, options->weights, device);
+    const TrainedModel model = options->model.load(device);
     const bool images = model.shape.images();
     const std::int64_t n = options->n > 0 ? options->n : (images ? 64 : 20000);
     const std::string out =
         options->out.empty() ? model.run.file("samples/sample.png") : options->out;
-    NF_CHECK(out.ends_with(".png") || out.ends_with(".npy"), "[sample] ", out,
-             " must end in .png or .npy");
+    check_ending("sample", out, {".png", ".npy"});
     Generator gen(options->seed);
     const Tensor samples = sample_in_parts(*model.density, gen, n, options->temperature);
-    if (out.ends_with(".npy")) {
-      data::write_npy(out, model.shape.discrete ? samples.to(DType::U8) : samples);
-    } else {
-      write_samples_png(out, samples, model.shape);
-    }
+    write_samples(out, samples, model.shape);
     options->common.result({{"file", out}, {"count", n}, {"temperature", options->temperature}},
                            str("wrote ", n, " samples to ", out, "\n"));
   });

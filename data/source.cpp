@@ -90,7 +90,8 @@ Dataset load_path(const std::string& path, const std::string& format, const Load
     out.classes = std::max(out.classes, count_classes((*part)->rows));
   }
   // What has no part of its own is cut from the end of the training samples, the test last.
-  Split rest = parts.test || parts.valid ? parts.train.rows : shuffled(parts.train.rows);
+  const bool as_it_is = parts.test || parts.valid || options.in_file_order;
+  Split rest = as_it_is ? parts.train.rows : shuffled(parts.train.rows);
   const std::int64_t n = rest.size();
   const std::int64_t test = parts.test ? 0 : count_or(options.test, n / 10);
   const std::int64_t valid = parts.valid ? 0 : count_or(options.valid, n / parts.valid_share);

@@ -23,6 +23,9 @@ struct LoadOptions {
   /// Asked for fewer, training and test parts give their first samples. Where a part is cut from
   /// another, the count asked for moves the cut.
   std::int64_t train = -1, valid = -1, test = -1;
+  /// One array or table is cut in the order of the file instead: train, valid and test one after
+  /// the other are then its rows as they stand.
+  bool in_file_order = false;
 };
 
 /// `spec` is the name of a built-in source, a path, or "format:path" (formats.h). A path is a

@@ -206,7 +206,7 @@ std::string curve_svg(const ChartLabels& labels, const std::vector<Series>& seri
     all_y.insert(all_y.end(), s.y.begin(), s.y.end());
   }
   const Range x = full_range(all_x);
-  Range y = robust_range(std::move(all_y));
+  Range y = labels.whole_range ? full_range(all_y) : robust_range(std::move(all_y));
   y = {y.low - .04 * y.span(), y.high + .04 * y.span()};
 
   const bool whole =

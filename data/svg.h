@@ -16,6 +16,7 @@ struct Series {
 
 struct ChartLabels {
   std::string title, x, y;
+  bool whole_range = false;  ///< y shows every value; else what lies far from the others may be cut
 };
 
 /// A chart with axes, ticks and a legend, as an SVG document. A chart without a finite point has

@@ -36,12 +36,35 @@ Tensor Density::sample(Generator& gen, std::int64_t n, double temperature, const
 
 Tensor Density::encode(const Tensor& x, const Var& context) {
   const NoGrad no_grad;
-  return bijection_.forward(Var(x), context).value.value();
+  if (levels() == 0) return bijection_.forward(Var(x), context).value.value();
+  const Tensor middle = (is_float(x.dtype()) ? x : x.to(DType::F32)) + 0.5;
+  return continuous()->bijection().forward(Var(middle), context).value.value();
 }
 
 Tensor Density::decode(const Tensor& z, const Var& context) {
   const NoGrad no_grad;
   return bijection_.inverse(Var(z), context).value.value();
+}
+
+int Density::levels() const {
+  const auto* flow = dynamic_cast<const Compose*>(&bijection_);
+  if (!flow || flow->parts().empty()) return 0;
+  const auto* first = dynamic_cast<const Dequantize*>(flow->parts().front().second.get());
+  return first ? first->levels() : 0;
+}
+
+std::shared_ptr<Density> Density::continuous() const {
+  auto bijection = std::dynamic_pointer_cast<Bijection>(children()[0].second);
+  if (levels() > 0) {
+    auto rest = std::make_shared<Compose>();
+    const auto& parts = dynamic_cast<const Compose&>(bijection_).parts();
+    for (std::size_t i = 1; i < parts.size(); ++i) rest->add(parts[i].first, parts[i].second);
+    bijection = rest;
+  }
+  auto base = std::dynamic_pointer_cast<Base>(children()[1].second);
+  Convention convention = convention_;
+  convention.bound = false;
+  return std::make_shared<Density>(bijection, base, dims_, noise_, convention);
 }
 
 double Density::bits_per_dim(double log_prob) const {
@@ -80,7 +103,7 @@ Shape Density::inspect(const Shape& in, const std::string& name,
   return base_.inspect(out, nn::join_names(name, "base"), rows);
 }
 
-Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options) {
+std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options) {
   NF_CHECK(x.dim(0) > 0, "[evaluate] no samples");
   NF_CHECK(options.batch_size > 0 && options.noise_draws > 0,
            "[evaluate] batch size and noise draws must be positive, got ", options.batch_size,
@@ -90,27 +113,33 @@ Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& op
   const Generator noise = density.noise();
   density.eval();
   density.noise() = Generator(options.seed, /*stream=*/0x65766131);
-  double sum = 0, sum_squares = 0;
   const std::int64_t n = x.dim(0);
+  std::vector<double> scores(static_cast<std::size_t>(n), 0.0);
   for (std::int64_t at = 0; at < n; at += options.batch_size) {
     const Tensor rows = x.narrow(0, at, std::min(options.batch_size, n - at)).to(density.device());
-    std::vector<double> mean(static_cast<std::size_t>(rows.dim(0)), 0.0);
     for (int draw = 0; draw < options.noise_draws; ++draw) {
       const auto values = density.log_prob(rows).value().to(DType::F64).to_vector<double>();
-      for (std::size_t i = 0; i < mean.size(); ++i) mean[i] += values[i] / options.noise_draws;
-    }
-    for (double value : mean) {
-      sum += value;
-      sum_squares += value * value;
+      double* const out = scores.data() + at;
+      for (std::size_t i = 0; i < values.size(); ++i) out[i] += values[i] / options.noise_draws;
     }
   }
   density.noise() = noise;
   density.train(was_training);
-  const double count = static_cast<double>(n), mean = sum / count;
+  return scores;
+}
+
+Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options) {
+  const std::vector<double> scores = score(density, x, options);
+  double sum = 0, sum_squares = 0;
+  for (const double value : scores) {
+    sum += value;
+    sum_squares += value * value;
+  }
+  const double count = static_cast<double>(scores.size()), mean = sum / count;
   const double variance = std::max(sum_squares / count - mean * mean, 0.0);  // NaN stays
-  const double se = n > 1 ? std::sqrt(variance / (count - 1)) : 0;
-  return {density.nats(mean),        se, density.bits_per_dim(mean),
-          -density.bits_per_dim(se), n,  options.noise_draws};
+  const double se = count > 1 ? std::sqrt(variance / (count - 1)) : 0;
+  return {density.nats(mean),        se,       density.bits_per_dim(mean),
+          -density.bits_per_dim(se), x.dim(0), options.noise_draws};
 }
 
 }  // namespace nf::flows

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "flows/base.h"
 #include "flows/bijection.h"
@@ -38,8 +39,16 @@ class Density : public nn::Module {
   /// n draws (n, D) on the density's device, latents scaled by `temperature`; the latents are the
   /// same on every device.
   Tensor sample(Generator& gen, std::int64_t n, double temperature = 1, const Var& context = {});
-  Tensor encode(const Tensor& x, const Var& context = {});  ///< data -> latent
+  /// data -> latent, the same at every call: of levels, the latent of their middles x + 1/2.
+  /// decode() then gives them back exactly, since rounding would have to move them by half a level.
+  Tensor encode(const Tensor& x, const Var& context = {});
   Tensor decode(const Tensor& z, const Var& context = {});  ///< latent -> data
+
+  /// K when the data are levels 0..K-1 (the first layer is Dequantize), 0 when they are real.
+  int levels() const;
+  /// The density of the reals in [0, K) behind the levels: this one without its Dequantize layer,
+  /// sharing all others. It is exact and differentiable in x. Of real data: the same density.
+  std::shared_ptr<Density> continuous() const;
 
   /// nats of log_prob to bits per dimension of the discrete (or real) data.
   double bits_per_dim(double log_prob) const;
@@ -79,6 +88,9 @@ struct EvaluateOptions {
   int noise_draws = 1;     ///< log_prob of a sample is averaged over this many draws of the noise
   std::uint64_t seed = 0;  ///< of the noise; the density's own generator is left as it was
 };
+
+/// log_prob of each row of x, nats, in evaluation mode. Throws Error for no rows.
+std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options = {});
 
 /// Mean log density over the rows of x (every one of them, NaN included), in evaluation mode.
 Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options = {});

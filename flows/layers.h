@@ -22,6 +22,7 @@ class Scaling : public Bijection {
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   void initialize(const Tensor& x) override;
+  Tensor log_scale() const { return log_scale_.value() * rate_; }  ///< s, (D)
   std::string kind() const override { return str("Scaling(", log_scale_.numel(), ")"); }
 
  private:
@@ -72,6 +73,7 @@ class Dequantize : public Bijection {
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   Mapped forward_rows(const Tensor& data, const Tensor& rows) override;
+  int levels() const { return levels_; }
   std::string kind() const override { return str("Dequantize(", levels_, " levels)"); }
 
  private:

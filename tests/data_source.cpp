@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <fstream>
 #include <numeric>
 #include <set>
 
@@ -348,6 +349,22 @@ BOOST_AUTO_TEST_CASE(real_mnist) {
     sum = std::accumulate(x, x + split->x.numel(), sum);
   }
   BOOST_CHECK_CLOSE(sum / (60000. * 784), 33.3184, 1e-3);
+}
+
+BOOST_AUTO_TEST_CASE(a_table_can_stay_in_the_order_of_its_file) {
+  const test::TempFolder folder;
+  const std::string path = folder.path("rows.csv");
+  std::ofstream out(path);
+  for (int i = 0; i < 50; ++i) out << i << ",0\n";
+  out.close();
+  const Dataset d = load(path, {.in_file_order = true});
+  float next = 0;
+  for (const Split* split : {&d.train, &d.valid, &d.test}) {
+    for (std::int64_t i = 0; i < split->size(); ++i, ++next) {
+      BOOST_CHECK_EQUAL(split->x.narrow(0, i, 1).to_vector<float>()[0], next);
+    }
+  }
+  BOOST_CHECK_EQUAL(next, 50);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,134 @@
+#include "cli/choice.h"
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+
+#include "tensor/ops.h"
+#include "tensor/text.h"
+
+namespace nf::cli {
+
+void ModelOptions::add_to(CLI::App& app) {
+  app.add_option("RUN", run, "Run folder")->required();
+  app.add_option("--weights", weights, "Best on validation, or the last ones")
+      ->check(CLI::IsMember({"best", "last"}))
+      ->capture_default_str();
+}
+
+void RowOptions::add_to(CLI::App& app, std::int64_t default_count) {
+  count = default_count;
+  app.add_option("--data", data, "Another data source than the run's");
+  app.add_option("--split", split,
+                 "Which part; all: every row, in the file's order (default: test; all of --data)")
+      ->check(CLI::IsMember({"train", "valid", "test", "all"}));
+  auto* few = app.add_option("-n,--count", count,
+                             default_count > 0 ? "The first so many rows"
+                                               : "The first so many rows (default: all)")
+                  ->check(CLI::Range(1, 1'000'000'000));
+  if (default_count > 0) few->capture_default_str();
+  app.add_option("--indices", indices, "These rows, from 0: 3,7,20-29")->excludes(few);
+}
+
+namespace {
+
+// --data has its own numbers of samples; the run's settings are about the run's data.
+data::Dataset load_source(const RowOptions& options, const TrainedModel& model, bool all) {
+  const flows::Config& config = model.run.config();
+  if (!all && options.data.empty()) return load_data(config);
+  return data::load(options.data.empty() ? config.data : options.data,
+                    {.seed = static_cast<std::uint64_t>(config.seed), .in_file_order = all});
+}
+
+Tensor whole(const data::Dataset& source) {
+  std::vector<Tensor> parts;
+  for (const data::Split* split : {&source.train, &source.valid, &source.test}) {
+    if (split->size() > 0) parts.push_back(split->x);
+  }
+  return concat(parts, 0);
+}
+
+}  // namespace
+
+Rows RowOptions::load(const TrainedModel& model) const {
+  Rows rows;
+  rows.split = !split.empty() ? split : data.empty() ? "test" : "all";
+  rows.source = load_source(*this, model, rows.split == "all");
+  const data::Dataset& source = rows.source;
+  const auto numbers = [](bool discrete) { return discrete ? "pixels" : "real numbers"; };
+  NF_CHECK(source.dims == model.density->dims() && source.discrete == model.shape.discrete,
+           "[data] the model is for ", model.density->dims(), "-dimensional ",
+           numbers(model.shape.discrete), ", ", source.name, " has ", source.dims, "-dimensional ",
+           numbers(source.discrete));
+  rows.x = rows.split == "all"     ? whole(source)
+           : rows.split == "train" ? source.train.x
+           : rows.split == "valid" ? source.valid.x
+                                   : source.test.x;
+  const std::int64_t size = rows.x.defined() ? rows.x.dim(0) : 0;
+  NF_CHECK(size > 0, "[data] ", source.name, " has no ", rows.split, " samples");
+  if (!indices.empty()) {
+    rows.number = parse_indices(indices, size);
+    const std::vector<std::int32_t> order(rows.number.begin(), rows.number.end());
+    rows.x = index_select(rows.x, 0, Tensor::from(order, {std::ssize(order)}));
+    return rows;
+  }
+  NF_CHECK(count <= size, "[data] ", source.name, " has ", size, " ", rows.split, " samples, not ",
+           count, "; ask for fewer with -n");
+  const std::int64_t n = count > 0 ? count : size;
+  rows.x = rows.x.narrow(0, 0, n);
+  rows.number.resize(static_cast<std::size_t>(n));
+  std::iota(rows.number.begin(), rows.number.end(), 0);
+  return rows;
+}
+
+std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t size) {
+  constexpr std::size_t kMost = 10'000'000;
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto number = [&] {
+    std::int64_t value = 0;
+    const auto [next, error] = std::from_chars(at, end, value);
+    NF_CHECK(error == std::errc() && value >= 0, "[indices] '", printable(text),
+             "' is no list of rows; write it like 3,7,20-29");
+    NF_CHECK(value < size, "[indices] row ", value, " is not there: rows are 0 to ", size - 1);
+    at = next;
+    return value;
+  };
+  std::vector<std::int64_t> rows;
+  while (true) {
+    const std::int64_t first = number();
+    std::int64_t last = first;
+    if (at < end && *at == '-') {
+      ++at;
+      last = number();
+    }
+    NF_CHECK(first <= last, "[indices] ", first, "-", last, " runs backwards");
+    NF_CHECK(rows.size() + static_cast<std::size_t>(last - first) < kMost, "[indices] more than ",
+             kMost, " rows");
+    for (std::int64_t i = first; i <= last; ++i) rows.push_back(i);
+    if (at == end) return rows;
+    NF_CHECK(*at == ',', "[indices] '", printable(text),
+             "' is no list of rows; write it like 3,7,20-29");
+    ++at;
+  }
+}
+
+Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& map) {
+  constexpr std::int64_t kPart = 1000;
+  std::vector<Tensor> parts;
+  for (std::int64_t at = 0; at < x.dim(0); at += kPart) {
+    const Tensor part = x.narrow(0, at, std::min(kPart, x.dim(0) - at)).to(device);
+    parts.push_back(map(part).to(Device::CPU));
+  }
+  return concat(parts, 0);
+}
+
+void check_ending(const char* command, const std::string& path,
+                  std::initializer_list<std::string> endings) {
+  const bool known = std::any_of(endings.begin(), endings.end(),
+                                 [&](const std::string& e) { return path.ends_with(e); });
+  NF_CHECK(known, "[", command, "] ", path, " must end in ",
+           join(std::vector<std::string>(endings), " or "));
+}
+
+}  // namespace nf::cli

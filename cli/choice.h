@@ -1,0 +1,54 @@
+// Which trained model, and which rows of which data: options that the commands on a run share.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <initializer_list>
+#include <string>
+#include <vector>
+
+#include "cli/run_folder.h"
+
+namespace nf::cli {
+
+/// RUN and --weights.
+struct ModelOptions {
+  std::string run, weights = "best";
+
+  void add_to(CLI::App& app);
+  TrainedModel load(Device device) const { return load_model(run, weights, device); }
+};
+
+/// Some rows of a data source, as a model takes them.
+struct Rows {
+  data::Dataset source;              ///< all of it
+  std::string split;                 ///< "train", "valid", "test" or "all"
+  Tensor x;                          ///< (N, D): u8 for pixels, else f32
+  std::vector<std::int64_t> number;  ///< of each row in its split, from 0
+};
+
+/// --data and --split, and --indices and -n where a command wants few rows.
+struct RowOptions {
+  std::string data, split, indices;
+  std::int64_t count = 0;  ///< 0: all
+
+  /// `count`: the number of rows unless -n or --indices say otherwise.
+  void add_to(CLI::App& app, std::int64_t default_count = 0);
+  /// The first -n rows of the split, or those of --indices. Without --split: the test part, or with
+  /// --data all of it, in the order of the file. Throws Error for data that the model does not
+  /// take, rows that are not there, and a part without rows.
+  Rows load(const TrainedModel& model) const;
+};
+
+/// "3,7,20-29" as numbers from 0 to size - 1, repeats kept. Throws Error for anything else.
+std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t size);
+
+/// map(x) for x (N, D) in parts, each moved to `device` and back, so that memory does not grow with
+/// N twice.
+Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& map);
+
+/// Throws Error unless `path` ends in one of `endings`, naming the command.
+void check_ending(const char* command, const std::string& path,
+                  std::initializer_list<std::string> endings);
+
+}  // namespace nf::cli

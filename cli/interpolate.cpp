@@ -1,0 +1,65 @@
+// flowcli interpolate: from one sample to another on a straight line between their latents.
+#include <memory>
+
+#include "cli/choice.h"
+#include "cli/cli.h"
+#include "tensor/ops.h"
+
+namespace nf::cli {
+
+namespace {
+
+// (pairs * steps, D): z = (1 - t) a + t b, t = 0 .. 1, for rows 1 and 2, rows 3 and 4, ...
+Tensor lines_between(const Tensor& ends, std::int64_t steps) {
+  const std::int64_t pairs = ends.dim(0) / 2, dims = ends.dim(1);
+  const Tensor both = ends.reshape({pairs, 2, dims});
+  const Tensor a = both.narrow(1, 0, 1), b = both.narrow(1, 1, 1);  // (pairs, 1, D)
+  const Tensor t =
+      affine(Tensor::arange(steps), 1.0 / static_cast<double>(steps - 1), 0).reshape({1, steps, 1});
+  return (a * affine(t, -1, 1) + b * t).reshape({pairs * steps, dims});
+}
+
+}  // namespace
+
+void add_interpolate(CLI::App& app) {
+  struct Options {
+    Common common;
+    ModelOptions model;
+    RowOptions rows;
+    std::string out = "interpolation.png";
+    std::int64_t steps = 10;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand("interpolate", "From one sample to another, by latents");
+  options->model.add_to(*command);
+  options->rows.add_to(*command, 20);
+  command->add_option("--steps", options->steps, "Samples of each line, both ends included")
+      ->check(CLI::Range(2, 1000))
+      ->capture_default_str();
+  command->add_option("--out", options->out, "FILE.png, a line in each row, or FILE.npy")
+      ->capture_default_str();
+  options->common.add_to(*command);
+  command->footer(
+      "Rows are taken in pairs: the first goes to the second, the third to the fourth.\n"
+      "Examples:\n  flowcli interpolate runs/mnist --indices 3,7 --steps 12 --out line.png\n"
+      "  flowcli interpolate runs/moons -n 2 --steps 100 --out line.npy");
+  command->callback([options] {
+    const Device device = options->common.apply();
+    const TrainedModel model = options->model.load(device);
+    check_ending("interpolate", options->out, {".png", ".npy"});
+    const Rows rows = options->rows.load(model);
+    const std::int64_t n = rows.x.dim(0);
+    NF_CHECK(n % 2 == 0, "[interpolate] rows are taken in pairs; ", n, " rows have an odd one");
+    flows::Density& density = *model.density;
+    const Tensor z =
+        lines_between(in_parts(rows.x, device, [&](const Tensor& x) { return density.encode(x); }),
+                      options->steps);
+    const Tensor x = in_parts(z, device, [&](const Tensor& part) { return density.decode(part); });
+    write_samples(options->out, x, model.shape, options->steps);
+    options->common.result(
+        {{"file", options->out}, {"lines", n / 2}, {"steps", options->steps}},
+        str("wrote ", n / 2, " lines of ", options->steps, " samples to ", options->out, "\n"));
+  });
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,58 @@
+// flowcli manifold: a sphere in latent space, decoded (NICE, figure 7).
+#include <memory>
+
+#include "cli/choice.h"
+#include "cli/cli.h"
+#include "flows/sphere.h"
+
+namespace nf::cli {
+
+void add_manifold(CLI::App& app) {
+  struct Options {
+    Common common;
+    ModelOptions model;
+    std::string out = "manifold.png";
+    std::int64_t rows = 15, columns = 30;
+    double temperature = 1;
+    std::uint64_t seed = 0;
+  };
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("manifold", "A random sphere in latent space, as the model decodes it");
+  options->model.add_to(*command);
+  command->add_option("--rows", options->rows, "From pole to pole")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--columns", options->columns, "Around")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--temperature", options->temperature, "Scale of the sphere")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Of its rotation")->capture_default_str();
+  command->add_option("--out", options->out, "FILE.png or FILE.npy")->capture_default_str();
+  options->common.add_to(*command);
+  command->footer(
+      "Each row of the picture is a circle of latitude: its right end meets its left one.\n"
+      "Examples:\n  flowcli manifold runs/mnist --out manifold.png\n"
+      "  flowcli manifold runs/mnist --rows 8 --columns 16 --temperature 0.8 --seed 3");
+  command->callback([options] {
+    const Device device = options->common.apply();
+    const TrainedModel model = options->model.load(device);
+    check_ending("manifold", options->out, {".png", ".npy"});
+    Generator gen(options->seed);
+    const Tensor z = flows::latent_sphere(model.density->base(), gen, model.density->dims(),
+                                          options->rows, options->columns, options->temperature);
+    const Tensor x =
+        in_parts(z, device, [&](const Tensor& part) { return model.density->decode(part); });
+    write_samples(options->out, x, model.shape, options->columns);
+    options->common.result(
+        {{"file", options->out},
+         {"rows", options->rows},
+         {"columns", options->columns},
+         {"temperature", options->temperature}},
+        str("wrote ", options->rows, " x ", options->columns, " samples to ", options->out, "\n"));
+  });
+}
+
+}  // namespace nf::cli

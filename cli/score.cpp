@@ -1,0 +1,148 @@
+// flowcli score: the log density of every image or row, to find the unusual ones.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <numeric>
+
+#include "cli/choice.h"
+#include "cli/cli.h"
+#include "data/npy.h"
+#include "tensor/files.h"
+#include "tensor/ops.h"
+
+namespace nf::cli {
+
+namespace {
+
+struct Options {
+  Common common;
+  ModelOptions model;
+  RowOptions rows;
+  std::string out, png;
+  bool sort = false;
+  int noise_draws = 1;
+  std::int64_t batch_size = 1000, strangest = 64;
+  std::uint64_t seed = 0;
+};
+
+// Positions of the scores, the lowest first; NaN, a density that cannot even be told, before all.
+std::vector<std::int32_t> most_unusual_first(const std::vector<double>& scores) {
+  std::vector<std::int32_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  const auto rank = [&](std::int32_t i) {
+    const double score = scores[static_cast<std::size_t>(i)];
+    return std::isnan(score) ? -std::numeric_limits<double>::infinity() : score;
+  };
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::int32_t a, std::int32_t b) { return rank(a) < rank(b); });
+  return order;
+}
+
+// (N, 3): row number, nats in the model's convention, bits/dim.
+Tensor table_of(const std::vector<double>& scores, const std::vector<std::int32_t>& order,
+                const std::vector<std::int64_t>& number, const flows::Density& density) {
+  std::vector<double> table;
+  table.reserve(3 * order.size());
+  for (const std::int32_t i : order) {
+    const auto at = static_cast<std::size_t>(i);
+    table.insert(table.end(), {static_cast<double>(number[at]), density.nats(scores[at]),
+                               density.bits_per_dim(scores[at])});
+  }
+  return Tensor::from(table, {std::ssize(order), 3});
+}
+
+std::string line_of(const double* row, const char* format) {
+  char line[96];
+  std::snprintf(line, sizeof line, format, static_cast<long long>(row[0]), row[1], row[2]);
+  return line;
+}
+
+void write_table(const std::string& path, const Tensor& table) {
+  if (path.ends_with(".npy")) return data::write_npy(path, table);
+  atomic_write(path, [&](FileWriter& out) {
+    out.write("row,nats,bits_per_dim\n");
+    const double* row = table.data<double>();
+    for (std::int64_t i = 0; i < table.dim(0); ++i, row += 3) {
+      out.write(line_of(row, "%lld,%.6f,%.6f\n"));
+    }
+  });
+}
+
+void score(const Options& options) {
+  const Device device = options.common.apply();
+  const TrainedModel model = options.model.load(device);
+  const std::string out = options.out.empty() ? model.run.file("scores.csv") : options.out;
+  check_ending("score", out, {".csv", ".npy"});
+  if (!options.png.empty()) check_ending("score", options.png, {".png"});
+  const Rows rows = options.rows.load(model);
+  const std::vector<double> scores = flows::score(
+      *model.density, rows.x,
+      {.batch_size = options.batch_size, .noise_draws = options.noise_draws, .seed = options.seed});
+  const std::vector<std::int32_t> unusual = most_unusual_first(scores);
+  std::vector<std::int32_t> as_given(unusual.size());
+  std::iota(as_given.begin(), as_given.end(), 0);
+  const Tensor sorted = table_of(scores, unusual, rows.number, *model.density);
+  write_table(out, options.sort ? sorted : table_of(scores, as_given, rows.number, *model.density));
+
+  const std::int64_t n = rows.x.dim(0), shown = std::min<std::int64_t>(n, 10);
+  Json lowest = Json::array();
+  std::string text = str("wrote ", n, " scores to ", out, "; the most unusual of ",
+                         rows.source.name, " (", rows.split, "):\n");
+  const double* row = sorted.data<double>();
+  for (std::int64_t i = 0; i < shown; ++i, row += 3) {
+    const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
+    lowest.push_back({{"row", static_cast<std::int64_t>(row[0])},
+                      {"nats", number(row[1])},
+                      {"bits_per_dim", number(row[2])}});
+    text += line_of(row, "  row %-8lld %12.3f nats %10.4f bits/dim\n");
+  }
+  Json json = {{"file", out},
+               {"count", n},
+               {"split", rows.split},
+               {"lowest", lowest},
+               {"noise_draws", options.noise_draws},
+               {"convention", model.density->convention().text}};
+  if (!options.png.empty()) {
+    const std::int64_t strangest = std::min(n, options.strangest);
+    const Tensor first = Tensor::from(unusual, {n}).narrow(0, 0, strangest);
+    write_samples_png(options.png, index_select(rows.x, 0, first), model.shape, rows.x);
+    json["picture"] = options.png;
+    text += str("  picture of the ", strangest, " strangest: ", options.png, "\n");
+  }
+  options.common.result(json, text + "  " + model.density->convention().text + "\n");
+}
+
+}  // namespace
+
+void add_score(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("score", "Log density of each image or row: which are unusual?");
+  options->model.add_to(*command);
+  options->rows.add_to(*command);
+  command->add_flag("--sort", options->sort, "Most unusual first, else in the order of the data");
+  command->add_option("--out", options->out,
+                      "FILE.csv or FILE.npy: row number, nats, bits/dim (default: RUN/scores.csv)");
+  command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
+  command->add_option("--strangest", options->strangest, "How many the picture shows")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  command
+      ->add_option("--noise-draws", options->noise_draws,
+                   "Draws of dequantisation noise to average over for each sample")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--batch-size", options->batch_size, "Samples at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--seed", options->seed, "Of the noise")->capture_default_str();
+  options->common.add_to(*command);
+  command->footer(
+      "Examples:\n  flowcli score runs/table --data new.csv --sort --out scores.csv\n"
+      "  flowcli score runs/mnist --sort --png strangest.png");
+  command->callback([options] { score(*options); });
+}
+
+}  // namespace nf::cli

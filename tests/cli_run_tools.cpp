@@ -1,0 +1,133 @@
+// The commands that use a trained run: score, encode, decode, interpolate, spectrum, manifold.
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+#include "cli_util.h"
+#include "data/npy.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_run_tools)
+
+namespace {
+
+struct Row {
+  std::int64_t number;
+  double nats;
+};
+
+std::vector<Row> read_scores(const std::string& path) {
+  std::istringstream lines(slurp(path));
+  std::string line;
+  std::getline(lines, line);
+  BOOST_TEST(line == "row,nats,bits_per_dim");
+  std::vector<Row> rows;
+  while (std::getline(lines, line)) {
+    rows.push_back({std::stoll(line), std::stod(line.substr(line.find(',') + 1))});
+  }
+  return rows;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(rows_of_points) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), csv = folder.file("s.csv");
+  BOOST_TEST_REQUIRE(flowcli(folder, tiny_training(run, 1)).status == 0);
+
+  // An outlier in the user's own file is found, by its line there.
+  std::ofstream table(folder.file("own.csv"));
+  for (int i = 0; i < 30; ++i) table << 0.01 * i << "," << 0.3 << "\n";
+  table << "40,-40\n0.5,0.5\n";
+  table.close();
+  const Outcome own = flowcli(
+      folder, {"score", run, "--data", folder.file("own.csv"), "--sort", "--out", csv, "--json"});
+  BOOST_TEST_REQUIRE(own.status == 0, own.err);
+  BOOST_TEST(own.json()["count"] == 32);
+  BOOST_TEST(own.json()["lowest"][0]["row"] == 30);
+  const auto sorted = read_scores(csv);
+  BOOST_TEST_REQUIRE(sorted.size() == 32U);
+  BOOST_TEST(sorted[0].number == 30);
+  for (std::size_t i = 1; i < sorted.size(); ++i) {
+    BOOST_TEST(sorted[i - 1].nats <= sorted[i].nats);
+  }
+
+  // Their mean is what eval says.
+  BOOST_TEST(flowcli(folder, {"score", run, "--out", csv}).status == 0);
+  const auto scores = read_scores(csv);
+  double mean = 0;
+  for (const Row& row : scores) mean += row.nats / static_cast<double>(scores.size());
+  const auto eval = flowcli(folder, {"eval", run, "--json"}).json();
+  BOOST_TEST(mean == eval["nats"].get<double>(), boost::test_tools::tolerance(1e-5));
+
+  const std::string few = folder.file("few.npy");
+  BOOST_TEST(flowcli(folder, {"score", run, "--indices", "7,2-4,7", "--out", few}).status == 0);
+  const auto chosen = nf::data::read_npy(few).to_vector<double>();
+  BOOST_TEST_REQUIRE(chosen.size() == 15U);
+  const int expected[] = {7, 2, 3, 4, 7};
+  for (int i = 0; i < 5; ++i) {
+    BOOST_TEST(chosen[3 * i] == expected[i]);
+    BOOST_TEST(std::abs(chosen[3 * i + 1] - scores[expected[i]].nats) < 1e-4);
+  }
+
+  const std::string svg = folder.file("sp.svg");
+  BOOST_TEST(flowcli(folder, {"spectrum", run, "--out", svg}).status == 0);
+  BOOST_TEST(slurp(svg).starts_with("<svg"));
+
+  struct Failure {
+    std::vector<std::string> call;
+    std::string says;
+  };
+  const Failure failures[] = {
+      {{"score", run, "--indices", "300"}, "rows are 0 to 299"},
+      {{"score", run, "--indices", "3,x"}, "3,7,20-29"},
+      {{"score", run, "--indices", "5-3"}, "backwards"},
+      {{"score", run, "-n", "301"}, "300 test samples"},
+      {{"score", run, "--data", "glyphs"}, "784"},
+      {{"score", run, "--out", "scores.txt"}, ".csv or .npy"},
+      {{"decode", run, few}, "(N, 2)"},
+      {{"interpolate", run, "-n", "3"}, "pairs"},
+      {{"manifold", run}, "3 dimensions"},
+  };
+  for (const Failure& failure : failures) {
+    const Outcome outcome = flowcli(folder, failure.call);
+    BOOST_TEST(outcome.status == 1, failure.says);
+    BOOST_TEST(outcome.err.find(failure.says) != std::string::npos, outcome.err);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(images_there_and_back) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  const Outcome trained =
+      flowcli(folder, {"train",       "nice", "--data",         "glyphs", "--out",           run,
+                       "--couplings", "2",    "--hidden-units", "16",     "--hidden-layers", "1",
+                       "--train",     "400",  "--valid",        "100",    "--test",          "100",
+                       "--epochs",    "1",    "--sample-every", "0"});
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  const std::string z = folder.file("z.npy"), x = folder.file("x.npy"), line = folder.file("l.npy");
+  const Outcome encoded = flowcli(folder, {"encode", run, "-n", "50", "--out", z, "--json"});
+  BOOST_TEST_REQUIRE(encoded.status == 0, encoded.err);
+  BOOST_TEST(encoded.json()["round_trip_error"] == 0);
+  BOOST_TEST(flowcli(folder, {"decode", run, z, "--out", x}).status == 0);
+  BOOST_TEST(
+      flowcli(folder, {"interpolate", run, "-n", "50", "--steps", "3", "--out", line}).status == 0);
+  // The ends of the lines are the images themselves: 0, -, 1, 2, -, 3, ...
+  const nf::Tensor images = nf::data::read_npy(x), lines = nf::data::read_npy(line);
+  BOOST_TEST(images.shape() == nf::Shape({50, 784}));
+  BOOST_TEST(lines.shape() == nf::Shape({75, 784}));
+  for (int i = 0; i < 50; ++i) {
+    const auto end = lines.narrow(0, i / 2 * 3 + i % 2 * 2, 1).to_vector<std::uint8_t>();
+    BOOST_TEST((end == images.narrow(0, i, 1).to_vector<std::uint8_t>()));
+  }
+  for (const auto& call : std::vector<std::vector<std::string>>{
+           {"score", run, "-n", "20", "--png"}, {"manifold", run, "--rows", "2", "--out"}}) {
+    std::vector<std::string> with_file = call;
+    with_file.push_back(folder.file("p.png"));
+    std::filesystem::remove(folder.file("p.png"));
+    BOOST_TEST(flowcli(folder, with_file).status == 0);
+    BOOST_TEST(slurp(folder.file("p.png")).starts_with("\x89PNG\r\n\x1a\n"));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

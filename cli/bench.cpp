@@ -146,12 +146,11 @@ class Stepper {
   Device device_;
 };
 
-void bench(const Common& common, flows::Config config, Device device, bool graph,
-           std::int64_t steps, bool floor) {
+void bench(const Common& common, flows::Config config, const data::Dataset& shape, Device device,
+           bool graph, std::int64_t steps, bool floor) {
   NF_CHECK(!floor || device == Device::CPU,
            "[bench] --floor is measured with OpenBLAS; give --device cpu with it");
   const std::string precision = set_precision(device, config.precision);
-  const data::Dataset shape = peek_data(config);
   const auto density = make_density(config, shape, device);
   const std::int64_t batch = config.batch_size, warmup = 4,
                      rounds = std::min<std::int64_t>(10, steps);
@@ -248,9 +247,9 @@ void add_bench(CLI::App& app) {
       "  flowcli bench nice --batch-size 1000 --threads 1 --json\n");
   command->callback([options] {
     const Device device = options->common.apply();
-    flows::Config config = model_config(options->model);
-    options->settings.apply(config);
-    bench(options->common, config, device, !options->no_graph, options->steps, options->floor);
+    const auto [config, shape] = options->settings.configure(options->model, peek_data);
+    bench(options->common, config, shape, device, !options->no_graph, options->steps,
+          options->floor);
   });
 }
 

@@ -50,6 +50,7 @@ void add_decode(CLI::App& app);
 void add_interpolate(CLI::App& app);
 void add_spectrum(CLI::App& app);
 void add_manifold(CLI::App& app);
+void add_inpaint(CLI::App& app, int& status);
 void add_inspect(CLI::App& app);
 void add_bench(CLI::App& app);
 void add_data(CLI::App& app);

@@ -57,6 +57,13 @@ void add_inspect(CLI::App& app) {
     Common common;
     SettingOptions settings;
     std::string model;
+
+    SettingOptions::Job job() const {
+      if (!std::filesystem::is_directory(model)) return settings.configure(model, peek_data);
+      flows::Config config = RunFolder::open(model).config();
+      settings.apply(config);
+      return {config, peek_data(config)};
+    }
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Layers, shapes, parameters, memory, FLOPs");
@@ -67,11 +74,8 @@ void add_inspect(CLI::App& app) {
   command->footer("Examples:\n  flowcli inspect nice\n  flowcli inspect runs/mnist --json\n");
   command->callback([options] {
     options->common.apply();
-    flows::Config config = std::filesystem::is_directory(options->model)
-                               ? RunFolder::open(options->model).config()
-                               : model_config(options->model);
-    options->settings.apply(config);
-    const auto density = make_density(config, peek_data(config));
+    const auto [config, data] = options->job();
+    const auto density = make_density(config, data);
     const std::int64_t batch = config.batch_size;
     std::vector<nn::LayerInfo> rows;
     density->inspect({batch, density->dims()}, "", rows);

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   nf::cli::add_interpolate(app);
   nf::cli::add_spectrum(app);
   nf::cli::add_manifold(app);
+  nf::cli::add_inpaint(app, status);
   nf::cli::add_inspect(app);
   nf::cli::add_bench(app);
   nf::cli::add_data(app);

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "tensor/clock.h"
+#include "tensor/error.h"
 
 namespace nf::cli {
 
@@ -30,32 +31,26 @@ std::string duration_text(double seconds) {
   return text;
 }
 
-Progress::Progress(std::int64_t first_step, std::int64_t batch_size, bool quiet)
-    : visible_(!quiet && isatty(STDERR_FILENO)),
-      first_step_(first_step),
-      batch_size_(batch_size),
-      started_(seconds_now()) {}
+Progress::Progress(bool quiet, std::int64_t first_step)
+    : visible_(!quiet && isatty(STDERR_FILENO)), first_step_(first_step), started_(seconds_now()) {}
 
-double Progress::samples_per_second(std::int64_t step) const {
-  return static_cast<double>((step - first_step_) * batch_size_) /
-         std::max(1e-9, seconds_now() - started_);
+double Progress::steps_per_second(std::int64_t step) const {
+  return static_cast<double>(step - first_step_) / std::max(1e-9, seconds_now() - started_);
 }
 
-void Progress::step(const flows::StepReport& report) {
+void Progress::step(std::int64_t step, std::int64_t total, const std::string& label,
+                    const std::string& text) {
   if (!visible_ || seconds_now() - drawn_ < 0.1) return;
   drawn_ = seconds_now();
-  const double share = static_cast<double>(report.step) / static_cast<double>(report.total_steps);
-  const double per_step = (drawn_ - started_) /
-                          static_cast<double>(std::max<std::int64_t>(1, report.step - first_step_));
-  const double left = per_step * static_cast<double>(report.total_steps - report.step);
+  const double share = static_cast<double>(step) / static_cast<double>(total);
+  const double left = static_cast<double>(total - step) / std::max(1e-9, steps_per_second(step));
   constexpr int kBar = 20;
   std::string bar(static_cast<std::size_t>(share * kBar), '#');
   bar.resize(kBar, '.');
-  char text[200];
-  std::snprintf(text, sizeof text, "epoch %lld [%s] %3.0f%%  %.4g nats  %.0f samples/s  ETA %s",
-                static_cast<long long>(report.epoch), bar.c_str(), 100 * share, report.nats,
-                samples_per_second(report.step), duration_text(left).c_str());
-  std::string line = text;
+  char percent[16];
+  std::snprintf(percent, sizeof percent, "%3.0f%%", 100 * share);
+  std::string line =
+      str(label, " [", bar, "] ", percent, "  ", text, "  ETA ", duration_text(left));
   line.resize(std::min<std::size_t>(line.size(), static_cast<std::size_t>(terminal_width() - 1)));
   std::fprintf(stderr, "\r\x1b[K%s", line.c_str());
   std::fflush(stderr);

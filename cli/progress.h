@@ -1,10 +1,8 @@
-// The progress bar of training, on stderr.
+// The progress bar of what takes long, on stderr.
 #pragma once
 
 #include <cstdint>
 #include <string>
-
-#include "flows/fit.h"
 
 namespace nf::cli {
 
@@ -15,16 +13,18 @@ std::string duration_text(double seconds);
 /// nothing when stderr is no terminal or `quiet` is set.
 class Progress {
  public:
-  Progress(std::int64_t first_step, std::int64_t batch_size, bool quiet);
-  void step(const flows::StepReport& report);
+  explicit Progress(bool quiet, std::int64_t first_step = 0);
+  /// After `step` of `total` steps: LABEL [###...] 30%  TEXT  ETA 1:23
+  void step(std::int64_t step, std::int64_t total, const std::string& label,
+            const std::string& text);
   /// Removes the bar, so that a line can be printed.
   void clear();
-  /// Samples in a second since the start.
-  double samples_per_second(std::int64_t step) const;
+  /// The speed since the start, after `step`.
+  double steps_per_second(std::int64_t step) const;
 
  private:
   bool visible_;
-  std::int64_t first_step_, batch_size_;
+  std::int64_t first_step_;
   double started_, drawn_ = 0;
 };
 

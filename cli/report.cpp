@@ -61,9 +61,9 @@ std::string section(const std::string& title, const std::string& body) {
   return "<h2>" + markup(title) + "</h2>\n" + body;
 }
 
-using Rows = std::vector<std::pair<std::string, std::string>>;
+using Table = std::vector<std::pair<std::string, std::string>>;
 
-std::string table(const Rows& rows) {
+std::string table(const Table& rows) {
   std::string out = "<table>\n";
   for (const auto& [name, value] : rows) {
     out += "<tr><td>" + markup(name) + "</td><td>" + markup(value) + "</td></tr>\n";
@@ -79,7 +79,7 @@ std::string fixed(double value, int digits) {
 
 std::string configuration(const flows::Config& config) {
   const Json json = flows::to_json(config);
-  Rows rows;
+  Table rows;
   for (const auto& [key, value] : json.items()) {
     rows.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
   }

@@ -12,6 +12,7 @@
 #include "data/npy.h"
 #include "data/png.h"
 #include "data/svg.h"
+#include "flows/presets.h"
 #include "nn/safetensors.h"
 #include "tensor/backend.h"
 #include "tensor/files.h"
@@ -73,7 +74,8 @@ RunFolder RunFolder::open(const std::string& path) {
            "train' makes one");
   RunFolder run;
   run.path_ = path;
-  run.config_ = model_config(path + "/config.json");
+  const ConfigFile file = read_config(run.file("config.json"));
+  run.config_ = file.on(flows::preset(file.preset));
   return run;
 }
 
@@ -158,6 +160,14 @@ data::Dataset peek_data(const flows::Config& config) {
   return data::load(config.data, {.train = 1, .valid = 1, .test = 1});
 }
 
+flows::DataShape shape_of(const data::Dataset& data) {
+  return {.dims = data.dims,
+          .discrete = data.discrete,
+          .unit_scale = std::isfinite(data.entropy),  // built in
+          .columns = data.columns,
+          .family = data.family};
+}
+
 std::string set_precision(Device device, const std::string& precision) {
   if (device == Device::CPU) return name_of(Precision::F32);
   Precision wanted = Precision::TF32;
@@ -170,11 +180,7 @@ std::string set_precision(Device device, const std::string& precision) {
 
 std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
                                              Device device) {
-  auto density =
-      flows::make_density(config, {.dims = data.dims,
-                                   .discrete = data.discrete,
-                                   .unit_scale = std::isfinite(data.entropy),  // built in
-                                   .columns = data.columns});
+  auto density = flows::make_density(config, shape_of(data));
   density->to(device);
   return density;
 }

@@ -14,7 +14,7 @@
 
 #include "cli/cli.h"
 #include "data/source.h"
-#include "flows/presets.h"
+#include "flows/build.h"
 
 namespace nf::cli {
 
@@ -47,6 +47,7 @@ class RunFolder {
 data::Dataset load_data(const flows::Config& config);
 /// Only what the model must know of the data; draws next to nothing of built-in sources.
 data::Dataset peek_data(const flows::Config& config);
+flows::DataShape shape_of(const data::Dataset& data);
 /// Makes the device's matrix products as `precision` says ("auto": tf32 on CUDA); returns what they
 /// are then: "f32", "tf32" or "bf16". The CPU's are f32 whatever the run was trained with.
 std::string set_precision(Device device, const std::string& precision);

@@ -16,7 +16,7 @@ namespace nf::cli {
 
 namespace {
 
-struct Options {
+struct ScoreOptions {
   Common common;
   ModelOptions model;
   RowOptions rows;
@@ -70,7 +70,7 @@ void write_table(const std::string& path, const Tensor& table) {
   });
 }
 
-void score(const Options& options) {
+void score(const ScoreOptions& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(device);
   const std::string out = options.out.empty() ? model.run.file("scores.csv") : options.out;
@@ -117,7 +117,7 @@ void score(const Options& options) {
 }  // namespace
 
 void add_score(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ScoreOptions>();
   CLI::App* command =
       app.add_subcommand("score", "Log density of each image or row: which are unusual?");
   options->model.add_to(*command);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "cli/run_folder.h"
+#include "flows/presets.h"
 #include "tensor/files.h"
 
 namespace nf::cli {
@@ -44,17 +46,29 @@ void SettingOptions::apply(flows::Config& config) const {
   for (const std::string& assignment : assignments_) flows::set(config, assignment);
 }
 
-flows::Config model_config(const std::string& model) {
-  if (!model.ends_with(".json")) return flows::preset(model);
-  const std::string where = "[config] " + model + ": ";
-  const auto json =
-      nlohmann::json::parse(read_file(model, kMaxConfigBytes), nullptr, /*allow_exceptions=*/false);
-  NF_CHECK(!json.is_discarded(), where, "not valid JSON");
-  flows::Config base;
-  if (json.is_object() && json.contains("model") && json["model"].is_string()) {
-    base = flows::preset(json["model"].get<std::string>());
+ConfigFile read_config(const std::string& path) {
+  ConfigFile file{str("[config] ", path, ": "), flows::Config().model, {}};
+  file.settings =
+      nlohmann::json::parse(read_file(path, kMaxConfigBytes), nullptr, /*allow_exceptions=*/false);
+  NF_CHECK(!file.settings.is_discarded(), file.where, "not valid JSON");
+  if (file.settings.is_object() && file.settings.contains("model") &&
+      file.settings["model"].is_string()) {
+    file.preset = file.settings["model"].get<std::string>();
   }
-  return flows::from_json(json, base, where);
+  return file;
+}
+
+SettingOptions::Job SettingOptions::configure(const std::string& model, Load* load) const {
+  const ConfigFile file = model.ends_with(".json") ? read_config(model) : ConfigFile{{}, model};
+  const auto on = [&](const flows::Config& base) {
+    flows::Config config = file.on(base);
+    apply(config);
+    return config;
+  };
+  Job job{on(flows::preset(file.preset)), {}};
+  job.data = load(job.config);
+  job.config = on(flows::preset(file.preset, shape_of(job.data), job.config.recipe));
+  return job;
 }
 
 }  // namespace nf::cli

@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/run_folder.h"
 #include "cli/settings.h"
+#include "flows/presets.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -26,13 +27,13 @@ std::string printed(const char* format, auto... values) {
 
 class Training {
  public:
-  Training(RunFolder run, const Common& common, Device device, bool graph)
+  Training(RunFolder run, data::Dataset data, const Common& common, Device device, bool graph)
       : run_(std::move(run)),
         common_(common),
         config_(run_.config()),
         device_(device),
         precision_(set_precision(device, config_.precision)),
-        data_(load_data(config_)),
+        data_(std::move(data)),
         density_(make_density(config_, data_, device)),
         trainer_(*density_, data_, fit_options(config_, graph)) {
     if (device == Device::CPU || config_.precision == precision_) return;
@@ -49,18 +50,23 @@ class Training {
     describe();
     catch_interrupts();
     if (trainer_.step() == 0) save();  // from here on there is always something to resume from
-    Progress progress(trainer_.step(), config_.batch_size, common_.quiet);
-    const flows::FitResult result =
-        trainer_.run({.on_step =
-                          [&](const flows::StepReport& report) {
-                            progress.step(report);
-                            return !interrupted();
-                          },
-                      .on_epoch =
-                          [&](const flows::EpochReport& report) {
-                            progress.clear();
-                            finish_epoch(report, progress.samples_per_second(report.step));
-                          }});
+    Progress progress(common_.quiet, trainer_.step());
+    const auto samples_per_second = [&](std::int64_t step) {
+      return static_cast<double>(config_.batch_size) * progress.steps_per_second(step);
+    };
+    const flows::FitResult result = trainer_.run(
+        {.on_step =
+             [&](const flows::StepReport& report) {
+               progress.step(report.step, report.total_steps, str("epoch ", report.epoch),
+                             printed("%.4g nats  %.0f samples/s", report.nats,
+                                     samples_per_second(report.step)));
+               return !interrupted();
+             },
+         .on_epoch =
+             [&](const flows::EpochReport& report) {
+               progress.clear();
+               finish_epoch(report, samples_per_second(report.step));
+             }});
     progress.clear();
     if (!trainer_.graph_note().empty()) {
       common_.note("steps were not recorded as a graph: " + trainer_.graph_note());
@@ -191,11 +197,10 @@ void add_train(CLI::App& app, int& status) {
   command->footer(kTrainExamples);
   command->callback([options, &status] {
     const Device device = options->common.apply();
-    flows::Config config = model_config(options->model);
-    options->settings.apply(config);
-    peek_data(config);  // a bad source fails before a folder is made
-    Training training(RunFolder::create(options->out, config, options->overwrite), options->common,
-                      device, !options->no_graph);
+    // The data are read first: a bad source fails before a folder is made.
+    auto [config, data] = options->settings.configure(options->model, load_data);
+    Training training(RunFolder::create(options->out, config, options->overwrite), std::move(data),
+                      options->common, device, !options->no_graph);
     status = training.run();
   });
 }
@@ -228,7 +233,7 @@ void add_resume(CLI::App& app, int& status) {
     }
     if (options->steps > 0) config.steps = options->steps;
     run.save_config(config);
-    Training training(run, options->common, device, !options->no_graph);
+    Training training(run, load_data(config), options->common, device, !options->no_graph);
     training.resume();
     status = training.run();
   });

@@ -21,6 +21,7 @@ struct Split {
 /// their geometry beside.
 struct Dataset {
   std::string name;
+  std::string family;  ///< "mnist", "cifar-10", "cifar-100", "svhn", or empty: what its form says
   std::int64_t dims = 0;                             ///< D
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
   bool discrete = false;                             ///< u8 values 0..255, else real f32

@@ -34,12 +34,13 @@ Parts only(Samples samples) { return {std::move(samples), {}, {}}; }
 // --- single files -------------------------------------------------------------------------------
 
 Samples cifar_samples(const std::string& path) {
-  return {read_cifar(path), kCifarChannels, kCifarSize, kCifarSize, {}};
+  const char* const family = cifar_label_bytes(path) == 2 ? "cifar-100" : "cifar-10";
+  return {read_cifar(path), kCifarChannels, kCifarSize, kCifarSize, {}, family};
 }
 
 Samples csv_samples(const std::string& path) {
   Table table = read_csv(path);
-  return {{table.values, {}}, 0, 0, 0, std::move(table.columns)};
+  return {{table.values, {}}, 0, 0, 0, std::move(table.columns), {}};
 }
 
 std::string names_of(const Arrays& arrays) {
@@ -123,6 +124,7 @@ Samples mat_samples(const std::string& path) {
   if (x != arrays.end() && x->second.rank() == 4) {
     Samples out = samples_of(path, as_pixels(x->second.permute({3, 2, 0, 1})));
     if (y != arrays.end()) out.rows.labels = svhn_labels(path, y->second, out.rows.size());
+    out.family = "svhn";
     return out;
   }
   if (faces != arrays.end() && faces->second.rank() == 2) {
@@ -230,6 +232,7 @@ Samples mnist_part(const fs::path& folder, const std::string& part) {
   const std::string images =
       need_in(folder, mnist_name(folder, part, "-images", "idx3"), kWhereMnistIs);
   Samples out = samples_of(images, read_idx(images));
+  out.family = "mnist";
   if (const auto labels = find_in(folder, mnist_name(folder, part, "-labels", "idx1"))) {
     out.rows.labels = labels_of(*labels, read_idx(*labels), out.rows.size());
   }
@@ -250,7 +253,8 @@ Parts cifar10_parts(const fs::path& folder) {
     x.push_back(part.x);
     labels.push_back(part.labels);
   }
-  Samples train = {{concat(x, 0), concat(labels, 0)}, kCifarChannels, kCifarSize, kCifarSize, {}};
+  const Samples train = {
+      {concat(x, 0), concat(labels, 0)}, kCifarChannels, kCifarSize, kCifarSize, {}, "cifar-10"};
   return {train, {}, cifar_samples(need_in(folder, "test_batch.bin", kWhat)), /*valid_share=*/5};
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -12,6 +13,13 @@
 #define STB_IMAGE_WRITE_STATIC
 #define STBI_WRITE_NO_STDIO
 #include "stb_image_write.h"
+
+#define STB_IMAGE_IMPLEMENTATION
+#define STB_IMAGE_STATIC
+#define STBI_ONLY_PNG
+#define STBI_NO_STDIO
+#define STBI_MAX_DIMENSIONS 4096
+#include "stb_image.h"
 
 namespace nf::data {
 namespace {
@@ -78,6 +86,20 @@ std::string grid_png(const Tensor& images, const GridOptions& options) {
     }
   }
   return encoded(canvas);
+}
+
+Tensor read_png(const std::string& path) {
+  constexpr std::uint64_t kLargestFile = 256 << 10;
+  const std::string bytes = read_file(path, kLargestFile);
+  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
+  int width = 0, height = 0, channels = 0;
+  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
+      stbi_load_from_memory(data, static_cast<int>(bytes.size()), &width, &height, &channels, 1),
+      stbi_image_free);
+  NF_CHECK(pixels, "[png] '", path, "' is no PNG that can be read: ", stbi_failure_reason());
+  const std::vector<std::uint8_t> gray(pixels.get(),
+                                       pixels.get() + static_cast<std::int64_t>(width) * height);
+  return Tensor::from(gray, {height, width});
 }
 
 Bounds bounds_of(const Tensor& points) {

@@ -13,6 +13,7 @@ struct Samples {
   Split rows;
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
   std::vector<std::string> columns;                  ///< names, where the file has them
+  std::string family;                                ///< of Dataset
 };
 
 /// The array read from `path` as samples: (N, D) rows, (N, H, W) gray images, (N, C, H, W) or

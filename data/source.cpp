@@ -77,6 +77,7 @@ Dataset load_path(const std::string& path, const std::string& format, const Load
   const Parts parts = read_parts(path, format);
   Dataset out;
   out.name = path;
+  out.family = parts.train.family;
   out.dims = parts.train.rows.x.dim(1);
   out.channels = parts.train.channels;
   out.height = parts.train.height;

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "nn/layers.h"
+#include "nn/optim.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
 
@@ -12,6 +13,10 @@ const std::vector<Field>& fields() {
   using C = Config;
   static const std::vector<Field> all = {
       {"model", "the preset this came from", &C::model},
+      {"recipe",
+       "whose settings the preset has: the paper's, or those of its authors' code (nice)",
+       &C::recipe,
+       {"paper", "code"}},
       {"couplings", "number of coupling layers", &C::couplings, {}, 1, 1000},
       {"coupling", "what a coupling does", &C::coupling, {"additive", "multiplicative", "affine"}},
       {"partition", "how a coupling splits the dimensions", &C::partition, {"odd-even", "halves"}},
@@ -27,6 +32,7 @@ const std::vector<Field>& fields() {
        &C::whitening_last},
       {"hidden_units", "width of the conditioners", &C::hidden_units, {}, 1, 1e6},
       {"hidden_layers", "hidden layers of the conditioners", &C::hidden_layers, {}, 0, 100},
+      {"depths", "the same for each coupling, as 3,3,1,1 (empty: hidden_layers)", &C::depths},
       {"activation", "of the conditioners", &C::activation, nn::activation_names()},
       {"init",
        "how weights are drawn",
@@ -50,17 +56,16 @@ const std::vector<Field>& fields() {
        1e3},
       {"prior", "base distribution", &C::prior, {"logistic", "gaussian"}},
       {"preprocess",
-       "auto: unit for images, standard for real data, none for built-in densities; cdf: every "
-       "pixel "
-       "through its own distribution function",
+       "auto: unit for images, standard for real data, none for built-in densities; symmetric: "
+       "pixels in [-1,1]; cdf: every pixel through its own distribution function",
        &C::preprocess,
-       {"auto", "unit", "logit", "cdf", "standard", "none"}},
+       {"auto", "unit", "symmetric", "logit", "cdf", "standard", "none"}},
       {"alpha", "of logit preprocessing", &C::alpha, {}, 1e-12, 0.49},
 
       {"epochs", "passes over the training data", &C::epochs, {}, 1, 1e9},
       {"steps", "stop after this many updates (0: by epochs)", &C::steps, {}, 0, 1e15},
       {"batch_size", "samples in one update", &C::batch_size, {}, 1, 1e9},
-      {"optimizer", "update rule", &C::optimizer, {"adam", "adamw", "adamax", "rmsprop", "sgd"}},
+      {"optimizer", "update rule", &C::optimizer, nn::update_rule_names()},
       {"lr", "learning rate", &C::lr, {}, 0, 1e38},
       {"beta1", "decay of the first moment, or momentum", &C::beta1, {}, 0, 0.999999},
       {"beta2", "decay of the second moment", &C::beta2, {}, 0, 0.9999999},
@@ -211,51 +216,6 @@ std::string value_text(const Config& config, const Field& field) {
         }
       },
       field.member);
-}
-
-std::vector<std::string> preset_names() { return {"nice", "nice-plus", "realnvp-2d"}; }
-
-Config preset(const std::string& name) {
-  Config config;  // the defaults are NICE's
-  if (name == "nice") return config;
-  config.model = name;
-  if (name == "nice-plus") {
-    config.couplings = 6;
-    config.coupling = "affine";
-    config.hidden_layers = 2;
-    config.preprocess = "cdf";
-    config.whitening = "triangular";
-    config.prior = "gaussian";
-    config.epochs = 20;
-    config.optimizer = "adamw";
-    config.weight_decay = 0.3;
-    config.eps = 1e-8;
-    config.schedule = "cosine";
-    config.warmup = 250;
-    return config;
-  }
-  NF_CHECK(name == "realnvp-2d", "[model] there is no model '", name, "'; the models are ",
-           join(preset_names(), ", "), ", or give a configuration file ending in .json");
-  config.couplings = 16;
-  config.coupling = "affine";
-  config.partition = "halves";
-  config.mixing = "linear";
-  config.hidden_units = 64;
-  config.hidden_layers = 2;
-  config.activation = "silu";
-  config.prior = "gaussian";
-  config.data = "moons";
-  config.batch_size = 300;
-  config.steps = 7000;
-  config.lr = 5e-3;
-  config.beta2 = 0.999;
-  config.eps = 1e-8;
-  config.schedule = "cosine";
-  config.warmup = 200;
-  config.clip = 0.3;  // gradients of sharp densities have heavy tails: nearly every step is clipped
-  config.sample_every = 0;
-  config.samples = 20000;
-  return config;
 }
 
 }  // namespace nf::flows

@@ -14,6 +14,7 @@ namespace nf::flows {
 struct Config {
   // the model
   std::string model = "nice";
+  std::string recipe = "paper";
   std::int64_t couplings = 4;
   std::string coupling = "additive";
   std::string partition = "odd-even";
@@ -22,6 +23,7 @@ struct Config {
   bool whitening_last = false;
   std::int64_t hidden_units = 1000;
   std::int64_t hidden_layers = 5;
+  std::string depths;
   std::string activation = "relu";
   std::string init = "kaiming";
   double init_scale = 1;
@@ -65,6 +67,15 @@ struct Config {
   double temperature = 1;
 };
 
+/// What a model must know of its data.
+struct DataShape {
+  std::int64_t dims = 0;
+  bool discrete = false;    ///< levels 0..255, to be dequantised
+  bool unit_scale = false;  ///< real numbers around 0 of size 1, as built-in densities are
+  std::vector<std::string> columns = {};  ///< names of the dimensions, or none
+  std::string family = {};  ///< "mnist", "cifar-10", "svhn", ...: the data set, where it is known
+};
+
 /// One setting: its name (also --name with dashes), one line of help, and how to reach it.
 struct Field {
   using Member =
@@ -88,16 +99,5 @@ Config from_json(const nlohmann::json& json, const Config& base, const std::stri
 void set(Config& config, const std::string& assignment);
 /// The text form of one value, as `set` takes it.
 std::string value_text(const Config& config, const Field& field);
-
-/// Names that preset() knows.
-std::vector<std::string> preset_names();
-/// The settings of a published model:
-///   nice         4 additive couplings, 5 x 1000 ReLU, logistic prior (Dinh et al. 2015, MNIST)
-///   nice-plus    our own dense flow for images: levels through their distribution functions,
-///   affine
-///                couplings, a learned triangular whitening
-///   realnvp-2d   affine couplings for 2-D densities (Dinh et al. 2017, figure 1)
-/// Throws Error for other names, listing these.
-Config preset(const std::string& name);
 
 }  // namespace nf::flows

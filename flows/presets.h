@@ -1,27 +1,26 @@
-// From a Config to a model: the architectures that flowcli knows by name.
+// Published models by name, as settings.
 #pragma once
 
-#include <memory>
+#include <string>
+#include <vector>
 
 #include "flows/config.h"
-#include "flows/density.h"
-#include "flows/fit.h"
 
 namespace nf::flows {
 
-/// What a model must know of its data.
-struct DataShape {
-  std::int64_t dims = 0;
-  bool discrete = false;    ///< levels 0..255, to be dequantised
-  bool unit_scale = false;  ///< real numbers around 0 of size 1, as built-in densities are
-  std::vector<std::string> columns = {};  ///< names of the dimensions, or none
-};
+/// Names that preset() knows.
+std::vector<std::string> preset_names();
 
-/// Builds preprocessing, couplings, scaling and base distribution as the configuration says;
-/// weights are drawn from config.seed. Throws Error when they do not fit the data.
-std::shared_ptr<Density> make_density(const Config& config, const DataShape& data);
-
-/// The training settings of a configuration.
-FitOptions fit_options(const Config& config);
+/// The settings of a published model:
+///   nice         additive couplings, ReLU networks, logistic prior (Dinh, Krueger, Bengio 2015)
+///   nice-plus    our own dense flow for images: levels through their distribution functions,
+///                affine couplings, a learned triangular whitening
+///   realnvp-2d   affine couplings for 2-D densities (Dinh et al. 2017, figure 1)
+/// nice depends on the data: it has the paper's settings for MNIST, TFD, SVHN and CIFAR-10, told by
+/// the number of dimensions, and MNIST's for all others. `recipe` "code" gives those of the
+/// authors' program (github.com/laurent-dinh/nice, exp/*.yaml) where they differ.
+/// Throws Error for other names, listing these.
+Config preset(const std::string& name, const DataShape& data = {},
+              const std::string& recipe = "paper");
 
 }  // namespace nf::flows

@@ -5,15 +5,32 @@
 #include <numbers>
 
 #include "tensor/ops.h"
+#include "tensor/text.h"
 
 namespace nf::nn {
 
-UpdateRule update_rule_by_name(const std::string& name) {
-  for (UpdateRule rule : {UpdateRule::Sgd, UpdateRule::RmsProp, UpdateRule::Adam, UpdateRule::AdamW,
-                          UpdateRule::Adamax}) {
-    if (name == name_of(rule)) return rule;
+namespace {
+
+#define NF_ONE(Rule) UpdateRule::Rule,
+constexpr UpdateRule kRules[] = {NF_UPDATE_RULES(NF_ONE)};
+#undef NF_ONE
+
+}  // namespace
+
+std::vector<std::string> update_rule_names() {
+  std::vector<std::string> names;
+  for (const UpdateRule rule : kRules) {
+    if (states_of(rule) > 0) names.push_back(name_of(rule));  // an average is no optimizer
   }
-  fail(str("[optimizer] '", name, "' is not one of sgd, rmsprop, adam, adamw, adamax"));
+  return names;
+}
+
+UpdateRule update_rule_by_name(const std::string& name) {
+  const std::vector<std::string> names = update_rule_names();
+  NF_CHECK(std::find(names.begin(), names.end(), name) != names.end(), "[optimizer] '", name,
+           "' is not one of ", join(names, ", "));
+  return *std::find_if(std::begin(kRules), std::end(kRules),
+                       [&](UpdateRule rule) { return name == name_of(rule); });
 }
 
 // --- Optimizer ----------------------------------------------------------------------------------

@@ -21,8 +21,9 @@ struct OptimizerOptions {
                             ///< whitening matrices says something about the data
 };
 
-/// "sgd", "rmsprop", "adam", "adamw", "adamax". Throws for others.
+/// "sgd", "rmsprop", "rmsprop-floor", "adam", "adamw", "adamax". Throws Error for others.
 UpdateRule update_rule_by_name(const std::string& name);
+std::vector<std::string> update_rule_names();
 
 /// Applies a rule of tensor/update_rules.h to all parameters of a module in one fused pass. A
 /// parameter without a gradient is left alone.

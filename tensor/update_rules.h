@@ -60,6 +60,20 @@ struct RmsProp {
   }
 };
 
+/// The same with g / max(sqrt(v), eps): small gradients stay small. (NICE's code, 2014)
+struct RmsPropFloor {
+  static constexpr const char* name = "rmsprop-floor";
+  static constexpr int states = 2;
+  template <class T>
+  NF_HD static void step(T& p, T g, T& m, T& v, const Coefficients<T>& k) {
+    g += k.weight_decay * p;
+    v = k.beta2 * v + (T(1) - k.beta2) * g * g;
+    const T root = math::sqrt(v);
+    m = k.beta1 * m + g / (root > k.eps ? root : k.eps);
+    p -= k.lr * m;
+  }
+};
+
 /// Kingma & Ba 2015, algorithm 1.
 struct Adam {
   static constexpr const char* name = "adam";
@@ -112,7 +126,7 @@ struct Ema {
 
 }  // namespace rules
 
-#define NF_UPDATE_RULES(X) X(Sgd) X(RmsProp) X(Adam) X(AdamW) X(Adamax) X(Ema)
+#define NF_UPDATE_RULES(X) X(Sgd) X(RmsProp) X(RmsPropFloor) X(Adam) X(AdamW) X(Adamax) X(Ema)
 
 #define NF_ENUMERATOR(Rule) Rule,
 enum class UpdateRule : std::uint8_t { NF_UPDATE_RULES(NF_ENUMERATOR) };

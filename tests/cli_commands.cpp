@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "cli_util.h"
+#include "tests/file_makers.h"
 
 using namespace nf::test;
 
@@ -63,6 +64,36 @@ BOOST_AUTO_TEST_CASE(a_trained_run_serves_every_command) {
   expect_keys(inspected.json(), {"layers", "parameters", "flops"});
   // per coupling: 1 -> 8 -> 8 -> 2, weights and biases; between them 2 x 2; the scaling of 2
   BOOST_TEST(inspected.json()["parameters"] == 2 * (8 + 8 + 64 + 8 + 16 + 2) + 4 + 2);
+}
+
+BOOST_AUTO_TEST_CASE(the_data_decide_the_preset) {
+  const ScratchFolder folder;
+  const std::string file = folder.file("cifar.bin"), json = folder.file("mine.json");
+  std::ofstream(file) << nf::test::cifar_file(std::vector<std::string>(10, "\1"));
+  std::ofstream(json) << R"({"model": "nice", "recipe": "code", "hidden_units": 4})";
+  const auto layers = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> call = {"inspect", "nice", "--data", file, "--hidden-units", "4"};
+    call.insert(call.end(), more.begin(), more.end());
+    call.push_back("--json");
+    std::string kinds;
+    const auto outcome = flowcli(folder, call);
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    const nlohmann::json json = outcome.json();
+    for (const auto& layer : json["layers"]) {
+      kinds += layer["name"].get<std::string>() + " " + layer["kind"].get<std::string>() + "; ";
+    }
+    return kinds;
+  };
+  const std::string paper = layers({}), code = layers({"--set", "recipe=code"});
+  BOOST_TEST(paper.find("ZcaWhitening") != std::string::npos, paper);
+  BOOST_TEST(paper.find("couplings.4") == std::string::npos, paper);
+  BOOST_TEST(code.find("couplings.7") != std::string::npos, code);
+  BOOST_TEST(code.find("StandardNormal") != std::string::npos, code);
+  // What the user says goes before what the data say, on the command line and in a file.
+  BOOST_TEST(layers({"--whitening", "none"}).find("Whitening") == std::string::npos);
+  const auto inspected = flowcli(folder, {"inspect", json, "--data", file, "--json"});
+  BOOST_TEST_REQUIRE(inspected.status == 0, inspected.err);
+  BOOST_TEST(inspected.json()["layers"].size() == 34U);  // 8 couplings of 22 linear layers, 4 others
 }
 
 BOOST_AUTO_TEST_CASE(images_are_trained_sampled_and_evaluated) {

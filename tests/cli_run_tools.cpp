@@ -4,6 +4,8 @@
 
 #include "cli_util.h"
 #include "data/npy.h"
+#include "data/png.h"
+#include "tensor/ops.h"
 
 using namespace nf::test;
 
@@ -88,6 +90,7 @@ BOOST_AUTO_TEST_CASE(rows_of_points) {
       {{"decode", run, few}, "(N, 2)"},
       {{"interpolate", run, "-n", "3"}, "pairs"},
       {{"manifold", run}, "3 dimensions"},
+      {{"inpaint", run}, "images"},
   };
   for (const Failure& failure : failures) {
     const Outcome outcome = flowcli(folder, failure.call);
@@ -121,12 +124,31 @@ BOOST_AUTO_TEST_CASE(images_there_and_back) {
     BOOST_TEST((end == images.narrow(0, i, 1).to_vector<std::uint8_t>()));
   }
   for (const auto& call : std::vector<std::vector<std::string>>{
-           {"score", run, "-n", "20", "--png"}, {"manifold", run, "--rows", "2", "--out"}}) {
+           {"score", run, "-n", "20", "--png"},
+           {"manifold", run, "--rows", "2", "--out"},
+           {"inpaint", run, "-n", "10", "--steps", "2", "--out"},
+           {"inpaint", run, "-n", "3", "--steps", "2", "--mask", "left", "--out"}}) {
     std::vector<std::string> with_file = call;
     with_file.push_back(folder.file("p.png"));
     std::filesystem::remove(folder.file("p.png"));
     BOOST_TEST(flowcli(folder, with_file).status == 0);
     BOOST_TEST(slurp(folder.file("p.png")).starts_with("\x89PNG\r\n\x1a\n"));
+  }
+
+  // A mask of one's own: everything observed leaves the images as they are.
+  const std::string mask = folder.file("mask.png"), small = folder.file("small.png");
+  const nf::data::GridOptions plain = {.padding = 0};
+  nf::data::write_png(mask, nf::Tensor::full({28, 28}, 255, nf::DType::U8), plain);
+  nf::data::write_png(small, nf::Tensor::full({28, 27}, 255, nf::DType::U8), plain);
+  const Outcome same = flowcli(folder, {"inpaint", run, "-n", "2", "--steps", "3", "--mask", mask,
+                                        "--out", folder.file("i.png"), "--json"});
+  BOOST_TEST_REQUIRE(same.status == 0, same.err);
+  BOOST_TEST(same.json()["original_nats"] == same.json()["filled_nats"]);
+  for (const auto& [value, says] : std::vector<std::pair<std::string, std::string>>{
+           {small, "27 x 28 pixels"}, {"lefft", "'left'"}, {"all", "multiple of 10"}}) {
+    const Outcome failed = flowcli(folder, {"inpaint", run, "-n", "2", "--mask", value});
+    BOOST_TEST(failed.status == 1);
+    BOOST_TEST(failed.err.find(says) != std::string::npos, failed.err);
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include "data/png.h"
 #include "data/svg.h"
+#include "tensor/files.h"
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -36,7 +37,7 @@ int paeth(int left, int up, int corner) {
 }
 
 /// Decodes 8-bit gray or RGB PNG (ISO 15948), checksums included.
-Picture read_png(const std::string& path) {
+Picture decode_png(const std::string& path) {
   const std::string file = bytes_of(path);
   BOOST_REQUIRE_EQUAL(file.substr(0, 8), "\x89PNG\r\n\x1a\n");
   Picture out;
@@ -115,7 +116,7 @@ BOOST_AUTO_TEST_CASE(a_single_gray_image) {
   TempFolder folder;
   const std::vector<std::uint8_t> values = {0, 50, 100, 150, 200, 255};
   write_png(folder.path("a.png"), Tensor::from(values, {2, 3}));
-  const Picture p = read_png(folder.path("a.png"));
+  const Picture p = decode_png(folder.path("a.png"));
   BOOST_CHECK(p.width == 3 && p.height == 2 && p.channels == 1);
   BOOST_CHECK(p.pixels == std::vector<int>(values.begin(), values.end()));
 }
@@ -127,7 +128,7 @@ BOOST_AUTO_TEST_CASE(a_grid_of_gray_images) {
   const Tensor x = Tensor::from(values, {5, 2, 3});
   for (const Tensor& images : {x, x.reshape({5, 1, 2, 3})}) {
     write_png(folder.path("a.png"), images, {.padding = 1, .background = 7, .zoom = 2});
-    const Picture p = read_png(folder.path("a.png"));
+    const Picture p = decode_png(folder.path("a.png"));
     BOOST_CHECK(p.width == 3 * 7 + 1 && p.height == 2 * 5 + 1);  // 3 columns, 2 rows
     for (int y = 0; y < p.height; ++y) {
       for (int col = 0; col < p.width; ++col) {
@@ -138,14 +139,14 @@ BOOST_AUTO_TEST_CASE(a_grid_of_gray_images) {
     }
   }
   write_png(folder.path("row.png"), x, {.columns = 5, .padding = 0});
-  BOOST_CHECK_EQUAL(read_png(folder.path("row.png")).width, 15);
+  BOOST_CHECK_EQUAL(decode_png(folder.path("row.png")).width, 15);
 }
 
 BOOST_AUTO_TEST_CASE(colour_images) {
   TempFolder folder;
   const Tensor x = Tensor::from<std::uint8_t>({1, 2, 10, 20, 100, 200}, {1, 3, 1, 2});
   write_png(folder.path("a.png"), x, {.padding = 0});
-  const Picture p = read_png(folder.path("a.png"));
+  const Picture p = decode_png(folder.path("a.png"));
   BOOST_CHECK(p.width == 2 && p.height == 1 && p.channels == 3);
   BOOST_CHECK(p.pixels == std::vector<int>({1, 10, 100, 2, 20, 200}));
 }
@@ -184,7 +185,7 @@ BOOST_AUTO_TEST_CASE(points_are_bright_where_they_are) {
   BOOST_CHECK_CLOSE(box.left, -1.1, 1e-3);
   BOOST_CHECK_CLOSE(box.top, 1.1, 1e-3);
   write_scatter_png(path, points, 101, Bounds{-2, 2, -2, 2});
-  const Picture p = read_png(path);
+  const Picture p = decode_png(path);
   const auto light = [&](int x, int y) { return p.at(x, y)[0] + p.at(x, y)[1] + p.at(x, y)[2]; };
   BOOST_CHECK(p.width == 101 && p.height == 101);
   BOOST_CHECK_GT(light(75, 25), light(25, 75));  // two points upper right, one lower left
@@ -192,7 +193,7 @@ BOOST_AUTO_TEST_CASE(points_are_bright_where_they_are) {
   BOOST_CHECK_EQUAL(light(50, 50), light(25, 25));
   for (const Shape& shape : {Shape{0, 2}, Shape{3, 2}}) {  // nothing, and all in one place
     write_scatter_png(path, Tensor::zeros(shape), 16);
-    BOOST_CHECK_EQUAL(read_png(path).width, 16);
+    BOOST_CHECK_EQUAL(decode_png(path).width, 16);
   }
 }
 
@@ -201,7 +202,7 @@ BOOST_AUTO_TEST_CASE(heat_is_dark_below_and_bright_above) {
   const std::string path = folder.path("a.png");
   std::ofstream(path, std::ios::binary)
       << heat_png(Tensor::from<float>({-1, 0, NAN, 0.5F, 1, 7}, {2, 3}));
-  const Picture p = read_png(path);
+  const Picture p = decode_png(path);
   BOOST_CHECK(p.width == 3 && p.height == 2 && p.channels == 3);
   const std::vector<int> dark{8, 6, 30}, middle{187, 55, 84}, bright{252, 248, 176};
   BOOST_CHECK(p.at(0, 0) == dark && p.at(1, 0) == dark && p.at(2, 0) == dark);
@@ -280,6 +281,40 @@ BOOST_AUTO_TEST_CASE(histograms_add_up) {
   BOOST_CHECK(odd.find("2 values are not finite") != std::string::npos);
   BOOST_CHECK_EQUAL(text_histogram(Tensor::zeros({0})), "");
   check_error([] { text_histogram(Tensor::zeros({1}), 0); }, {"0 bins"});
+}
+
+// A PNG as a mask: gray levels, whatever it was saved as.
+BOOST_AUTO_TEST_CASE(masks_are_read) {
+  const TempFolder folder;
+  const std::string path = folder.path("mask.png");
+  const GridOptions plain = {.columns = 1, .padding = 0};
+  const Tensor gray = Tensor::from<std::uint8_t>({0, 50, 100, 150, 200, 255}, {2, 3});
+  write_png(path, gray, plain);
+  BOOST_TEST(read_png(path).shape() == gray.shape());
+  BOOST_TEST(read_png(path).to_vector<std::uint8_t>() == gray.to_vector<std::uint8_t>(),
+             boost::test_tools::per_element());
+  // Red, green, blue, white: by their luma.
+  write_png(
+      path,
+      Tensor::from<std::uint8_t>({255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255}, {1, 3, 2, 2}),
+      plain);
+  const auto luma = read_png(path).to_vector<std::uint8_t>();
+  BOOST_TEST_REQUIRE(luma.size() == 4U);
+  BOOST_TEST(luma[3] == 255);
+  BOOST_TEST((luma[2] < luma[0] && luma[0] < luma[1]));
+
+  const std::string whole = bytes_of(path);
+  for (const std::size_t kept : {std::size_t{0}, std::size_t{8}, whole.size() / 2}) {
+    atomic_write(path, whole.substr(0, kept));
+    check_error([&] { read_png(path); }, {"[png]", path, "no PNG that can be read"});
+  }
+  std::string wide = whole;
+  wide[16] = '\x7f';  // 2^31 pixels wide
+  atomic_write(path, wide);
+  check_error([&] { read_png(path); }, {"[png]", path});
+  atomic_write(path, std::string(1 << 20, 'x'));
+  check_error([&] { read_png(path); }, {path});
+  check_error([&] { read_png(folder.path("none.png")); }, {"none.png"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -197,6 +197,8 @@ BOOST_AUTO_TEST_CASE(folders_of_cifar_and_svhn) {
   hundred.write("train.bin", test::cifar_file(std::vector<std::string>(10, "\1\x62")));
   hundred.write("test.bin.gz", test::gzip(test::cifar_file({"\1\x63"})));
   const Dataset a = load(ten.path()), b = load("cifar:" + hundred.path());
+  BOOST_TEST(a.family == "cifar-10");
+  BOOST_TEST(b.family == "cifar-100");
   for (const Dataset* d : {&a, &b}) {
     BOOST_CHECK(d->channels == 3 && d->height == 32 && d->width == 32 && d->dims == 3072);
     BOOST_CHECK(d->discrete && d->train.size() == 8 && d->valid.size() == 2);
@@ -221,6 +223,7 @@ BOOST_AUTO_TEST_CASE(folders_of_cifar_and_svhn) {
   check_error([&] { load(svhn.path()); }, {"no test_32x32.mat", "ufldl.stanford.edu"});
   svhn.write("test_32x32.mat", digits(1, "\11"));
   const Dataset d = load(svhn.path());
+  BOOST_TEST(d.family == "svhn");
   BOOST_CHECK(d.channels == 3 && d.height == 2 && d.width == 2 && d.classes == 10);
   BOOST_CHECK(d.train.x.to_vector<std::uint8_t>() ==
               Bytes({0,   2,   1,   3,   10,  12,  11,  13,  20,  22,  21,  23,

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <set>
 
+#include "flows/build.h"
 #include "flows/presets.h"
 #include "nn/layers.h"
 #include "tensor/ops.h"
@@ -165,6 +166,84 @@ BOOST_AUTO_TEST_CASE(nice_has_the_size_of_the_paper) {
   BOOST_CHECK_EQUAL(options.optimizer.beta2, 0.99);  // "0.01" in the paper's notation
 }
 
+// Layers and numbers of parameters on each data set, by hand from the paper's section 5.1 and from
+// exp/*.yaml of its authors.
+BOOST_AUTO_TEST_CASE(nice_knows_the_data_sets_of_its_paper) {
+  const auto net = [](std::int64_t half, std::int64_t units, std::int64_t layers) {
+    return half * units + units + (layers - 1) * (units * units + units) + units * half + half;
+  };
+  struct Case {
+    const char* recipe;
+    DataShape data;
+    std::int64_t units;
+    std::vector<int> depths;
+    const char* base;
+    std::vector<const char*> layers;
+  };
+  const DataShape mnist = {.dims = 784, .discrete = true, .family = "mnist"},
+                  tfd = {.dims = 2304, .discrete = true},
+                  svhn = {.dims = 3072, .discrete = true, .family = "svhn"},
+                  cifar = {.dims = 3072, .discrete = true, .family = "cifar-10"};
+  const char *const unit = "Scale(0.00390625, 0)", *const symmetric = "Scale(0.0078125, -1)";
+  const Case cases[] = {
+      {"paper", mnist, 1000, {5, 5, 5, 5}, "StandardLogistic", {unit, "odd"}},
+      {"paper", tfd, 5000, {4, 4, 4, 4}, "StandardNormal", {unit, "odd", "TriangularWhitening"}},
+      {"paper", svhn, 2000, {4, 4, 4, 4}, "StandardLogistic", {unit, "odd", "ZcaWhitening"}},
+      {"paper", cifar, 2000, {4, 4, 4, 4}, "StandardLogistic", {symmetric, "odd", "ZcaWhitening"}},
+      {"code", mnist, 1000, {5, 5, 5, 5}, "StandardLogistic", {unit, "odd"}},
+      {"code", tfd, 2000, {3, 3, 2, 2, 1, 1, 1, 1}, "StandardLogistic", {unit, "odd"}},
+      {"code", svhn, 2000, {3, 3, 3, 3}, "StandardNormal", {unit, "first half"}},
+      {"code", cifar, 2400, {1, 1, 3, 3, 2, 2, 1, 1}, "StandardNormal", {symmetric, "first half"}},
+  };
+  for (const Case& c : cases) {
+    BOOST_TEST_CONTEXT(c.recipe << " " << c.data.family << " " << c.data.dims) {
+      Config config = preset("nice", c.data, c.recipe);
+      BOOST_TEST(config.recipe == c.recipe);
+      BOOST_TEST(config.hidden_units == c.units);
+      config.hidden_units = 8;  // in full size they would need gigabytes
+      const auto density = make_density(config, c.data);
+      BOOST_TEST(density->base().kind() == c.base);
+      const std::int64_t dims = c.data.dims;
+      std::vector<nn::LayerInfo> rows;
+      density->inspect({1, dims}, "", rows);
+      std::string all;
+      std::int64_t parameters = dims;  // the last scales
+      for (const auto& row : rows) all += row.name + " " + row.kind + "; ";
+      for (const char* part : c.layers) BOOST_TEST(all.find(part) != std::string::npos, all);
+      const bool triangular = all.find("TriangularWhitening") != std::string::npos;
+      if (triangular) parameters += dims * dims + 2 * dims;
+      for (const int depth : c.depths) parameters += net(dims / 2, 8, depth);
+      BOOST_TEST(density->parameter_count() == parameters, all);
+      BOOST_TEST((all.find("Whitening") == std::string::npos) == (config.whitening == "none"));
+    }
+  }
+}
+
+// The same density, told on [0,1], on [-1,1] and in bits/dim.
+BOOST_AUTO_TEST_CASE(conventions_tell_one_density) {
+  Config config = preset("nice");
+  config.hidden_units = 4;
+  config.data_init = false;
+  const DataShape data = {.dims = 6, .discrete = true};
+  const auto unit = make_density(config, data);
+  config.preprocess = "symmetric";
+  const auto symmetric = make_density(config, data);
+  BOOST_TEST(unit->convention().text.find("[0,1]^6") != std::string::npos);
+  BOOST_TEST(symmetric->convention().text.find("bits/dim = 7 ") != std::string::npos);
+  const double log_prob = -20, d = 6, ln2 = std::log(2.0);
+  BOOST_TEST(unit->nats(log_prob) - symmetric->nats(log_prob) == d * ln2,
+             boost::test_tools::tolerance(1e-12));
+  for (const auto& [density, bits] : {std::pair(unit, 8.0), std::pair(symmetric, 7.0)}) {
+    BOOST_TEST(density->bits_per_dim(log_prob) == bits - density->nats(log_prob) / (d * ln2),
+               boost::test_tools::tolerance(1e-12));
+  }
+  // y = 2 u - 1 for u in [0,1]: with the identity behind, p_base(y) is the density on [-1,1].
+  const Tensor u = Tensor::full({1, 6}, 128.5);
+  const double at_zero = 6 * std::log(0.25);  // of the standard logistic, at 0.0039
+  BOOST_TEST(symmetric->nats(symmetric->continuous()->log_prob(u).value().item()) == at_zero,
+             boost::test_tools::tolerance(1e-4));
+}
+
 BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
   for (const std::string& name : preset_names()) {
     Config config = preset(name);
@@ -210,6 +289,8 @@ BOOST_AUTO_TEST_CASE(every_setting_reaches_the_model) {
            {"partition=halves", "on first half"},
            {"hidden_units=5", "Linear(3 -> 5, relu)"},
            {"hidden_layers=3", "Linear(4 -> 4, relu)"},
+           {"depths=1,2,1,1", "couplings.1.net.2 "},
+           {"preprocess=symmetric", "Scale(0.0078125, -1)"},
            {"activation=tanh", "Linear(3 -> 4, tanh)"},
            {"prior=gaussian", "StandardNormal"},
            {"preprocess=logit", "Logit(alpha 1e-06)"}}) {
@@ -219,7 +300,11 @@ BOOST_AUTO_TEST_CASE(every_setting_reaches_the_model) {
   }
   BOOST_CHECK(kinds(build("scaling=false")).find("Scaling") == std::string::npos);
   BOOST_CHECK(kinds(build("", /*discrete=*/false)).find("Dequantize") == std::string::npos);
-  check_error([&] { build("preprocess=none"); }, {"[preprocess]", "unit, logit or cdf"});
+  check_error([&] { build("preprocess=none"); }, {"[preprocess]", "unit, symmetric, logit or cdf"});
+  check_error([&] { build("depths=3,3"); }, {"'3,3' has 2 numbers for 4 couplings"});
+  check_error([&] { build("depths=3,x,1,1"); }, {"'x' is no number from 0 to 100"});
+  check_error([&] { build("depths=1,1,1,101"); }, {"'101'"});
+  check_error([&] { build("depths=1,,1,1"); }, {"''"});
   check_error([] { make_density(preset("nice"), {.dims = 1}); }, {"[Partition]", "got 1"});
 
   const auto first_weight = [&](const std::string& assignment) {

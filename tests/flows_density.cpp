@@ -6,6 +6,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "flows/build.h"
 #include "flows/coupling.h"
 #include "flows/presets.h"
 #include "tests/data_util.h"

@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
+#include "flows/build.h"
 #include "flows/fit.h"
 #include "flows/presets.h"
 #include "tests/data_util.h"

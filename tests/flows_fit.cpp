@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "data/toy2d.h"
+#include "flows/build.h"
 #include "flows/presets.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"

@@ -50,6 +50,11 @@ void reference_step(const OptimizerOptions& o, double lr, std::int64_t t, double
       s.m = o.beta1 * s.m + g / (std::sqrt(s.v) + o.eps);
       s.p -= lr * s.m;
       break;
+    case UpdateRule::RmsPropFloor:
+      s.v = o.beta2 * s.v + (1 - o.beta2) * g * g;
+      s.m = o.beta1 * s.m + g / std::max(std::sqrt(s.v), o.eps);
+      s.p -= lr * s.m;
+      break;
     case UpdateRule::Adamax:
       s.m = o.beta1 * s.m + (1 - o.beta1) * g;
       s.v = std::max(o.beta2 * s.v, std::abs(g) + o.eps);
@@ -65,8 +70,8 @@ void reference_step(const OptimizerOptions& o, double lr, std::int64_t t, double
   }
 }
 
-constexpr UpdateRule kRules[] = {UpdateRule::Sgd, UpdateRule::RmsProp, UpdateRule::Adam,
-                                 UpdateRule::AdamW, UpdateRule::Adamax};
+constexpr UpdateRule kRules[] = {UpdateRule::Sgd,  UpdateRule::RmsProp, UpdateRule::RmsPropFloor,
+                                 UpdateRule::Adam, UpdateRule::AdamW,   UpdateRule::Adamax};
 
 std::map<std::string, Tensor> copy_of(const StateDict& state) {
   std::map<std::string, Tensor> copy;

@@ -17,7 +17,7 @@ using namespace nf;
 const UpdateArgs kArgs{.lr = 0.01,
                        .beta1 = 0.8,
                        .beta2 = 0.95,
-                       .eps = 1e-3,
+                       .eps = 0.5,  // large enough to be a floor now and then
                        .weight_decay = 0.1,
                        .correction1 = 0.36,
                        .correction2 = 0.0975};
@@ -37,6 +37,11 @@ void step(UpdateRule rule, Scalar& s) {
     case UpdateRule::RmsProp:
       s.v = k.beta2 * s.v + (1 - k.beta2) * decayed * decayed;
       s.m = k.beta1 * s.m + decayed / (std::sqrt(s.v) + k.eps);
+      s.p -= k.lr * s.m;
+      return;
+    case UpdateRule::RmsPropFloor:
+      s.v = k.beta2 * s.v + (1 - k.beta2) * decayed * decayed;
+      s.m = k.beta1 * s.m + decayed / std::max(std::sqrt(s.v), k.eps);
       s.p -= k.lr * s.m;
       return;
     case UpdateRule::Adam:

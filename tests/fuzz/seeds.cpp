@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 
+#include "data/png.h"
 #include "flows/config.h"
 #include "nn/safetensors.h"
 #include "tensor/files.h"
@@ -50,6 +51,10 @@ int main(int argc, char** argv) {
   write("csv", "comma", "a,b\n1,2\n-3e5,.5\n");
   write("csv", "quoted", "\"a;\"\"\";b\r\n\"1\";2\r\n");
   write("csv", "spaces.gz", gzip("1 2 3\n4 5 6\n"));
+
+  const Tensor picture = Tensor::zeros({1, 3, 4, 4}, DType::U8);
+  data::write_png(path("png", "gray"), picture.narrow(1, 0, 1).contiguous());
+  data::write_png(path("png", "colour"), picture);
 
   nn::save_safetensors(path("safetensors", "two"),
                        {{"a", Tensor::zeros({2})}, {"b.c", Tensor::zeros({1, 2}, DType::I32)}},

@@ -1,0 +1,140 @@
+// flowcli inpaint: fills in missing parts of images (NICE, section 5.2 and figure 6).
+#include <cmath>
+#include <memory>
+
+#include "cli/choice.h"
+#include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/progress.h"
+#include "data/png.h"
+#include "flows/inpaint.h"
+#include "tensor/ops.h"
+
+namespace nf::cli {
+
+namespace {
+
+struct InpaintCommand {
+  Common common;
+  ModelOptions model;
+  RowOptions rows;
+  std::string mask = "all", out = "inpaint.png";
+  flows::InpaintOptions ascent;
+};
+
+// u8 (D), 1 where observed: white in the picture.
+Tensor mask_from_png(const std::string& path, const data::Dataset& shape) {
+  const Tensor gray = data::read_png(path);
+  NF_CHECK(gray.dim(0) == shape.height && gray.dim(1) == shape.width, "[inpaint] the mask '", path,
+           "' is ", gray.dim(1), " x ", gray.dim(0), " pixels, the images are ", shape.width, " x ",
+           shape.height);
+  const Tensor observed = greater_equal(gray.to(DType::F32), Tensor::scalar(128));
+  return observed.reshape({1, -1})
+      .broadcast_to({shape.channels, shape.height * shape.width})
+      .contiguous()
+      .reshape({-1});
+}
+
+// u8 (N, D): the images in equal groups, one for each mask.
+Tensor masks_for(std::int64_t n, const std::string& mask, const data::Dataset& shape,
+                 std::uint64_t seed) {
+  if (mask.ends_with(".png"))
+    return mask_from_png(mask, shape).unsqueeze(0).broadcast_to({n, shape.dims});
+  const std::vector<std::string> names =
+      mask == "all" ? flows::inpaint_masks() : std::vector<std::string>{mask};
+  NF_CHECK(n % std::ssize(names) == 0, "[inpaint] ", names.size(), " masks need a multiple of ",
+           names.size(), " images, not ", n, "; choose with -n or --indices");
+  Generator gen(seed, /*stream=*/0x6D61736B);
+  std::vector<Tensor> rows;
+  for (std::int64_t i = 0; i < n; ++i) {
+    const auto at = static_cast<std::size_t>(i * std::ssize(names) / n);
+    rows.push_back(flows::inpaint_mask(names[at], shape.channels, shape.height, shape.width, gen)
+                       .unsqueeze(0));
+  }
+  return concat(rows, 0);
+}
+
+}  // namespace
+
+void add_inpaint(CLI::App& app, int& status) {
+  auto options = std::make_shared<InpaintCommand>();
+  CLI::App* command = app.add_subcommand("inpaint", "Fill in missing parts of images");
+  options->model.add_to(*command);
+  options->rows.add_to(*command, 30);
+  command
+      ->add_option("--mask", options->mask,
+                   "What is missing: top bottom odd even left right middle-vertical "
+                   "middle-horizontal random-75 random-90; all ten, in equal groups; or FILE.png, "
+                   "white where observed")
+      ->capture_default_str();
+  command->add_option("--steps", options->ascent.steps, "Of gradient ascent")
+      ->check(CLI::Range(1, 10'000'000))
+      ->capture_default_str();
+  command->add_option("--gradient", options->ascent.gradient, "Its weight beside the noise")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command->add_option("--seed", options->ascent.seed, "Of masks, start and noise")
+      ->capture_default_str();
+  command->add_option("--out", options->out, "FILE.png: original, masked, filled in; and so on")
+      ->capture_default_str();
+  options->common.add_to(*command);
+  command->footer(
+      "Examples:\n  flowcli inpaint runs/mnist --out inpaint.png\n"
+      "  flowcli inpaint runs/mnist --mask left --indices 0-9 --steps 500 --out left.png");
+  command->callback([options, &status] {
+    const Device device = options->common.apply();
+    const TrainedModel model = options->model.load(device);
+    const data::Dataset& shape = model.shape;
+    check_ending("inpaint", options->out, {".png"});
+    NF_CHECK(shape.images() && shape.discrete, "[inpaint] the model is not one of images");
+    const Tensor x = options->rows.load(model).x;
+    const std::int64_t n = x.dim(0);
+    const Tensor observed = masks_for(n, options->mask, shape, options->ascent.seed);
+
+    const auto density = model.density->continuous();
+    flows::InpaintOptions ascent = options->ascent;
+    ascent.low = 0;  // the last real below K: K itself is no level
+    ascent.high = std::nextafter(static_cast<float>(model.density->levels()), 0.0F);
+    const Tensor middle = (x.to(DType::F32) + 0.5).to(device);
+    catch_interrupts();
+    Progress progress(options->common.quiet);
+    int steps = 0;
+    ascent.on_step = [&](int done) {
+      steps = done;
+      progress.step(done, ascent.steps, str(n, " images"), "");
+      return !interrupted();
+    };
+    const Tensor result = flows::inpaint(*density, middle, observed, ascent);
+    progress.clear();
+    if (steps < ascent.steps) {
+      options->common.note(str("interrupted after ", steps, " of ", ascent.steps, " steps"));
+      status = kInterrupted;
+    }
+    const Tensor filled = clamp(result.to(Device::CPU), 0, model.density->levels() - 1);
+
+    constexpr double kMissing = 96;  // gray
+    const Tensor masked = where(observed, x.to(DType::F32), Tensor::scalar(kMissing)).to(DType::U8);
+    const std::int64_t dims = x.dim(1);
+    const Tensor triples =
+        concat(std::vector<Tensor>{x.reshape({n, 1, dims}), masked.reshape({n, 1, dims}),
+                                   filled.to(DType::U8).reshape({n, 1, dims})},
+               1);
+    const std::int64_t across = options->mask == "all" ? n / 10 : std::min<std::int64_t>(n, 5);
+    write_samples_png(options->out, triples.reshape({3 * n, dims}), shape, {}, 3 * across);
+    const auto nats = [&](const Tensor& pixels) {
+      return density->nats(mean(density->log_prob(pixels).value()).item());
+    };
+    const double original_nats = nats(middle), filled_nats = nats(result);
+    options->common.result({{"file", options->out},
+                            {"count", n},
+                            {"mask", options->mask},
+                            {"steps", steps},
+                            {"original_nats", original_nats},
+                            {"filled_nats", filled_nats}},
+                           str("wrote ", n, " images to ", options->out,
+                               ": original, masked, filled in\n  mean nats of the originals ",
+                               original_nats, ", filled in ", filled_nats, "\n"));
+  });
+}
+
+}  // namespace nf::cli

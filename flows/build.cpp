@@ -1,0 +1,151 @@
+#include "flows/build.h"
+
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <sstream>
+
+#include "flows/coupling.h"
+#include "flows/level_cdf.h"
+#include "flows/whitening.h"
+#include "tensor/text.h"
+
+namespace nf::flows {
+
+namespace {
+
+// Random streams of one seed: what is drawn for one purpose does not move the others.
+enum Stream : std::uint64_t { kWeights = 1, kNoise = 2 };
+
+nn::Init init_of(const Config& config, double scale) {
+  using Kind = nn::Init::Kind;
+  static const std::map<std::string, Kind> kinds = {{"kaiming", Kind::Kaiming},
+                                                    {"xavier", Kind::Xavier},
+                                                    {"uniform", Kind::Uniform},
+                                                    {"normal", Kind::Normal},
+                                                    {"orthogonal", Kind::Orthogonal}};
+  if (scale == 0) return {Kind::Zeros, 0};
+  return {kinds.at(config.init), scale};
+}
+
+// Data to the space in which the couplings work, and how its density is told.
+Convention add_preprocessing(const Config& config, const DataShape& data, Compose& flow,
+                             const SharedGenerator& noise) {
+  const std::string automatic = data.discrete ? "unit" : data.unit_scale ? "none" : "standard";
+  std::string kind = config.preprocess == "auto" ? automatic : config.preprocess;
+  if (kind == "cdf" && !data.discrete) kind = "standard";  // there are no levels to count
+  const double dims = static_cast<double>(data.dims);
+  const bool symmetric = kind == "symmetric";
+  if (data.discrete) {
+    NF_CHECK(kind == "unit" || symmetric || kind == "logit" || kind == "cdf",
+             "[preprocess] pixels need preprocess = unit, symmetric, logit or cdf, not ", kind);
+    flow.add("dequantize", std::make_shared<Dequantize>(noise));
+    if (kind == "cdf") {
+      flow.add("cdf", std::make_shared<LevelCdf>(data.dims));
+    } else if (symmetric) {
+      flow.add("scale", std::make_shared<Scale>(1.0 / 128, -1));
+    } else {
+      flow.add("scale", std::make_shared<Scale>(1.0 / 256));
+    }
+  }
+  if (kind == "standard") {
+    flow.add("standardize", std::make_shared<Standardize>(data.dims, data.columns));
+  }
+  if (kind == "logit" || kind == "cdf") flow.add("logit", std::make_shared<Logit>(config.alpha));
+  if (!data.discrete) {
+    return {
+        0, false,
+        str("nats of x in R^", data.dims, " as given; bits/dim = -nats/(", data.dims, " ln 2)")};
+  }
+  return {dims * std::log(symmetric ? 128.0 : 256.0), true,
+          str("nats of x in ", symmetric ? "[-1,1]^" : "[0,1]^", data.dims,
+              ", uniform dequantisation; bits/dim = ", symmetric ? 7 : 8, " - nats/(", data.dims,
+              " ln 2)")};
+}
+
+void add_whitening(const Config& config, std::int64_t dims, Compose& flow) {
+  if (config.whitening == "zca") flow.add("whitening", std::make_shared<ZcaWhitening>(dims));
+  if (config.whitening == "triangular") {
+    flow.add("whitening", std::make_shared<TriangularWhitening>(dims));
+  }
+}
+
+Partition partition_of(const Config& config, std::int64_t dims, bool swap) {
+  return config.partition == "halves" ? Partition::halves(dims, swap)
+                                      : Partition::odd_even(dims, swap);
+}
+
+// Hidden layers of each coupling's network.
+std::vector<int> depths_of(const Config& config) {
+  const auto couplings = static_cast<std::size_t>(config.couplings);
+  if (config.depths.empty())
+    return std::vector<int>(couplings, static_cast<int>(config.hidden_layers));
+  std::vector<int> depths;
+  std::istringstream parts(config.depths);
+  for (std::string part; std::getline(parts, part, ',');) {
+    int depth = -1;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), depth);
+    NF_CHECK(error == std::errc() && end == part.data() + part.size() && depth >= 0 && depth <= 100,
+             "[config] depths = '", printable(config.depths), "': '", printable(part),
+             "' is no number from 0 to 100; write them as 3,3,1,1");
+    depths.push_back(depth);
+  }
+  NF_CHECK(depths.size() == couplings, "[config] depths = '", printable(config.depths), "' has ",
+           depths.size(), " numbers for ", couplings, " couplings");
+  return depths;
+}
+
+}  // namespace
+
+std::shared_ptr<Density> make_density(const Config& config, const DataShape& data) {
+  const auto seed = static_cast<std::uint64_t>(config.seed);
+  Generator weights(seed, kWeights);
+  const auto noise = std::make_shared<Generator>(seed, kNoise);
+  auto flow = std::make_shared<Compose>();
+  const Convention convention = add_preprocessing(config, data, *flow, noise);
+  if (!config.whitening_last) add_whitening(config, data.dims, *flow);
+  const auto map = coupling_map_by_name(config.coupling, config.scale_limit);
+  const std::vector<int> depths = depths_of(config);
+  for (std::int64_t i = 0; i < config.couplings; ++i) {
+    if (config.mixing == "linear" && i > 0) {
+      flow->add(str("mixings.", i), std::make_shared<InvertibleLinear>(data.dims, weights));
+    }
+    const Partition partition = partition_of(config, data.dims, /*swap=*/i % 2 == 1);
+    const auto net = nn::mlp({.in = partition.passive(),
+                              .out = partition.active() * map->parameters(),
+                              .hidden_units = config.hidden_units,
+                              .hidden_layers = depths[static_cast<std::size_t>(i)],
+                              .activation = nn::activation_by_name(config.activation),
+                              .init = init_of(config, config.init_scale),
+                              .last_init = init_of(config, config.last_init_scale)},
+                             weights);
+    flow->add(str("couplings.", i), std::make_shared<Coupling>(partition, map, net));
+  }
+  if (config.whitening_last) add_whitening(config, data.dims, *flow);
+  if (config.scaling) {
+    flow->add("scaling", std::make_shared<Scaling>(data.dims, config.scale_rate, config.data_init));
+  }
+  return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, noise, convention);
+}
+
+FitOptions fit_options(const Config& config) {
+  return {.epochs = config.epochs,
+          .steps = config.steps,
+          .batch_size = config.batch_size,
+          .optimizer = {.rule = nn::update_rule_by_name(config.optimizer),
+                        .lr = config.lr,
+                        .beta1 = config.beta1,
+                        .beta2 = config.beta2,
+                        .eps = config.eps,
+                        .weight_decay = config.weight_decay},
+          .schedule = {.kind = nn::schedule_by_name(config.schedule),
+                       .warmup = config.warmup,
+                       .decay = config.lr_decay,
+                       .every = config.lr_every,
+                       .lowest = config.lr_lowest},
+          .clip_norm = config.clip,
+          .ema_decay = config.ema,
+          .seed = static_cast<std::uint64_t>(config.seed)};
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,151 @@
+// Inpainting: the masks by their patterns, and the ascent where its end is known. The latent
+// sphere.
+#include "flows/inpaint.h"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <set>
+
+#include "flows/sphere.h"
+#include "flows/whitening.h"
+#include "tensor/ops.h"
+#include "tests/data_util.h"
+
+using namespace nf;
+using namespace nf::flows;
+using test::check_error;
+
+namespace {
+
+std::string pattern(const Tensor& mask) {
+  std::string out;
+  for (const std::uint8_t observed : mask.to_vector<std::uint8_t>()) out += observed ? '#' : '.';
+  return out;
+}
+
+/// A Gaussian in the plane with mean (1, -1), deviations 1 and 0.5, correlation 0.8.
+std::shared_ptr<Density> tilted() {
+  auto whitening = std::make_shared<TriangularWhitening>(2);
+  Generator gen(1);
+  const Tensor e = normal(gen, {4000, 2}, DType::F64);
+  const Tensor a = e.narrow(1, 0, 1), b = a * 0.8 + e.narrow(1, 1, 1) * 0.6;
+  const auto density = std::make_shared<Density>(whitening, base_by_name("gaussian"), 2);
+  density->to(DType::F64);
+  whitening->initialize(concat(std::vector<Tensor>{a + 1.0, b * 0.5 - 1.0}, 1));
+  density->eval();
+  return density;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(flows_inpaint)
+
+BOOST_AUTO_TEST_CASE(masks_of_the_paper) {
+  Generator gen(1);
+  const std::pair<const char*, const char*> cases[] = {
+      {"top", "........########"},
+      {"bottom", "########........"},
+      {"odd", ".#.#.#.#.#.#.#.#"},
+      {"even", "#.#.#.#.#.#.#.#."},
+      {"left", "..##..##..##..##"},
+      {"right", "##..##..##..##.."},
+      {"middle-vertical", "####........####"},
+      {"middle-horizontal", "#..##..##..##..#"},
+  };
+  std::set<std::string> named = {"random-75", "random-90"};
+  for (const auto& [name, expected] : cases) {
+    BOOST_TEST(pattern(inpaint_mask(name, 1, 4, 4, gen)) == expected, name);
+    const std::string colour = pattern(inpaint_mask(name, 3, 4, 4, gen));
+    BOOST_TEST(colour == std::string(expected) + expected + expected, name);
+    named.insert(name);
+  }
+  BOOST_TEST((named == std::set<std::string>(inpaint_masks().begin(), inpaint_masks().end())));
+  for (const auto& [name, missing] : {std::pair("random-75", .75), std::pair("random-90", .9)}) {
+    const Tensor mask = inpaint_mask(name, 3, 100, 100, gen);
+    const double observed = mean(mask.narrow(0, 0, 10000).to(DType::F64)).item();
+    BOOST_TEST(std::abs(1 - observed - missing) < 0.02, name << " " << observed);
+    BOOST_TEST(pattern(mask.narrow(0, 0, 10000)) == pattern(mask.narrow(0, 20000, 10000)));
+  }
+  check_error([&] { inpaint_mask("lefft", 1, 4, 4, gen); }, {"'lefft'", "did you mean 'left'?"});
+}
+
+// With x_0 observed, ln p is highest in x_1 at its conditional mean, -1 + 0.4 (x_0 - 1).
+BOOST_AUTO_TEST_CASE(ascent_ends_near_the_conditional_mode) {
+  const auto density = tilted();
+  std::vector<std::vector<double>> before;
+  for (const auto& [name, tensor] : density->state()) {
+    before.push_back(tensor.to(DType::F64).to_vector<double>());
+  }
+  Generator gen(2);
+  const Tensor x = normal(gen, {500, 2}, DType::F64) + 1.0;
+  const Tensor observed = Tensor::from<std::uint8_t>({1, 0}, {2});
+  const InpaintOptions options = {.steps = 1000, .low = -4, .high = 2, .gradient = .01, .seed = 3};
+  const Tensor filled = inpaint(*density, x, observed, options);
+  BOOST_TEST((filled.narrow(1, 0, 1).contiguous().to_vector<double>() ==
+              x.narrow(1, 0, 1).contiguous().to_vector<double>()));
+  const Tensor error = filled.narrow(1, 1, 1) - (x.narrow(1, 0, 1) - 1.0) * 0.4 + 1.0;
+  // The noise that remains: per step 6 a on a pull of 36 a g / (0.3^2) = 4 a of the distance, at
+  // the end with a = 10 / 1100: a deviation of about 6 sqrt(a / 8) = 0.2.
+  BOOST_TEST(std::abs(mean(error).item()) < 0.05);
+  const double deviation = std::sqrt(mean(square(error)).item());
+  BOOST_TEST((deviation > 0.1 && deviation < 0.3), deviation);
+  BOOST_TEST(
+      (filled.to_vector<double>() == inpaint(*density, x, observed, options).to_vector<double>()));
+  // The model is what it was, and still learns.
+  std::size_t at = 0;
+  for (const auto& [name, tensor] : density->state()) {
+    BOOST_TEST((tensor.to(DType::F64).to_vector<double>() == before[at++]), name);
+  }
+  for (const auto& [name, parameter] : density->parameters())
+    BOOST_TEST(parameter->requires_grad());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_filled_in_stays_in_range) {
+  const auto density = tilted();
+  const Tensor x = Tensor::zeros({20, 2}, DType::F64);
+  const Tensor none = Tensor::zeros({20, 2}, DType::U8);
+  const Tensor filled = inpaint(*density, x, none, {.steps = 5, .low = 0.25, .high = 0.5});
+  BOOST_TEST(min(filled).item() >= 0.25);
+  BOOST_TEST(max(filled).item() <= 0.5);
+  const Tensor all = Tensor::ones({2}, DType::U8);
+  BOOST_TEST(
+      (inpaint(*density, x, all, {.steps = 5}).to_vector<double>() == x.to_vector<double>()));
+
+  const Tensor byte_x = Tensor::zeros({20, 2}, DType::U8);
+  check_error([&] { inpaint(*density, byte_x, none); }, {"[inpaint]", "(N, 2)"});
+  check_error([&] { inpaint(*density, x, Tensor::zeros({3}, DType::U8)); }, {"mask", "(3,)"});
+  check_error([&] { inpaint(*density, x, x); }, {"mask must be u8"});
+  check_error([&] { inpaint(*density, x, none, {.low = 1, .high = 1}); }, {"range"});
+  check_error([&] { inpaint(*density, x, none, {.steps = 0}); }, {"0 steps"});
+  const Tensor infinite = Tensor::full({20, 2}, INFINITY, DType::F64);
+  check_error([&] { inpaint(*density, infinite, all); }, {"not finite", "in range?"});
+}
+
+// All points at one distance from the origin, evenly spaced, in three dimensions.
+BOOST_AUTO_TEST_CASE(a_sphere_in_latent_space) {
+  const auto base = base_by_name("gaussian");
+  Generator gen(5), same(5);
+  const std::int64_t dims = 400, rows = 3, columns = 4;
+  const Tensor z = latent_sphere(*base, gen, dims, rows, columns).to(DType::F64);
+  BOOST_TEST(z.shape() == Shape({12, dims}));
+  const Tensor products = matmul(z, z.t().contiguous());  // (12, 12)
+  const double square_radius = products.to_vector<double>()[0];
+  BOOST_TEST(square_radius / static_cast<double>(dims) == 1, boost::test_tools::tolerance(0.3));
+  const auto cosine = products.to_vector<double>();
+  for (int a = 0; a < 12; ++a) {
+    for (int b = 0; b < 12; ++b) {
+      const double pa = M_PI * (a / 4 + .5) / 3, pb = M_PI * (b / 4 + .5) / 3;
+      const double turn = M_PI / 2 * (a % 4 - b % 4);
+      const double expected =
+          std::sin(pa) * std::sin(pb) * std::cos(turn) + std::cos(pa) * std::cos(pb);
+      BOOST_TEST(std::abs(cosine[static_cast<std::size_t>(12 * a + b)] / square_radius - expected) <
+                 1e-5);
+    }
+  }
+  const Tensor half = latent_sphere(*base, same, dims, rows, columns, 0.5).to(DType::F64);
+  BOOST_TEST(max(abs(half * 2.0 - z)).item() < 1e-4);
+  check_error([&] { latent_sphere(*base, gen, 2, 3, 4); }, {"3 dimensions", "have 2"});
+  check_error([&] { latent_sphere(*base, gen, 3, 0, 4); }, {"0 x 4"});
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -42,7 +42,7 @@ void add_encode(CLI::App& app) {
   command->footer(
       "Pixels are encoded at the middle of their levels; decode gives back the same pixels.\n"
       "Examples:\n  flowcli encode runs/mnist --split test --out latents.npy\n"
-      "  flowcli encode runs/table --data new.csv --out latents.npy");
+      "  flowcli encode runs/table --data new.csv --out new.npy");
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(device);

@@ -1,8 +1,10 @@
 // flowcli's help and shell completion: examples name options that exist, and completion knows every
 // command and option.
 #include <boost/test/unit_test.hpp>
+#include <map>
 
 #include "cli_util.h"
+#include "tests/file_makers.h"
 
 using namespace nf::test;
 
@@ -62,6 +64,82 @@ std::vector<std::vector<std::string>> examples_in(const std::string& help) {
   return examples;
 }
 
+/// All examples, in the order of the commands.
+std::vector<std::vector<std::string>> all_examples(const ScratchFolder& folder) {
+  const std::string main_help = help_of(folder, {});
+  auto examples = examples_in(main_help);
+  for (const std::string& command : subcommands_in(main_help)) {
+    const auto own = examples_in(help_of(folder, {command}));
+    BOOST_TEST(!own.empty(), command << " --help has no example");
+    examples.insert(examples.end(), own.begin(), own.end());
+  }
+  std::erase_if(examples, [](const auto& example) { return example[1] == "COMMAND"; });
+  return examples;
+}
+
+/// Options that make a command small, given instead of or beside those of the example.
+const std::map<std::string, std::vector<std::string>> kSmaller = {
+    {"train",
+     {"--train=40", "--valid=20", "--test=30", "--epochs=2", "--couplings=2", "--hidden-units=4",
+      "--samples=4", "--overwrite"}},
+    {"inpaint", {"--steps=3"}},
+    {"bench", {"--bench-steps=2", "--hidden-units=4"}},
+    {"sample", {"-n=100"}},
+    {"plot", {"--size=64"}},
+};
+
+std::vector<std::string> smaller(const std::vector<std::string>& example) {
+  std::vector<std::string> call(example.begin() + 1, example.end());
+  const auto found = kSmaller.find(call[0]);
+  if (found == kSmaller.end()) return call;
+  for (const std::string& option : found->second) {
+    const std::string name = option.substr(0, option.find('='));
+    const auto at = std::find(call.begin(), call.end(), name);
+    if (at != call.end()) call.erase(at, at + 2);
+    call.push_back(name);
+    if (name != option) call.push_back(option.substr(name.size() + 1));
+  }
+  return call;
+}
+
+class WorkingFolder {
+ public:
+  explicit WorkingFolder(const std::string& path) : before_(std::filesystem::current_path()) {
+    std::filesystem::current_path(path);
+  }
+  ~WorkingFolder() { std::filesystem::current_path(before_); }
+
+ private:
+  std::filesystem::path before_;
+};
+
+/// What the examples speak of, in the working folder.
+void make_what_examples_need(const ScratchFolder& folder) {
+  for (const char* name : {"path/to/cifar-10-batches-bin", "runs"}) {
+    std::filesystem::create_directories(name);
+  }
+  for (const char* batch : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
+                            "data_batch_5", "test_batch"}) {
+    std::ofstream("path/to/cifar-10-batches-bin/" + std::string(batch) + ".bin")
+        << cifar_file({"\1", "\2"});
+  }
+  for (const char* name : {"table.csv", "new.csv"}) {
+    std::ofstream table(name);
+    for (int i = 0; i < 90; ++i) table << i % 7 << "," << i % 11 + 0.5 << "," << i * i % 13 << "\n";
+  }
+  std::ofstream("my-model.json") << R"({"model": "realnvp-2d", "data": "moons"})";
+  const std::vector<std::vector<std::string>> first = {
+      {"data", "make", "glyphs", "--out", "path/to/mnist", "--train", "100", "--test", "40"},
+      {"flowcli", "train", "realnvp-2d", "--out", "runs/moons"},
+      {"flowcli", "train", "realnvp-2d", "--data", "table.csv", "--out", "runs/table"},
+      {"flowcli", "train", "nice", "--data", "glyphs", "--out", "runs/glyphs"},
+  };
+  for (const auto& call : first) {
+    const Outcome outcome = flowcli(folder, call[0] == "flowcli" ? smaller(call) : call);
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+  }
+}
+
 bool contains(const std::vector<std::string>& all, const std::string& one) {
   return std::find(all.begin(), all.end(), one) != all.end();
 }
@@ -70,17 +148,9 @@ bool contains(const std::vector<std::string>& all, const std::string& one) {
 
 BOOST_AUTO_TEST_CASE(examples_name_commands_and_options_that_exist) {
   const ScratchFolder folder;
-  const std::string main_help = help_of(folder, {});
-  const auto commands = subcommands_in(main_help);
+  const auto commands = subcommands_in(help_of(folder, {}));
   BOOST_TEST(commands.size() >= 10U);
-  auto examples = examples_in(main_help);
-  for (const std::string& command : commands) {
-    const auto own = examples_in(help_of(folder, {command}));
-    BOOST_TEST(!own.empty(), command << " --help has no example");
-    examples.insert(examples.end(), own.begin(), own.end());
-  }
-  for (const auto& example : examples) {
-    if (example[1] == "COMMAND") continue;
+  for (const auto& example : all_examples(folder)) {
     BOOST_TEST_REQUIRE(contains(commands, example[1]), example[1]);
     std::vector<std::string> command{example[1]};
     std::string help = help_of(folder, command);
@@ -91,6 +161,20 @@ BOOST_AUTO_TEST_CASE(examples_name_commands_and_options_that_exist) {
     for (const std::string& word : example) {
       if (word[0] == '-') BOOST_TEST(contains(options_in(help), word), example[1] << ' ' << word);
     }
+  }
+}
+
+// Every example of every --help, in order, with small models.
+BOOST_AUTO_TEST_CASE(examples_work) {
+  const ScratchFolder folder;
+  const WorkingFolder inside(folder.file(""));
+  make_what_examples_need(folder);
+  for (const auto& example : all_examples(folder)) {
+    const std::vector<std::string> call = smaller(example);
+    std::string line;
+    for (const std::string& word : call) line += " " + word;
+    const Outcome outcome = flowcli(folder, call);
+    BOOST_TEST(outcome.status == 0, line << ": " << outcome.err);
   }
 }
 

@@ -232,7 +232,9 @@ void add_bench(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("bench", "Time of a training step, on random data");
-  command->add_option("MODEL", options->model, "A model or a configuration (.json)")->required();
+  command->add_option("MODEL", options->model, "A model or a configuration (.json)")
+      ->required()
+      ->type_name(model_type());
   command->add_option("--bench-steps", options->steps, "Steps to time")
       ->check(CLI::Range(1, 100000))
       ->capture_default_str();

@@ -193,7 +193,8 @@ void add_check(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("check", "Whether a trained model is sound");
   command->add_option("RUN", options->run, "Run folder")->required();
-  command->add_option("--data", options->data, "Another data source than the run's");
+  command->add_option("--data", options->data, "Another data source than the run's")
+      ->type_name(source_type());
   command->add_option("--split", options->split, "Which part")
       ->check(CLI::IsMember({"train", "valid", "test"}))
       ->capture_default_str();

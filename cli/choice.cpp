@@ -18,7 +18,7 @@ void ModelOptions::add_to(CLI::App& app) {
 
 void RowOptions::add_to(CLI::App& app, std::int64_t default_count) {
   count = default_count;
-  app.add_option("--data", data, "Another data source than the run's");
+  app.add_option("--data", data, "Another data source than the run's")->type_name(source_type());
   app.add_option("--split", split,
                  "Which part; all: every row, in the file's order (default: test; all of --data)")
       ->check(CLI::IsMember({"train", "valid", "test", "all"}));

@@ -35,6 +35,11 @@ struct Common {
   void result(const Json& object, const std::string& text) const;
 };
 
+// The types of arguments that are one of some names or a file, as help shows them and completion
+// reads them.
+std::string source_type();  ///< SOURCE:{glyphs,moons,...,PATH}
+std::string model_type();   ///< NAME:{nice,...,PATH}
+
 inline constexpr const char* kNoGraphHelp =
     "On CUDA, launch every operation of a step by itself instead of replaying a recorded step";
 

@@ -1,7 +1,10 @@
 #include <cstdio>
 
 #include "cli/cli.h"
+#include "data/source.h"
+#include "flows/presets.h"
 #include "tensor/backend.h"
+#include "tensor/text.h"
 #include "tensor/threads.h"
 
 namespace nf::cli {
@@ -22,6 +25,10 @@ Device Common::apply() const {
   if (device == "cuda") cuda_backend();  // throws when there is none
   return device == "cuda" || (device == "auto" && cuda_available()) ? Device::CUDA : Device::CPU;
 }
+
+std::string source_type() { return "SOURCE:{" + join(data::built_in_sources(), ",") + ",PATH}"; }
+
+std::string model_type() { return "NAME:{" + join(flows::preset_names(), ",") + ",PATH}"; }
 
 void Common::note(const std::string& line) const {
   if (!quiet) std::fprintf(stderr, "%s\n", line.c_str());

@@ -18,6 +18,7 @@ struct Word {
   std::string help;
   bool takes_value;
   std::vector<std::string> choices;  ///< of the value, where they are few
+  bool files = false;                ///< or a file
 };
 
 struct Command {
@@ -27,7 +28,8 @@ struct Command {
   std::vector<Word> words = {};
 };
 
-// CLI11 tells the choices of IsMember only in the name of the type: "TEXT:{train,valid,test}".
+// CLI11 tells the choices of IsMember only in the name of the type: "TEXT:{train,valid,test}". PATH
+// among them stands for any file.
 std::vector<std::string> choices_of(const CLI::Option& option) {
   const std::string type = option.get_type_name();
   const std::size_t open = type.find('{'), close = type.find('}');
@@ -43,6 +45,7 @@ Word word_of(const CLI::Option& option) {
             .help = option.get_description(),
             .takes_value = option.get_items_expected_max() > 0,
             .choices = choices_of(option)};
+  word.files = word.choices.empty() || std::erase(word.choices, "PATH") > 0;
   for (const std::string& name : option.get_snames()) word.names.push_back("-" + name);
   for (const std::string& name : option.get_lnames()) word.names.push_back("--" + name);
   return word;
@@ -72,11 +75,10 @@ std::string bash_case(const Command& command) {
     next.insert(next.end(), word.names.begin(), word.names.end());
     if (word.names.empty()) {
       next.insert(next.end(), word.choices.begin(), word.choices.end());
-      if (word.choices.empty()) files = is_folder(word.argument) ? "-d" : "-f";
+      if (word.files) files = is_folder(word.argument) ? "-d" : "-f";
     } else if (word.takes_value) {
       values += "        " + join(word.names, "|") + ") ";
-      values += word.choices.empty() ? "files=-f next= ;;\n"
-                                     : "files= next='" + join(word.choices, " ") + "' ;;\n";
+      values += str("files=", word.files ? "-f" : "", " next='", join(word.choices, " "), "' ;;\n");
     }
   }
   return "    '" + command.path + "')\n      next='" + join(next, " ") + "' files=" + files +
@@ -131,8 +133,10 @@ std::string zsh_escaped(const std::string& text) {
 }
 
 std::string zsh_value(const Word& word) {
-  if (!word.choices.empty()) return "(" + join(word.choices, " ") + ")";
-  return is_folder(word.argument) ? "_files -/" : "_files";
+  const std::string names = join(word.choices, " ");
+  if (!word.files) return "(" + names + ")";
+  const char* const files = is_folder(word.argument) ? "_files -/" : "_files";
+  return names.empty() ? files : str("{compadd -- ", names, "; ", files, "}");
 }
 
 std::string zsh_function(const Command& command) {

@@ -79,7 +79,8 @@ void add_data(CLI::App& app) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("data", "Describe a data source, or make one");
-  command->add_option("DATA", options->source, "A built-in name, a path, or format:path");
+  command->add_option("DATA", options->source, "A built-in name, a path, or format:path")
+      ->type_name(source_type());
   command->add_option("--out", options->out, "Write a picture of the first samples (.png)");
   command->add_option("--seed", options->seed, "Of built-in sources")->capture_default_str();
   options->common.add_to(*command);

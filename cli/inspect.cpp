@@ -68,7 +68,8 @@ void add_inspect(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Layers, shapes, parameters, memory, FLOPs");
   command->add_option("MODEL", options->model, "A model, a configuration (.json) or a run folder")
-      ->required();
+      ->required()
+      ->type_name(model_type());
   options->common.add_to(*command);
   options->settings.add_to(*command);
   command->footer("Examples:\n  flowcli inspect nice\n  flowcli inspect runs/mnist --json\n");

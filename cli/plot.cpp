@@ -122,7 +122,8 @@ void add_plot(CLI::App& app) {
   CLI::App* command = app.add_subcommand("plot", "Pictures of a 2-D model");
   command->add_option("RUN", options->run, "Run folder")->required();
   command->add_option("--out", options->out, "Folder of the pictures (default: RUN/plot)");
-  command->add_option("--data", options->data, "Another data source than the run's");
+  command->add_option("--data", options->data, "Another data source than the run's")
+      ->type_name(source_type());
   command->add_option("-n,--count", options->plot.count, "Samples")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();

@@ -42,7 +42,7 @@ void make_folder(const std::string& path) {
            "; choose another with --out");
 }
 
-double number(const nlohmann::json& json, const char* key) {
+double number_at(const nlohmann::json& json, const char* key) {
   const auto found = json.find(key);
   return found != json.end() && found->is_number() ? found->get<double>()
                                                    : std::numeric_limits<double>::quiet_NaN();
@@ -108,14 +108,14 @@ std::vector<flows::EpochReport> RunFolder::read_log() const {
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) continue;
-    reports.push_back({.epoch = static_cast<std::int64_t>(number(json, "epoch")),
-                       .step = static_cast<std::int64_t>(number(json, "step")),
-                       .seconds = number(json, "seconds"),
-                       .train_nats = number(json, "train_nats"),
-                       .valid_nats = number(json, "valid_nats"),
-                       .valid_bits_per_dim = number(json, "valid_bits_per_dim"),
-                       .lr = number(json, "lr"),
-                       .grad_norm = number(json, "grad_norm")});
+    reports.push_back({.epoch = static_cast<std::int64_t>(number_at(json, "epoch")),
+                       .step = static_cast<std::int64_t>(number_at(json, "step")),
+                       .seconds = number_at(json, "seconds"),
+                       .train_nats = number_at(json, "train_nats"),
+                       .valid_nats = number_at(json, "valid_nats"),
+                       .valid_bits_per_dim = number_at(json, "valid_bits_per_dim"),
+                       .lr = number_at(json, "lr"),
+                       .grad_norm = number_at(json, "grad_norm")});
   }
   return reports;
 }
@@ -126,7 +126,7 @@ void RunFolder::truncate_log(std::int64_t step) const {
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && number(json, "step") <= static_cast<double>(step)) kept += line + "\n";
+    if (json.is_object() && number_at(json, "step") <= static_cast<double>(step)) kept += line + "\n";
   }
   atomic_write(file("log.jsonl"), kept);
 }

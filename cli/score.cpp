@@ -21,6 +21,7 @@ struct ScoreOptions {
   ModelOptions model;
   RowOptions rows;
   std::string out, png;
+  std::vector<std::string> against;
   bool sort = false;
   int noise_draws = 1;
   std::int64_t batch_size = 1000, strangest = 64;
@@ -70,6 +71,31 @@ void write_table(const std::string& path, const Tensor& table) {
   });
 }
 
+// Scores of other sources, and how well the density tells them from `scores`. Of a source with more
+// rows than these, the first so many.
+Json scores_against(const ScoreOptions& options, const TrainedModel& model,
+                    const std::vector<double>& scores, const flows::EvaluateOptions& how,
+                    std::string& text) {
+  Json out = Json::array();
+  for (const std::string& source : options.against) {
+    RowOptions choice;
+    choice.data = source;
+    const Tensor all = choice.load(model).x;
+    const Tensor x = all.narrow(0, 0, std::min(all.dim(0), std::ssize(scores)));
+    const std::vector<double> others = flows::score(*model.density, x, how);
+    const double area = flows::auroc(scores, others);
+    const double mean =
+        std::accumulate(others.begin(), others.end(), 0.0) / static_cast<double>(others.size());
+    const double nats = model.density->nats(mean);
+    out.push_back(
+        {{"source", source}, {"count", others.size()}, {"auroc", area}, {"nats", number(nats)}});
+    char line[64];
+    std::snprintf(line, sizeof line, "AUROC %.4f, mean %.2f nats: ", area, nats);
+    text += str("  ", line, source, " (", others.size(), " samples)\n");
+  }
+  return out;
+}
+
 void score(const ScoreOptions& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(device);
@@ -77,9 +103,9 @@ void score(const ScoreOptions& options) {
   check_ending("score", out, {".csv", ".npy"});
   if (!options.png.empty()) check_ending("score", options.png, {".png"});
   const Rows rows = options.rows.load(model);
-  const std::vector<double> scores = flows::score(
-      *model.density, rows.x,
-      {.batch_size = options.batch_size, .noise_draws = options.noise_draws, .seed = options.seed});
+  const flows::EvaluateOptions how = {
+      .batch_size = options.batch_size, .noise_draws = options.noise_draws, .seed = options.seed};
+  const std::vector<double> scores = flows::score(*model.density, rows.x, how);
   const std::vector<std::int32_t> unusual = most_unusual_first(scores);
   std::vector<std::int32_t> as_given(unusual.size());
   std::iota(as_given.begin(), as_given.end(), 0);
@@ -92,7 +118,6 @@ void score(const ScoreOptions& options) {
                          rows.source.name, " (", rows.split, "):\n");
   const double* row = sorted.data<double>();
   for (std::int64_t i = 0; i < shown; ++i, row += 3) {
-    const auto number = [](double v) { return std::isfinite(v) ? Json(v) : Json(); };
     lowest.push_back({{"row", static_cast<std::int64_t>(row[0])},
                       {"nats", number(row[1])},
                       {"bits_per_dim", number(row[2])}});
@@ -111,6 +136,7 @@ void score(const ScoreOptions& options) {
     json["picture"] = options.png;
     text += str("  picture of the ", strangest, " strangest: ", options.png, "\n");
   }
+  if (!options.against.empty()) json["against"] = scores_against(options, model, scores, how, text);
   options.common.result(json, text + "  " + model.density->convention().text + "\n");
 }
 
@@ -130,6 +156,13 @@ void add_score(CLI::App& app) {
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
   command
+      ->add_option("--against", options->against,
+                   "Another source: how well the density tells its samples from these (AUROC); may "
+                   "be repeated")
+      ->take_all()
+      ->allow_extra_args(false)
+      ->type_name(source_type());
+  command
       ->add_option("--noise-draws", options->noise_draws,
                    "Draws of dequantisation noise to average over for each sample")
       ->check(CLI::PositiveNumber)
@@ -141,7 +174,8 @@ void add_score(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli score runs/table --data new.csv --sort --out scores.csv\n"
-      "  flowcli score runs/mnist --sort --png strangest.png");
+      "  flowcli score runs/mnist --sort --png strangest.png\n"
+      "  flowcli score runs/mnist --against glyphs");
   command->callback([options] { score(*options); });
 }
 

@@ -30,7 +30,8 @@ void SettingOptions::add_to(CLI::App& app) {
       help += ":";
       for (const std::string& choice : field.choices) help += " " + choice;
     }
-    app.add_option(option_name(field.key), given_[field.key], help)->group(group);
+    auto* option = app.add_option(option_name(field.key), given_[field.key], help)->group(group);
+    if (field.key == "data") option->type_name(source_type());
   }
   app.add_option("--set", assignments_, "Any setting, as key=value; may be repeated")
       ->take_all()

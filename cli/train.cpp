@@ -8,7 +8,6 @@
 #include "cli/progress.h"
 #include "cli/run_folder.h"
 #include "cli/settings.h"
-#include "flows/presets.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -185,10 +184,9 @@ void add_train(CLI::App& app, int& status) {
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("train", "Train a model");
-  command
-      ->add_option("MODEL", options->model,
-                   join(flows::preset_names(), ", ") + ", or a configuration (.json)")
-      ->required();
+  command->add_option("MODEL", options->model, "A model, or a configuration (.json)")
+      ->required()
+      ->type_name(model_type());
   command->add_option("--out", options->out, "Run folder (default: runs/MODEL-DATA)");
   command->add_flag("--overwrite", options->overwrite, "Replace the run in that folder");
   command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);

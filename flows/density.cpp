@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numbers>
 
 namespace nf::flows {
@@ -126,6 +127,23 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
   density.noise() = noise;
   density.train(was_training);
   return scores;
+}
+
+double auroc(std::vector<double> inside, std::vector<double> outside) {
+  NF_CHECK(!inside.empty() && !outside.empty(), "[auroc] needs scores on both sides, got ",
+           inside.size(), " and ", outside.size());
+  for (std::vector<double>* scores : {&inside, &outside}) {
+    for (double& score : *scores) {
+      if (std::isnan(score)) score = -std::numeric_limits<double>::infinity();
+    }
+  }
+  std::sort(outside.begin(), outside.end());
+  double pairs = 0;  // in which `inside` is the higher
+  for (const double score : inside) {
+    const auto [first, last] = std::equal_range(outside.begin(), outside.end(), score);
+    pairs += static_cast<double>((first - outside.begin()) + (last - outside.begin())) / 2;
+  }
+  return pairs / (static_cast<double>(inside.size()) * static_cast<double>(outside.size()));
 }
 
 Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options) {

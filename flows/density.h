@@ -92,6 +92,11 @@ struct EvaluateOptions {
 /// log_prob of each row of x, nats, in evaluation mode. Throws Error for no rows.
 std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options = {});
 
+/// Area under the ROC curve of telling `inside` from `outside` by their scores: the probability
+/// that one drawn from `inside` is the higher, a tie counting half. 1: always; 0.5: the score tells
+/// nothing. A NaN counts as the lowest. (Hanley, McNeil 1982) Throws Error when either is empty.
+double auroc(std::vector<double> inside, std::vector<double> outside);
+
 /// Mean log density over the rows of x (every one of them, NaN included), in evaluation mode.
 Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options = {});
 

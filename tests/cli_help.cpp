@@ -216,6 +216,10 @@ BOOST_AUTO_TEST_CASE(bash_completes) {
       {"sample runs --temp", "--temperature"},
       {"check runs --jac", "--jacobians"},
       {"train nice --data mo --coupl", "--couplings --coupling"},
+      {"train nice", "nice nice-plus"},
+      {"train rub", "rubbish"},  // a configuration, perhaps
+      {"train nice --data mo", "moons"},
+      {"score runs --against gl", "glyphs"},
   };
   for (const Row& row : rows) {
     const std::string count = std::to_string(words_of(row.typed).size());

@@ -62,6 +62,16 @@ BOOST_AUTO_TEST_CASE(rows_of_points) {
   const auto eval = flowcli(folder, {"eval", run, "--json"}).json();
   BOOST_TEST(mean == eval["nats"].get<double>(), boost::test_tools::tolerance(1e-5));
 
+  // Its own training data look like the test data, a source far away does not.
+  const Outcome against = flowcli(
+      folder, {"score", run, "--against", "moons", "--against", folder.file("own.csv"), "--json"});
+  BOOST_TEST_REQUIRE(against.status == 0, against.err);
+  const nlohmann::json areas = against.json()["against"];
+  BOOST_TEST(areas[0]["count"] == 300);
+  BOOST_TEST(std::abs(areas[0]["auroc"].get<double>() - 0.5) < 0.1);
+  BOOST_TEST(areas[1]["count"] == 32);
+  BOOST_TEST(areas[1]["source"] == folder.file("own.csv"));
+
   const std::string few = folder.file("few.npy");
   BOOST_TEST(flowcli(folder, {"score", run, "--indices", "7,2-4,7", "--out", few}).status == 0);
   const auto chosen = nf::data::read_npy(few).to_vector<double>();

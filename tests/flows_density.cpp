@@ -377,4 +377,19 @@ BOOST_AUTO_TEST_CASE(the_first_nonfinite_layer_is_named) {
                     "parameter couplings.2.net.1.bias");
 }
 
+BOOST_AUTO_TEST_CASE(auroc_counts_pairs) {
+  const double inf = INFINITY, nan = NAN;
+  struct Case {
+    std::vector<double> inside, outside;
+    double area;
+  };
+  const Case cases[] = {
+      {{3, 4}, {1, 2}, 1},        {{1, 2}, {3, 4}, 0},      {{1, 2}, {1, 2}, 0.5},
+      {{2}, {1, 2, 3, 4}, 0.375}, {{5, 1, 3}, {2, 4}, 0.5}, {{0, 0}, {nan, -inf, 0, 0}, 0.75},
+      {{nan}, {1, -inf}, 0.25},
+  };
+  for (const Case& c : cases) BOOST_TEST(auroc(c.inside, c.outside) == c.area);
+  check_error([] { auroc({}, {1}); }, {"[auroc]", "0 and 1"});
+}
+
 BOOST_AUTO_TEST_SUITE_END()

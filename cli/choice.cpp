@@ -81,6 +81,17 @@ Rows RowOptions::load(const TrainedModel& model) const {
   return rows;
 }
 
+void EvaluateOptions::add_to(CLI::App& app) {
+  app.add_option("--noise-draws", noise_draws,
+                 "Draws of dequantisation noise to average over for each sample")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--batch-size", batch_size, "Samples at a time")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--seed", seed, "Of the noise")->capture_default_str();
+}
+
 std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t size) {
   constexpr std::size_t kMost = 10'000'000;
   const char* at = text.data();

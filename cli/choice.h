@@ -40,6 +40,11 @@ struct RowOptions {
   Rows load(const TrainedModel& model) const;
 };
 
+/// --noise-draws, --batch-size and --seed of what is evaluated.
+struct EvaluateOptions : flows::EvaluateOptions {
+  void add_to(CLI::App& app);
+};
+
 /// "3,7,20-29" as numbers from 0 to size - 1, repeats kept. Throws Error for anything else.
 std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t size);
 

@@ -13,23 +13,13 @@ void add_eval(CLI::App& app) {
     Common common;
     ModelOptions model;
     RowOptions rows;
-    int noise_draws = 1;
-    std::int64_t batch_size = 1000;
-    std::uint64_t seed = 0;
+    EvaluateOptions evaluate;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("eval", "Log-likelihood of data under a trained model");
   options->model.add_to(*command);
   options->rows.add_to(*command);
-  command
-      ->add_option("--noise-draws", options->noise_draws,
-                   "Draws of dequantisation noise to average over for each sample")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--batch-size", options->batch_size, "Samples at a time")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--seed", options->seed, "Of the noise")->capture_default_str();
+  options->evaluate.add_to(*command);
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli eval runs/mnist --split test --json\n"
@@ -39,10 +29,7 @@ void add_eval(CLI::App& app) {
     const TrainedModel model = options->model.load(device);
     const Rows rows = options->rows.load(model);
     const data::Dataset& data = rows.source;
-    const flows::Evaluation e = flows::evaluate(*model.density, rows.x,
-                                                {.batch_size = options->batch_size,
-                                                 .noise_draws = options->noise_draws,
-                                                 .seed = options->seed});
+    const flows::Evaluation e = flows::evaluate(*model.density, rows.x, options->evaluate);
     std::string convention = model.density->convention().text;
     if (model.density->convention().bound) {
       convention += "; a lower bound of the pixels' log probability";

@@ -126,7 +126,8 @@ void RunFolder::truncate_log(std::int64_t step) const {
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && number_at(json, "step") <= static_cast<double>(step)) kept += line + "\n";
+    if (json.is_object() && number_at(json, "step") <= static_cast<double>(step))
+      kept += line + "\n";
   }
   atomic_write(file("log.jsonl"), kept);
 }

@@ -23,9 +23,8 @@ struct ScoreOptions {
   std::string out, png;
   std::vector<std::string> against;
   bool sort = false;
-  int noise_draws = 1;
-  std::int64_t batch_size = 1000, strangest = 64;
-  std::uint64_t seed = 0;
+  EvaluateOptions evaluate;
+  std::int64_t strangest = 64;
 };
 
 // Positions of the scores, the lowest first; NaN, a density that cannot even be told, before all.
@@ -74,15 +73,14 @@ void write_table(const std::string& path, const Tensor& table) {
 // Scores of other sources, and how well the density tells them from `scores`. Of a source with more
 // rows than these, the first so many.
 Json scores_against(const ScoreOptions& options, const TrainedModel& model,
-                    const std::vector<double>& scores, const flows::EvaluateOptions& how,
-                    std::string& text) {
+                    const std::vector<double>& scores, std::string& text) {
   Json out = Json::array();
   for (const std::string& source : options.against) {
     RowOptions choice;
     choice.data = source;
     const Tensor all = choice.load(model).x;
     const Tensor x = all.narrow(0, 0, std::min(all.dim(0), std::ssize(scores)));
-    const std::vector<double> others = flows::score(*model.density, x, how);
+    const std::vector<double> others = flows::score(*model.density, x, options.evaluate);
     const double area = flows::auroc(scores, others);
     const double mean =
         std::accumulate(others.begin(), others.end(), 0.0) / static_cast<double>(others.size());
@@ -103,9 +101,7 @@ void score(const ScoreOptions& options) {
   check_ending("score", out, {".csv", ".npy"});
   if (!options.png.empty()) check_ending("score", options.png, {".png"});
   const Rows rows = options.rows.load(model);
-  const flows::EvaluateOptions how = {
-      .batch_size = options.batch_size, .noise_draws = options.noise_draws, .seed = options.seed};
-  const std::vector<double> scores = flows::score(*model.density, rows.x, how);
+  const std::vector<double> scores = flows::score(*model.density, rows.x, options.evaluate);
   const std::vector<std::int32_t> unusual = most_unusual_first(scores);
   std::vector<std::int32_t> as_given(unusual.size());
   std::iota(as_given.begin(), as_given.end(), 0);
@@ -127,7 +123,7 @@ void score(const ScoreOptions& options) {
                {"count", n},
                {"split", rows.split},
                {"lowest", lowest},
-               {"noise_draws", options.noise_draws},
+               {"noise_draws", options.evaluate.noise_draws},
                {"convention", model.density->convention().text}};
   if (!options.png.empty()) {
     const std::int64_t strangest = std::min(n, options.strangest);
@@ -136,7 +132,7 @@ void score(const ScoreOptions& options) {
     json["picture"] = options.png;
     text += str("  picture of the ", strangest, " strangest: ", options.png, "\n");
   }
-  if (!options.against.empty()) json["against"] = scores_against(options, model, scores, how, text);
+  if (!options.against.empty()) json["against"] = scores_against(options, model, scores, text);
   options.common.result(json, text + "  " + model.density->convention().text + "\n");
 }
 
@@ -162,15 +158,7 @@ void add_score(CLI::App& app) {
       ->take_all()
       ->allow_extra_args(false)
       ->type_name(source_type());
-  command
-      ->add_option("--noise-draws", options->noise_draws,
-                   "Draws of dequantisation noise to average over for each sample")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--batch-size", options->batch_size, "Samples at a time")
-      ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command->add_option("--seed", options->seed, "Of the noise")->capture_default_str();
+  options->evaluate.add_to(*command);
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli score runs/table --data new.csv --sort --out scores.csv\n"

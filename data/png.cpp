@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tensor/files.h"
+#include "tensor/text.h"
 
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
@@ -96,7 +97,8 @@ Tensor read_png(const std::string& path) {
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
       stbi_load_from_memory(data, static_cast<int>(bytes.size()), &width, &height, &channels, 1),
       stbi_image_free);
-  NF_CHECK(pixels, "[png] '", path, "' is no PNG that can be read: ", stbi_failure_reason());
+  NF_CHECK(pixels, "[png] '", path, "' is no PNG that can be read: ",
+           printable(stbi_failure_reason()));  // may quote the file
   const std::vector<std::uint8_t> gray(pixels.get(),
                                        pixels.get() + static_cast<std::int64_t>(width) * height);
   return Tensor::from(gray, {height, width});

@@ -312,6 +312,11 @@ BOOST_AUTO_TEST_CASE(masks_are_read) {
   wide[16] = '\x7f';  // 2^31 pixels wide
   atomic_write(path, wide);
   check_error([&] { read_png(path); }, {"[png]", path});
+  std::string unknown = whole;
+  unknown.replace(37, 4,
+                  "I\n\x1b$");  // found by fuzzing: a type of chunk is repeated in the message
+  atomic_write(path, unknown);
+  check_error([&] { read_png(path); }, {"[png]", "I??$ PNG chunk"});
   atomic_write(path, std::string(1 << 20, 'x'));
   check_error([&] { read_png(path); }, {path});
   check_error([&] { read_png(folder.path("none.png")); }, {"none.png"});

@@ -19,7 +19,7 @@
 #define STB_IMAGE_STATIC
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO
-#define STBI_MAX_DIMENSIONS 4096
+#define STBI_MAX_DIMENSIONS 1024
 #include "stb_image.h"
 
 namespace nf::data {
@@ -90,7 +90,7 @@ std::string grid_png(const Tensor& images, const GridOptions& options) {
 }
 
 Tensor read_png(const std::string& path) {
-  constexpr std::uint64_t kLargestFile = 256 << 10;
+  constexpr std::uint64_t kLargestFile = 64 << 10;
   const std::string bytes = read_file(path, kLargestFile);
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   int width = 0, height = 0, channels = 0;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <cstdlib>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -15,10 +16,22 @@
 #define STBI_WRITE_NO_STDIO
 #include "stb_image_write.h"
 
+namespace {
+
+// Pixels unpack to what the file likes. Nothing that read_png takes needs more than this.
+void* bounded_realloc(void* old, std::size_t bytes) {
+  return bytes <= std::size_t{66} << 20 ? std::realloc(old, bytes) : nullptr;
+}
+
+}  // namespace
+
 #define STB_IMAGE_IMPLEMENTATION
 #define STB_IMAGE_STATIC
 #define STBI_ONLY_PNG
 #define STBI_NO_STDIO
+#define STBI_MALLOC(bytes) bounded_realloc(nullptr, bytes)
+#define STBI_REALLOC(old, bytes) bounded_realloc(old, bytes)
+#define STBI_FREE(old) std::free(old)
 #define STBI_MAX_DIMENSIONS 1024
 #include "stb_image.h"
 
@@ -89,9 +102,32 @@ std::string grid_png(const Tensor& images, const GridOptions& options) {
   return encoded(canvas);
 }
 
+namespace {
+
+// stb_image believes the lengths of chunks, and an empty IDAT is undefined behaviour there: a file
+// must consist of whole chunks (length, type, data, checksum) before it gets to see it.
+void check_chunks(const std::string& path, const std::string& bytes) {
+  std::size_t at = 8;  // after the signature
+  while (at < bytes.size()) {
+    const std::size_t left = bytes.size() - at;
+    std::uint64_t length = 0;
+    for (std::size_t i = 0; left >= 12 && i < 4; ++i) {
+      length = length << 8 | static_cast<std::uint8_t>(bytes[at + i]);
+    }
+    NF_CHECK(left >= 12 && length <= left - 12, "[png] '", path, "' is damaged: a chunk of ",
+             length, " bytes at byte ", at, ", where ", left, " are left");
+    NF_CHECK(length > 0 || bytes.compare(at + 4, 4, "IDAT") != 0, "[png] '", path,
+             "' is damaged: an empty IDAT at byte ", at);
+    at += 12 + length;
+  }
+}
+
+}  // namespace
+
 Tensor read_png(const std::string& path) {
   constexpr std::uint64_t kLargestFile = 64 << 10;
   const std::string bytes = read_file(path, kLargestFile);
+  check_chunks(path, bytes);
   const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
   int width = 0, height = 0, channels = 0;
   const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(

@@ -304,9 +304,13 @@ BOOST_AUTO_TEST_CASE(masks_are_read) {
   BOOST_TEST((luma[2] < luma[0] && luma[0] < luma[1]));
 
   const std::string whole = bytes_of(path);
-  for (const std::size_t kept : {std::size_t{0}, std::size_t{8}, whole.size() / 2}) {
+  for (const auto& [kept, says] : std::initializer_list<std::pair<std::size_t, const char*>>{
+           {0, "no PNG that can be read"},
+           {8, "no PNG that can be read"},
+           {33, "no PNG that can be read"},
+           {whole.size() / 2, "is damaged"}}) {
     atomic_write(path, whole.substr(0, kept));
-    check_error([&] { read_png(path); }, {"[png]", path, "no PNG that can be read"});
+    check_error([&] { read_png(path); }, {"[png]", path, says});
   }
   std::string wide = whole;
   wide[16] = '\x7f';  // 2^31 pixels wide
@@ -317,6 +321,14 @@ BOOST_AUTO_TEST_CASE(masks_are_read) {
                   "I\n\x1b$");  // found by fuzzing: a type of chunk is repeated in the message
   atomic_write(path, unknown);
   check_error([&] { read_png(path); }, {"[png]", "I??$ PNG chunk"});
+  std::string long_chunk = whole;
+  long_chunk[33] = '\x2d';  // found by fuzzing: 2^29 bytes of pixels, which were allocated
+  atomic_write(path, long_chunk);
+  check_error([&] { read_png(path); }, {"[png]", "a chunk of 754974", "are left"});
+  std::string empty_chunk = whole;
+  empty_chunk.insert(33, std::string("\0\0\0\0IDAT\x35\xaf\x06\x1e", 12));
+  atomic_write(path, empty_chunk);
+  check_error([&] { read_png(path); }, {"[png]", "empty IDAT at byte 33"});
   atomic_write(path, std::string(1 << 20, 'x'));
   check_error([&] { read_png(path); }, {path});
   check_error([&] { read_png(folder.path("none.png")); }, {"none.png"});

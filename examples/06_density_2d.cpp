@@ -1,7 +1,9 @@
-// A flow built by hand from couplings, trained on a 2-D density until it is nearly the true one.
+// A flow built by hand from couplings, trained on a 2-D density until it is nearly the true one,
+// and a picture of what it draws.
 #include <cstdio>
 #include <memory>
 
+#include "data/png.h"
 #include "data/source.h"
 #include "flows/coupling.h"
 #include "flows/fit.h"
@@ -9,7 +11,7 @@
 
 using namespace nf;
 
-int main(int, char** argv) {
+int main(int argc, char** argv) {
   ensure_best_blas_kernels(argv);
 
   // Two interleaved half circles, drawn by the program: rows of (x, y).
@@ -50,8 +52,9 @@ int main(int, char** argv) {
               -moons.entropy);
 
   // The model is a two-way street: new points from noise, and the noise of given points.
-  for (const float value : density.sample(gen, 3).to_vector<float>()) std::printf("%.3f ", value);
-  std::printf("are three new points\n");
+  const char* picture = argc > 1 ? argv[1] : "density_2d.png";
+  data::write_scatter_png(picture, density.sample(gen, 50000), 512, data::bounds_of(moons.test.x));
+  std::printf("wrote %s, 50000 new points\n", picture);
   const Tensor points = moons.test.x.narrow(0, 0, 100);
   const double round_trip = max(abs(density.decode(density.encode(points)) - points)).item();
   std::printf("decode(encode(x)) differs from x by at most %.1g\n", round_trip);

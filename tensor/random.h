@@ -7,8 +7,8 @@
 
 namespace nf {
 
-/// A position in one of 2^64 random sequences. Two words are its whole state: save them, restore
-/// them, and the numbers go on where they stopped.
+/// A position in one of 2^64 random sequences. Three words are its whole state (seed, stream,
+/// offset): save them, restore them, and the numbers go on where they stopped.
 class Generator {
  public:
   explicit Generator(std::uint64_t seed = 0, std::uint64_t stream = 0)

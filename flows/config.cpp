@@ -1,6 +1,7 @@
 #include "flows/config.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "nn/layers.h"
 #include "nn/optim.h"

@@ -2,6 +2,7 @@
 #include "flows/config.h"
 
 #include <boost/test/unit_test.hpp>
+#include <nlohmann/json.hpp>
 #include <set>
 
 #include "flows/build.h"

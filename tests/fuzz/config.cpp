@@ -1,6 +1,8 @@
 // Configurations: as JSON, and as the key=value of --set.
 #include "flows/config.h"
 
+#include <nlohmann/json.hpp>
+
 #include "tests/fuzz/fuzz.h"
 
 using namespace nf::flows;

@@ -2,6 +2,7 @@
 // FOLDER/<target>/<name>.
 #include <cstdio>
 #include <filesystem>
+#include <nlohmann/json.hpp>
 #include <string>
 
 #include "data/png.h"

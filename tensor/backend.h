@@ -95,6 +95,8 @@ class Backend {
   virtual void gather(const Tensor& in, int axis, const Tensor& index, Tensor& out) = 0;
   /// out[i, index[i, j]] += in[i, j] (for axis 1; index has in's shape).
   virtual void scatter_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) = 0;
+  /// out (i32) = index_within(in, highest), see elementwise.h.
+  virtual void clamped_indices(const Tensor& in, std::int32_t highest, Tensor& out) = 0;
   /// Smallest and largest entry of an i32 tensor: how the front end checks indices.
   virtual void index_range(const Tensor& index, std::int32_t* lowest, std::int32_t* highest) = 0;
 
@@ -108,13 +110,22 @@ class Backend {
                           std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
                           Tensor& out) = 0;
 
-  // --- linear algebra: contiguous f64 matrices, overwritten in place; returns LAPACK's info -----
-  virtual int cholesky(Tensor& a) = 0;  ///< lower triangle; the upper one set to zero
-  virtual int triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
-                               Tensor& b) = 0;
-  virtual int lu(Tensor& a,
-                 Tensor& pivots) = 0;        ///< pivots: i32 (n), row i was swapped with pivots[i]
-  virtual int qr(Tensor& a, Tensor& r) = 0;  ///< a (m, n), m >= n, becomes Q; r is (n, n)
+  // --- linear algebra: contiguous f64 matrices, a and b overwritten in place --------------------
+  // What a training step may need does not say whether it went well, for that would be to wait:
+  // the front end looks at the results, or while a step is recorded lets them go on.
+  /// The lower triangle, from A's; the upper one is set to zero. What is found not positive on the
+  /// diagonal becomes -infinity there.
+  virtual void cholesky(Tensor& a) = 0;
+  /// A zero on the diagonal gives what is not finite.
+  virtual void triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
+                                Tensor& b) = 0;
+  /// pivots: i32 (n), row i was swapped with pivots[i]; det: f64 (2), the determinant's sign and
+  /// the logarithm of its size. A singular matrix has a zero on U's diagonal, sign 0 and -inf.
+  virtual void lu(Tensor& a, Tensor& pivots, Tensor& det) = 0;
+  /// out = A^-1 from the results of lu(); not finite when A is singular.
+  virtual void lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out) = 0;
+  /// a (m, n), m >= n, becomes Q; r is (n, n). Returns LAPACK's info, as does eigh().
+  virtual int qr(Tensor& a, Tensor& r) = 0;
   virtual int eigh(Tensor& a, Tensor& values) = 0;  ///< eigenvectors in columns, values ascending
 
   // --- optimizers -------------------------------------------------------------------------------
@@ -126,6 +137,8 @@ class Backend {
                       std::span<Tensor> v) = 0;
 
   // --- recording --------------------------------------------------------------------------------
+  /// Is a step being recorded? Then no value can be looked at.
+  virtual bool recording() const { return false; }
   /// Records what `step` asks of this device; see Graph. The draws of replay number r start at the
   /// offsets that it is given, its updates take their constants from there.
   virtual std::unique_ptr<Recording> record(std::span<Generator* const> generators,

@@ -58,6 +58,7 @@ class CudaBackend final : public Backend {
   void index_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) override;
   void gather(const Tensor& in, int axis, const Tensor& index, Tensor& out) override;
   void scatter_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) override;
+  void clamped_indices(const Tensor& in, std::int32_t highest, Tensor& out) override;
   void index_range(const Tensor& index, std::int32_t* lowest, std::int32_t* highest) override;
 
   void dequantize(const Tensor& levels, const Tensor* rows, float highest, std::uint64_t seed,
@@ -65,9 +66,10 @@ class CudaBackend final : public Backend {
   void random(Distribution kind, std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
               Tensor& out) override;
 
-  int cholesky(Tensor& a) override;
-  int triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit, Tensor& b) override;
-  int lu(Tensor& a, Tensor& pivots) override;
+  void cholesky(Tensor& a) override;
+  void triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit, Tensor& b) override;
+  void lu(Tensor& a, Tensor& pivots, Tensor& det) override;
+  void lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out) override;
   int qr(Tensor& a, Tensor& r) override;
   int eigh(Tensor& a, Tensor& values) override;
 
@@ -75,6 +77,7 @@ class CudaBackend final : public Backend {
               std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
               std::span<Tensor> v) override;
 
+  bool recording() const override;
   std::unique_ptr<Recording> record(std::span<Generator* const> generators,
                                     const std::function<void()>& step) override;
 

@@ -138,7 +138,7 @@ bool Trainer::replay(const Tensor& rows) {
     if (!graph_) return false;
   }
   rows_.copy_(rows);
-  std::vector<UpdateArgs> constants = optimizer_.advance();
+  std::vector<UpdateArgs> constants = {optimizer_.advance()};
   if (ema_) constants.push_back(ema_->args());
   graph_->replay(constants);
   return true;

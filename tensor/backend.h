@@ -131,10 +131,15 @@ class Backend {
   // --- optimizers -------------------------------------------------------------------------------
   /// One pass over all parameters: rule(p, scale*g, m, v). `scale` is an f32 scalar tensor on this
   /// device, or undefined for 1; when it is not finite, nothing is done. m and v are empty spans
-  /// when the rule has no such state.
+  /// when the rule has no such state. `decays` says of each parameter whether args.weight_decay is
+  /// for it (none given: for all).
   virtual void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
                       std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
-                      std::span<Tensor> v) = 0;
+                      std::span<Tensor> v, std::span<const std::uint8_t> decays = {}) = 0;
+
+  /// out (an f32 scalar) = the Euclidean norm of all elements of contiguous floats of one dtype,
+  /// added in doubles in an order that only the sizes decide.
+  virtual void norm(std::span<const Tensor> tensors, Tensor& out) = 0;
 
   // --- recording --------------------------------------------------------------------------------
   /// Is a step being recorded? Then no value can be looked at.

@@ -126,9 +126,11 @@ BOOST_AUTO_TEST_CASE(optimizer_steps) {
             }
           }
           const Tensor scale = scaled ? Tensor::scalar(0.25) : Tensor();
-          cpu_backend().update(rule, kArgs, scale, here[0], here[1], here[2], here[3]);
+          std::vector<std::uint8_t> decays;  // some, or none given
+          for (int i = 0; scaled && i < 170; ++i) decays.push_back(i % 3 == 0);
+          cpu_backend().update(rule, kArgs, scale, here[0], here[1], here[2], here[3], decays);
           backend_for(device).update(rule, kArgs, scaled ? scale.to(device) : scale, there[0],
-                                     there[1], there[2], there[3]);
+                                     there[1], there[2], there[3], decays);
           for (int k = 0; k < 4; ++k) {
             for (std::size_t i = 0; i < here[k].size(); ++i) {
               CHECK_SAME(there[k][i], here[k][i], dtype == DType::F32 ? 1e-6 : 1e-14, name_of(rule),
@@ -136,6 +138,27 @@ BOOST_AUTO_TEST_CASE(optimizer_steps) {
             }
           }
         }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(gradient_norms) {
+  for (const Device device : other_devices()) {
+    for (const DType dtype : kFloats) {
+      std::vector<Tensor> here, there;
+      for (int i = 0; i < 170; ++i) {  // more than one kernel takes, in one part and in several
+        const Shape shape = i == 100 ? Shape{30011} : i == 7 ? Shape{8192} : Shape{1 + i % 7, 2};
+        here.push_back(draw(shape, dtype, static_cast<std::uint64_t>(i)));
+        there.push_back(here.back().to(device));
+      }
+      for (const std::size_t count : {170, 80, 1}) {
+        Tensor a = Tensor::empty({}), b = Tensor::empty({}, DType::F32, device), c = b.empty_like();
+        cpu_backend().norm({here.data(), count}, a);
+        backend_for(device).norm({there.data(), count}, b);
+        backend_for(device).norm({there.data(), count}, c);
+        CHECK_SAME(b, a, 1e-6, "norm of ", count, " tensors");
+        CHECK_SAME(c, b, 0, "the same once more");
       }
     }
   }

@@ -8,7 +8,7 @@
 //   index.cpp        index_select, gather and their adjoints
 //   random.cpp       Philox draws
 //   linalg.cpp       LAPACK
-//   update.cpp       optimizer steps
+//   update.cpp       optimizer steps, the norm of all gradients
 #pragma once
 
 #include "tensor/backend.h"
@@ -65,7 +65,8 @@ class CpuBackend final : public Backend {
 
   void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
               std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
-              std::span<Tensor> v) override;
+              std::span<Tensor> v, std::span<const std::uint8_t> decays) override;
+  void norm(std::span<const Tensor> tensors, Tensor& out) override;
 };
 
 }  // namespace nf

@@ -11,8 +11,8 @@
 //   linear.cu        bias and activation, forward and backward
 //   index.cu         index_select, gather and their adjoints
 //   random.cu        Philox draws
-//   linalg.cpp       on the CPU
-//   update.cu        optimizer steps
+//   linalg.cu        factorisations of small matrices; the rest on the CPU
+//   update.cu        optimizer steps, the norm of all gradients
 //   recording.{h,cpp} recording and replaying a step as a CUDA graph
 #pragma once
 
@@ -75,7 +75,8 @@ class CudaBackend final : public Backend {
 
   void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
               std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
-              std::span<Tensor> v) override;
+              std::span<Tensor> v, std::span<const std::uint8_t> decays) override;
+  void norm(std::span<const Tensor> tensors, Tensor& out) override;
 
   bool recording() const override;
   std::unique_ptr<Recording> record(std::span<Generator* const> generators,

@@ -129,7 +129,7 @@ bool Trainer::replay(const Tensor& rows) {
     try {
       graph_.emplace(rows.device(), std::vector<Generator*>{&density_.noise()},
                      [&] { update_on(rows_, false); });
-    } catch (const Error& error) {  // for instance a layer that needs LAPACK, on the host
+    } catch (const Error& error) {  // for instance a layer that looks at a value
       options_.graph = false;
       graph_note_ = error.what();
       density_.clear_grads();
@@ -138,7 +138,7 @@ bool Trainer::replay(const Tensor& rows) {
     if (!graph_) return false;
   }
   rows_.copy_(rows);
-  std::vector<UpdateArgs> constants = optimizer_.advance();
+  std::vector<UpdateArgs> constants = {optimizer_.advance()};
   if (ema_) constants.push_back(ema_->args());
   graph_->replay(constants);
   return true;

@@ -46,9 +46,9 @@ class Permute : public Bijection {
   Tensor& order_;  // i32 (D)
 };
 
-/// z = W x for a learned square W, at first a random rotation. log_det = log|det W|, by LAPACK in
-/// f64. (Kingma, Dhariwal, "Glow" (2018), eq. 9, on vectors.) Between couplings it lets them work
-/// along other directions than the axes.
+/// z = W x for a learned square W, at first a random rotation. log_det = log|det W|, from the
+/// LU factors in f64. (Kingma, Dhariwal, "Glow" (2018), eq. 9, on vectors.) Between couplings it
+/// lets them work along other directions than the axes.
 class InvertibleLinear : public Bijection {
  public:
   InvertibleLinear(std::int64_t dims, Generator& gen);

@@ -18,18 +18,17 @@ LevelCdf::LevelCdf(std::int64_t dims, int levels)
 // The mass is the difference of what is stored: the end of a level is the start of the next to the
 // last bit, or the inverse could fall on the wrong side.
 LevelCdf::Level LevelCdf::look_up(const Tensor& level) const {
-  const Tensor below = gather(below_, 0, level.to(DType::I32));
-  return {below, gather(below_, 0, (level + 1.0).to(DType::I32)) - below};
+  const Tensor below = gather(below_, 0, level);
+  return {below, gather(below_.narrow(0, 1, below_.dim(0) - 1), 0, level) - below};
 }
 
 Mapped LevelCdf::forward(const Var& x, const Var&) {
   const std::int64_t levels = below_.dim(0) - 1, dims = below_.dim(1);
   NF_CHECK(x.rank() == 2 && x.dim(1) == dims, "[LevelCdf] expected (N, ", dims, "), got ",
            x.shape());
-  const Tensor level =
-      clamp(x.value(), 0, static_cast<double>(levels) - 1).to(DType::I32).to(x.dtype());
+  const Tensor level = clamped_indices(x.value(), levels);
   const auto [below, mass] = look_up(level);
-  return {below + (x - level) * mass, sum(log(mass), {1})};
+  return {below + (x - level.to(x.dtype())) * mass, sum(log(mass), {1})};
 }
 
 Mapped LevelCdf::inverse(const Var& z, const Var&) {
@@ -43,9 +42,10 @@ Mapped LevelCdf::inverse(const Var& z, const Var&) {
   for (std::uint64_t step = std::bit_ceil(size) / 2; step > 0; step /= 2) {
     const Tensor higher =
         clamp(level + static_cast<double>(step), 0, static_cast<double>(levels) - 1);
-    level = where(greater_equal(value, look_up(higher).below), higher, level);
+    const Tensor below = gather(below_, 0, clamped_indices(higher, levels));
+    level = where(greater_equal(value, below), higher, level);
   }
-  const auto [below, mass] = look_up(level);
+  const auto [below, mass] = look_up(clamped_indices(level, levels));
   // Not up to 1: the sum with level 255 would round to 256 in f32.
   const Var within = clamp((z - below) / mass, 0, 1 - 0x1p-16);
   return {level + within, -sum(log(mass), {1})};

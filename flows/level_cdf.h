@@ -28,7 +28,7 @@ class LevelCdf : public Bijection {
   struct Level {
     Tensor below, mass;  ///< probability of the levels below, and of the level itself
   };
-  Level look_up(const Tensor& level) const;  // level (N, D), whole numbers as floats
+  Level look_up(const Tensor& level) const;  // level: i32 (N, D), from clamped_indices()
 
   Tensor& below_;  // (K + 1, D), probability of the levels below k; the last row is 1
 };

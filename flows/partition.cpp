@@ -8,6 +8,11 @@ void check_dims(std::int64_t dims) {
   NF_CHECK(dims >= 2, "[Partition] needs at least 2 dimensions to split, got ", dims);
 }
 
+const Tensor& moved_to(Device device, Tensor& index) {
+  if (index.device() != device) index = index.to(device);
+  return index;
+}
+
 }  // namespace
 
 Partition Partition::halves(std::int64_t dims, bool swap) {
@@ -62,7 +67,7 @@ std::pair<Var, Var> Partition::split(const Var& x) const {
       b = slice(x, 1, 1, second, 2);
       break;
     case Kind::Indices: {
-      const Var ordered = index_select(x, 1, order_.to(x.device()));
+      const Var ordered = index_select(x, 1, moved_to(x.device(), order_));
       a = narrow(ordered, 1, 0, first);
       b = narrow(ordered, 1, first, second);
       break;
@@ -79,7 +84,7 @@ Var Partition::join(const Var& passive, const Var& active) const {
     case Kind::Halves:
       return concat({a, b}, 1);
     case Kind::Indices:
-      return index_select(concat({a, b}, 1), 1, inverse_.to(a.device()));
+      return index_select(concat({a, b}, 1), 1, moved_to(a.device(), inverse_));
     case Kind::OddEven:
       break;
   }

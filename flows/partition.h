@@ -37,7 +37,9 @@ class Partition {
   std::string name_;
   std::int64_t passive_, active_;
   bool swap_;
-  Tensor order_, inverse_;  // Indices: i32 (D), dimensions in the order passive, active; and back
+  // Indices: i32 (D), dimensions in the order passive, active; and back. They move to the device of
+  // the first data and stay there: a step that is recorded must find them where it looks.
+  mutable Tensor order_, inverse_;
 };
 
 }  // namespace nf::flows

@@ -44,49 +44,37 @@ Optimizer::Optimizer(Module& module, const OptimizerOptions& options)
   for (const auto& [name, parameter] : parameters_) {
     m_.push_back(parameter->value().zeros_like());
     if (states_of(options.rule) > 1) v_.push_back(parameter->value().zeros_like());
-  }
-  for (const bool decay : {true, false}) {
-    const auto in_pass = [&](const auto& named) { return decays(named.first) == decay; };
-    if (std::any_of(parameters_.begin(), parameters_.end(), in_pass)) passes_.push_back(decay);
+    decays_.push_back(name.ends_with("weight") ? 1 : 0);
   }
 }
 
-bool Optimizer::decays(const std::string& name) const {
-  return options_.weight_decay > 0 && name.ends_with("weight");
-}
-
-std::vector<UpdateArgs> Optimizer::advance() {
+UpdateArgs Optimizer::advance() {
   ++steps_;
-  UpdateArgs args{.lr = options_.lr,
-                  .beta1 = options_.beta1,
-                  .beta2 = options_.beta2,
-                  .eps = options_.eps,
-                  .correction1 = 1 - std::pow(options_.beta1, steps_),
-                  .correction2 = 1 - std::pow(options_.beta2, steps_)};
-  std::vector<UpdateArgs> all;
-  for (const bool decay : passes_) {
-    args.weight_decay = decay ? options_.weight_decay : 0;
-    all.push_back(args);
-  }
-  return all;
+  return {.lr = options_.lr,
+          .beta1 = options_.beta1,
+          .beta2 = options_.beta2,
+          .eps = options_.eps,
+          .weight_decay = options_.weight_decay,
+          .correction1 = 1 - std::pow(options_.beta1, steps_),
+          .correction2 = 1 - std::pow(options_.beta2, steps_)};
 }
 
 void Optimizer::step(const Tensor& scale) {
-  const std::vector<UpdateArgs> args = advance();
-  for (std::size_t pass = 0; pass < passes_.size(); ++pass) {
-    std::vector<Tensor> params, grads, m, v;
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      const auto& [name, parameter] = parameters_[i];
-      const Tensor& grad = parameter->grad();
-      if (!grad.defined() || grad.numel() == 0 || decays(name) != passes_[pass]) continue;
-      params.push_back(parameter->mutable_value());
-      grads.push_back(grad);
-      m.push_back(m_[i]);
-      if (!v_.empty()) v.push_back(v_[i]);
-    }
-    if (params.empty()) continue;
-    backend_of(params[0]).update(options_.rule, args[pass], scale, params, grads, m, v);
+  const UpdateArgs args = advance();
+  std::vector<Tensor> params, grads, m, v;
+  std::vector<std::uint8_t> decays;
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    Var& parameter = *parameters_[i].second;
+    const Tensor& grad = parameter.grad();
+    if (!grad.defined() || grad.numel() == 0) continue;
+    params.push_back(parameter.mutable_value());
+    grads.push_back(grad);
+    m.push_back(m_[i]);
+    if (!v_.empty()) v.push_back(v_[i]);
+    decays.push_back(decays_[i]);
   }
+  if (params.empty()) return;
+  backend_of(params[0]).update(options_.rule, args, scale, params, grads, m, v, decays);
 }
 
 StateDict Optimizer::state() {
@@ -129,13 +117,14 @@ Schedule::Kind schedule_by_name(const std::string& name) {
 // --- clipping -----------------------------------------------------------------------------------
 
 Tensor gradient_norm(Module& module) {
-  Tensor total;
+  std::vector<Tensor> grads;
   module.for_each_parameter([&](const std::string&, Var& p) {
-    if (!p.grad().defined()) return;
-    const Tensor squares = reduce(ReduceOp::SumSquares, p.grad()).to(DType::F32);
-    total = total.defined() ? total + squares : squares;
+    if (p.grad().defined() && p.grad().numel() > 0) grads.push_back(p.grad());
   });
-  return total.defined() ? sqrt(total) : Tensor::zeros({});
+  if (grads.empty()) return Tensor::zeros({});
+  Tensor out = Tensor::empty({}, DType::F32, grads[0].device());
+  backend_of(out).norm(grads, out);
+  return out;
 }
 
 Tensor clip_scale(const Tensor& norm, double max_norm) {

@@ -35,9 +35,9 @@ class Optimizer {
   /// every gradient on the way: see clip_scale.
   /// Nothing is changed when it is NaN or infinite.
   void step(const Tensor& scale = {});
-  /// Counts an update and gives the constants of its passes: what a recorded step()
-  /// (tensor/graph.h) wants at each replay.
-  std::vector<UpdateArgs> advance();
+  /// Counts an update and gives its constants: what a recorded step() (tensor/graph.h) wants at
+  /// each replay.
+  UpdateArgs advance();
 
   double lr() const { return options_.lr; }
   void set_lr(double lr) { options_.lr = lr; }
@@ -50,12 +50,10 @@ class Optimizer {
   StateDict state();
 
  private:
-  bool decays(const std::string& name) const;
-
   OptimizerOptions options_;
   std::vector<std::pair<std::string, Var*>> parameters_;
   std::vector<Tensor> m_, v_;
-  std::vector<bool> passes_;  ///< each over the parameters that decay (true), or that do not
+  std::vector<std::uint8_t> decays_;  ///< of each parameter
   std::int64_t steps_ = 0;
 };
 

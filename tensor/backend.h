@@ -95,6 +95,8 @@ class Backend {
   virtual void gather(const Tensor& in, int axis, const Tensor& index, Tensor& out) = 0;
   /// out[i, index[i, j]] += in[i, j] (for axis 1; index has in's shape).
   virtual void scatter_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) = 0;
+  /// out (i32) = index_within(in, highest), see elementwise.h.
+  virtual void clamped_indices(const Tensor& in, std::int32_t highest, Tensor& out) = 0;
   /// Smallest and largest entry of an i32 tensor: how the front end checks indices.
   virtual void index_range(const Tensor& index, std::int32_t* lowest, std::int32_t* highest) = 0;
 
@@ -108,24 +110,40 @@ class Backend {
                           std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
                           Tensor& out) = 0;
 
-  // --- linear algebra: contiguous f64 matrices, overwritten in place; returns LAPACK's info -----
-  virtual int cholesky(Tensor& a) = 0;  ///< lower triangle; the upper one set to zero
-  virtual int triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
-                               Tensor& b) = 0;
-  virtual int lu(Tensor& a,
-                 Tensor& pivots) = 0;        ///< pivots: i32 (n), row i was swapped with pivots[i]
-  virtual int qr(Tensor& a, Tensor& r) = 0;  ///< a (m, n), m >= n, becomes Q; r is (n, n)
+  // --- linear algebra: contiguous f64 matrices, a and b overwritten in place --------------------
+  // What a training step may need does not say whether it went well, for that would be to wait:
+  // the front end looks at the results, or while a step is recorded lets them go on.
+  /// The lower triangle, from A's; the upper one is set to zero. What is found not positive on the
+  /// diagonal becomes -infinity there.
+  virtual void cholesky(Tensor& a) = 0;
+  /// A zero on the diagonal gives what is not finite.
+  virtual void triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
+                                Tensor& b) = 0;
+  /// pivots: i32 (n), row i was swapped with pivots[i]; det: f64 (2), the determinant's sign and
+  /// the logarithm of its size. A singular matrix has a zero on U's diagonal, sign 0 and -inf.
+  virtual void lu(Tensor& a, Tensor& pivots, Tensor& det) = 0;
+  /// out = A^-1 from the results of lu(); not finite when A is singular.
+  virtual void lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out) = 0;
+  /// a (m, n), m >= n, becomes Q; r is (n, n). Returns LAPACK's info, as does eigh().
+  virtual int qr(Tensor& a, Tensor& r) = 0;
   virtual int eigh(Tensor& a, Tensor& values) = 0;  ///< eigenvectors in columns, values ascending
 
   // --- optimizers -------------------------------------------------------------------------------
   /// One pass over all parameters: rule(p, scale*g, m, v). `scale` is an f32 scalar tensor on this
   /// device, or undefined for 1; when it is not finite, nothing is done. m and v are empty spans
-  /// when the rule has no such state.
+  /// when the rule has no such state. `decays` says of each parameter whether args.weight_decay is
+  /// for it (none given: for all).
   virtual void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
                       std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
-                      std::span<Tensor> v) = 0;
+                      std::span<Tensor> v, std::span<const std::uint8_t> decays = {}) = 0;
+
+  /// out (an f32 scalar) = the Euclidean norm of all elements of contiguous floats of one dtype,
+  /// added in doubles in an order that only the sizes decide.
+  virtual void norm(std::span<const Tensor> tensors, Tensor& out) = 0;
 
   // --- recording --------------------------------------------------------------------------------
+  /// Is a step being recorded? Then no value can be looked at.
+  virtual bool recording() const { return false; }
   /// Records what `step` asks of this device; see Graph. The draws of replay number r start at the
   /// offsets that it is given, its updates take their constants from there.
   virtual std::unique_ptr<Recording> record(std::span<Generator* const> generators,

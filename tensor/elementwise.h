@@ -212,6 +212,15 @@ NF_COMPARE(GreaterEqual, "greater_equal", a >= b)
   X(Greater, greater) X(GreaterEqual, greater_equal)
 // clang-format on
 
+/// The whole part of x, moved into [0, highest]; NaN becomes 0.
+template <class T>
+NF_HD inline std::int32_t index_within(T x, std::int32_t highest) {
+  if (!(x > T(0))) return 0;
+  if (!(x < T(2147483648.0))) return highest;  // 2^31: the conversion would be undefined
+  const auto whole = static_cast<std::int32_t>(x);
+  return whole < highest ? whole : highest;
+}
+
 #define NF_ENUMERATOR(Struct, function) Struct,
 enum class UnaryOp : std::uint8_t { NF_UNARY_OPS(NF_ENUMERATOR) };
 enum class BinaryOp : std::uint8_t { NF_BINARY_OPS(NF_ENUMERATOR) };

@@ -1,8 +1,7 @@
 #include "tensor/linalg.h"
 
+#include <algorithm>
 #include <cmath>
-#include <utility>
-#include <vector>
 
 #include "tensor/backend.h"
 #include "tensor/ops.h"
@@ -24,13 +23,42 @@ Tensor square_copy(const char* op, const Tensor& a) {
   return copy;
 }
 
+// While a step is recorded there are no values to look at: what is wrong with a matrix shows as
+// results that are not finite.
+bool may_look(const Tensor& a) { return !backend_of(a).recording(); }
+
 void check_finite(const char* op, const Tensor& a) {
-  NF_CHECK(all_finite(a), "[", op, "] the matrix ", a.shape(), " holds NaN or infinity");
+  NF_CHECK(!may_look(a) || all_finite(a), "[", op, "] the matrix ", a.shape(),
+           " holds NaN or infinity");
 }
 
-Tensor diagonal(const Tensor& square) {
+/// The first element of the diagonal that is `wrong`, or -1 when there is none or none to look at.
+template <class Wrong>
+std::int64_t first_on_diagonal(const Tensor& square, const Wrong& wrong) {
+  if (!may_look(square)) return -1;
   const std::int64_t n = square.dim(0);
-  return square.reshape({-1}).slice(0, 0, n, n + 1);
+  const auto values = square.reshape({-1}).slice(0, 0, n, n + 1).to_vector<double>();
+  const auto found = std::find_if(values.begin(), values.end(), wrong);
+  return found == values.end() ? -1 : found - values.begin();
+}
+
+bool is_zero(double x) { return x == 0; }
+
+/// What the backend makes of a square matrix.
+struct Factors {
+  Tensor packed, pivots, det;  // f64 (n, n), i32 (n), f64 (2)
+};
+
+Factors factorise(const char* op, const Tensor& a) {
+  Factors f{square_copy(op, a), Tensor::empty({a.dim(0)}, DType::I32, a.device()),
+            Tensor::zeros({2}, DType::F64, a.device())};
+  check_finite(op, f.packed);
+  if (f.packed.numel() > 0) {
+    backend_of(f.packed).lu(f.packed, f.pivots, f.det);
+  } else {
+    f.det.narrow(0, 0, 1).fill_(1);
+  }
+  return f;
 }
 
 }  // namespace
@@ -38,9 +66,10 @@ Tensor diagonal(const Tensor& square) {
 Tensor cholesky(const Tensor& a) {
   Tensor l = square_copy("cholesky", a);
   if (l.numel() == 0) return a.clone();
-  const int info = backend_of(l).cholesky(l);
-  NF_CHECK(info == 0, "[cholesky] the matrix ", a.shape(),
-           " is not positive definite: its leading minor of order ", info,
+  backend_of(l).cholesky(l);
+  const std::int64_t bad = first_on_diagonal(l, [](double x) { return x == -HUGE_VAL; });
+  NF_CHECK(bad < 0, "[cholesky] the matrix ", a.shape(),
+           " is not positive definite: its leading minor of order ", bad + 1,
            " is not positive; add a small number to the diagonal");
   check_finite("cholesky", l);  // the result: what stands above A's diagonal does not matter
   return l.to(a.dtype());
@@ -53,61 +82,33 @@ Tensor triangular_solve(const Tensor& a, const Tensor& b, TriangularOptions opti
            "[triangular_solve] A is ", describe(a), ", B is ", describe(b),
            "; expected (n, n) and (n, k) of one dtype on one device");
   if (x.numel() == 0) return b.clone();
-  const int info = backend_of(x).triangular_solve(triangle, options.lower, options.transpose,
-                                                  options.unit_diagonal, x);
-  NF_CHECK(info == 0, "[triangular_solve] A ", a.shape(), " is singular: diagonal element ",
-           info - 1, " is 0");
-  NF_CHECK(all_finite(x), "[triangular_solve] the solution is not finite: A ", a.shape(), " or B ",
-           b.shape(), " holds NaN or infinity, or A is all but singular");
+  const std::int64_t zero = options.unit_diagonal ? -1 : first_on_diagonal(triangle, is_zero);
+  NF_CHECK(zero < 0, "[triangular_solve] A ", a.shape(), " is singular: diagonal element ", zero,
+           " is 0");
+  backend_of(x).triangular_solve(triangle, options.lower, options.transpose, options.unit_diagonal,
+                                 x);
+  NF_CHECK(!may_look(x) || all_finite(x), "[triangular_solve] the solution is not finite: A ",
+           a.shape(), " or B ", b.shape(), " holds NaN or infinity, or A is all but singular");
   return x.to(b.dtype());
 }
 
 LU lu(const Tensor& a) {
-  Tensor packed = square_copy("lu", a);
-  check_finite("lu", packed);
-  Tensor pivots = Tensor::empty({a.dim(0)}, DType::I32, a.device());
-  if (packed.numel() > 0) backend_of(packed).lu(packed, pivots);
-  return {packed.to(a.dtype()), pivots};
+  const Factors f = factorise("lu", a);
+  return {f.packed.to(a.dtype()), f.pivots};
 }
 
 SLogDet slogdet(const Tensor& a) {
-  Tensor packed = square_copy("slogdet", a);
-  check_finite("slogdet", packed);
-  double sign = 1, logdet = 0;
-  if (packed.numel() > 0) {
-    Tensor pivots = Tensor::empty({a.dim(0)}, DType::I32, a.device());
-    backend_of(packed).lu(packed, pivots);
-    const auto swapped_with = pivots.to_vector<std::int32_t>();
-    for (std::size_t i = 0; i < swapped_with.size(); ++i) {
-      if (swapped_with[i] != static_cast<std::int32_t>(i)) sign = -sign;
-    }
-    for (const double u : diagonal(packed).to_vector<double>()) {
-      sign = u == 0 ? 0 : u < 0 ? -sign : sign;
-      logdet += std::log(std::abs(u));
-    }
-  }
-  return {Tensor::full({}, sign + 0.0, a.dtype(), a.device()),  // no -0
-          Tensor::full({}, logdet, a.dtype(), a.device())};
+  const Tensor det = factorise("slogdet", a).det.to(a.dtype());
+  return {det.narrow(0, 0, 1).reshape({}), det.narrow(0, 1, 1).reshape({})};
 }
 
 Tensor inverse(const Tensor& a) {
-  Tensor packed = square_copy("inverse", a);
-  check_finite("inverse", packed);
-  if (packed.numel() == 0) return a.clone();
-  Tensor pivots = Tensor::empty({a.dim(0)}, DType::I32, a.device());
-  const int info = backend_of(packed).lu(packed, pivots);
-  NF_CHECK(info == 0, "[inverse] the matrix ", a.shape(), " is singular: pivot ", info - 1,
-           " is 0");
-  // A^-1 = U^-1 L^-1 P, with row i of P the unit vector order[i].
-  auto order = Tensor::arange(a.dim(0), DType::I32).to_vector<std::int32_t>();
-  const auto swapped_with = pivots.to_vector<std::int32_t>();
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    std::swap(order[i], order[static_cast<std::size_t>(swapped_with[i])]);
-  }
-  const Tensor eye = Tensor::eye(a.dim(0), DType::F64).to(a.device());
-  Tensor x = index_select(eye, 0, Tensor::from(order, {a.dim(0)}).to(a.device()));
-  backend_of(x).triangular_solve(packed, true, false, true, x);
-  backend_of(x).triangular_solve(packed, false, false, false, x);
+  const Factors f = factorise("inverse", a);
+  if (a.numel() == 0) return a.clone();
+  const std::int64_t zero = first_on_diagonal(f.packed, is_zero);
+  NF_CHECK(zero < 0, "[inverse] the matrix ", a.shape(), " is singular: pivot ", zero, " is 0");
+  Tensor x = f.packed.empty_like();
+  backend_of(x).lu_inverse(f.packed, f.pivots, x);
   return x.to(a.dtype());
 }
 

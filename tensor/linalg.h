@@ -1,8 +1,10 @@
-// Linear algebra of one square (or tall) matrix, by the LAPACK that OpenBLAS carries.
+// Linear algebra of one square (or tall) matrix: by the LAPACK that OpenBLAS carries, on CUDA by
+// kernels of our own (qr and eigh by LAPACK there too).
 //
 // Whatever the input's dtype, the work is done in f64 and the result converted back: these matrices
 // are small, and log-determinants lose digits in f32. Every function throws Error for a non-matrix,
-// and says when the matrix is singular, not positive definite or not finite.
+// and says when the matrix is singular, not positive definite or not finite; but in a step that is
+// recorded (graph.h), which cannot look, such a matrix gives results that are not finite.
 #pragma once
 
 #include "tensor/tensor.h"

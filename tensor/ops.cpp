@@ -314,6 +314,22 @@ void check_indices(const Tensor& index, std::int64_t size) {
   check_index("check_indices", index, size);
 }
 
+Tensor clamped_indices(const Tensor& x, std::int64_t size) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int32_t>::max();
+  check_float("clamped_indices", x);
+  NF_CHECK(size >= 1 && size <= kMost, "[clamped_indices] needs a size from 1 to ", kMost, ", got ",
+           size);
+  Tensor out = Tensor::empty(x.shape(), DType::I32, x.device());
+  if (out.numel() == 0) return out;
+  const auto highest = static_cast<std::int32_t>(size - 1);
+  backend_of(x).clamped_indices(x, highest, out);
+  Storage& storage = *out.storage();
+  if (x.device() != Device::CPU) {
+    storage.known_range = Storage::IndexRange{storage.version(), 0, out.numel(), 0, highest};
+  }
+  return out;
+}
+
 Tensor index_select(const Tensor& x, int axis, const Tensor& index) {
   const int d = x.shape().axis(axis, "index_select");
   NF_CHECK(index.rank() == 1, "[index_select] index must have one dimension, got ", index.shape());

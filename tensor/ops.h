@@ -110,10 +110,14 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryO
 // --- joining, taking apart, indexing ------------------------------------------------------------
 Tensor concat(std::span<const Tensor> parts, int axis);
 std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, int axis);
-/// index: i32 (n); negative entries throw, as do those beyond the end.
 /// Throws unless every entry of the i32 `index` is in [0, size). Later look-ups with any part of it
 /// need not wait for its device any more.
 void check_indices(const Tensor& index, std::int64_t size);
+/// i32: the whole parts of x (f32 or f64), those outside [0, size) moved to its nearest end, NaN to
+/// 0. Look-ups need not wait for them to be checked: what a step computes indices with. size is 1
+/// to 2^31 - 1.
+Tensor clamped_indices(const Tensor& x, std::int64_t size);
+/// index: i32 (n); negative entries throw, as do those beyond the end.
 Tensor index_select(const Tensor& x, int axis, const Tensor& index);
 Tensor index_add(const Tensor& x, int axis, const Tensor& index, const Tensor& src);
 Tensor gather(const Tensor& x, int axis, const Tensor& index);

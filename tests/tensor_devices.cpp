@@ -211,6 +211,9 @@ BOOST_AUTO_TEST_CASE(indexing) {
                      index_add(base, c.axis, index, more), 0, "index_add of ", view.name);
           CHECK_SAME(scatter_add(base.to(device), c.axis, each.to(device), there),
                      scatter_add(base, c.axis, each, more), 0, "scatter_add of ", view.name);
+          const Tensor at = base * 0.013 - 0.4;
+          CHECK_SAME(clamped_indices(view.make(at.to(device)), 2), clamped_indices(at, 2), 0,
+                     "clamped_indices of ", view.name);
         }
       }
     }

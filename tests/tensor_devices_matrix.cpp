@@ -3,6 +3,7 @@
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -125,9 +126,11 @@ BOOST_AUTO_TEST_CASE(optimizer_steps) {
             }
           }
           const Tensor scale = scaled ? Tensor::scalar(0.25) : Tensor();
-          cpu_backend().update(rule, kArgs, scale, here[0], here[1], here[2], here[3]);
+          std::vector<std::uint8_t> decays;  // some, or none given
+          for (int i = 0; scaled && i < 170; ++i) decays.push_back(i % 3 == 0);
+          cpu_backend().update(rule, kArgs, scale, here[0], here[1], here[2], here[3], decays);
           backend_for(device).update(rule, kArgs, scaled ? scale.to(device) : scale, there[0],
-                                     there[1], there[2], there[3]);
+                                     there[1], there[2], there[3], decays);
           for (int k = 0; k < 4; ++k) {
             for (std::size_t i = 0; i < here[k].size(); ++i) {
               CHECK_SAME(there[k][i], here[k][i], dtype == DType::F32 ? 1e-6 : 1e-14, name_of(rule),
@@ -140,25 +143,162 @@ BOOST_AUTO_TEST_CASE(optimizer_steps) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(gradient_norms) {
+  for (const Device device : other_devices()) {
+    for (const DType dtype : kFloats) {
+      std::vector<Tensor> here, there;
+      for (int i = 0; i < 170; ++i) {  // more than one kernel takes, in one part and in several
+        const Shape shape = i == 100 ? Shape{30011} : i == 7 ? Shape{8192} : Shape{1 + i % 7, 2};
+        here.push_back(draw(shape, dtype, static_cast<std::uint64_t>(i)));
+        there.push_back(here.back().to(device));
+      }
+      for (const std::size_t count : {170, 80, 1}) {
+        Tensor a = Tensor::empty({}), b = Tensor::empty({}, DType::F32, device), c = b.empty_like();
+        cpu_backend().norm({here.data(), count}, a);
+        backend_for(device).norm({there.data(), count}, b);
+        backend_for(device).norm({there.data(), count}, c);
+        CHECK_SAME(b, a, 1e-6, "norm of ", count, " tensors");
+        CHECK_SAME(c, b, 0, "the same once more");
+      }
+    }
+  }
+}
+
+// --- linear algebra -----------------------------------------------------------------------------
+
 BOOST_AUTO_TEST_CASE(linear_algebra) {
   for (const Device device : other_devices()) {
     for (const DType dtype : kFloats) {
       const double tolerance = dtype == DType::F32 ? 1e-6 : 1e-12;
+      for (const std::int64_t n : {1, 2, 9, 33, 70}) {
+        const Tensor a = draw({n, n}, dtype) + Tensor::eye(n, dtype) * 2.0;
+        const Tensor other = draw({n, 37}, dtype, 2), narrow = other.narrow(1, 3, 1);
+        const Tensor definite = matmul(a, a.t()) + Tensor::eye(n, dtype);
+        CHECK_SAME(cholesky(definite.to(device)), cholesky(definite), tolerance, "cholesky");
+        for (const Tensor& m : {a, a.flip(0), a.t()}) {
+          CHECK_SAME(inverse(m.to(device)), inverse(m), tolerance, "inverse ", n);
+          CHECK_SAME(lu(m.to(device)).packed, lu(m).packed, tolerance, "lu ", n);
+          CHECK_SAME(lu(m.to(device)).pivots, lu(m).pivots, 0, "pivots ", n);
+          CHECK_SAME(slogdet(m.to(device)).logdet, slogdet(m).logdet, tolerance, "slogdet ", n);
+          CHECK_SAME(slogdet(m.to(device)).sign, slogdet(m).sign, 0, "sign ", n);
+        }
+        const Tensor triangle = cholesky(definite) + cholesky(definite).t();
+        for (const bool lower : {true, false}) {
+          for (const bool transpose : {true, false}) {
+            for (const Tensor& b : {other, narrow}) {
+              const TriangularOptions as{lower, transpose, false};
+              CHECK_SAME(triangular_solve(triangle.to(device), b.to(device), as),
+                         triangular_solve(triangle, b, as), tolerance, "triangular_solve ", n);
+              const TriangularOptions unit{lower, transpose, true};
+              const Tensor flat = triangle * (0.1 / static_cast<double>(n));
+              CHECK_SAME(triangular_solve(flat.to(device), b.to(device), unit),
+                         triangular_solve(flat, b, unit), tolerance, "unit triangle ", n);
+            }
+          }
+        }
+      }
       const Tensor a = draw({9, 9}, dtype), tall = draw({9, 4}, dtype, 2);
       const Tensor definite = matmul(a, a.t()) + Tensor::eye(9, dtype);
-      CHECK_SAME(cholesky(definite.to(device)), cholesky(definite), tolerance, "cholesky");
-      CHECK_SAME(inverse(a.to(device)), inverse(a), tolerance, "inverse");
-      CHECK_SAME(lu(a.to(device)).packed, lu(a).packed, tolerance, "lu");
-      CHECK_SAME(lu(a.to(device)).pivots, lu(a).pivots, 0, "pivots");
-      CHECK_SAME(slogdet(a.to(device)).logdet, slogdet(a).logdet, tolerance, "slogdet");
       CHECK_SAME(qr(tall.to(device)).q, qr(tall).q, tolerance, "qr");
       CHECK_SAME(qr(tall.to(device)).r, qr(tall).r, tolerance, "qr");
       CHECK_SAME(eigh(definite.to(device)).values, eigh(definite).values, tolerance, "eigh");
-      const TriangularOptions upper{.lower = false, .transpose = true};
-      CHECK_SAME(triangular_solve(definite.to(device), tall.to(device), upper),
-                 triangular_solve(definite, tall, upper), tolerance, "triangular_solve");
     }
-    BOOST_CHECK_THROW(cholesky(Tensor::full({2, 2}, -1, DType::F64, device)), Error);
+  }
+}
+
+namespace {
+
+const Tensor kSingular = Tensor::from<double>({1, 2, 3, 2, 4, 6, 1, 0, 1}, {3, 3});
+
+std::string message_of(const std::function<void()>& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(bad_matrices_are_the_same_errors) {
+  const Tensor gap = Tensor::from<double>({1, 0, 2, 0}, {2, 2});
+  Tensor holed = Tensor::eye(3, DType::F64);
+  holed.slice(0, 2, 1).fill_(std::nan(""));
+  const Tensor matrices[] = {kSingular,
+                             gap,
+                             holed,
+                             Tensor::full({2, 2}, -1, DType::F64),
+                             Tensor::zeros({4, 4}),
+                             Tensor::full({2, 2}, HUGE_VAL)};
+  const std::function<void(const Tensor&)> functions[] = {
+      [](const Tensor& t) { cholesky(t); }, [](const Tensor& t) { inverse(t); },
+      [](const Tensor& t) { slogdet(t); }, [](const Tensor& t) { triangular_solve(t, t); }};
+  int errors = 0;
+  for (const Device device : other_devices()) {
+    for (const Tensor& m : matrices) {
+      for (const auto& f : functions) {
+        const std::string here = message_of([&] { f(m); });
+        BOOST_TEST(message_of([&] { f(m.to(device)); }) == here);
+        errors += here.empty() ? 0 : 1;
+      }
+    }
+    BOOST_TEST(errors > 12);
+    CHECK_SAME(slogdet(kSingular.to(device)).logdet, slogdet(kSingular).logdet, 0, "-inf");
+    CHECK_SAME(slogdet(kSingular.to(device)).sign, slogdet(kSingular).sign, 0, "sign 0");
+    BOOST_TEST(slogdet(Tensor::empty({0, 0}, DType::F32, device)).sign.item() == 1);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(recorded_linear_algebra) {
+  const Tensor first = draw({3, 3}, DType::F64), good = matmul(first, first.t()) + first * 0.0;
+  const Tensor right = draw({3, 5}, DType::F64, 2);
+  for (const Device device : other_devices()) {
+    const Tensor b = right.to(device);
+    Tensor a = good.to(device);
+    std::vector<Tensor> results;
+    const auto step = [&] {
+      results = {slogdet(a).logdet, inverse(a), cholesky(a), triangular_solve(a, b)};
+    };
+    step();
+    const std::vector<Tensor> expected = results;
+    Graph graph(device, {}, step);
+    const auto replayed = [&](const Tensor& matrix) {
+      a.copy_(matrix);
+      graph.replay();
+      return results;
+    };
+    for (std::size_t i = 0; i < 4; ++i) {
+      CHECK_SAME(replayed(good)[i], expected[i], 0, "result ", i);
+      Tensor holed = good.clone();
+      holed.slice(0, 1, 1).fill_(std::nan(""));
+      BOOST_CHECK_MESSAGE(!all_finite(replayed(holed)[i]), "result " << i << " hides a NaN");
+      BOOST_CHECK_MESSAGE(!all_finite(replayed(Tensor::zeros({3, 3}))[i]),
+                          "result " << i << " hides a singular matrix");
+      CHECK_SAME(replayed(good)[i], expected[i], 0, "result ", i, " afterwards");
+    }
+    for (std::size_t i = 0; i < 2; ++i) {
+      BOOST_CHECK_MESSAGE(!all_finite(replayed(kSingular)[i]), "result " << i);
+    }
+    const Tensor indefinite = Tensor::from<double>({1, 0, 0, 0, 1, 0, 0, 0, 0}, {3, 3});
+    for (const std::size_t i : {2, 3}) {
+      BOOST_CHECK_MESSAGE(!all_finite(replayed(indefinite)[i]), "result " << i);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(recorded_look_ups) {
+  const Tensor table = draw({5, 3}, DType::F32);
+  for (const Device device : other_devices()) {
+    Tensor x = Tensor::from<float>({0, 1, 2, 3, 4, 5}, {2, 3}).to(device), found;
+    const Tensor there = table.to(device);
+    Graph graph(device, {}, [&] { found = gather(there, 0, clamped_indices(x, 5)); });
+    for (const float scale : {1.0F, 0.4F, -3.0F, 1e20F, std::nanf("")}) {
+      const Tensor here = Tensor::from<float>({0, 1, 2, 3, 4, 5}, {2, 3}) * scale;
+      x.copy_(here);
+      graph.replay();
+      CHECK_SAME(found, gather(table, 0, clamped_indices(here, 5)), 0, "scale ", scale);
+    }
   }
 }
 

@@ -161,6 +161,31 @@ BOOST_AUTO_TEST_CASE(empty_index) {
   BOOST_TEST(gather(x, 0, Tensor::empty({0, 4}, DType::I32)).shape() == Shape({0, 4}));
 }
 
+BOOST_AUTO_TEST_CASE(indices_from_any_numbers) {
+  const double inf = HUGE_VAL;
+  for (const DType dtype : {DType::F32, DType::F64}) {
+    const Tensor x = Tensor::from<double>({0, -0.0, 0.99, 1, 2.5, 3, 3.999, 4, 1e9, 3e9, 1e300, inf,
+                                           -1e-9, -1, -3e9, -inf, std::nan("")},
+                                          {17})
+                         .to(dtype);
+    const std::vector<double> expected = {0, 0, 0, 1, 2, 3, 3, 3, 3, 3, 3, 3, 0, 0, 0, 0, 0};
+    for (const Tensor& view : views(x)) {
+      const Tensor index = clamped_indices(view, 4);
+      BOOST_TEST(values(index) == expected);
+      BOOST_TEST(values(index_select(numbers({4}, dtype), 0, index)).size() == 17u);
+    }
+    // All whole numbers are kept as far as the dtype has them.
+    constexpr std::int64_t kMost = (std::int64_t{1} << 31) - 1;
+    BOOST_TEST(clamped_indices(Tensor::full({1}, 16777216, dtype), 16777218).item() == 16777216);
+    BOOST_TEST(clamped_indices(Tensor::full({1}, 3e9, dtype), kMost).item() == kMost - 1);
+    BOOST_TEST(clamped_indices(Tensor::empty({2, 0}, dtype), 3).shape() == Shape({2, 0}));
+    for (const std::int64_t size : {std::int64_t{0}, kMost + 1}) {
+      BOOST_CHECK_THROW(clamped_indices(x, size), Error);
+    }
+  }
+  BOOST_CHECK_THROW(clamped_indices(numbers({3}, DType::I32), 4), Error);
+}
+
 BOOST_AUTO_TEST_CASE(indices_outside_are_named) {
   const Tensor x = numbers({3, 4}, DType::F32);
   for (const std::int32_t bad : {-1, 4, 2000000000}) {

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/loops.h"
 #include "tensor/threads.h"
 
 namespace nf {
@@ -169,6 +170,18 @@ void CpuBackend::scatter_add(Tensor& out, int axis, const Tensor& index, const T
           to[o + at[k + i * lines.along[1]] * lines.along[0]] += from[f + i * lines.along[2]];
         }
       }
+    });
+  });
+}
+
+void CpuBackend::clamped_indices(const Tensor& in, std::int32_t highest, Tensor& out) {
+  visit_float(in.dtype(), [&]<class T>() {
+    const cpu::Reader<T> reader(in);
+    std::int32_t* const to = out.mutable_data<std::int32_t>();
+    cpu::for_blocks(out.numel(), reader.contiguous(), [&](Index begin, Index n) {
+      T buffer[cpu::kBlock];
+      const T* const from = reader.at(begin, n, buffer);
+      for (Index i = 0; i < n; ++i) to[begin + i] = index_within(from[i], highest);
     });
   });
 }

@@ -1,7 +1,9 @@
 // LAPACK, called by its Fortran names in OpenBLAS. It reads a row-major matrix as its transpose,
 // which most factorisations allow for: the one wanted is another one of the transpose.
 #include <algorithm>
+#include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -48,32 +50,27 @@ void with_workspace(const Routine& routine) {
 
 }  // namespace
 
-int CpuBackend::cholesky(Tensor& a) {
+void CpuBackend::cholesky(Tensor& a) {
   const auto turn = blas_turn();
   const int n = lapack_int(a, 0);
   double* const data = a.mutable_data<double>();
   int info = 0;
   dpotrf_("U", &n, data, &n, &info);  // U of A = U^T U is L^T
+  if (info > 0) data[std::int64_t{info - 1} * n + info - 1] = -HUGE_VAL;
   for (std::int64_t i = 0; i < n; ++i) std::fill(data + i * n + i + 1, data + (i + 1) * n, 0.0);
-  return info;
 }
 
-int CpuBackend::triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
-                                 Tensor& b) {
+void CpuBackend::triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
+                                  Tensor& b) {
   constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112, kUpper = 121, kLower = 122,
                 kNonUnit = 131, kUnit = 132, kLeft = 141;  // CBLAS's numbers
   const int n = lapack_int(a, 0), k = lapack_int(b, 1);
-  const double* const data = a.data<double>();
-  for (std::int64_t i = 0; i < n && !unit; ++i) {
-    if (data[i * n + i] == 0) return static_cast<int>(i + 1);
-  }
   const auto turn = blas_turn();
   cblas_dtrsm(kRowMajor, kLeft, lower ? kLower : kUpper, transpose ? kTrans : kNoTrans,
-              unit ? kUnit : kNonUnit, n, k, 1, data, n, b.mutable_data<double>(), k);
-  return 0;
+              unit ? kUnit : kNonUnit, n, k, 1, a.data<double>(), n, b.mutable_data<double>(), k);
 }
 
-int CpuBackend::lu(Tensor& a, Tensor& pivots) {
+void CpuBackend::lu(Tensor& a, Tensor& pivots, Tensor& det) {
   const auto turn = blas_turn();
   const int n = lapack_int(a, 0);
   double* const data = a.mutable_data<double>();
@@ -82,8 +79,30 @@ int CpuBackend::lu(Tensor& a, Tensor& pivots) {
   transpose_square(data, n);  // pivoting goes by rows, so here the transpose would not do
   dgetrf_(&n, &n, data, &n, p, &info);
   transpose_square(data, n);
-  for (int i = 0; i < n; ++i) --p[i];  // LAPACK counts from 1
-  return info;
+  double sign = 1, log_det = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    --p[i];  // LAPACK counts from 1
+    const double pivot = data[i * n + i];
+    sign = pivot == 0 ? 0 : (pivot < 0) != (p[i] != i) ? -sign : sign;
+    log_det += std::log(std::abs(pivot));
+  }
+  double* const results = det.mutable_data<double>();
+  results[0] = sign + 0.0;  // no -0
+  results[1] = log_det;
+}
+
+void CpuBackend::lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out) {
+  // A^-1 = U^-1 L^-1 P, with row i of P the unit vector order[i].
+  const std::int64_t n = lu.dim(0);
+  const std::int32_t* const p = pivots.data<std::int32_t>();
+  std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  for (std::int64_t i = 0; i < n; ++i) std::swap(order[i], order[p[i]]);
+  double* const x = out.mutable_data<double>();
+  std::fill_n(x, n * n, 0.0);
+  for (std::int64_t i = 0; i < n; ++i) x[i * n + order[i]] = 1;
+  triangular_solve(lu, true, false, true, out);
+  triangular_solve(lu, false, false, false, out);
 }
 
 int CpuBackend::qr(Tensor& a, Tensor& r) {

@@ -1,5 +1,5 @@
 // Optimizer steps: one pass over the memory of all parameters, cut into equal parts for the threads
-// wherever the borders between parameters lie.
+// wherever the borders between parameters lie. And the norm of all gradients.
 #include <xmmintrin.h>
 
 #include <algorithm>
@@ -61,7 +61,8 @@ void step(const Arrays<T>& at, T scale, rules::Coefficients<T> k, std::int64_t b
 
 void CpuBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
                         std::span<Tensor> params, std::span<const Tensor> grads,
-                        std::span<Tensor> m, std::span<Tensor> v) {
+                        std::span<Tensor> m, std::span<Tensor> v,
+                        std::span<const std::uint8_t> decays) {
   if (params.empty()) return;
   visit_float(params[0].dtype(), [&]<class T>() {
     std::vector<Arrays<T>> arrays;
@@ -74,18 +75,31 @@ void CpuBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& s
     }
     const T factor = scale.defined() ? static_cast<T>(*scale.data<float>()) : T(1);
     if (!std::isfinite(factor)) return;
-    const rules::Coefficients<T> k(args);
+    const rules::Coefficients<T> with_decay(args);
+    rules::Coefficients<T> without = with_decay;
+    without.weight_decay = 0;
     visit(rule, [&]<class Rule>() {
       cpu::for_elements(ends.back(), [&](std::int64_t begin, std::int64_t end) {
         const FlushSubnormals flush;
         std::size_t i = std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin();
         for (; i < ends.size() && begin < end; begin = ends[i++]) {
           const std::int64_t first = i == 0 ? 0 : ends[i - 1];
-          step<Rule>(arrays[i], factor, k, begin - first, std::min(end, ends[i]) - first);
+          step<Rule>(arrays[i], factor, decays.empty() || decays[i] ? with_decay : without,
+                     begin - first, std::min(end, ends[i]) - first);
         }
       });
     });
   });
+}
+
+void CpuBackend::norm(std::span<const Tensor> tensors, Tensor& out) {
+  double total = 0;
+  for (const Tensor& t : tensors) {
+    Tensor squares = Tensor::empty({}, t.dtype());
+    reduce(ReduceOp::SumSquares, t, t.rank(), squares);
+    total += squares.item();
+  }
+  out.fill_(std::sqrt(total));
 }
 
 }  // namespace nf

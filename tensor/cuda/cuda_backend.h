@@ -11,8 +11,8 @@
 //   linear.cu        bias and activation, forward and backward
 //   index.cu         index_select, gather and their adjoints
 //   random.cu        Philox draws
-//   linalg.cpp       on the CPU
-//   update.cu        optimizer steps
+//   linalg.cu        factorisations of small matrices; the rest on the CPU
+//   update.cu        optimizer steps, the norm of all gradients
 //   recording.{h,cpp} recording and replaying a step as a CUDA graph
 #pragma once
 
@@ -58,6 +58,7 @@ class CudaBackend final : public Backend {
   void index_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) override;
   void gather(const Tensor& in, int axis, const Tensor& index, Tensor& out) override;
   void scatter_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) override;
+  void clamped_indices(const Tensor& in, std::int32_t highest, Tensor& out) override;
   void index_range(const Tensor& index, std::int32_t* lowest, std::int32_t* highest) override;
 
   void dequantize(const Tensor& levels, const Tensor* rows, float highest, std::uint64_t seed,
@@ -65,16 +66,19 @@ class CudaBackend final : public Backend {
   void random(Distribution kind, std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
               Tensor& out) override;
 
-  int cholesky(Tensor& a) override;
-  int triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit, Tensor& b) override;
-  int lu(Tensor& a, Tensor& pivots) override;
+  void cholesky(Tensor& a) override;
+  void triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit, Tensor& b) override;
+  void lu(Tensor& a, Tensor& pivots, Tensor& det) override;
+  void lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out) override;
   int qr(Tensor& a, Tensor& r) override;
   int eigh(Tensor& a, Tensor& values) override;
 
   void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
               std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
-              std::span<Tensor> v) override;
+              std::span<Tensor> v, std::span<const std::uint8_t> decays) override;
+  void norm(std::span<const Tensor> tensors, Tensor& out) override;
 
+  bool recording() const override;
   std::unique_ptr<Recording> record(std::span<Generator* const> generators,
                                     const std::function<void()>& step) override;
 

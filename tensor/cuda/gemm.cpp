@@ -226,9 +226,11 @@ class Blas {
     const cublasStatus_t status = lt().cublasLtMatmulAlgoGetHeuristic(
         handle_, plan.description.get(), plan.a.get(), plan.b.get(), plan.c.get(), plan.c.get(),
         made, 1, &best, &found);
-    NF_CHECK(status == CUBLAS_STATUS_SUCCESS && found == 1, "[matmul] cuBLASLt has no kernel for ",
+    const cublasStatus_t outcome =
+        status == CUBLAS_STATUS_SUCCESS && found == 1 ? best.state : status;
+    NF_CHECK(outcome == CUBLAS_STATUS_SUCCESS && found == 1, "[matmul] cuBLASLt has no kernel for ",
              p.batch, " x (", p.m, ", ", p.k, ") x (", p.k, ", ", p.n, ") ", name(p.dtype), ": ",
-             lt().cublasLtGetStatusString(status), "; use --precision f32, or --device cpu");
+             lt().cublasLtGetStatusString(outcome), "; use --precision f32, or --device cpu");
     return best.algo;
   }
 

@@ -5,8 +5,7 @@
 #include <limits>
 
 #include "tensor/cuda/cuda_backend.h"
-#include "tensor/cuda/device.h"
-#include "tensor/cuda/walk.h"
+#include "tensor/cuda/map.h"
 
 namespace nf {
 namespace {
@@ -111,6 +110,12 @@ void add(const char* name, Tensor& out, int axis, const Tensor& index, bool own_
   });
 }
 
+template <class T>
+struct IndexWithin {
+  std::int32_t highest;
+  NF_HD std::int32_t operator()(T x) const { return index_within(x, highest); }
+};
+
 /// One block: indices are few beside what they index. range = {lowest, highest}.
 __global__ void find_range(const std::int32_t* index, std::int64_t n, std::int32_t* range) {
   __shared__ std::int32_t lowest[kThreads], highest[kThreads];
@@ -149,6 +154,13 @@ void CudaBackend::index_add(Tensor& out, int axis, const Tensor& index, const Te
 
 void CudaBackend::scatter_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) {
   add("scatter_add", out, axis, index, true, in);
+}
+
+void CudaBackend::clamped_indices(const Tensor& in, std::int32_t highest, Tensor& out) {
+  visit_float(in.dtype(), [&]<class T>() {
+    const IndexWithin<T> f{highest};
+    map("clamped_indices", f, f, walk_of(out, in), out.mutable_data<std::int32_t>(), in.data<T>());
+  });
 }
 
 void CudaBackend::index_range(const Tensor& index, std::int32_t* lowest, std::int32_t* highest) {

@@ -143,12 +143,14 @@ const UpdateArgs* CudaRecording::live_update() {
 
 }  // namespace cuda
 
+bool CudaBackend::recording() const { return cuda::CudaRecording::current() != nullptr; }
+
 std::unique_ptr<Recording> CudaBackend::record(std::span<Generator* const> generators,
                                                const std::function<void()>& step) {
-  NF_CHECK(!cuda::CudaRecording::current(), "[graph] a step is already being recorded");
-  auto recording = std::make_unique<cuda::CudaRecording>(generators);
-  recording->capture(step);
-  return recording;
+  NF_CHECK(!recording(), "[graph] a step is already being recorded");
+  auto made = std::make_unique<cuda::CudaRecording>(generators);
+  made->capture(step);
+  return made;
 }
 
 }  // namespace nf

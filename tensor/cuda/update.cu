@@ -1,5 +1,6 @@
-// Optimizer steps: one kernel for all parameters. Their addresses travel in the kernel's arguments,
-// so there is nothing to upload; more than kTensors of them take another launch.
+// Optimizer steps, and the norm of all gradients: one kernel for all parameters. Their addresses
+// travel in the kernel's arguments, so there is nothing to upload; more than kTensors of them take
+// another launch.
 #include <algorithm>
 
 #include "tensor/cuda/cuda_backend.h"
@@ -11,7 +12,7 @@ namespace {
 
 using namespace nf::cuda;
 
-constexpr int kTensors = 80;          // 80 * 40 bytes; 4 KiB of arguments are within any limit
+constexpr int kTensors = 80;          // 80 * 41 bytes; 4 KiB of arguments are within any limit
 constexpr std::int64_t kPart = 2048;  ///< elements of one parameter that a block takes at a time
 
 /// One parameter's arrays; m and v are null where the rule has no such state.
@@ -28,7 +29,10 @@ struct Batch {
   int count = 0;
   Arrays<T> at[kTensors];
   std::int64_t sizes[kTensors];
+  std::uint8_t decays[kTensors];  ///< does weight decay apply?
 };
+
+static_assert(sizeof(Batch<double>) + sizeof(UpdateArgs) + 2 * sizeof(void*) <= 4096);
 
 template <class Rule, class T>
 __device__ void step_element(const Arrays<T>& at, std::int64_t i, T scale,
@@ -45,12 +49,14 @@ __device__ void step_element(const Arrays<T>& at, std::int64_t i, T scale,
 template <class Rule, class T>
 __global__ void update_all(Batch<T> batch, UpdateArgs args, const UpdateArgs* live,
                            const float* scale) {
-  const rules::Coefficients<T> k(live ? *live : args);
+  const rules::Coefficients<T> with_decay(live ? *live : args);
   const T factor = scale ? static_cast<T>(*scale) : T(1);
   if (!(factor - factor == T(0))) return;  // NaN or infinite
   std::int64_t part = blockIdx.x;
   for (int t = 0; t < batch.count; ++t) {
     const std::int64_t n = batch.sizes[t], parts = (n + kPart - 1) / kPart;
+    rules::Coefficients<T> k = with_decay;
+    if (!batch.decays[t]) k.weight_decay = 0;
     for (; part < parts; part += gridDim.x) {
       const std::int64_t end = std::min(n, (part + 1) * kPart);
       for (std::int64_t i = part * kPart + threadIdx.x; i < end; i += blockDim.x) {
@@ -61,11 +67,62 @@ __global__ void update_all(Batch<T> batch, UpdateArgs args, const UpdateArgs* li
   }
 }
 
+constexpr std::int64_t kNormPart = 8192;  ///< elements of one gradient whose squares a block adds
+
+template <class T>
+struct Gradients {
+  int count = 0;
+  const T* at[kTensors];
+  std::int64_t sizes[kTensors];
+};
+
+/// The sum of the squares that the threads of a block have, added in a tree; all must call it.
+__device__ double sum_of_block(double mine) {
+  __shared__ double sums[kThreads];
+  const auto thread = static_cast<int>(threadIdx.x);
+  __syncthreads();  // the sums of the call before have been read
+  sums[thread] = mine;
+  for (int half = kThreads / 2; half > 0; half /= 2) {
+    __syncthreads();
+    if (thread < half) sums[thread] += sums[thread + half];
+  }
+  return sums[0];  // of use to thread 0, which has added it
+}
+
+/// partial[p] = the sum of squares of part number p of all gradients.
+template <class T>
+__global__ void square_parts(Gradients<T> grads, double* partial) {
+  std::int64_t part = blockIdx.x, before = 0;  // parts of the gradients before this one
+  for (int t = 0; t < grads.count; ++t) {
+    const std::int64_t n = grads.sizes[t], parts = (n + kNormPart - 1) / kNormPart;
+    for (; part < before + parts; part += gridDim.x) {
+      const std::int64_t begin = (part - before) * kNormPart, end = std::min(n, begin + kNormPart);
+      double sum = 0;
+      for (std::int64_t i = begin + threadIdx.x; i < end; i += blockDim.x) {
+        const auto g = static_cast<double>(grads.at[t][i]);
+        sum += g * g;
+      }
+      sum = sum_of_block(sum);
+      if (threadIdx.x == 0) partial[part] = sum;
+    }
+    before += parts;
+  }
+}
+
+/// One block.
+__global__ void norm_of_parts(const double* partial, std::int64_t parts, float* norm) {
+  double sum = 0;
+  for (std::int64_t p = threadIdx.x; p < parts; p += blockDim.x) sum += partial[p];
+  sum = sum_of_block(sum);
+  if (threadIdx.x == 0) *norm = static_cast<float>(math::sqrt(sum));
+}
+
 }  // namespace
 
 void CudaBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
                          std::span<Tensor> params, std::span<const Tensor> grads,
-                         std::span<Tensor> m, std::span<Tensor> v) {
+                         std::span<Tensor> m, std::span<Tensor> v,
+                         std::span<const std::uint8_t> decays) {
   if (params.empty()) return;
   const float* const factor = scale.defined() ? scale.data<float>() : nullptr;
   CudaRecording* const recording = CudaRecording::current();
@@ -78,6 +135,7 @@ void CudaBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& 
         batch.at[batch.count] = {params[i].mutable_data<T>(), grads[i].data<T>(),
                                  m.empty() ? nullptr : m[i].mutable_data<T>(),
                                  v.empty() ? nullptr : v[i].mutable_data<T>()};
+        batch.decays[batch.count] = decays.empty() ? 1 : decays[i];
         batch.sizes[batch.count++] = params[i].numel();
         parts += (params[i].numel() + kPart - 1) / kPart;
       }
@@ -87,6 +145,30 @@ void CudaBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& 
       });
     }
   });
+}
+
+void CudaBackend::norm(std::span<const Tensor> tensors, Tensor& out) {
+  const auto parts_of = [](const Tensor& t) { return (t.numel() + kNormPart - 1) / kNormPart; };
+  std::int64_t all = 0, done = 0;
+  for (const Tensor& t : tensors) all += parts_of(t);
+  Tensor partial = Tensor::empty({all}, DType::F64, Device::CUDA);
+  double* const sums = partial.mutable_data<double>();
+  visit_float(tensors[0].dtype(), [&]<class T>() {
+    for (std::size_t first = 0; first < tensors.size(); first += kTensors) {
+      Gradients<T> grads;
+      std::int64_t parts = 0;
+      for (std::size_t i = first; i < std::min(tensors.size(), first + kTensors); ++i) {
+        grads.at[grads.count] = tensors[i].data<T>();
+        grads.sizes[grads.count++] = tensors[i].numel();
+        parts += parts_of(tensors[i]);
+      }
+      launch("norm", grid_for(parts * kThreads), dim3(kThreads), square_parts<T>, grads,
+             sums + done);
+      done += parts;
+    }
+  });
+  launch("norm", dim3(1), dim3(kThreads), norm_of_parts, static_cast<const double*>(sums), all,
+         out.mutable_data<float>());
 }
 
 }  // namespace nf

@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -127,9 +128,18 @@ void run_block(unsigned threads, const std::function<void()>& body) {
 
 // --- memory -------------------------------------------------------------------------------------
 
-constexpr std::size_t kDeviceBytes = std::size_t{1} << 32;
-std::map<void*, std::size_t> blocks;  // of the device's memory
+constexpr std::size_t kDeviceBytes = std::size_t{1} << 34;
+std::map<void*, std::size_t> blocks;        // of the device's memory
+std::map<const char*, std::size_t> pinned;  // blocks of the host's
 int open = 0;
+
+bool is_pinned(const void* data, std::size_t bytes) {
+  const auto* const first = static_cast<const char*>(data);
+  auto block = pinned.upper_bound(first);
+  if (block == pinned.begin()) return false;
+  --block;
+  return first + bytes <= block->first + block->second;
+}
 
 /// Between a kernel or copy and the next, the sanitizer lets nobody touch the device's memory: the
 /// host cannot mistake it for its own.
@@ -156,7 +166,8 @@ cudaError_t allocate(void** block, std::size_t bytes) {
   if (bytes > kDeviceBytes) return cudaErrorMemoryAllocation;
   const Access access;
   if (posix_memalign(block, 256, bytes) != 0) return cudaErrorMemoryAllocation;
-  std::memset(*block, 0xcd, bytes);  // what was not written is seen
+  // What was not written is seen; not in all of a block so large that few of its pages are used.
+  std::memset(*block, 0xcd, std::min(bytes, std::size_t{1} << 26));
   blocks[*block] = bytes;
   return cudaSuccess;
 }
@@ -179,6 +190,7 @@ struct EmulatedGraph {
 namespace {
 EmulatedGraph* captured = nullptr;
 cudaStream_t captured_stream = nullptr;
+bool is_captured(cudaStream_t stream) { return captured && stream == captured_stream; }
 }  // namespace
 
 struct EmulatedStream {};
@@ -251,7 +263,7 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   return *stream = &streams[made++], cudaSuccess;
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  return captured && stream == captured_stream ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
+  return is_captured(stream) ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   return *event = nullptr, cudaSuccess;
@@ -276,14 +288,24 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
 
 cudaError_t cudaMalloc(void** block, std::size_t bytes) { return allocate(block, bytes); }
 cudaError_t cudaFree(void* block) { return release(block); }
-cudaError_t cudaMallocAsync(void** block, std::size_t bytes, cudaStream_t) {
+// On a stream that is captured these two would become a part of the graph.
+cudaError_t cudaMallocAsync(void** block, std::size_t bytes, cudaStream_t stream) {
+  if (is_captured(stream)) return cudaErrorStreamCaptureUnsupported;
   return allocate(block, bytes);
 }
-cudaError_t cudaFreeAsync(void* block, cudaStream_t) { return release(block); }
-cudaError_t cudaMallocHost(void** block, std::size_t bytes) {
-  return (*block = std::malloc(bytes)) ? cudaSuccess : cudaErrorMemoryAllocation;
+cudaError_t cudaFreeAsync(void* block, cudaStream_t stream) {
+  return is_captured(stream) ? cudaErrorStreamCaptureUnsupported : release(block);
 }
-cudaError_t cudaFreeHost(void* block) { return std::free(block), cudaSuccess; }
+cudaError_t cudaMallocHost(void** block, std::size_t bytes) {
+  *block = std::malloc(bytes);
+  if (!*block) return cudaErrorMemoryAllocation;
+  pinned[static_cast<const char*>(*block)] = bytes;
+  return cudaSuccess;
+}
+cudaError_t cudaFreeHost(void* block) {
+  if (pinned.erase(static_cast<const char*>(block)) != 1) return cudaErrorInvalidValue;
+  return std::free(block), cudaSuccess;
+}
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *free = *total = kDeviceBytes;
   return cudaSuccess;
@@ -293,8 +315,13 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
 }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; }
-cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind,
-                            cudaStream_t) {
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream) {
+  // From and to pageable memory it would wait for all work before it; nothing here is meant to.
+  const void* const host = kind == cudaMemcpyHostToDevice ? from : to;
+  if (kind != cudaMemcpyDeviceToDevice && !is_pinned(host, bytes)) {
+    return is_captured(stream) ? cudaErrorStreamCaptureUnsupported : cudaErrorInvalidValue;
+  }
   return emulator::enqueue([=] { return std::memmove(to, from, bytes), cudaSuccess; });
 }
 cudaError_t cudaMemsetAsync(void* to, int value, std::size_t bytes, cudaStream_t) {

@@ -41,11 +41,12 @@ void describe(const Common& common, const std::string& source, const std::string
                {"train", data.train.size()},
                {"valid", data.valid.size()},
                {"test", data.test.size()},
+               {"cut", data.cut},
                {"min", low},
                {"max", high},
                {"mean", mean_value},
                {"std", deviation}};
-  std::string more;
+  std::string more = str("  parts: ", data.cut, "\n");
   if (!data.columns.empty()) more += "  columns: " + join(data.columns, ", ") + "\n";
   if (std::isfinite(data.entropy)) {
     json["entropy"] = data.entropy;

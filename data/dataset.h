@@ -28,6 +28,7 @@ struct Dataset {
   int classes = 0;                                   ///< number of labels, 0 without labels
   std::vector<std::string> columns;                  ///< D names, or none
   Split train, valid, test;
+  std::string cut;  ///< in words: where the three parts come from
   /// Differential entropy in nats where the true density is known: the lowest possible negative
   /// log-likelihood. Otherwise NaN.
   double entropy = std::numeric_limits<double>::quiet_NaN();

@@ -73,6 +73,16 @@ Split take_first(const std::string& path, const Split& rows, std::int64_t wanted
   return narrow(rows, 0, count);
 }
 
+/// Of a path with these parts, in words.
+std::string cut_of(const Parts& parts, bool in_file_order) {
+  const char* const kEnd = " the end of the training samples";
+  if (parts.valid && parts.test) return "the source's own";
+  if (parts.test) return str("test is the source's own, validation", kEnd);
+  if (parts.valid) return str("validation is the source's own, test", kEnd);
+  return in_file_order ? "in the order of the file: training, validation, test"
+                       : "drawn from the rows at random, the same ones every time";
+}
+
 Dataset load_path(const std::string& path, const std::string& format, const LoadOptions& options) {
   const Parts parts = read_parts(path, format);
   Dataset out;
@@ -84,6 +94,7 @@ Dataset load_path(const std::string& path, const std::string& format, const Load
   out.width = parts.train.width;
   out.discrete = parts.train.rows.x.dtype() == DType::U8;
   out.columns = parts.train.columns;
+  out.cut = cut_of(parts, options.in_file_order);
   out.classes = count_classes(parts.train.rows);
   for (const std::optional<Samples>* part : {&parts.valid, &parts.test}) {
     if (!*part) continue;
@@ -116,6 +127,7 @@ Dataset load_glyphs(const LoadOptions& options) {
   out.height = out.width = kGlyphSize;
   out.discrete = true;
   out.classes = 10;
+  out.cut = "drawn: training and validation from one random stream, test from another";
   split_training(glyphs(options.seed, GlyphSet::Train, 0, train + valid), valid, train, out);
   out.test = glyphs(options.seed, GlyphSet::Test, 0, count_or(options.test, 10000));
   return out;
@@ -127,6 +139,7 @@ Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
   out.name = toy.name;
   out.dims = 2;
   out.entropy = toy.entropy;
+  out.cut = "drawn, each from a random stream of its own";
   out.train.x = sample_toy2d(toy, count_or(options.train, 100000), options.seed, kStream);
   out.valid.x = sample_toy2d(toy, count_or(options.valid, 20000), options.seed, kStream + 1);
   out.test.x = sample_toy2d(toy, count_or(options.test, 20000), options.seed, kStream + 2);

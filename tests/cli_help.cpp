@@ -19,11 +19,17 @@ std::vector<std::string> words_of(const std::string& line) {
   return words;
 }
 
+/// Asked once for each command: with the sanitizers a process takes long to start.
 std::string help_of(const ScratchFolder& folder, std::vector<std::string> command) {
+  static std::map<std::vector<std::string>, std::string> known;
   command.push_back("--help");
-  const Outcome outcome = flowcli(folder, command);
-  BOOST_TEST(outcome.status == 0, outcome.err);
-  return outcome.out;
+  const auto [help, is_new] = known.try_emplace(command);
+  if (is_new) {
+    const Outcome outcome = flowcli(folder, command);
+    BOOST_TEST(outcome.status == 0, outcome.err);
+    help->second = outcome.out;
+  }
+  return help->second;
 }
 
 /// The names under "Subcommands:".

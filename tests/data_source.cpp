@@ -54,6 +54,7 @@ BOOST_AUTO_TEST_CASE(a_folder_of_four_files) {
   write_small_mnist(folder);
   for (const std::string& spec : {folder.path(), "idx:" + folder.path()}) {
     const Dataset d = load(spec);
+    BOOST_TEST(d.cut == "test is the source's own, validation the end of the training samples");
     BOOST_CHECK_EQUAL(d.train.x.shape(), Shape({10, 6}));
     BOOST_CHECK_EQUAL(d.valid.x.shape(), Shape({2, 6}));
     BOOST_CHECK_EQUAL(d.test.x.shape(), Shape({4, 6}));
@@ -115,6 +116,7 @@ BOOST_AUTO_TEST_CASE(single_files_are_shuffled_and_cut) {
       const std::string path = twenty_rows(folder, format);
       const Dataset d = load(path, {.seed = 3});
       BOOST_CHECK(d.train.size() == 16 && d.valid.size() == 2 && d.test.size() == 2);
+      BOOST_TEST(d.cut.starts_with("drawn from the rows at random"));
       BOOST_CHECK(!d.discrete && !d.images() && d.dims == 2 && d.classes == 0);
       BOOST_CHECK(d.columns == (std::string(format) == "csv"
                                     ? std::vector<std::string>({"plus", "minus"})
@@ -305,6 +307,7 @@ BOOST_AUTO_TEST_CASE(built_in_sources_by_name) {
     BOOST_TEST_CONTEXT(name) {
       const Dataset d = load(name, few);
       BOOST_CHECK_EQUAL(d.name, name);
+      BOOST_TEST(d.cut.starts_with("drawn"));
       BOOST_CHECK_EQUAL(d.train.x.shape(), Shape({30, d.dims}));
       BOOST_CHECK(d.valid.size() == 20 && d.test.size() == 10);
       BOOST_CHECK_EQUAL(d.images(), name == "glyphs");
@@ -368,6 +371,7 @@ BOOST_AUTO_TEST_CASE(a_table_can_stay_in_the_order_of_its_file) {
     }
   }
   BOOST_CHECK_EQUAL(next, 50);
+  BOOST_TEST(d.cut.starts_with("in the order of the file"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

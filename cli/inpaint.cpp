@@ -9,6 +9,7 @@
 #include "data/png.h"
 #include "flows/inpaint.h"
 #include "tensor/ops.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -54,6 +55,64 @@ Tensor masks_for(std::int64_t n, const std::string& mask, const data::Dataset& s
   return concat(rows, 0);
 }
 
+// Rows x, then x with gray where it is not observed, then filled (N, D), for each image in turn.
+Tensor triples(const Tensor& x, const Tensor& observed, const Tensor& filled) {
+  constexpr double kMissing = 96;
+  const std::int64_t n = x.dim(0), dims = x.dim(1);
+  const Tensor masked = where(observed, x.to(DType::F32), Tensor::scalar(kMissing)).to(DType::U8);
+  std::vector<Tensor> parts;
+  for (const Tensor& part : {x, masked, filled}) parts.push_back(part.reshape({n, 1, dims}));
+  return concat(parts, 1).reshape({3 * n, dims});
+}
+
+int inpaint(const InpaintCommand& options) {
+  const Device device = options.common.apply();
+  const TrainedModel model = options.model.load(device);
+  const data::Dataset& shape = model.shape;
+  check_ending("inpaint", options.out, {".png"});
+  NF_CHECK(shape.images() && shape.discrete, "[inpaint] the model is not one of images");
+  const Tensor x = options.rows.load(model).x;
+  const std::int64_t n = x.dim(0);
+  const Tensor observed = masks_for(n, options.mask, shape, options.ascent.seed);
+
+  const auto density = model.density->continuous();
+  flows::InpaintOptions ascent = options.ascent;
+  ascent.low = 0;  // the last real below K: K itself is no level
+  ascent.high = std::nextafter(static_cast<float>(model.density->levels()), 0.0F);
+  catch_interrupts();
+  Progress progress(options.common.quiet);
+  int steps = 0;
+  ascent.on_step = [&](int done) {
+    steps = done;
+    progress.step(done, ascent.steps, str(n, " images"), "");
+    return !interrupted();
+  };
+  const Tensor middle = (x.to(DType::F32) + 0.5).to(device);
+  const Tensor result = flows::inpaint(*density, middle, observed, ascent);
+  progress.clear();
+  if (steps < ascent.steps) {
+    options.common.note(str("interrupted after ", steps, " of ", ascent.steps, " steps"));
+  }
+
+  const std::int64_t across = options.mask == "all" ? n / 10 : std::min<std::int64_t>(n, 5);
+  const Tensor filled = result.to(Device::CPU).to(DType::U8);
+  write_samples_png(options.out, triples(x, observed, filled), shape, {}, 3 * across);
+  const auto nats = [&](const Tensor& pixels) {
+    return density->nats(mean(density->log_prob(pixels).value()).item());
+  };
+  const double original_nats = nats(middle), filled_nats = nats(result);
+  options.common.result({{"file", options.out},
+                         {"count", n},
+                         {"mask", options.mask},
+                         {"steps", steps},
+                         {"original_nats", number(original_nats)},
+                         {"filled_nats", number(filled_nats)}},
+                        str("wrote ", n, " images to ", options.out,
+                            ": original, masked, filled in\n  mean nats of the originals ",
+                            original_nats, ", filled in ", filled_nats, "\n"));
+  return steps < ascent.steps ? kInterrupted : kDone;
+}
+
 }  // namespace
 
 void add_inpaint(CLI::App& app, int& status) {
@@ -63,14 +122,16 @@ void add_inpaint(CLI::App& app, int& status) {
   options->rows.add_to(*command, 30);
   command
       ->add_option("--mask", options->mask,
-                   "What is missing: top bottom odd even left right middle-vertical "
-                   "middle-horizontal random-75 random-90; all ten, in equal groups; or FILE.png, "
-                   "white where observed")
+                   "What is missing; all: each of these, in equal groups; or FILE.png, white where "
+                   "observed")
+      ->type_name("MASK:{all," + join(flows::inpaint_masks(), ",") + ",PATH}")
       ->capture_default_str();
   command->add_option("--steps", options->ascent.steps, "Of gradient ascent")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
-  command->add_option("--gradient", options->ascent.gradient, "Its weight beside the noise")
+  command
+      ->add_option("--gradient", options->ascent.gradient,
+                   "Its weight beside the noise; the paper's formula has 1")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   command->add_option("--seed", options->ascent.seed, "Of masks, start and noise")
@@ -79,62 +140,10 @@ void add_inpaint(CLI::App& app, int& status) {
       ->capture_default_str();
   options->common.add_to(*command);
   command->footer(
+      "Ctrl-C ends the ascent; the picture is of where it got to.\n"
       "Examples:\n  flowcli inpaint runs/mnist --out inpaint.png\n"
       "  flowcli inpaint runs/mnist --mask left --indices 0-9 --steps 500 --out left.png");
-  command->callback([options, &status] {
-    const Device device = options->common.apply();
-    const TrainedModel model = options->model.load(device);
-    const data::Dataset& shape = model.shape;
-    check_ending("inpaint", options->out, {".png"});
-    NF_CHECK(shape.images() && shape.discrete, "[inpaint] the model is not one of images");
-    const Tensor x = options->rows.load(model).x;
-    const std::int64_t n = x.dim(0);
-    const Tensor observed = masks_for(n, options->mask, shape, options->ascent.seed);
-
-    const auto density = model.density->continuous();
-    flows::InpaintOptions ascent = options->ascent;
-    ascent.low = 0;  // the last real below K: K itself is no level
-    ascent.high = std::nextafter(static_cast<float>(model.density->levels()), 0.0F);
-    const Tensor middle = (x.to(DType::F32) + 0.5).to(device);
-    catch_interrupts();
-    Progress progress(options->common.quiet);
-    int steps = 0;
-    ascent.on_step = [&](int done) {
-      steps = done;
-      progress.step(done, ascent.steps, str(n, " images"), "");
-      return !interrupted();
-    };
-    const Tensor result = flows::inpaint(*density, middle, observed, ascent);
-    progress.clear();
-    if (steps < ascent.steps) {
-      options->common.note(str("interrupted after ", steps, " of ", ascent.steps, " steps"));
-      status = kInterrupted;
-    }
-    const Tensor filled = clamp(result.to(Device::CPU), 0, model.density->levels() - 1);
-
-    constexpr double kMissing = 96;  // gray
-    const Tensor masked = where(observed, x.to(DType::F32), Tensor::scalar(kMissing)).to(DType::U8);
-    const std::int64_t dims = x.dim(1);
-    const Tensor triples =
-        concat(std::vector<Tensor>{x.reshape({n, 1, dims}), masked.reshape({n, 1, dims}),
-                                   filled.to(DType::U8).reshape({n, 1, dims})},
-               1);
-    const std::int64_t across = options->mask == "all" ? n / 10 : std::min<std::int64_t>(n, 5);
-    write_samples_png(options->out, triples.reshape({3 * n, dims}), shape, {}, 3 * across);
-    const auto nats = [&](const Tensor& pixels) {
-      return density->nats(mean(density->log_prob(pixels).value()).item());
-    };
-    const double original_nats = nats(middle), filled_nats = nats(result);
-    options->common.result({{"file", options->out},
-                            {"count", n},
-                            {"mask", options->mask},
-                            {"steps", steps},
-                            {"original_nats", original_nats},
-                            {"filled_nats", filled_nats}},
-                           str("wrote ", n, " images to ", options->out,
-                               ": original, masked, filled in\n  mean nats of the originals ",
-                               original_nats, ", filled in ", filled_nats, "\n"));
-  });
+  command->callback([options, &status] { status = inpaint(*options); });
 }
 
 }  // namespace nf::cli

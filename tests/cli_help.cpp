@@ -226,6 +226,7 @@ BOOST_AUTO_TEST_CASE(bash_completes) {
       {"train rub", "rubbish"},  // a configuration, perhaps
       {"train nice --data mo", "moons"},
       {"score runs --against gl", "glyphs"},
+      {"inpaint runs --mask ri", "right"},
   };
   for (const Row& row : rows) {
     const std::string count = std::to_string(words_of(row.typed).size());

@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2119,SC2120
-# Shared by scripts/demo, scripts/test, scripts/fuzz and .ci/run: finds the tree, installs what is missing,
-# configures and builds. To be sourced. Settings, from the environment:
+# Shared by scripts/demo, scripts/test, scripts/fuzz, .ci/run and .ci/full: finds the tree, installs what
+# is missing, configures and builds. To be sourced. Settings, from the environment:
 #   NF_BUILD_DIR   build folder (build)
 #   NF_NATIVE      OFF builds for every x86-64 instead of for this machine's processor (ON)
 #   NF_WERROR      ON turns warnings into errors (OFF)
-#   NF_SANITIZE    ON builds with the address and undefined-behaviour sanitizers (OFF)
+#   NF_SANITIZE    ON builds with the address and undefined-behaviour sanitizers, FULL with the second
+#                  in tests and the program too, THREAD with the thread sanitizer (OFF)
 #   NF_CUDA        ON, OFF, or AUTO: the CUDA backend where nvcc works (AUTO)
 #   NF_CUDA_ARCHITECTURES   GPUs to compile for, e.g. 90 (80-real;90-real;100)
 #   NF_FUZZ        ON builds the fuzz targets instead, by clang (OFF; scripts/fuzz sets it)
@@ -18,6 +19,9 @@ die() {
   say "$(basename "$0"): $1"
   exit 1
 }
+
+# A heading that tells the time so far.
+step() { printf '\n=== [%d:%02d] %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$1"; }
 
 # Runs a command silently; shows what it said when it fails.
 quietly() {

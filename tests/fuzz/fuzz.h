@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "tensor/error.h"
 
@@ -40,3 +42,18 @@ inline const std::string& file_of(const std::uint8_t* bytes, std::size_t size) {
 }
 
 }  // namespace nf::fuzz
+
+/// What is found goes to crashes/ in the build folder, wherever the program was started, unless
+/// -artifact_prefix says otherwise. Called by libFuzzer before it reads its arguments.
+extern "C" int LLVMFuzzerInitialize(int* argc, char*** argv) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::canonical("/proc/self/exe").parent_path() / "../../crashes";
+  fs::create_directories(folder);
+  static std::string prefix = "-artifact_prefix=" + fs::weakly_canonical(folder).string() + "/";
+  static std::vector<char*> arguments(*argv, *argv + *argc);
+  arguments.insert(arguments.begin() + 1, prefix.data());  // the last one given wins
+  arguments.push_back(nullptr);
+  *argc += 1;
+  *argv = arguments.data();
+  return 0;
+}

@@ -29,6 +29,10 @@ struct Dataset {
   std::vector<std::string> columns;                  ///< D names, or none
   Split train, valid, test;
   std::string cut;  ///< in words: where the three parts come from
+  /// Of all rows and labels of a file in its order, before any cut; of a built-in source, of its
+  /// name, seed and training rows. Equal texts: the same data.
+  std::string checksum;
+  std::vector<std::string> notes;  ///< what was decided on the way that its owner should know
   /// Differential entropy in nats where the true density is known: the lowest possible negative
   /// log-likelihood. Otherwise NaN.
   double entropy = std::numeric_limits<double>::quiet_NaN();

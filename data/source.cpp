@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "data/checksum.h"
 #include "data/formats.h"
 #include "data/glyphs.h"
 #include "data/toy2d.h"
@@ -83,6 +84,18 @@ std::string cut_of(const Parts& parts, bool in_file_order) {
                        : "drawn from the rows at random, the same ones every time";
 }
 
+std::string checksum_of(const Parts& parts) {
+  Checksum sum;
+  const auto add = [&](const Samples& part) {
+    sum.add(part.rows.x);
+    sum.add(part.rows.labels);
+  };
+  add(parts.train);
+  if (parts.valid) add(*parts.valid);
+  if (parts.test) add(*parts.test);
+  return sum.text();
+}
+
 Dataset load_path(const std::string& path, const std::string& format, const LoadOptions& options) {
   const Parts parts = read_parts(path, format);
   Dataset out;
@@ -95,6 +108,7 @@ Dataset load_path(const std::string& path, const std::string& format, const Load
   out.discrete = parts.train.rows.x.dtype() == DType::U8;
   out.columns = parts.train.columns;
   out.cut = cut_of(parts, options.in_file_order);
+  out.checksum = checksum_of(parts);
   out.classes = count_classes(parts.train.rows);
   for (const std::optional<Samples>* part : {&parts.valid, &parts.test}) {
     if (!*part) continue;
@@ -117,6 +131,13 @@ Dataset load_path(const std::string& path, const std::string& format, const Load
 }
 
 // --- built-in sources ---------------------------------------------------------------------------
+
+std::string checksum_of(const Dataset& drawn, std::uint64_t seed) {
+  Checksum sum;
+  sum.add(str(drawn.name, " ", seed));
+  sum.add(drawn.train.x);
+  return sum.text();
+}
 
 Dataset load_glyphs(const LoadOptions& options) {
   const std::int64_t train = count_or(options.train, 50000), valid = count_or(options.valid, 10000);
@@ -170,8 +191,12 @@ Dataset load(const std::string& spec, const LoadOptions& options) {
     NF_CHECK(count <= std::int64_t{1} << 31, "[data] ", count,
              " samples are more than a split can have (2^31)");
   }
-  if (spec == "glyphs") return load_glyphs(options);
-  if (const Toy2d* toy = find_toy2d(spec)) return load_toy2d(*toy, options);
+  const Toy2d* const toy = find_toy2d(spec);
+  if (spec == "glyphs" || toy) {
+    Dataset drawn = toy ? load_toy2d(*toy, options) : load_glyphs(options);
+    drawn.checksum = checksum_of(drawn, options.seed);
+    return drawn;
+  }
   std::error_code error;
   if (fs::exists(spec, error)) return load_path(spec, "", options);
   const std::size_t colon = spec.find(':');

@@ -1,7 +1,9 @@
 // Small helpers for messages.
 #pragma once
 
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace nf {
@@ -12,8 +14,13 @@ std::string join(const std::vector<std::string>& parts, const std::string& separ
 /// The candidate with the fewest single-character edits to `word`; empty when there is none.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
 
-/// The text with '?' for all that is not printable ASCII: for names from files in messages, which
-/// are one line.
-std::string printable(const std::string& text);
+bool is_utf8(std::string_view text);
+
+/// Valid UTF-8 of at most about `most` bytes that no terminal takes for a command: for text from
+/// outside in messages. Written as \x1b or \u202e are control characters (C0, DEL, C1), line
+/// separators, marks that are invisible or turn the direction of writing around, and bytes that are
+/// no UTF-8. What is longer is cut in its middle, and says how long it was. Applied twice it
+/// changes nothing more.
+std::string printable(std::string_view text, std::size_t most = 160);
 
 }  // namespace nf

@@ -1,0 +1,41 @@
+#include "data/checksum.h"
+
+#include <cstring>
+
+namespace nf::data {
+
+void Checksum::mix(std::uint64_t word) {
+  constexpr std::uint64_t kPrime = 0x100000001B3;
+  state_ = (state_ ^ word) * kPrime;
+  state_ ^= state_ >> 32;
+}
+
+void Checksum::add(std::string_view bytes) {
+  mix(bytes.size());
+  while (!bytes.empty()) {
+    std::uint64_t word = 0;
+    const std::size_t now = bytes.size() < sizeof word ? bytes.size() : sizeof word;
+    std::memcpy(&word, bytes.data(), now);
+    mix(word);
+    bytes.remove_prefix(now);
+  }
+}
+
+void Checksum::add(const Tensor& values) {
+  if (!values.defined()) return;
+  add(describe(values));
+  const Tensor host = values.to(Device::CPU).contiguous();
+  if (host.numel() == 0) return;
+  visit_dtype(host.dtype(), [&]<class T>() {
+    add({reinterpret_cast<const char*>(host.data<T>()),
+         static_cast<std::size_t>(host.numel()) * sizeof(T)});
+  });
+}
+
+std::string Checksum::text() const {
+  std::string out;
+  for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[state_ >> shift & 15];
+  return out;
+}
+
+}  // namespace nf::data

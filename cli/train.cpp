@@ -8,6 +8,7 @@
 #include "cli/progress.h"
 #include "cli/run_folder.h"
 #include "cli/settings.h"
+#include "tensor/fault.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -48,7 +49,9 @@ class Training {
   int run() {
     describe();
     catch_interrupts();
-    if (trainer_.step() == 0) save();  // from here on there is always something to resume from
+    if (trainer_.step() == 0)
+      save(
+          flows::TrainingStatus::Running);  // from here on there is always something to resume from
     Progress progress(common_.quiet, trainer_.step());
     const auto samples_per_second = [&](std::int64_t step) {
       return static_cast<double>(config_.batch_size) * progress.steps_per_second(step);
@@ -70,7 +73,7 @@ class Training {
     if (!trainer_.graph_note().empty()) {
       common_.note("steps were not recorded as a graph: " + trainer_.graph_note());
     }
-    save();
+    save(result.finished ? flows::TrainingStatus::Finished : flows::TrainingStatus::Interrupted);
     if (!result.finished) {
       common_.note(str("interrupted after step ", result.steps,
                        "; the run is saved. Go on with: "
@@ -113,7 +116,7 @@ class Training {
                 duration_text(r.seconds).c_str(), r.best ? "  *" : ""));
     run_.append_log(r);
     if (r.best) trainer_.save_weights(run_.file("best.safetensors"));
-    if (r.epoch % config_.save_every == 0) save();
+    if (r.epoch % config_.save_every == 0) save(flows::TrainingStatus::Running);
     if (config_.sample_every > 0 && r.epoch % config_.sample_every == 0) {
       draw(printed("epoch-%04lld", static_cast<long long>(r.epoch)));
       run_.write_curve();
@@ -124,8 +127,9 @@ class Training {
     return (data_.train.size() + config_.batch_size - 1) / config_.batch_size;
   }
 
-  void save() {
-    trainer_.save(run_.file("state.safetensors"));
+  void save(flows::TrainingStatus status) {
+    trainer_.save(run_.file("state.safetensors"), status);
+    fault_point("save-between", run_.path());
     trainer_.save_weights(run_.file("last.safetensors"));
   }
 

@@ -3,7 +3,6 @@
 #include <cmath>
 #include <limits>
 
-#include "nn/safetensors.h"
 #include "tensor/clock.h"
 
 namespace nf::flows {
@@ -247,19 +246,42 @@ nn::StateDict Trainer::state() {
   return all;
 }
 
-void Trainer::save(const std::string& path) {
+const char* name_of(TrainingStatus status) {
+  switch (status) {
+    case TrainingStatus::Running:
+      return "running";
+    case TrainingStatus::Interrupted:
+      return "interrupted";
+    case TrainingStatus::Finished:
+      return "finished";
+    case TrainingStatus::Diverged:
+      return "diverged";
+  }
+  return "?";
+}
+
+void mark_state(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
+  nn::SafetensorsFile file = nn::load_safetensors(path);
+  for (const auto& [key, value] : extra) file.metadata[key] = value;
+  file.metadata["status"] = name_of(status);
+  nn::save_safetensors(path, {file.tensors.begin(), file.tensors.end()}, file.metadata);
+}
+
+void Trainer::save(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
   const double running = started_ > 0 ? seconds_now() - started_ : 0;
-  nn::save_safetensors(path, state(),
-                       {{"epoch", str(batches_.epoch())},
-                        {"batch", str(batches_.index())},
-                        {"batch_size", str(options_.batch_size)},
-                        {"samples", str(data_.train.size())},
-                        {"step", str(step())},
-                        {"noise_offset", str(density_.noise().offset())},
-                        {"epoch_nats", exact(epoch_nats_)},
-                        {"epoch_samples", str(epoch_samples_)},
-                        {"seconds", exact(seconds_ + running)},
-                        {"best_valid_nats", exact(best_valid_nats_)}});
+  nn::Metadata metadata = {{"status", name_of(status)},
+                           {"epoch", str(batches_.epoch())},
+                           {"batch", str(batches_.index())},
+                           {"batch_size", str(options_.batch_size)},
+                           {"samples", str(data_.train.size())},
+                           {"step", str(step())},
+                           {"noise_offset", str(density_.noise().offset())},
+                           {"epoch_nats", exact(epoch_nats_)},
+                           {"epoch_samples", str(epoch_samples_)},
+                           {"seconds", exact(seconds_ + running)},
+                           {"best_valid_nats", exact(best_valid_nats_)}};
+  metadata.insert(extra.begin(), extra.end());
+  nn::save_safetensors(path, state(), metadata);
 }
 
 void Trainer::load(const std::string& path) {
@@ -286,8 +308,8 @@ void Trainer::load(const std::string& path) {
   best_valid_nats_ = best_valid_nats;
 }
 
-void Trainer::save_weights(const std::string& path) {
-  with_evaluated_weights([&] { nn::save_safetensors(path, density_.state()); });
+void Trainer::save_weights(const std::string& path, const nn::Metadata& metadata) {
+  with_evaluated_weights([&] { nn::save_safetensors(path, density_.state(), metadata); });
 }
 
 FitResult fit(Density& density, const data::Dataset& data, const FitOptions& options,

@@ -14,6 +14,7 @@
 #include "data/batches.h"
 #include "flows/density.h"
 #include "nn/optim.h"
+#include "nn/safetensors.h"
 #include "tensor/graph.h"
 
 namespace nf::flows {
@@ -65,6 +66,13 @@ struct FitResult {
   double best_valid_nats = 0;
 };
 
+/// What a saved state says of its training.
+enum class TrainingStatus { Running, Interrupted, Finished, Diverged };
+/// "running", "interrupted", "finished", "diverged"
+const char* name_of(TrainingStatus status);
+/// Changes the status of a saved state, and adds `extra` to its metadata; all else stays as it is.
+void mark_state(const std::string& path, TrainingStatus status, const nn::Metadata& extra = {});
+
 /// A loss, a validation result or a weight is NaN or infinite; the message names the layer.
 class Diverged : public Error {
  public:
@@ -80,14 +88,16 @@ class Trainer {
   FitResult run(const FitCallbacks& callbacks = {});
 
   /// Everything that continuing needs, in one file: parameters, optimizer, averages, random state,
-  /// position, running means. Written atomically.
-  void save(const std::string& path);
+  /// position, running means. Written atomically. Its metadata has "status" (name_of), "step",
+  /// and what `extra` adds.
+  void save(const std::string& path, TrainingStatus status = TrainingStatus::Running,
+            const nn::Metadata& extra = {});
   /// Throws Error, before anything is changed, when the file is damaged or of another model, data
   /// set or batch size.
   void load(const std::string& path);
 
   /// Writes the weights that are evaluated (averaged ones if there are any), atomically.
-  void save_weights(const std::string& path);
+  void save_weights(const std::string& path, const nn::Metadata& metadata = {});
   /// Calls `body` while the density has the weights that are evaluated.
   void with_evaluated_weights(const std::function<void()>& body);
 

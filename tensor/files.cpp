@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "tensor/error.h"
+#include "tensor/fault.h"
 
 namespace nf {
 namespace {
@@ -63,9 +64,11 @@ std::string read_file(const std::string& path, std::uint64_t limit) {
 
 void FileWriter::write(const void* data, std::size_t bytes) {
   if (std::fwrite(data, 1, bytes, file_) != bytes) fail_write(path_, errno);
+  fault_point("write-part", path_, file_);
 }
 
 void atomic_write(const std::string& path, const std::function<void(FileWriter&)>& write) {
+  fault_point("write-begin", path);
   const std::string temporary = temporary_name(path);
   const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   if (fd < 0) fail_write(path, errno);
@@ -73,13 +76,16 @@ void atomic_write(const std::string& path, const std::function<void(FileWriter&)
   try {
     FileWriter writer(file.get(), path);
     write(writer);
+    fault_point("write-sync", path, file.get());
     if (std::fflush(file.get()) != 0 || ::fsync(fd) != 0) fail_write(path, errno);
     if (std::fclose(file.release()) != 0) fail_write(path, errno);
+    fault_point("write-rename", path);
     if (std::rename(temporary.c_str(), path.c_str()) != 0) fail_write(path, errno);
   } catch (...) {
     ::unlink(temporary.c_str());
     throw;
   }
+  fault_point("write-done", path);
   sync_folder_of(path);
 }
 

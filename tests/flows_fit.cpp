@@ -198,6 +198,33 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_is_the_uninterrupted_one) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_state_says_how_its_training_ended) {
+  const TempFolder folder;
+  const std::string path = folder.path("state.safetensors");
+  const data::Dataset data = moons(50, 20);
+  Config config = small("realnvp-2d");
+  config.steps = 3;
+  const auto density = build(config, data);
+  Trainer trainer(*density, data, fit_options(config));
+  trainer.run();
+  const auto metadata = [&] { return nn::load_safetensors(path).metadata; };
+  trainer.save(path);
+  BOOST_CHECK_EQUAL(metadata().at("status"), "running");
+  BOOST_CHECK_EQUAL(metadata().at("step"), "3");
+  trainer.save(path, TrainingStatus::Finished, {{"checksum", "12ab"}, {"step", "99"}});
+  BOOST_CHECK_EQUAL(metadata().at("status"), "finished");
+  BOOST_CHECK_EQUAL(metadata().at("checksum"), "12ab");
+  BOOST_CHECK_EQUAL(metadata().at("step"), "3");  // its own entries stay true
+  const std::string before = test::bytes_of(path);
+  mark_state(path, TrainingStatus::Diverged, {{"diverged_step", "4"}});
+  BOOST_CHECK_EQUAL(metadata().at("status"), "diverged");
+  BOOST_CHECK_EQUAL(metadata().at("diverged_step"), "4");
+  BOOST_CHECK_EQUAL(metadata().at("checksum"), "12ab");
+  trainer.load(path);  // all else is as it was
+  trainer.save(path, TrainingStatus::Finished, {{"checksum", "12ab"}});
+  BOOST_CHECK(test::bytes_of(path) == before);
+}
+
 BOOST_AUTO_TEST_CASE(a_stopped_trainer_may_go_on_itself) {
   const data::Dataset data = test::dependent_bytes(50, 20);
   Config config = small("nice");

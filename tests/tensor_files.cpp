@@ -1,5 +1,11 @@
 #include "tensor/files.h"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -51,6 +57,47 @@ BOOST_AUTO_TEST_CASE(errors_name_the_file_and_the_reason) {
     FileWriter writer(full, name);
     check_error([&] { writer.write(std::string(1 << 20, 'x')); }, {"full.bin", "No space left"});
     std::fclose(full);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(faults_come_at_the_point_and_the_count_that_were_asked_for) {
+  // Each write is a child process of its own, for NF_FAULT is read once.
+  struct Case {
+    const char* fault;
+    int status;           // minus the signal
+    std::string content;  // of a file that holds "old" and is written twice, "first" and "second"
+    std::size_t files;
+  };
+  for (const Case& c : std::initializer_list<Case>{{"", 0, "second", 1},
+                                                   {"write-begin:1:kill", -SIGKILL, "old", 1},
+                                                   {"write-part:1:kill", -SIGKILL, "old", 2},
+                                                   {"write-sync:1:kill", -SIGKILL, "old", 2},
+                                                   {"write-rename:2:kill", -SIGKILL, "first", 2},
+                                                   {"write-done:2:kill", -SIGKILL, "second", 1},
+                                                   {"write-begin:1:fail", 1, "old", 1},
+                                                   {"write-rename:2:fail", 1, "first", 1},
+                                                   {"write-rename:3:kill", 0, "second", 1},
+                                                   {"nonsense", 1, "old", 1}}) {
+    BOOST_TEST_CONTEXT(c.fault) {
+      TempFolder folder;
+      const std::string path = folder.write("a.bin", "old");
+      const pid_t child = fork();
+      if (child == 0) {
+        setenv("NF_FAULT", c.fault, 1);
+        try {
+          atomic_write(path, "first");
+          atomic_write(path, "second");
+        } catch (const Error&) {
+          _exit(1);
+        }
+        _exit(0);
+      }
+      int status = 0;
+      waitpid(child, &status, 0);
+      BOOST_CHECK_EQUAL(WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), c.status);
+      BOOST_CHECK_EQUAL(bytes_of(path), c.content);
+      BOOST_CHECK_EQUAL(folder.files(), c.files);
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "flows/coupling.h"
@@ -31,9 +32,7 @@ nn::Init init_of(const Config& config, double scale) {
 // Data to the space in which the couplings work, and how its density is told.
 Convention add_preprocessing(const Config& config, const DataShape& data, Compose& flow,
                              const SharedGenerator& noise) {
-  const std::string automatic = data.discrete ? "unit" : data.unit_scale ? "none" : "standard";
-  std::string kind = config.preprocess == "auto" ? automatic : config.preprocess;
-  if (kind == "cdf" && !data.discrete) kind = "standard";  // there are no levels to count
+  const std::string& kind = config.preprocess;
   const double dims = static_cast<double>(data.dims);
   const bool symmetric = kind == "symmetric";
   if (data.discrete) {
@@ -95,9 +94,44 @@ std::vector<int> depths_of(const Config& config) {
   return depths;
 }
 
+constexpr int kLevels = 256;  // of discrete data
+
+// For who has a file of weights and not this program.
+std::map<std::string, std::string> description_of(const Config& config, const DataShape& data) {
+  const nlohmann::ordered_json settings = {{"dims", data.dims},
+                                           {"levels", data.discrete ? kLevels : 0},
+                                           {"preprocess", config.preprocess},
+                                           {"alpha", config.alpha},
+                                           {"whitening", config.whitening},
+                                           {"whitening_last", config.whitening_last},
+                                           {"couplings", config.couplings},
+                                           {"coupling", config.coupling},
+                                           {"partition", config.partition},
+                                           {"mixing", config.mixing},
+                                           {"depths", depths_of(config)},
+                                           {"activation", config.activation},
+                                           {"scale_limit", config.scale_limit},
+                                           {"scaling", config.scaling},
+                                           {"prior", config.prior}};
+  return {{"version", "2"}, {"model", config.model}, {"settings", settings.dump()}};
+}
+
 }  // namespace
 
-std::shared_ptr<Density> make_density(const Config& config, const DataShape& data) {
+Config resolved(const Config& config, const DataShape& data) {
+  Config full = config;
+  std::string& kind = full.preprocess;
+  if (kind == "auto") kind = data.discrete ? "unit" : data.unit_scale ? "none" : "standard";
+  if (kind == "cdf" && !data.discrete) kind = "standard";  // there are no levels to count
+  full.depths.clear();
+  for (const int depth : depths_of(config)) {
+    full.depths += str(full.depths.empty() ? "" : ",", depth);
+  }
+  return full;
+}
+
+std::shared_ptr<Density> make_density(const Config& given, const DataShape& data) {
+  const Config config = resolved(given, data);
   const auto seed = static_cast<std::uint64_t>(config.seed);
   Generator weights(seed, kWeights);
   const auto noise = std::make_shared<Generator>(seed, kNoise);
@@ -125,7 +159,10 @@ std::shared_ptr<Density> make_density(const Config& config, const DataShape& dat
   if (config.scaling) {
     flow->add("scaling", std::make_shared<Scaling>(data.dims, config.scale_rate, config.data_init));
   }
-  return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, noise, convention);
+  auto density =
+      std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, noise, convention);
+  density->set_description(description_of(config, data));
+  return density;
 }
 
 FitOptions fit_options(const Config& config) {

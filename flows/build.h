@@ -9,8 +9,15 @@
 
 namespace nf::flows {
 
+/// The configuration with what depends on the data said in full: preprocess "auto", the depth of
+/// every network. Throws Error when it does not fit the data.
+Config resolved(const Config& config, const DataShape& data);
+
 /// Builds preprocessing, couplings, scaling and base distribution as the configuration says;
-/// weights are drawn from config.seed. Throws Error when they do not fit the data.
+/// weights are drawn from config.seed. The density's description says what is needed
+/// to run it elsewhere, from its tensors alone (docs/weights.md): "version", "model" and
+/// "settings", a JSON object with the settings of the model, resolved, its dims and its levels.
+/// Throws Error when they do not fit the data.
 std::shared_ptr<Density> make_density(const Config& config, const DataShape& data);
 
 /// The training settings of a configuration.

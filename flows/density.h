@@ -1,6 +1,7 @@
 // Density: a bijection and a base distribution, which together are a probability density.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,10 @@ class Density : public nn::Module {
   Base& base() { return base_; }
   Generator& noise() { return *noise_; }
   const Convention& convention() const { return convention_; }
+  /// What a file of weights says beside its tensors, so that others can use them; empty for a
+  /// density that is not of flows/build.h.
+  const std::map<std::string, std::string>& description() const { return description_; }
+  void set_description(std::map<std::string, std::string> d) { description_ = std::move(d); }
   std::string kind() const override { return "Density"; }
   Shape inspect(const Shape& in, const std::string& name,
                 std::vector<nn::LayerInfo>& rows) const override;
@@ -74,6 +79,7 @@ class Density : public nn::Module {
   std::int64_t dims_;
   SharedGenerator noise_;
   Convention convention_;
+  std::map<std::string, std::string> description_;
 };
 
 struct Evaluation {

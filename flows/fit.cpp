@@ -308,7 +308,9 @@ void Trainer::load(const std::string& path) {
   best_valid_nats_ = best_valid_nats;
 }
 
-void Trainer::save_weights(const std::string& path, const nn::Metadata& metadata) {
+void Trainer::save_weights(const std::string& path, const nn::Metadata& extra) {
+  nn::Metadata metadata = density_.description();
+  metadata.insert(extra.begin(), extra.end());
   with_evaluated_weights([&] { nn::save_safetensors(path, density_.state(), metadata); });
 }
 

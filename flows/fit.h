@@ -96,8 +96,9 @@ class Trainer {
   /// set or batch size.
   void load(const std::string& path);
 
-  /// Writes the weights that are evaluated (averaged ones if there are any), atomically.
-  void save_weights(const std::string& path, const nn::Metadata& metadata = {});
+  /// Writes the weights that are evaluated (averaged ones if there are any) with the description of
+  /// the density and `extra` in the metadata, atomically.
+  void save_weights(const std::string& path, const nn::Metadata& extra = {});
   /// Calls `body` while the density has the weights that are evaluated.
   void with_evaluated_weights(const std::function<void()>& body);
 

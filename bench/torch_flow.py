@@ -1,0 +1,133 @@
+"""The models of flowcli in PyTorch, from a file of weights alone: tensors by name and the settings in
+the file's metadata. Written from docs/weights.md, for bench/golden.py and bench/rebuild_torch.py."""
+import json
+import math
+
+import torch
+from safetensors import safe_open
+from torch import nn
+from torch.nn import functional as F
+
+ACTIVATIONS = {
+    "relu": F.relu, "leaky_relu": F.leaky_relu, "elu": F.elu, "gelu": F.gelu, "silu": F.silu,
+    "tanh": torch.tanh, "sigmoid": torch.sigmoid, "softplus": F.softplus,
+}
+
+
+def read(path):
+    """Tensors by name, floats as f64; metadata."""
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        metadata = file.metadata() or {}
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point():
+            tensors[name] = tensor.double()
+    return tensors, metadata
+
+
+class Flow:
+    """ln p of rows; `tensors` may be leaves that want gradients."""
+
+    def __init__(self, settings, tensors):
+        self.s, self.t = settings, tensors
+
+    @staticmethod
+    def of_file(path):
+        tensors, metadata = read(path)
+        return Flow(json.loads(metadata["settings"]), tensors)
+
+    def log_prob(self, x, noise=None):
+        """x (N, D), levels or reals; noise in [0, 1) of levels. Gives (N), in nats."""
+        z, log_det = self.preprocess(x.double(), noise)
+        for step in self.steps():
+            z, more = step(z)
+            log_det = log_det + more
+        return self.base(z) + log_det
+
+    def nats_offset(self):
+        """What flowcli adds to ln p of levels: it tells the density of x in [0, 1] or [-1, 1]."""
+        if self.s["levels"] == 0:
+            return 0
+        unit = self.s["levels"] / (2 if self.s["preprocess"] == "symmetric" else 1)
+        return self.s["dims"] * math.log(unit)
+
+    def steps(self):
+        whitening = {"none": [], "zca": [self.zca], "triangular": [self.triangular]}
+        whiten = whitening[self.s["whitening"]]
+        if not self.s["whitening_last"]:
+            yield from whiten
+        for i in range(self.s["couplings"]):
+            if self.s["mixing"] == "linear" and i > 0:
+                yield lambda z, i=i: self.mix(z, f"mixings.{i}.matrix")
+            yield lambda z, i=i: self.couple(z, i)
+        if self.s["whitening_last"]:
+            yield from whiten
+        if self.s["scaling"]:
+            yield self.scale
+
+    def preprocess(self, x, noise):
+        kind, log_det = self.s["preprocess"], torch.zeros(len(x), dtype=torch.float64)
+        if kind == "standard":
+            x = (x - self.t["standardize.mean"]) / self.t["standardize.std"]
+            log_det = log_det - self.t["standardize.std"].log().sum()
+        if self.s["levels"] == 0:
+            return x, log_det
+        level = x.long()
+        dims, levels = x.shape[1], self.s["levels"]
+        if kind == "cdf":
+            below = self.t["cdf.below"]
+            start = below.gather(0, level)
+            mass = below.gather(0, level + 1) - start
+            x = start + noise.double() * mass
+            log_det = log_det + mass.log().sum(1)
+        elif kind == "symmetric":
+            x = (x + noise.double()) / (levels / 2) - 1
+            log_det = log_det - dims * math.log(levels / 2)
+        else:
+            x = (x + noise.double()) / levels
+            log_det = log_det - dims * math.log(levels)
+        if kind in ("logit", "cdf"):
+            alpha = self.s["alpha"]
+            s = alpha + (1 - 2 * alpha) * x
+            x = s.log() - (1 - s).log()
+            log_det = log_det + ((1 - 2 * alpha) / (s * (1 - s))).log().sum(1)
+        return x, log_det
+
+    def zca(self, x):
+        return (x - self.t["whitening.mean"]) @ self.t["whitening.whiten"].T, self.t["whitening.log_det"]
+
+    def triangular(self, x):
+        d, below = self.t["whitening.log_diagonal"], self.t["whitening.below"].tril(-1)
+        centred = x - self.t["whitening.shift"]
+        return (centred + centred @ below.T) * d.exp(), d.sum()
+
+    def mix(self, z, name):
+        return z @ self.t[name].T, torch.linalg.slogdet(self.t[name])[1]
+
+    def scale(self, z):
+        s = self.t["scaling.log_scale"]
+        return z * s.exp(), s.sum()
+
+    def couple(self, z, i):
+        """Even couplings change the odd dimensions (the second half), odd ones the others."""
+        dims = torch.arange(z.shape[1])
+        first = dims % 2 == 0 if self.s["partition"] == "odd-even" else dims < (len(dims) + 1) // 2
+        passive = first if i % 2 == 0 else ~first
+        h, a = z[:, passive], z[:, ~passive]
+        depth = self.s["depths"][i]
+        for j in range(depth + 1):
+            name = f"couplings.{i}.net.{j}"
+            h = h @ self.t[name + ".weight"].T + self.t[name + ".bias"]
+            if j < depth:
+                h = ACTIVATIONS[self.s["activation"]](h)
+        kind, n, limit = self.s["coupling"], a.shape[1], self.s["scale_limit"]
+        s = torch.zeros_like(a) if kind == "additive" else limit * torch.tanh(h[:, :n] / limit)
+        t = {"additive": h, "multiplicative": 0, "affine": h[:, n:]}[kind]
+        out = z.clone()
+        out[:, ~passive] = a * s.exp() + t
+        return out, s.sum(1)
+
+    def base(self, z):
+        if self.s["prior"] == "gaussian":
+            return -0.5 * (z * z + math.log(2 * math.pi)).sum(1)
+        return (-F.softplus(z) - F.softplus(-z)).sum(1)

@@ -1,0 +1,265 @@
+// Golden runs: the losses of ten steps of every model and every update rule are what PyTorch makes
+// of the same weights, batches and noise, in f64. The numbers come from bench/golden.py, which
+// knows the models, the losses and PyTorch's own optimizers, and nothing of this code. To make them
+// again:
+//
+//   NF_GOLDEN=folder build/tests/nf_tests --run_test=flows_golden
+//   python bench/golden.py folder
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "flows/build.h"
+#include "flows/presets.h"
+#include "nn/safetensors.h"
+#include "tensor/ops.h"
+
+using namespace nf;
+using namespace nf::flows;
+
+namespace {
+
+constexpr std::int64_t kSteps = 10, kRows = 60, kBatch = 24;  // batches of 24, 24 and 12
+
+/// A model, its settings beside the preset's, and its losses: -mean ln p of the batch at each step,
+/// then of all rows with the weights that are evaluated.
+struct Golden {
+  std::string name, model;
+  std::int64_t dims;
+  bool discrete;
+  std::string recipe;
+  std::vector<std::string> settings;
+  std::vector<double> losses;
+};
+
+/// A small model with everything that learns at a rate of its own, under another update rule.
+Golden rates(const std::string& optimizer, const std::string& lr, std::vector<double> losses) {
+  return {"rates-" + optimizer,
+          "nice",
+          6,
+          false,
+          "paper",
+          {"couplings=2", "hidden_layers=1", "hidden_units=16", "whitening=triangular",
+           "preprocess=none", "optimizer=" + optimizer, "lr=" + lr, "weight_decay=0.1", "clip=6",
+           "eps=1e-3"},
+          std::move(losses)};
+}
+
+std::vector<Golden> all_golden() {
+  return {
+      {"nice",
+       "nice",
+       25,
+       true,
+       "paper",
+       {"hidden_units=32"},
+       {174.274836, 174.586759, 175.034462, 173.871898, 173.944294, 172.916936, 172.965947,
+        173.067688, 172.258259, 172.277453, 171.954788}},
+      {"nice-code",
+       "nice",
+       25,
+       true,
+       "code",
+       {"hidden_units=32"},
+       {174.274836, 174.463008, 174.642234, 173.393797, 173.280413, 172.449968, 172.390327,
+        172.285446, 171.7758, 171.751441, 171.545998}},
+      {"nice-plus",
+       "nice-plus",
+       16,
+       true,
+       "paper",
+       {"hidden_units=32", "warmup=3"},
+       {168.878679, 122.158622, 122.116292, 121.2937, 126.098713, 124.474607, 119.564234, 110.36334,
+        127.413768, 127.816371, 115.891638}},
+      {"realnvp-2d",
+       "realnvp-2d",
+       2,
+       false,
+       "paper",
+       {"hidden_units=16", "warmup=3"},
+       {4.3907996, 4.46315682, 4.9495084, 3.24028214, 3.05810947, 2.68569001, 2.88498849,
+        2.80329551, 2.78344585, 2.59781794, 2.75227295}},
+      {"affine-mixing",
+       "nice",
+       7,
+       false,
+       "paper",
+       {"couplings=3", "coupling=affine", "mixing=linear", "partition=halves", "whitening=zca",
+        "activation=tanh", "hidden_units=16", "depths=2,1,0", "prior=gaussian", "ema=0.8",
+        "preprocess=standard", "schedule=step", "lr_every=4", "lr_decay=0.3", "lr=3e-3"},
+       {13.6346665, 14.2654876, 12.550314, 10.5668063, 10.8589575, 11.9634909, 9.84862249,
+        10.9709108, 10.727623, 10.6567371, 10.8139183}},
+      {"multiplicative",
+       "nice",
+       9,
+       true,
+       "paper",
+       {"couplings=3", "coupling=multiplicative", "preprocess=logit", "alpha=0.05",
+        "whitening=triangular", "whitening_last=true", "activation=gelu", "hidden_units=16",
+        "hidden_layers=2", "scale_limit=1.5"},
+       {52.5260518, 52.4033136, 52.09047, 52.2991108, 51.9703973, 52.1225219, 51.93508, 51.8845103,
+        51.809873, 51.799289, 51.6391212}},
+      {"symmetric",
+       "nice",
+       8,
+       true,
+       "paper",
+       {"preprocess=symmetric", "hidden_units=16"},
+       {50.1126325, 49.6317671, 49.8956987, 49.5484539, 49.6837676, 49.8764455, 49.5794743,
+        49.4923573, 49.1428855, 49.3962685, 49.2389262}},
+      rates("sgd", "1e-3",
+            {11.0657628, 10.4878784, 10.985401, 10.5602748, 10.2834934, 10.8372728, 11.1665027,
+             9.81202776, 9.34208341, 10.9522272, 10.328741}),
+      rates("rmsprop", "1e-3",
+            {11.0657628, 10.1885056, 10.5860054, 9.70233706, 9.1268601, 9.09499699, 9.18149855,
+             7.59673214, 6.42116451, 7.16030998, 7.67780628}),
+      rates("rmsprop-floor", "1e-3",
+            {11.0657628, 10.1701307, 10.5196852, 9.63483902, 8.99546088, 8.75813841, 8.89610668,
+             7.36198193, 6.12214704, 6.99535165, 8.033206}),
+      rates("adam", "2e-3",
+            {11.0657628, 10.4760634, 11.0133575, 10.7038271, 10.4594371, 10.7972172, 11.1625252,
+             10.1273316, 9.6215803, 10.7105143, 10.2598965}),
+      rates("adamw", "2e-3",
+            {11.0657628, 10.4747742, 11.0040476, 10.6985657, 10.451792, 10.7802282, 11.1428303,
+             10.116643, 9.61023582, 10.6850204, 10.2372214}),
+      rates("adamax", "2e-3",
+            {11.0657628, 10.4760634, 11.0178683, 10.7200505, 10.488928, 10.8413391, 11.2068647,
+             10.1905495, 9.71420526, 10.7913541, 10.3639532}),
+  };
+}
+
+/// What a parameter is stored as: itself over this.
+double rate_of(const Config& config, const std::string& name) {
+  if (name == "scaling.log_scale") return config.scale_rate;
+  if (name == "whitening.below") return 0.1;
+  return 1;
+}
+
+/// Every parameter and buffer drawn anew, so that initial values are no part of the comparison.
+Tensor drawn(const std::string& name, const Tensor& like, Generator& gen) {
+  const Shape& shape = like.shape();
+  const Tensor noise = normal(gen, shape);
+  const auto ends = [&](const char* end) { return name.ends_with(end); };
+  if (ends(".weight")) return noise * (0.4 / std::sqrt(static_cast<double>(shape[1])));
+  if (ends("matrix") || ends("whiten")) {
+    return Tensor::eye(shape[0]) + noise * (0.3 / std::sqrt(static_cast<double>(shape[0])));
+  }
+  if (ends("std")) return exp(noise * 0.3);
+  if (ends("cdf.below")) {  // rows of probabilities, added up
+    const std::int64_t levels = shape[0] - 1, dims = shape[1];
+    const std::vector<float> mass = (uniform(gen, {levels, dims}) + 0.05).to_vector<float>();
+    const std::vector<float> total =
+        sum(Tensor::from(mass, {levels, dims}), {0}).to_vector<float>();
+    std::vector<double> below(static_cast<std::size_t>((levels + 1) * dims), 0.0);
+    for (std::size_t i = 0; i < mass.size(); ++i) {
+      const auto row = static_cast<std::size_t>(dims);
+      below[i + row] = below[i] + mass[i] / static_cast<double>(total[i % row]);
+    }
+    std::fill(below.end() - dims, below.end(), 1.0);
+    return Tensor::from(below, shape).to(DType::F32);
+  }
+  return noise * 0.2;
+}
+
+/// The same draws for everybody who makes it.
+struct Run {
+  explicit Run(const Golden& golden)
+      : shape{.dims = golden.dims, .discrete = golden.discrete, .unit_scale = !golden.discrete},
+        config(preset(golden.model, shape, golden.recipe)) {
+    config.steps = kSteps;
+    config.batch_size = kBatch;
+    for (const std::string& setting : golden.settings) set(config, setting);
+    density = make_density(config, shape);
+    Generator gen(7);
+    for (const auto& [name, tensor] : density->state()) {
+      if (!is_float(tensor.dtype())) continue;
+      Tensor(tensor).copy_(drawn(name, tensor, gen) / rate_of(config, name));
+    }
+    data.name = golden.name;
+    data.dims = golden.dims;
+    data.discrete = golden.discrete;
+    const Tensor x = normal(gen, {kRows, 1}) + normal(gen, {kRows, golden.dims}) * 0.5;
+    data.train.x = golden.discrete ? clamp(x * 60 + 128, 0, 255).to(DType::U8) : x;
+  }
+
+  /// What PyTorch needs, in one file.
+  void write(const std::string& path) {
+    nn::StateDict all;
+    for (const auto& [name, tensor] : density->state()) {
+      const bool real = is_float(tensor.dtype());
+      all.emplace_back("model." + name, real ? tensor * rate_of(config, name) : tensor);
+    }
+    Generator noise = density->noise();
+    data::Batches batches(data.train, {.batch_size = kBatch, .seed = seed()});
+    for (std::int64_t i = 0; i <= kSteps; ++i) {
+      const Tensor x = i < kSteps ? batches.next().x : data.train.x;
+      all.emplace_back(str("x.", i), x);
+      if (data.discrete) all.emplace_back(str("noise.", i), uniform(noise, x.shape()));
+    }
+    auto metadata = density->description();
+    nlohmann::json training;
+    for (const Field& field : fields()) {
+      std::visit([&](auto member) { training[field.key] = config.*member; }, field.member);
+    }
+    metadata["training"] = training.dump();
+    nn::save_safetensors(path, all, metadata);
+  }
+
+  /// The losses, by the training loop that everybody uses.
+  std::vector<double> losses() {
+    FitOptions options = fit_options(config);
+    options.initialize = false;
+    Trainer trainer(*density, data, options);
+    std::vector<double> all;
+    const auto add = [&](double nats) { all.push_back(density->nats(0) - nats); };
+    trainer.run({.on_step =
+                     [&](const StepReport& report) {
+                       add(report.nats);
+                       return true;
+                     },
+                 .on_epoch = {}});
+    trainer.with_evaluated_weights([&] {
+      const NoGrad no_grad;
+      add(density->nats(mean(density->log_prob(data.train.x)).value().item()));
+    });
+    return all;
+  }
+
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(config.seed); }
+
+  DataShape shape;
+  Config config;
+  std::shared_ptr<Density> density;
+  data::Dataset data;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(flows_golden)
+
+BOOST_AUTO_TEST_CASE(losses_are_those_of_pytorch) {
+  for (const Golden& golden : all_golden()) {
+    BOOST_TEST_CONTEXT(golden.name) {
+      const std::vector<double> losses = Run(golden).losses();
+      BOOST_CHECK_EQUAL(losses.size(), golden.losses.size());
+      for (std::size_t i = 0; i < std::min(losses.size(), golden.losses.size()); ++i) {
+        BOOST_CHECK_MESSAGE(
+            std::abs(losses[i] - golden.losses[i]) <= 1e-5 * std::abs(golden.losses[i]),
+            "loss " << i << ": " << losses[i] << " instead of " << golden.losses[i]);
+      }
+    }
+  }
+}
+
+// Not a test: writes what bench/golden.py reads.
+BOOST_AUTO_TEST_CASE(write_inputs) {
+  const char* folder = std::getenv("NF_GOLDEN");
+  if (!folder) return;
+  for (const Golden& golden : all_golden()) {
+    Run(golden).write(str(folder, "/", golden.name, ".safetensors"));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -54,9 +54,9 @@ inline Var operator+(const Var& a, double b) { return affine(a, 1, b); }
 inline Var operator+(double a, const Var& b) { return affine(b, 1, a); }
 inline Var operator-(const Var& a, double b) { return affine(a, 1, -b); }
 inline Var operator-(double a, const Var& b) { return affine(b, -1, a); }
-inline Var operator*(const Var& a, double b) { return affine(a, b, 0); }
-inline Var operator*(double a, const Var& b) { return affine(b, a, 0); }
-inline Var operator/(const Var& a, double b) { return affine(a, 1 / b, 0); }
+inline Var operator*(const Var& a, double b) { return affine(a, b, -0.0); }
+inline Var operator*(double a, const Var& b) { return affine(b, a, -0.0); }
+inline Var operator/(const Var& a, double b) { return affine(a, 1 / b, -0.0); }
 
 // --- reductions ---------------------------------------------------------------------------------
 Var sum(const Var& x, const Axes& axes = {}, bool keep_dims = false);

@@ -9,6 +9,10 @@ namespace nf {
 namespace {
 thread_local Tape* current_tape = nullptr;
 std::atomic<std::uint64_t> next_tape_id{1};
+
+constexpr const char* kNotOfThisTape =
+    "[backward] the loss was not computed on this tape from anything that requires a gradient; "
+    "compute it after the Tape was made, from Var::leaf values";
 }  // namespace
 
 // --- slots and vars -----------------------------------------------------------------------------
@@ -89,6 +93,7 @@ std::vector<Var> Tape::record(const char* op, std::vector<Tensor> values, Backwa
 void Tape::backward(const Var& loss) {
   NF_CHECK(loss.defined() && loss.numel() == 1, "[backward] the loss must be one number, got ",
            describe(loss.value()), "; reduce it with sum() or mean()");
+  NF_CHECK(!loss.requires_grad() || loss.slot()->tape_id != 0, kNotOfThisTape);
   const Tensor one = Tensor::ones(loss.shape(), loss.dtype(), loss.device());
   backward({&loss, 1}, {&one, 1});
 }
@@ -98,10 +103,10 @@ void Tape::backward(std::span<const Var> outputs, std::span<const Tensor> grads)
            "[backward] this tape has been walked already and its nodes are freed; make a "
            "new Tape and run the forward pass again");
   for (std::size_t i = 0; i < outputs.size(); ++i) {
-    NF_CHECK(outputs[i].requires_grad() && outputs[i].slot()->tape_id == id_,
-             "[backward] the loss was not computed on this tape from anything that requires a "
-             "gradient; compute it after the Tape was made, from Var::leaf values");
-    if (grads[i].defined()) outputs[i].slot()->accumulate(grads[i]);
+    // A leaf is a function of itself: what a nested tape records may return its input.
+    const std::shared_ptr<Slot>& slot = outputs[i].slot();
+    NF_CHECK(slot && (slot->tape_id == id_ || slot->tape_id == 0), kNotOfThisTape);
+    if (grads[i].defined()) slot->accumulate(grads[i]);
   }
   spent_ = true;
   if (current_tape == this) current_tape = previous_;

@@ -54,7 +54,7 @@ class Tape {
   /// node is freed as it is passed. Throws when loss is not a scalar, is not of this tape, or the
   /// tape has been walked before.
   void backward(const Var& loss);
-  /// The same from given gradients of several outputs.
+  /// The same from given gradients of several outputs, which may be leaves.
   void backward(std::span<const Var> outputs, std::span<const Tensor> grads);
 
   std::size_t size() const { return nodes_.size(); }

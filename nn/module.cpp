@@ -1,7 +1,5 @@
 #include "nn/module.h"
 
-#include <set>
-
 namespace nf::nn {
 
 std::string join_names(const std::string& prefix, const std::string& name) {
@@ -21,16 +19,30 @@ void Module::train(bool on) {
   for (auto& [name, child] : children_) child->train(on);
 }
 
+template <class M, class Visit>
+void Module::walk(M& module, const std::string& name, std::set<const Module*>& seen,
+                  const Visit& visit) {
+  if (!seen.insert(&module).second) return;
+  visit(module, name);
+  for (const auto& [child_name, child] : module.children_) {
+    walk<M>(*child, join_names(name, child_name), seen, visit);
+  }
+}
+
 void Module::for_each_parameter(const std::function<void(const std::string&, Var&)>& visit,
                                 const std::string& prefix) {
-  for (auto& [name, parameter] : parameters_) visit(join_names(prefix, name), parameter);
-  for (auto& [name, child] : children_) child->for_each_parameter(visit, join_names(prefix, name));
+  std::set<const Module*> seen;
+  walk(*this, prefix, seen, [&](Module& module, const std::string& path) {
+    for (auto& [name, parameter] : module.parameters_) visit(join_names(path, name), parameter);
+  });
 }
 
 void Module::for_each_buffer(const std::function<void(const std::string&, Tensor&)>& visit,
                              const std::string& prefix) {
-  for (auto& [name, buffer] : buffers_) visit(join_names(prefix, name), buffer);
-  for (auto& [name, child] : children_) child->for_each_buffer(visit, join_names(prefix, name));
+  std::set<const Module*> seen;
+  walk(*this, prefix, seen, [&](Module& module, const std::string& path) {
+    for (auto& [name, buffer] : module.buffers_) visit(join_names(path, name), buffer);
+  });
 }
 
 std::vector<std::pair<std::string, Var*>> Module::parameters() {
@@ -41,8 +53,10 @@ std::vector<std::pair<std::string, Var*>> Module::parameters() {
 
 std::int64_t Module::parameter_count() const {
   std::int64_t n = 0;
-  for (const auto& [name, parameter] : parameters_) n += parameter.numel();
-  for (const auto& [name, child] : children_) n += child->parameter_count();
+  std::set<const Module*> seen;
+  walk(*this, "", seen, [&](const Module& module, const std::string&) {
+    for (const auto& [name, parameter] : module.parameters_) n += parameter.numel();
+  });
   return n;
 }
 
@@ -96,7 +110,7 @@ void copy_state(const StateDict& own, const std::map<std::string, Tensor>& from)
 }
 
 Var& Module::add_parameter(std::string name, Tensor init) {
-  return parameters_.emplace_back(std::move(name), Var::leaf(std::move(init))).second;
+  return parameters_.emplace_back(std::move(name), Var::leaf(init.contiguous())).second;
 }
 
 Tensor& Module::add_buffer(std::string name, Tensor init) {

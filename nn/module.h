@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,7 +32,8 @@ using StateDict = std::vector<std::pair<std::string, Tensor>>;
 void copy_state(const StateDict& own, const std::map<std::string, Tensor>& from);
 
 /// A tree of named parameters (trained), buffers (saved but not trained: masks, running statistics,
-/// "initialised" flags) and sub-modules.
+/// "initialised" flags) and sub-modules. A module that several others hold is one module: it is
+/// visited, counted, trained and saved once, by the first of its names.
 class Module {
  public:
   Module() = default;
@@ -55,7 +57,7 @@ class Module {
   void eval() { train(false); }
   bool training() const { return training_; }
 
-  // The tree, in the order of declaration. Names are joined by dots.
+  // The tree, in the order of declaration, each module once. Names are joined by dots.
   void for_each_parameter(const std::function<void(const std::string&, Var&)>& visit,
                           const std::string& prefix = "");
   void for_each_buffer(const std::function<void(const std::string&, Tensor&)>& visit,
@@ -74,7 +76,8 @@ class Module {
   void load_state(const std::map<std::string, Tensor>& tensors) { copy_state(state(), tensors); }
 
  protected:
-  // The returned references stay valid as long as the module lives.
+  // The returned references stay valid as long as the module lives. A parameter is contiguous, as
+  // optimizers need it: of a view with other strides, add_parameter keeps a copy.
   Var& add_parameter(std::string name, Tensor init);
   Tensor& add_buffer(std::string name, Tensor init);
   template <class M>
@@ -88,6 +91,11 @@ class Module {
   }
 
  private:
+  /// visit(module, name) for every module that is not in `seen`, this one first.
+  template <class M, class Visit>
+  static void walk(M& module, const std::string& name, std::set<const Module*>& seen,
+                   const Visit& visit);
+
   std::deque<std::pair<std::string, Var>> parameters_;
   std::deque<std::pair<std::string, Tensor>> buffers_;
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;

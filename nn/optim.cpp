@@ -15,6 +15,12 @@ namespace {
 constexpr UpdateRule kRules[] = {NF_UPDATE_RULES(NF_ONE)};
 #undef NF_ONE
 
+/// Modules see to it; a value that was exchanged since may be anything.
+void check_contiguous(const std::string& name, const Tensor& value) {
+  NF_CHECK(value.is_contiguous(), "[optimizer] parameter '", name,
+           "' is not contiguous: ", describe(value), "; give it value.contiguous()");
+}
+
 }  // namespace
 
 std::vector<std::string> update_rule_names() {
@@ -67,6 +73,7 @@ void Optimizer::step(const Tensor& scale) {
     Var& parameter = *parameters_[i].second;
     const Tensor& grad = parameter.grad();
     if (!grad.defined() || grad.numel() == 0) continue;
+    check_contiguous(parameters_[i].first, parameter.value());
     params.push_back(parameter.mutable_value());
     grads.push_back(grad);
     m.push_back(m_[i]);
@@ -121,8 +128,8 @@ Tensor gradient_norm(Module& module) {
   module.for_each_parameter([&](const std::string&, Var& p) {
     if (p.grad().defined() && p.grad().numel() > 0) grads.push_back(p.grad());
   });
-  if (grads.empty()) return Tensor::zeros({});
-  Tensor out = Tensor::empty({}, DType::F32, grads[0].device());
+  if (grads.empty()) return Tensor::zeros({}, DType::F64);
+  Tensor out = Tensor::empty({}, DType::F64, grads[0].device());
   backend_of(out).norm(grads, out);
   return out;
 }
@@ -130,7 +137,8 @@ Tensor gradient_norm(Module& module) {
 Tensor clip_scale(const Tensor& norm, double max_norm) {
   NF_CHECK(max_norm > 0, "[clip] max_norm must be positive, got ", max_norm);
   const Tensor limit = Tensor::full({}, max_norm, norm.dtype(), norm.device());
-  return clamp(limit / norm, 0, 1);
+  const Tensor one_or_nan = affine(norm, 0, 1);  // 0 * infinity is NaN
+  return (clamp(limit / norm, 0, 1) * one_or_nan).to(DType::F32);
 }
 
 // --- Ema ----------------------------------------------------------------------------------------
@@ -142,7 +150,10 @@ Ema::Ema(Module& module, double decay) : decay_(decay), parameters_(module.param
 
 void Ema::update() {
   std::vector<Tensor> values;
-  for (const auto& [name, p] : parameters_) values.push_back(p->value());
+  for (const auto& [name, p] : parameters_) {
+    check_contiguous(name, p->value());
+    values.push_back(p->value());
+  }
   if (values.empty()) return;
   backend_of(values[0]).update(UpdateRule::Ema, args(), Tensor(), average_, values, {}, {});
 }

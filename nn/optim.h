@@ -73,9 +73,11 @@ struct Schedule {
 /// "constant", "exponential", "cosine", "step". Throws for others.
 Schedule::Kind schedule_by_name(const std::string& name);
 
-/// Euclidean norm of all gradients together, an f32 scalar on the parameters' device.
+/// Euclidean norm of all gradients together, an f64 scalar on the parameters' device. NaN when one
+/// of them is NaN, infinite when one is infinite.
 Tensor gradient_norm(Module& module);
-/// min(1, max_norm / norm): what to give to Optimizer::step, computed on the device.
+/// min(1, max_norm / norm), an f32 scalar computed on the device: what to give to Optimizer::step.
+/// NaN when the norm is NaN or infinite, so that no such update is done; the norm tells why.
 Tensor clip_scale(const Tensor& norm, double max_norm);
 
 /// Exponential moving average of a module's parameters: average += (1 - decay) (p - average).

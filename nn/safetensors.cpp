@@ -14,7 +14,7 @@ namespace nf::nn {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
+using Json = nlohmann::json;  // sorted by name: an ordered_json looks through all names for each
 
 // The format's own limit, which keeps a hostile length from becoming an allocation.
 constexpr std::uint64_t kMaxHeader = 100'000'000;
@@ -50,20 +50,24 @@ std::uint64_t little_endian(const unsigned char bytes[8]) {
 }  // namespace
 
 void save_safetensors(const std::string& path, const StateDict& tensors, const Metadata& metadata) {
-  Json header;
-  if (!metadata.empty()) header["__metadata__"] = metadata;
+  std::string text;  // in the order given
+  const auto add = [&](const std::string& name, const std::string& json) {
+    text += (text.empty() ? "{" : ",") + Json(name).dump() + ":" + json;
+  };
+  if (!metadata.empty()) add("__metadata__", Json(metadata).dump());
+  std::set<std::string> names = {"__metadata__"};
   std::uint64_t at = 0;
   for (const auto& [name, tensor] : tensors) {
-    NF_CHECK(!header.contains(name), "[safetensors] two tensors are named '", name, "'");
-    const std::uint64_t bytes =
-        static_cast<std::uint64_t>(tensor.numel()) * size_of(tensor.dtype());
-    header[name] = {
-        {"dtype", format_name(tensor.dtype())},
-        {"shape", std::vector<std::int64_t>(tensor.shape().begin(), tensor.shape().end())},
-        {"data_offsets", {at, at + bytes}}};
-    at += bytes;
+    NF_CHECK(names.insert(name).second, "[safetensors] two tensors are named '", name, "'");
+    const std::uint64_t end =
+        at + static_cast<std::uint64_t>(tensor.numel()) * size_of(tensor.dtype());
+    const Json shape = std::vector<std::int64_t>(tensor.shape().begin(), tensor.shape().end());
+    add(name, str(R"({"dtype":")", format_name(tensor.dtype()), R"(","shape":)", shape.dump(),
+                  R"(,"data_offsets":[)", at, ",", end, "]}"));
+    at = end;
   }
-  std::string text = header.is_null() ? "{}" : header.dump();
+  if (text.empty()) text = "{";
+  text += '}';
   text.resize((text.size() + 7) / 8 * 8, ' ');  // the elements begin at a multiple of 8
 
   atomic_write(path, [&](FileWriter& out) {

@@ -129,7 +129,8 @@ class Backend {
   virtual int eigh(Tensor& a, Tensor& values) = 0;  ///< eigenvectors in columns, values ascending
 
   // --- optimizers -------------------------------------------------------------------------------
-  /// One pass over all parameters: rule(p, scale*g, m, v). `scale` is an f32 scalar tensor on this
+  /// One pass over all parameters, gradients and states, which are contiguous: rule(p, scale*g, m,
+  /// v). `scale` is an f32 scalar tensor on this
   /// device, or undefined for 1; when it is not finite, nothing is done. m and v are empty spans
   /// when the rule has no such state. `decays` says of each parameter whether args.weight_decay is
   /// for it (none given: for all).
@@ -137,8 +138,8 @@ class Backend {
                       std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
                       std::span<Tensor> v, std::span<const std::uint8_t> decays = {}) = 0;
 
-  /// out (an f32 scalar) = the Euclidean norm of all elements of contiguous floats of one dtype,
-  /// added in doubles in an order that only the sizes decide.
+  /// out (an f64 scalar) = the Euclidean norm of all elements of contiguous floats of one dtype,
+  /// added in doubles in an order that only the sizes decide. NaN and infinities come through.
   virtual void norm(std::span<const Tensor> tensors, Tensor& out) = 0;
 
   // --- recording --------------------------------------------------------------------------------

@@ -111,6 +111,18 @@ NF_UNARY(Cos, "cos", Input)
 NF_F(Cos, math::cos(x))
 NF_DF(Cos, -math::sin(s))
 
+NF_UNARY(Atan, "atan", Input)
+NF_F(Atan, math::atan(x))
+NF_DF(Atan, T(1) / (T(1) + s * s))
+
+NF_UNARY(Asinh, "asinh", Input)              // log(x + sqrt(x^2 + 1))
+NF_F(Asinh, math::asinh(x))
+NF_DF(Asinh, math::asinh_slope(s))
+
+NF_UNARY(Softsign, "softsign", Input)        // x / (1 + |x|)
+NF_F(Softsign, math::softsign(x))
+NF_DF(Softsign, math::softsign_slope(s))
+
 NF_UNARY(Tanh, "tanh", Output)
 NF_F(Tanh, math::tanh(x))
 NF_DF(Tanh, T(1) - s * s)
@@ -171,7 +183,7 @@ NF_BINARY(Add, "add", false, a + b, T(1), T(1))
 NF_BINARY(Sub, "sub", false, a - b, T(1), T(-1))
 NF_BINARY(Mul, "mul", true, a * b, b, a)
 NF_BINARY(Div, "div", true, a / b, T(1) / b, -a / (b * b))
-NF_BINARY(Pow, "pow", true, math::pow(a, b), b * math::pow(a, b - T(1)),
+NF_BINARY(Pow, "pow", true, math::pow(a, b), b == T(0) ? T(0) : b * math::pow(a, b - T(1)),
           a > T(0) ? math::pow(a, b) * math::log(a) : T(0))
 NF_BINARY(Min, "min", true, a < b || a != a ? a : b,
           a < b ? T(1) : a == b ? T(0.5) : T(0), b < a ? T(1) : a == b ? T(0.5) : T(0))
@@ -200,8 +212,9 @@ NF_COMPARE(GreaterEqual, "greater_equal", a >= b)
 #define NF_PLAIN_UNARY_OPS(X)                                                               \
   X(Neg, neg) X(Abs, abs) X(Sign, sign) X(Exp, exp) X(Log, log) X(Log1p, log1p)             \
   X(Expm1, expm1) X(Sqrt, sqrt) X(Rsqrt, rsqrt) X(Square, square) X(Reciprocal, reciprocal) \
-  X(Sin, sin) X(Cos, cos) X(Tanh, tanh) X(Sigmoid, sigmoid) X(Softplus, softplus)           \
-  X(LogSigmoid, log_sigmoid) X(Relu, relu) X(Gelu, gelu) X(Silu, silu)
+  X(Sin, sin) X(Cos, cos) X(Atan, atan) X(Asinh, asinh) X(Tanh, tanh) X(Softsign, softsign) \
+  X(Sigmoid, sigmoid) X(Softplus, softplus) X(LogSigmoid, log_sigmoid)    \
+  X(Relu, relu) X(Gelu, gelu) X(Silu, silu)
 // Those whose functions take constants have hand-written signatures in ops.h.
 #define NF_UNARY_OPS(X)                                                                     \
   NF_PLAIN_UNARY_OPS(X) X(Affine, affine) X(LeakyRelu, leaky_relu) X(Elu, elu) X(Clamp, clamp)

@@ -13,6 +13,7 @@
 // without fused multiply-add (tests/tensor_math.cpp asserts these bounds):
 //   exp 1.1     expm1 1.6    log 0.9        log1p 1.7        sin 1.6         cos 1.6    sqrt 0.5
 //   tanh 2.6    sigmoid 2.5  softplus 2.5   normal_cdf 6.5   normal_pdf 2.7  pow 0.6
+//   asinh 3.0   atan 3.0     softsign 1.5
 #pragma once
 
 #include <array>
@@ -278,6 +279,50 @@ NF_HD inline float cos(float x) {
   return detail::sin_turned(x, 1);
 }
 NF_HD inline double cos(double x) { return std::cos(x); }
+
+/// Reduced as in Cephes' atanf: by -1/a above tan(3 pi/8), by (a - 1)/(a + 1) above tan(pi/8).
+NF_HD inline float atan(float x) {
+  if constexpr (kOnDevice) return ::atanf(x);
+  const float a = abs(x);
+  const bool large = a > 2.41421356F, middle = a > 0.414213562F;
+  const float top = large ? -1.0F : middle ? a - 1.0F : a;
+  const float t = top / (large ? a : middle ? a + 1.0F : 1.0F), z = t * t;
+  const float p = (0.199777096F - 0.138776854F * z + 0.0805374458F * z * z) * z - 0.333329499F;
+  // pi/2 or pi/4, and what of it a float has no room for.
+  const float base = large ? 1.57079637F : middle ? 0.785398185F : 0.0F;
+  const float rest = large ? -4.37113883e-8F : middle ? -2.18556941e-8F : 0.0F;
+  return std::copysign(base + (t + (t * z * p + rest)), x);
+}
+NF_HD inline double atan(double x) { return std::atan(x); }
+
+/// log(x + sqrt(x^2 + 1)), odd; for small |x| by log1p(a + a^2 / (1 + sqrt(1 + a^2))).
+NF_HD inline double asinh(double x) { return std::asinh(x); }
+NF_HD inline float asinh(float x) {
+  if constexpr (kOnDevice) return ::asinhf(x);
+  const float a = abs(x), square = a * a;
+  const bool large = a > 4096.0F;  // from here on it is log(2a) in a float
+  const float inner = large ? a - 1.0F : a + square / (1.0F + sqrt(1.0F + square));
+  return std::copysign(log1p(inner) + (large ? 0.693147182F : 0.0F), x);
+}
+/// Its derivative 1 / sqrt(1 + x^2), also where x^2 is beyond the range.
+template <class T>
+NF_HD inline T asinh_slope(T x) {
+  const T a = abs(x);
+  return a > T(1e10) ? T(1) / a : T(1) / sqrt(T(1) + x * x);
+}
+
+/// x / (1 + |x|): -1 and 1 at the infinities.
+template <class T>
+NF_HD inline T softsign(T x) {
+  const T a = abs(x), value = x / (T(1) + a);
+  return a < std::numeric_limits<T>::infinity() || x != x ? value : std::copysign(T(1), x);
+}
+/// Its derivative 1 / (1 + |x|)^2, which underflows rather than overflows on the way.
+template <class T>
+NF_HD inline T softsign_slope(T x) {
+  const T root = T(1) / (T(1) + abs(x));
+  return root * root;
+}
 
 NF_HD inline double tanh(double x) { return std::tanh(x); }
 NF_HD inline float tanh(float x) {

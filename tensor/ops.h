@@ -35,7 +35,7 @@ NF_BINARY_OPS(NF_DECLARE)
 NF_COMPARE_OPS(NF_DECLARE)
 #undef NF_DECLARE
 
-/// a*x + b with constants a, b.
+/// a*x + b with constants a, b. To scale only, b is -0.0, which leaves the sign of a zero as it is.
 inline Tensor affine(const Tensor& x, double a, double b) {
   return unary(UnaryOp::Affine, x, {a, b});
 }
@@ -60,9 +60,9 @@ inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
 inline Tensor operator-(const Tensor& a) { return neg(a); }
 inline Tensor operator+(const Tensor& a, double b) { return affine(a, 1, b); }
 inline Tensor operator-(const Tensor& a, double b) { return affine(a, 1, -b); }
-inline Tensor operator*(const Tensor& a, double b) { return affine(a, b, 0); }
-inline Tensor operator*(double a, const Tensor& b) { return affine(b, a, 0); }
-inline Tensor operator/(const Tensor& a, double b) { return affine(a, 1 / b, 0); }
+inline Tensor operator*(const Tensor& a, double b) { return affine(a, b, -0.0); }
+inline Tensor operator*(double a, const Tensor& b) { return affine(b, a, -0.0); }
+inline Tensor operator/(const Tensor& a, double b) { return affine(a, 1 / b, -0.0); }
 
 // --- reductions ---------------------------------------------------------------------------------
 /// Over `axes` (negative ones count from the end; none given = all). With keep_dims the reduced

@@ -242,7 +242,7 @@ Tensor& Tensor::mul_(double factor) {
   NF_CHECK(is_float(dtype_) && is_contiguous(), "[mul_] needs a contiguous float tensor, got ",
            describe(*this));
   storage_->bump_version();
-  if (numel() > 0) backend_of(*this).unary(UnaryOp::Affine, {factor, 0}, *this, *this);
+  if (numel() > 0) backend_of(*this).unary(UnaryOp::Affine, {factor, -0.0}, *this, *this);
   return *this;
 }
 

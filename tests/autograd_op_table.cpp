@@ -286,6 +286,17 @@ BOOST_AUTO_TEST_CASE(gradients_at_special_points) {
        [](const Var& x) { return sum(pow(x, Tensor::ones({}, DType::F64))); },
        {0},
        {1}},
+      {"pow(x, 0)",
+       [](const Var& x) { return sum(pow(x, Tensor::zeros({}, DType::F64))); },
+       {0, -0.0, 3, inf},
+       {0, 0, 0, 0}},
+      {"asinh at 0", [](const Var& x) { return sum(asinh(x)); }, {0, -0.0}, {1, 1}},
+      {"asinh far out",
+       [](const Var& x) { return sum(asinh(x) * 1e200); },
+       {1e200, -1e200},
+       {1, 1}},
+      {"atan", [](const Var& x) { return sum(atan(x)); }, {0, inf, 1e200}, {1, 0, 0}},
+      {"softsign", [](const Var& x) { return sum(softsign(x)); }, {0, inf, -1}, {1, 0, 0.25}},
       {"softplus far out", [](const Var& x) { return sum(softplus(x)); }, {-900, 900}, {0, 1}},
       {"x * x", [](const Var& x) { return sum(x * x); }, {3}, {6}},
       {"sum of nothing", [](const Var& x) { return sum(x); }, {}, {}},
@@ -304,6 +315,42 @@ BOOST_AUTO_TEST_CASE(gradients_at_special_points) {
   const Var safe = where(positive, a, Var(Tensor::ones({}, DType::F64)));
   tape.backward(sum(where(positive, sqrt(safe), Var(Tensor::full({}, nan, DType::F64)))));
   BOOST_CHECK(a.grad().to_vector<double>() == std::vector<double>({0, 0.25}));
+}
+
+BOOST_AUTO_TEST_CASE(a_constant_factor_keeps_the_sign_of_zero) {
+  for (const DType dtype : {DType::F32, DType::F64}) {
+    const Tensor zeros = Tensor::from<double>({-0.0, 0.0}, {2}).to(dtype);
+    const auto signs = [](const Tensor& t) {
+      const auto values = t.to(DType::F64).to_vector<double>();
+      return std::vector<bool>{std::signbit(values[0]), std::signbit(values[1])};
+    };
+    const std::vector<bool> kept = {true, false}, turned = {false, true};
+    for (const Tensor& t :
+         {zeros * 2, 2 * zeros, zeros / 2, zeros.clone().mul_(2), (Var(zeros) * 2.0).value(),
+          (2.0 * Var(zeros)).value(), (Var(zeros) / 2.0).value()}) {
+      BOOST_CHECK(signs(t) == kept);
+    }
+    BOOST_CHECK(signs(zeros * -2) == turned);
+    BOOST_CHECK(signs((Var(zeros) * -2.0).value()) == turned);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(slopes_far_out_in_f32) {
+  const std::vector<float> at = {1e30F, -1e30F, 3e38F, 1e-30F, -1e-42F, 0, 1e10F, 2e10F};
+  const auto check = [&](const char* what, Var (*f)(const Var&), double (*slope)(double)) {
+    const Var x = Var::leaf(Tensor::from(at, {static_cast<std::int64_t>(at.size())}));
+    Tape tape;
+    tape.backward(sum(f(x)));
+    const auto got = x.grad().to_vector<float>();
+    for (std::size_t i = 0; i < at.size(); ++i) {
+      const double expected = slope(at[i]);
+      BOOST_CHECK_MESSAGE(std::abs(got[i] - expected) <= 1e-6 * expected + 1e-45,
+                          what << "'(" << at[i] << ") is " << got[i] << ", not " << expected);
+    }
+  };
+  check("asinh", asinh, [](double x) { return 1 / std::sqrt(1 + x * x); });
+  check("atan", atan, [](double x) { return 1 / (1 + x * x); });
+  check("softsign", softsign, [](double x) { return std::pow(1 + std::abs(x), -2); });
 }
 
 // --- the checker itself -------------------------------------------------------------------------

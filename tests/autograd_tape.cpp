@@ -393,6 +393,20 @@ BOOST_AUTO_TEST_CASE(checkpoints_nest_and_keep_only_their_inputs) {
   BOOST_CHECK(!checkpoint(outer, {x})[0].requires_grad());
 }
 
+BOOST_AUTO_TEST_CASE(a_checkpoint_may_return_its_inputs) {
+  const Var x = leaf({1, 2}), y = leaf({3, 4});
+  Tape tape;
+  const Var scaled = x * 2.0;
+  const auto out = checkpoint(
+      [](const std::vector<Var>& in) {
+        return std::vector<Var>{in[0], in[0], in[1] * 3.0, in[1]};
+      },
+      {scaled, y});
+  tape.backward(sum(out[0] + out[1] * 10.0 + out[2] + out[3]));
+  BOOST_CHECK(grad(x) == std::vector<double>({22, 22}));
+  BOOST_CHECK(grad(y) == std::vector<double>({4, 4}));
+}
+
 // --- invertible ---------------------------------------------------------------------------------
 
 namespace {
@@ -452,6 +466,28 @@ BOOST_AUTO_TEST_CASE(invertible_gives_the_same_gradients) {
         BOOST_CHECK_SMALL(largest_difference(grads[0][i], grads[1][i]), 1e-10);
       }
     }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(invertible_may_be_the_identity) {
+  struct Identity : flows::Bijection {
+    flows::Mapped forward(const Var& x, const Var&) override { return {x, flows::zero_log_det(x)}; }
+    flows::Mapped inverse(const Var& z, const Var&) override { return {z, flows::zero_log_det(z)}; }
+    std::string kind() const override { return "Identity"; }
+  };
+  const auto flow = couplings(2, 6, 0, DType::F64);
+  Identity single;
+  flow->add("identity", std::make_shared<Identity>());
+  for (flows::Bijection* f : std::initializer_list<flows::Bijection*>{&single, flow.get()}) {
+    Tensor grads[2];
+    for (const bool with : {false, true}) {
+      const Var x = Var::leaf(Tensor::full({3, 6}, 0.5, DType::F64));
+      Tape tape;
+      const auto [z, log_det] = with ? flows::invertible(*f, x) : f->forward(x);
+      tape.backward(sum(square(z)) + sum(log_det));
+      grads[with] = x.grad();
+    }
+    BOOST_CHECK_SMALL(largest_difference(grads[0], grads[1]), 1e-12);
   }
 }
 

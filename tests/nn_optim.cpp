@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numbers>
 
 #include "autograd/functions.h"
@@ -206,13 +207,120 @@ BOOST_AUTO_TEST_CASE(gradients_are_clipped_by_their_norm) {
   model.backward();                                   // 0, -9, 26 and 3
   const double norm = std::sqrt(81.0 + 676 + 9);
   const Tensor measured = gradient_norm(model);
-  BOOST_CHECK(measured.dtype() == DType::F32);
+  BOOST_CHECK(measured.dtype() == DType::F64);
+  BOOST_CHECK(clip_scale(measured, 2).dtype() == DType::F32);
   BOOST_CHECK_CLOSE_FRACTION(measured.item(), norm, 1e-6);
   BOOST_CHECK_CLOSE_FRACTION(clip_scale(measured, 2).item(), 2 / norm, 1e-6);
   BOOST_CHECK_EQUAL(clip_scale(measured, 100).item(), 1);
   BOOST_CHECK_EQUAL(clip_scale(Tensor::scalar(0), 1).item(), 1);
   BOOST_CHECK(std::isnan(clip_scale(Tensor::scalar(std::nan("")), 1).item()));
   check_error([&] { clip_scale(measured, 0); }, {"[clip]", "positive"});
+}
+
+BOOST_AUTO_TEST_CASE(norms_beyond_f32_and_norms_that_are_none) {
+  const double inf = std::numeric_limits<double>::infinity(), nan = std::nan("");
+  struct Case {
+    double a, b, norm;
+  };
+  for (const Case& c : {Case{1e20, 1, 1e20},
+                        {1e-30, 0, 1e-30},
+                        {3e38, 3e38, 3e38 * std::sqrt(2.0)},
+                        {nan, 1, nan},
+                        {inf, 1, inf},
+                        {1, -inf, inf},
+                        {inf, nan, nan}}) {
+    BOOST_TEST_CONTEXT("gradients " << c.a << " and " << c.b) {
+      Model model(DType::F32);
+      Optimizer optimizer(model, {.rule = UpdateRule::Sgd, .lr = 1});
+      const auto set = [](Var& p, double g) {
+        Tensor grad = Tensor::zeros(p.shape());
+        grad.reshape({-1}).narrow(0, 0, 1).fill_(g);
+        p.slot()->accumulate(grad);
+      };
+      set(model.a, c.a);
+      set(model.b, c.b);
+      const Tensor norm = gradient_norm(model), scale = clip_scale(norm, 1);
+      const auto before = model.a.value().to_vector<float>();
+      optimizer.step(scale);
+      if (std::isfinite(c.norm)) {
+        BOOST_CHECK_CLOSE_FRACTION(norm.item(), c.norm, 1e-6);
+        BOOST_CHECK_CLOSE_FRACTION(scale.item(), std::min(1 / c.norm, 1.0), 1e-6);
+      } else {
+        BOOST_CHECK_EQUAL(str(norm.item()), str(c.norm));
+        BOOST_CHECK(std::isnan(scale.item()));
+        BOOST_CHECK(model.a.value().to_vector<float>() == before);
+      }
+    }
+  }
+}
+
+namespace {
+
+struct Pair : Module {
+  explicit Pair(std::shared_ptr<Module> first, std::shared_ptr<Module> second)
+      : one(add_module("one", std::move(first))), two(add_module("two", std::move(second))) {}
+  std::string kind() const override { return "Pair"; }
+  Module &one, &two;
+};
+
+struct Holder : Module {
+  explicit Holder(const Tensor& value) : weight(add_parameter("weight", value)) {}
+  std::string kind() const override { return "Holder"; }
+  Var& weight;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_module_of_two_parents_is_one) {
+  const auto shared = std::make_shared<Model>();
+  Pair pair(shared, std::make_shared<Pair>(shared, std::make_shared<Model>()));
+  BOOST_CHECK_EQUAL(pair.parameter_count(), 2 * 6);
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : pair.state()) names.push_back(name);
+  BOOST_CHECK(names == std::vector<std::string>({"one.a", "one.weight", "one.idle", "two.two.a",
+                                                 "two.two.weight", "two.two.idle"}));
+  Model alone;
+  for (Model* model : {shared.get(), &alone}) model->backward();
+  BOOST_CHECK_EQUAL(gradient_norm(pair).item(), gradient_norm(alone).item());
+  Optimizer stepped(pair, {.rule = UpdateRule::Sgd, .lr = 0.1});
+  Optimizer reference(alone, {.rule = UpdateRule::Sgd, .lr = 0.1});
+  Ema ema(pair, 0.5);
+  stepped.step();
+  reference.step();
+  ema.update();
+  BOOST_CHECK(shared->a.value().to_vector<double>() == alone.a.value().to_vector<double>());
+  BOOST_CHECK_EQUAL(ema.state().size(), 6U);
+  BOOST_CHECK_CLOSE_FRACTION(ema.state()[0].second.to_vector<double>()[1],
+                             (-2 + alone.a.value().to_vector<double>()[1]) / 2, 1e-12);
+}
+
+BOOST_AUTO_TEST_CASE(a_parameter_made_of_a_view_is_updated_in_its_places) {
+  const Tensor matrix = Tensor::from<double>({1, 2, 3, 4, 5, 6}, {2, 3});
+  for (const Tensor& view : {matrix.t(), matrix.slice(1, 0, 2, 2),
+                             Tensor::from<double>({7, 8}, {2}).broadcast_to({3, 2})}) {
+    BOOST_CHECK(!view.is_contiguous());
+    Holder module(view);
+    const Tensor before = module.weight.value().clone();
+    const Tensor grad =
+        affine(Tensor::arange(view.numel(), DType::F64), 1, 1).reshape(view.shape());
+    Optimizer optimizer(module, {.rule = UpdateRule::Sgd, .lr = 1});
+    Ema ema(module, 0.5);
+    module.weight.slot()->accumulate(grad);
+    optimizer.step();
+    ema.update();
+    const Tensor expected = view - grad;
+    BOOST_CHECK(module.weight.value().to_vector<double>() == expected.to_vector<double>());
+    BOOST_CHECK(ema.state()[0].second.to_vector<double>() ==
+                ((before + expected) * 0.5).to_vector<double>());
+  }
+  BOOST_CHECK(matrix.to_vector<double>() == std::vector<double>({1, 2, 3, 4, 5, 6}));
+  Holder module(matrix);
+  Optimizer optimizer(module, {});
+  module.weight.set_value(matrix.t());
+  module.weight.slot()->accumulate(matrix.t());
+  check_error([&] { optimizer.step(); }, {"[optimizer]", "'weight'", "not contiguous"});
+  Ema ema(module, 0.5);
+  check_error([&] { ema.update(); }, {"[optimizer]", "'weight'", "not contiguous"});
 }
 
 BOOST_AUTO_TEST_CASE(averages_follow_the_parameters) {

@@ -221,4 +221,24 @@ BOOST_AUTO_TEST_CASE(no_cut_or_flipped_byte_crashes) {
   }
 }
 
+// With a search through all names for each name, this would take minutes.
+BOOST_AUTO_TEST_CASE(two_hundred_thousand_names) {
+  constexpr std::int64_t kNames = 200'000;
+  const TempFolder folder;
+  const Tensor values = Tensor::arange(kNames);
+  StateDict tensors;
+  for (std::int64_t i = 0; i < kNames; ++i) {
+    tensors.emplace_back(str("layers.", i, ".weight"), values.narrow(0, i, 1));
+  }
+  const std::string path = folder.path("many.safetensors");
+  save_safetensors(path, tensors);
+  const SafetensorsFile file = load_safetensors(path);
+  BOOST_REQUIRE_EQUAL(file.tensors.size(), static_cast<std::size_t>(kNames));
+  for (const std::int64_t i : {std::int64_t{0}, std::int64_t{77'777}, kNames - 1}) {
+    BOOST_CHECK_EQUAL(file.tensors.at(str("layers.", i, ".weight")).item(), static_cast<double>(i));
+  }
+  tensors.push_back(tensors[5]);
+  check_error([&] { save_safetensors(path, tensors); }, {"two tensors", "'layers.5.weight'"});
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -153,12 +153,21 @@ BOOST_AUTO_TEST_CASE(gradient_norms) {
         there.push_back(here.back().to(device));
       }
       for (const std::size_t count : {170, 80, 1}) {
-        Tensor a = Tensor::empty({}), b = Tensor::empty({}, DType::F32, device), c = b.empty_like();
+        Tensor a = Tensor::empty({}, DType::F64), b = a.to(device), c = b.empty_like();
         cpu_backend().norm({here.data(), count}, a);
         backend_for(device).norm({there.data(), count}, b);
         backend_for(device).norm({there.data(), count}, c);
         CHECK_SAME(b, a, 1e-6, "norm of ", count, " tensors");
         CHECK_SAME(c, b, 0, "the same once more");
+      }
+      for (const double value : {1e20, std::nan(""), HUGE_VAL}) {
+        const Tensor large[] = {Tensor::full({3}, value, dtype), Tensor::ones({2}, dtype)};
+        const Tensor moved[] = {large[0].to(device), large[1].to(device)};
+        Tensor a = Tensor::empty({}, DType::F64), b = a.to(device);
+        cpu_backend().norm(large, a);
+        backend_for(device).norm(moved, b);
+        CHECK_SAME(b, a, 1e-14, "norm with ", value);
+        BOOST_TEST(std::isfinite(a.item()) == std::isfinite(value));
       }
     }
   }

@@ -53,6 +53,7 @@ const Function kFunctions[] = {
     NF_ROW(exp, 1.1),      NF_ROW(expm1, 1.6),      NF_ROW(log, 0.9),        NF_ROW(log1p, 1.7),
     NF_ROW(sin, 1.6),      NF_ROW(cos, 1.6),        NF_ROW(tanh, 2.6),       NF_ROW(sigmoid, 2.5),
     NF_ROW(softplus, 2.5), NF_ROW(normal_cdf, 6.5), NF_ROW(normal_pdf, 2.7), NF_ROW(sqrt, 0.5),
+    NF_ROW(asinh, 3.0),    NF_ROW(atan, 3.0),       NF_ROW(softsign, 1.5),
 };
 #undef NF_ROW
 
@@ -142,6 +143,15 @@ BOOST_AUTO_TEST_CASE(special_values) {
       {"normal_cdf(inf)", math::normal_cdf(kInf), 1},
       {"normal_pdf(inf)", math::normal_pdf(kInf), 0},
       {"sqrt(-1)", math::sqrt(-1.0F), kNaN},
+      {"asinh(-0)", math::asinh(-0.0F), -0.0F},
+      {"asinh(-inf)", math::asinh(-kInf), -kInf},
+      {"asinh(1e-42)", math::asinh(1e-42F), 1e-42F},
+      {"atan(-0)", math::atan(-0.0F), -0.0F},
+      {"atan(-inf)", math::atan(-kInf), -1.57079637F},
+      {"atan(1e-42)", math::atan(1e-42F), 1e-42F},
+      {"softsign(-0)", math::softsign(-0.0F), -0.0F},
+      {"softsign(-inf)", math::softsign(-kInf), -1},
+      {"softsign(1e30)", math::softsign(1e30F), 1},
   };
   for (const Row& row : rows) {
     BOOST_TEST(same(row.value, row.expected), row.what << " is " << row.value);

@@ -114,6 +114,13 @@ struct VarianceRow : Variance<T> {
   }
 };
 
+/// A sum of squares that stays a double: 1e20 squared is beyond the range of f32.
+template <class T>
+struct WideSquaresRow : FoldRow<SumSquares<T>, T> {
+  using Out = double;
+  double finish(std::int64_t) const { return this->acc; }
+};
+
 template <class T>
 struct ArgMaxRow : ArgMax<T> {
   void add(const T* x, std::int64_t n, std::int64_t first) {
@@ -275,6 +282,16 @@ void CpuBackend::reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) {
         return reduce_rows<ArgMaxRow<T>, T>(in, kept, out);
     }
   });
+}
+
+void CpuBackend::norm(std::span<const Tensor> tensors, Tensor& out) {
+  double total = 0;
+  Tensor squares = Tensor::empty({}, DType::F64);
+  for (const Tensor& t : tensors) {
+    visit_float(t.dtype(), [&]<class T>() { reduce_rows<WideSquaresRow<T>, T>(t, 0, squares); });
+    total += squares.item();
+  }
+  out.fill_(std::sqrt(total));
 }
 
 }  // namespace nf

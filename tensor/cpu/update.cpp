@@ -1,5 +1,5 @@
 // Optimizer steps: one pass over the memory of all parameters, cut into equal parts for the threads
-// wherever the borders between parameters lie. And the norm of all gradients.
+// wherever the borders between parameters lie.
 #include <xmmintrin.h>
 
 #include <algorithm>
@@ -90,16 +90,6 @@ void CpuBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& s
       });
     });
   });
-}
-
-void CpuBackend::norm(std::span<const Tensor> tensors, Tensor& out) {
-  double total = 0;
-  for (const Tensor& t : tensors) {
-    Tensor squares = Tensor::empty({}, t.dtype());
-    reduce(ReduceOp::SumSquares, t, t.rank(), squares);
-    total += squares.item();
-  }
-  out.fill_(std::sqrt(total));
 }
 
 }  // namespace nf

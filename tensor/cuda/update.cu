@@ -110,11 +110,11 @@ __global__ void square_parts(Gradients<T> grads, double* partial) {
 }
 
 /// One block.
-__global__ void norm_of_parts(const double* partial, std::int64_t parts, float* norm) {
+__global__ void norm_of_parts(const double* partial, std::int64_t parts, double* norm) {
   double sum = 0;
   for (std::int64_t p = threadIdx.x; p < parts; p += blockDim.x) sum += partial[p];
   sum = sum_of_block(sum);
-  if (threadIdx.x == 0) *norm = static_cast<float>(math::sqrt(sum));
+  if (threadIdx.x == 0) *norm = math::sqrt(sum);
 }
 
 }  // namespace
@@ -168,7 +168,7 @@ void CudaBackend::norm(std::span<const Tensor> tensors, Tensor& out) {
     }
   });
   launch("norm", dim3(1), dim3(kThreads), norm_of_parts, static_cast<const double*>(sums), all,
-         out.mutable_data<float>());
+         out.mutable_data<double>());
 }
 
 }  // namespace nf

@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "cli/cli.h"
-#include "cli/run_folder.h"
 #include "cli/settings.h"
+#include "cli/trained_model.h"
 #include "tensor/backend.h"
 #include "tensor/blas.h"
 #include "tensor/clock.h"

@@ -218,7 +218,7 @@ void add_check(CLI::App& app) {
       "  flowcli check runs/mnist --split valid --jacobians 0 --json\n");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = load_model(options->run, options->weights, device);
+    const TrainedModel model = load_model(options->run, options->weights, options->common, device);
     const data::Dataset data = load_data_for(model, options->data);
     const Checkup check = examine(model, samples_of(data, options->split), options->check);
     std::string text = str(data.name, ", ", options->split, " split: latents of ",
@@ -227,6 +227,7 @@ void add_check(CLI::App& app) {
     for (const std::string& sentence : check.verdict) text += sentence + "\n";
     Json json = check.json();
     json["split"] = options->split;
+    json["status"] = model.state.status;
     json["device"] = name(device);
     options->common.result(json, text);
     NF_CHECK(check.fault.empty(), "[check] ", check.fault);

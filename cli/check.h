@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/run_folder.h"
+#include "cli/trained_model.h"
 #include "flows/diagnose.h"
 
 namespace nf::cli {

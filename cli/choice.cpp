@@ -32,14 +32,6 @@ void RowOptions::add_to(CLI::App& app, std::int64_t default_count) {
 
 namespace {
 
-// --data has its own numbers of samples; the run's settings are about the run's data.
-data::Dataset load_source(const RowOptions& options, const TrainedModel& model, bool all) {
-  const flows::Config& config = model.run.config();
-  if (!all && options.data.empty()) return load_data(config);
-  return data::load(options.data.empty() ? config.data : options.data,
-                    {.seed = static_cast<std::uint64_t>(config.seed), .in_file_order = all});
-}
-
 Tensor whole(const data::Dataset& source) {
   std::vector<Tensor> parts;
   for (const data::Split* split : {&source.train, &source.valid, &source.test}) {
@@ -53,13 +45,8 @@ Tensor whole(const data::Dataset& source) {
 Rows RowOptions::load(const TrainedModel& model) const {
   Rows rows;
   rows.split = !split.empty() ? split : data.empty() ? "test" : "all";
-  rows.source = load_source(*this, model, rows.split == "all");
+  rows.source = load_data_for(model, data, /*whole=*/rows.split == "all");
   const data::Dataset& source = rows.source;
-  const auto numbers = [](bool discrete) { return discrete ? "pixels" : "real numbers"; };
-  NF_CHECK(source.dims == model.density->dims() && source.discrete == model.shape.discrete,
-           "[data] the model is for ", model.density->dims(), "-dimensional ",
-           numbers(model.shape.discrete), ", ", source.name, " has ", source.dims, "-dimensional ",
-           numbers(source.discrete));
   rows.x = rows.split == "all"     ? whole(source)
            : rows.split == "train" ? source.train.x
            : rows.split == "valid" ? source.valid.x

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/run_folder.h"
+#include "cli/trained_model.h"
 
 namespace nf::cli {
 
@@ -16,7 +16,9 @@ struct ModelOptions {
   std::string run, weights = "best";
 
   void add_to(CLI::App& app);
-  TrainedModel load(Device device) const { return load_model(run, weights, device); }
+  TrainedModel load(const Common& common, Device device) const {
+    return load_model(run, weights, common, device);
+  }
 };
 
 /// Some rows of a data source, as a model takes them.

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "cli/cli.h"
-#include "cli/run_folder.h"
+#include "cli/trained_model.h"
 #include "data/glyphs.h"
 #include "data/png.h"
 #include "data/svg.h"

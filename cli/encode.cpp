@@ -45,7 +45,7 @@ void add_encode(CLI::App& app) {
       "  flowcli encode runs/table --data new.csv --out new.npy");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = options->model.load(device);
+    const TrainedModel model = options->model.load(options->common, device);
     check_ending("encode", options->out, {".npy"});
     const Rows rows = options->rows.load(model);
     flows::Density& density = *model.density;
@@ -82,7 +82,7 @@ void add_decode(CLI::App& app) {
       "  flowcli decode runs/mnist latents.npy --out digits.png");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = options->model.load(device);
+    const TrainedModel model = options->model.load(options->common, device);
     check_ending("decode", options->out, {".npy", ".png"});
     const Tensor z = read_latents(options->latents, model.density->dims());
     const Tensor x =

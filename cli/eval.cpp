@@ -8,6 +8,20 @@
 
 namespace nf::cli {
 
+namespace {
+
+// What the simplest densities reach on the same rows, where the run knows it: on a whole part of
+// its own data.
+KnownData::Part baselines_of(const TrainedModel& model, const Rows& rows) {
+  const KnownData& known = model.run.known();
+  if (rows.split != "valid" && rows.split != "test") return {};
+  const KnownData::Part& part = known.part(rows.split);
+  const bool same = rows.source.checksum == known.shape.checksum && rows.x.dim(0) == part.count;
+  return same ? part : KnownData::Part();
+}
+
+}  // namespace
+
 void add_eval(CLI::App& app) {
   struct Options {
     Common common;
@@ -26,7 +40,7 @@ void add_eval(CLI::App& app) {
       "  flowcli eval runs/glyphs --data path/to/mnist\n");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = options->model.load(device);
+    const TrainedModel model = options->model.load(options->common, device);
     const Rows rows = options->rows.load(model);
     const data::Dataset& data = rows.source;
     const flows::Evaluation e = flows::evaluate(*model.density, rows.x, options->evaluate);
@@ -48,17 +62,29 @@ void add_eval(CLI::App& app) {
                  {"dims", model.density->dims()},
                  {"count", e.count},
                  {"split", rows.split},
+                 {"status", model.state.status},
                  {"noise_draws", e.noise_draws},
                  {"convention", convention},
                  {"device", name(device)},
                  {"precision", model.precision}};
+    const KnownData::Part baselines = baselines_of(model, rows);
+    json["gaussian_nats"] = number(baselines.gaussian_nats);
+    json["independent_nats"] = number(baselines.independent_nats);
+    std::string compared;
+    if (std::isfinite(baselines.gaussian_nats)) {
+      compared += str("  a Gaussian reaches ", baselines.gaussian_nats, " nats there\n");
+    }
+    if (std::isfinite(baselines.independent_nats)) {
+      compared +=
+          str("  independent dimensions reach ", baselines.independent_nats, " nats there\n");
+    }
     std::string entropy;
     if (std::isfinite(data.entropy)) {
       json["entropy"] = data.entropy;
       entropy = str("  entropy of the data ", data.entropy, " nats: ", -e.nats - data.entropy,
                     " above the floor\n");
     }
-    options->common.result(json, text + entropy + "  " + convention + "\n" + "  on " +
+    options->common.result(json, text + compared + entropy + "  " + convention + "\n" + "  on " +
                                      name(device) + ", matrix products in " + model.precision +
                                      "\n");
     NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats,

@@ -67,7 +67,7 @@ Tensor triples(const Tensor& x, const Tensor& observed, const Tensor& filled) {
 
 int inpaint(const InpaintCommand& options) {
   const Device device = options.common.apply();
-  const TrainedModel model = options.model.load(device);
+  const TrainedModel model = options.model.load(options.common, device);
   const data::Dataset& shape = model.shape;
   check_ending("inpaint", options.out, {".png"});
   NF_CHECK(shape.images() && shape.discrete, "[inpaint] the model is not one of images");

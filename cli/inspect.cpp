@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "cli/cli.h"
-#include "cli/run_folder.h"
 #include "cli/settings.h"
+#include "cli/trained_model.h"
 
 namespace nf::cli {
 
@@ -60,9 +60,11 @@ void add_inspect(CLI::App& app) {
 
     SettingOptions::Job job() const {
       if (!std::filesystem::is_directory(model)) return settings.configure(model, peek_data);
-      flows::Config config = RunFolder::open(model).config();
+      const RunFolder run = RunFolder::open(model);
+      flows::Config config = run.config();
       settings.apply(config);
-      return {config, peek_data(config)};
+      const bool other = config.data != run.config().data;
+      return {config, other ? peek_data(config) : run.known().shape};
     }
   };
   auto options = std::make_shared<Options>();

@@ -45,7 +45,7 @@ void add_interpolate(CLI::App& app) {
       "  flowcli interpolate runs/moons -n 2 --steps 100 --out line.npy");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = options->model.load(device);
+    const TrainedModel model = options->model.load(options->common, device);
     check_ending("interpolate", options->out, {".png", ".npy"});
     const Rows rows = options->rows.load(model);
     const std::int64_t n = rows.x.dim(0);

@@ -38,7 +38,7 @@ void add_manifold(CLI::App& app) {
       "  flowcli manifold runs/mnist --rows 8 --columns 16 --temperature 0.8 --seed 3");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = options->model.load(device);
+    const TrainedModel model = options->model.load(options->common, device);
     check_ending("manifold", options->out, {".png", ".npy"});
     Generator gen(options->seed);
     const Tensor z = flows::latent_sphere(model.density->base(), gen, model.density->dims(),

@@ -96,12 +96,14 @@ Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& 
            model.run.path(), " is a model of ", model.shape.dims,
            " dimensions; 'flowcli sample' draws images, 'flowcli report' shows any run");
   flows::Density& density = *model.density;
-  Plots plots{.bounds = data::bounds_of(x)};
+  const auto& bounds = model.run.known().bounds;
+  NF_CHECK(x.defined() || bounds, "[plot] ", model.run.path(), " does not know where its data lie");
+  Plots plots{.bounds = x.defined() ? data::bounds_of(x) : *bounds};
   const auto scatter = [&](const Tensor& points) {
     return data::scatter_png(points, options.size, plots.bounds);
   };
   Generator gen(options.seed);
-  plots.data_png = scatter(x.narrow(0, 0, std::min(options.count, x.dim(0))));
+  if (x.defined()) plots.data_png = scatter(x.narrow(0, 0, std::min(options.count, x.dim(0))));
   plots.samples_png = scatter(density.sample(gen, options.count).to(Device::CPU));
   plots.density_png = data::heat_png(density_picture(density, plots.bounds, options.size));
   const auto& columns = model.shape.columns;
@@ -143,26 +145,32 @@ void add_plot(CLI::App& app) {
       "1024\n");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = load_model(options->run, options->weights, device);
-    const data::Dataset data = load_data_for(model, options->data);
-    const Plots plots = draw_plots(model, samples_of(data, "train"), options->plot);
+    const TrainedModel model = load_model(options->run, options->weights, options->common, device);
+    const bool there = !options->data.empty() || with_data_there(model.run);
+    if (!there) options->common.note("note: the data are not there any more: no data.png");
+    const data::Dataset data = there ? load_data_for(model, options->data) : data::Dataset();
+    const Plots plots =
+        draw_plots(model, there ? samples_of(data, "train") : Tensor(), options->plot);
     const std::string folder = options->out.empty() ? model.run.file("plot") : options->out;
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     NF_CHECK(!error, "[plot] cannot make the folder ", folder, ": ", error.message(),
              "; choose another with --out");
     Json files = Json::array();
+    std::string names;
     for (const auto& [name, bytes] :
          {std::pair{"data.png", &plots.data_png}, std::pair{"samples.png", &plots.samples_png},
           std::pair{"density.png", &plots.density_png}, std::pair{"grid.svg", &plots.grid_svg}}) {
+      if (bytes->empty()) continue;
       const std::string file = folder + "/" + name;
+      names += (names.empty() ? "" : ", ") + std::string(name);
       atomic_write(file, *bytes);
       files.push_back(file);
     }
     const data::Bounds& box = plots.bounds;
     options->common.result(
         {{"files", files}, {"bounds", {box.left, box.right, box.bottom, box.top}}},
-        str("wrote data.png, samples.png, density.png and grid.svg to ", folder, "\n"));
+        str("wrote ", names, " to ", folder, "\n"));
   });
 }
 

@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "cli/run_folder.h"
+#include "cli/trained_model.h"
 #include "data/png.h"
 
 namespace nf::cli {
@@ -14,13 +14,15 @@ struct PlotOptions {
   std::uint64_t seed = 0;      ///< of the samples
 };
 
-/// The bytes of the files, all of the same square of the plane.
+/// The bytes of the files, all of the same square of the plane; no picture of data that are not
+/// there.
 struct Plots {
   data::Bounds bounds = {};
   std::string data_png = {}, samples_png = {}, density_png = {}, grid_svg = {};
 };
 
-/// x (N, 2): data, which sets the square. Throws for a model of other than two real dimensions.
+/// x (N, 2): data, which sets the square; undefined: that of the training data. Throws for a model
+/// of other than two real dimensions.
 Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& options);
 
 }  // namespace nf::cli

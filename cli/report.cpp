@@ -1,12 +1,13 @@
 // flowcli report: a run as one HTML file that needs nothing else.
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "cli/check.h"
 #include "cli/cli.h"
 #include "cli/plot.h"
-#include "cli/run_folder.h"
+#include "cli/trained_model.h"
 #include "data/svg.h"
 #include "tensor/files.h"
 
@@ -78,10 +79,9 @@ std::string fixed(double value, int digits) {
 }
 
 std::string configuration(const flows::Config& config) {
-  const Json json = flows::to_json(config);
   Table rows;
-  for (const auto& [key, value] : json.items()) {
-    rows.emplace_back(key, value.is_string() ? value.get<std::string>() : value.dump());
+  for (const flows::Field& field : flows::fields()) {
+    rows.emplace_back(field.key, flows::value_text(config, field));
   }
   return "<div class=\"columns\">\n" + table(rows) + "</div>\n";
 }
@@ -119,16 +119,18 @@ std::string pictures(const TrainedModel& model, const data::Dataset& data, std::
   const bool plane = model.shape.dims == 2 && !model.shape.discrete;
   if (plane) {
     const Plots plots = draw_plots(model, data.train.x, {.size = 400, .seed = seed});
-    return picture(plots.data_png, "Data") + picture(plots.samples_png, "Samples") +
-           picture(plots.density_png, "Density") +
+    return (plots.data_png.empty() ? "" : picture(plots.data_png, "Data")) +
+           picture(plots.samples_png, "Samples") + picture(plots.density_png, "Density") +
            drawing(plots.grid_svg, 500, "Lines of constant latents, -3 to 3 deviations");
   }
   if (!model.shape.images()) return "<p>Rows of numbers have no picture.</p>\n";
   constexpr std::int64_t kImages = 64;
   Generator gen(seed);
   const std::int64_t shown = std::min(kImages, data.train.size());
-  return picture(samples_png(model.density->sample(gen, kImages), model.shape), "Samples") +
-         picture(samples_png(data.train.x.narrow(0, 0, shown), model.shape), "Data");
+  const std::string samples =
+      picture(samples_png(model.density->sample(gen, kImages), model.shape), "Samples");
+  if (shown == 0) return samples;
+  return samples + picture(samples_png(data.train.x.narrow(0, 0, shown), model.shape), "Data");
 }
 
 std::string examination(const Checkup& check) {
@@ -174,21 +176,37 @@ void add_report(CLI::App& app) {
       "  flowcli report runs/moons --out moons.html --split valid\n");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = load_model(options->run, options->weights, device);
-    const data::Dataset data = load_data_for(model, "");
-    const Tensor& x = samples_of(data, options->split);
-    options->check.seed = options->seed;
-    const Checkup check = examine(model, x, options->check);
+    const TrainedModel model = load_model(options->run, options->weights, options->common, device);
+    const bool there = with_data_there(model.run).has_value();
+    const data::Dataset data = there ? load_data_for(model, "") : data::Dataset();
     const flows::Config& config = model.run.config();
-    const std::string title = config.model + " on " + data.name;
-    const std::string html = document(
-        title, section("Likelihood, " + options->split + " split", likelihood(*model.density, x)) +
-                   section("Pictures", pictures(model, data, options->seed)) +
-                   section("Training", training(model.run)) + section("Check", examination(check)) +
-                   section("Configuration", configuration(config)));
+    const std::string title =
+        config.model + " on " + std::filesystem::path(config.data).filename().string();
+    std::string body;
+    Json sound;
+    const std::string warning = model.run.warning(model.state);
+    if (!warning.empty()) body += "<p>" + markup(warning) + ".</p>\n";
+    if (there) {
+      const Tensor& x = samples_of(data, options->split);
+      body += section("Likelihood, " + options->split + " split", likelihood(*model.density, x));
+    } else {
+      const char* const kGone = "the data are not there any more: neither evaluated nor checked";
+      options->common.note(str("note: ", kGone));
+      body += str("<p>", kGone, ".</p>\n");
+    }
+    body += section("Pictures", pictures(model, data, options->seed)) +
+            section("Training", training(model.run));
+    if (there) {
+      options->check.seed = options->seed;
+      const Checkup check = examine(model, samples_of(data, options->split), options->check);
+      body += section("Check", examination(check));
+      sound = check.fault.empty();
+    }
+    const std::string html =
+        document(title, body + section("Configuration", configuration(config)));
     const std::string out = options->out.empty() ? model.run.file("report.html") : options->out;
     atomic_write(out, html);
-    options->common.result({{"file", out}, {"sound", check.fault.empty()}},
+    options->common.result({{"file", out}, {"sound", sound}, {"status", model.state.status}},
                            str("wrote ", out, "\n"));
   });
 }

@@ -1,21 +1,16 @@
 #include "cli/run_folder.h"
 
-#include <sys/stat.h>
-
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <limits>
+#include <regex>
+#include <set>
 #include <sstream>
 
 #include "cli/settings.h"
-#include "data/npy.h"
-#include "data/png.h"
 #include "data/svg.h"
 #include "flows/presets.h"
 #include "nn/safetensors.h"
-#include "tensor/backend.h"
-#include "tensor/files.h"
 
 namespace nf::cli {
 
@@ -25,21 +20,90 @@ namespace {
 
 constexpr std::uint64_t kMaxLogBytes = 1ULL << 30;
 
-bool holds_run(const std::string& path) { return fs::exists(path + "/config.json"); }
+/// What training writes into the run; nothing else is ever removed.
+bool is_our_file(const std::string& name) {
+  static const std::set<std::string> ours = {
+      "config.json",       "log.jsonl",           "best.safetensors", "last.safetensors",
+      "state.safetensors", "heldout.safetensors", "curve.svg"};
+  return ours.contains(name);
+}
+
+/// The same in RUN/samples.
+bool is_our_picture(const std::string& name) {
+  static const std::regex ours("(epoch-[0-9]+|final)\\.png");
+  return std::regex_match(name, ours);
+}
+
+/// What writers left that were killed. Only under the lock.
+void sweep(const std::string& run) {
+  remove_temporaries(run, is_our_file);
+  remove_temporaries(run + "/samples", is_our_picture);
+}
+
+void remove_run(const std::string& run) {
+  const auto remove = [](const std::string& folder, bool (*ours)(const std::string&)) {
+    std::error_code ignored;  // what cannot be removed cannot be written either, which is told
+    std::vector<fs::path> paths;
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+      if (ours(entry.path().filename().string())) paths.push_back(entry.path());
+    }
+    for (const fs::path& path : paths) fs::remove(path, ignored);
+  };
+  std::error_code ignored;
+  fs::remove(run + "/config.json", ignored);  // the first to go: without it this is no run
+  remove(run, is_our_file);
+  remove(run + "/samples", is_our_picture);
+}
+
+bool holds_config(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path + "/config.json", error);
+}
+
+RunState read_state(const std::string& path) {
+  const nn::Metadata metadata = nn::read_safetensors_header(path).metadata;
+  const auto entry = [&](const char* key) {
+    const auto found = metadata.find(key);
+    NF_CHECK(found != metadata.end(), "[run] ", path, " has no '", key,
+             "'; it is not a training state");
+    return found->second;
+  };
+  RunState state{entry("status"), 0, entry("data_checksum")};
+  char* end = nullptr;
+  const std::string step = entry("step");
+  state.step = std::strtoll(step.c_str(), &end, 10);
+  NF_CHECK(!step.empty() && *end == '\0' && state.step >= 0, "[run] ", path,
+           ": 'step' is not a count");
+  return state;
+}
+
+/// What stands in the way of a new run in this folder; empty: nothing.
+std::string obstacle(const std::string& path, bool overwrite) {
+  if (!holds_config(path)) return "";
+  try {
+    const RunFolder run = RunFolder::open(path);
+    if (overwrite || !run.state().usable()) return "";
+    return str(" already holds a run that was trained for ", run.state().step,
+               " steps; continue it with 'flowcli resume ", path,
+               "', choose another --out, or give --overwrite");
+  } catch (const Error&) {  // no run of this version, or none that training got through with
+    std::error_code error;
+    if (read_config(path + "/config.json").is_run()) {
+      const bool state = fs::exists(path + "/state.safetensors", error);
+      if (overwrite || !state) return "";
+      return " already holds a run; choose another --out, or give --overwrite";
+    }
+    return " holds a config.json that is not of a run; choose another --out";
+  }
+}
 
 std::string default_path(const flows::Config& config) {
   const std::string data = fs::path(config.data).filename().string();
   const std::string base = "runs/" + config.model + "-" + (data.empty() ? "data" : data);
   std::string path = base;
-  for (int i = 2; fs::exists(path); ++i) path = str(base, "-", i);
-  return path;
-}
-
-void make_folder(const std::string& path) {
   std::error_code error;
-  fs::create_directories(path, error);
-  NF_CHECK(!error, "[train] cannot make the folder ", path, ": ", error.message(),
-           "; choose another with --out");
+  for (int i = 2; fs::exists(path, error); ++i) path = str(base, "-", i);
+  return path;
 }
 
 double number_at(const nlohmann::json& json, const char* key) {
@@ -53,35 +117,78 @@ double number_at(const nlohmann::json& json, const char* key) {
 RunFolder RunFolder::create(const std::string& path, const flows::Config& config, bool overwrite) {
   RunFolder run;
   run.path_ = path.empty() ? default_path(config) : path;
-  if (holds_run(run.path_)) {
-    NF_CHECK(overwrite, "[train] ", run.path_,
-             " already holds a run; continue it with 'flowcli "
-             "resume ",
-             run.path_, "', choose another --out, or give --overwrite");
-    for (const char* name : {"log.jsonl", "best.safetensors", "last.safetensors",
-                             "state.safetensors", "curve.svg", "samples"}) {
-      fs::remove_all(run.file(name));
-    }
+  const auto check = [&] {
+    const std::string why = obstacle(run.path_, overwrite);
+    NF_CHECK(why.empty(), "[train] ", run.path_, why);
+  };
+  check();  // before anything is made
+  try {
+    make_folders(run.file("samples"));
+  } catch (const Error& error) {
+    fail(str("[train] ", error.what(), "; choose another with --out"));
   }
-  make_folder(run.file("samples"));
-  run.save_config(config);
+  run.lock();
+  check();  // somebody else may have trained it since
+  remove_run(run.path_);
   return run;
 }
 
 RunFolder RunFolder::open(const std::string& path) {
-  NF_CHECK(holds_run(path), "[run] ", path,
+  NF_CHECK(holds_config(path), "[run] ", path,
            " is not a run folder: it has no config.json; 'flowcli "
            "train' makes one");
   RunFolder run;
   run.path_ = path;
   const ConfigFile file = read_config(run.file("config.json"));
+  NF_CHECK(file.version == kRunVersion, "[run] ", path, " was made by ",
+           file.version > kRunVersion ? "a newer version of flowcli; use that one"
+                                      : "version 0.1 of flowcli, which kept other files; train it "
+                                        "again with 'flowcli train " +
+                                            path + "/config.json --out NEW'");
+  run.known_ = known_from_facts(file.facts, file.where + "data: ");
   run.config_ = file.on(flows::preset(file.preset));
   return run;
 }
 
-void RunFolder::save_config(const flows::Config& config) {
+void RunFolder::save_config(const flows::Config& config, const KnownData& known) {
   config_ = config;
-  atomic_write(file("config.json"), flows::to_json(config).dump(2) + "\n");
+  known_ = known;
+  Json json = {{"version", kRunVersion}};
+  json.update(flows::to_json(config));
+  write_facts(known, json["data"]);
+  atomic_write(file("config.json"),
+               json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void RunFolder::lock() {
+  long holder = 0;
+  lock_ = FileLock::take(file(".lock"), &holder);
+  NF_CHECK(lock_, "[run] ", path_, " is being trained by ",
+           holder > 0 ? str("process ", holder) : "another process", "; wait for it, or stop it");
+  sweep(path_);
+}
+
+RunState RunFolder::state() const {
+  NF_CHECK(fs::exists(file("state.safetensors")), "[run] ", path_,
+           " has no state.safetensors: its training never began; train it again with 'flowcli "
+           "train ",
+           file("config.json"), "'");
+  return read_state(file("state.safetensors"));
+}
+
+void RunFolder::set_status(const std::string& status) const {
+  nn::SafetensorsFile state = nn::load_safetensors(file("state.safetensors"));
+  state.metadata["status"] = status;
+  nn::save_safetensors(file("state.safetensors"), {state.tensors.begin(), state.tensors.end()},
+                       state.metadata);
+}
+
+std::string RunFolder::warning(const RunState& state) const {
+  if (state.status == "finished") return "";
+  if (state.status == "diverged") {
+    return str(path_, " diverged; its weights are of step ", state.step, " at most, before that");
+  }
+  return str(path_, " has not finished training: it stands at step ", state.step);
 }
 
 void RunFolder::append_log(const flows::EpochReport& r) const {
@@ -93,12 +200,7 @@ void RunFolder::append_log(const flows::EpochReport& r) const {
                      {"valid_bits_per_dim", number(r.valid_bits_per_dim)},
                      {"lr", number(r.lr)},
                      {"grad_norm", number(r.grad_norm)}};
-  std::FILE* out = std::fopen(file("log.jsonl").c_str(), "a");
-  NF_CHECK(out, "[train] cannot write ", file("log.jsonl"));
-  const std::string text = line.dump() + "\n";
-  const bool written = std::fwrite(text.data(), 1, text.size(), out) == text.size();
-  NF_CHECK(std::fclose(out) == 0 && written, "[train] cannot write ", file("log.jsonl"),
-           "; is the disk full?");
+  append_to_file(file("log.jsonl"), line.dump() + "\n");
 }
 
 std::vector<flows::EpochReport> RunFolder::read_log() const {
@@ -147,104 +249,5 @@ std::string RunFolder::curve() const {
 }
 
 void RunFolder::write_curve() const { atomic_write(file("curve.svg"), curve()); }
-
-// --- models -------------------------------------------------------------------------------------
-
-data::Dataset load_data(const flows::Config& config) {
-  return data::load(config.data, {.seed = static_cast<std::uint64_t>(config.seed),
-                                  .train = config.train,
-                                  .valid = config.valid,
-                                  .test = config.test});
-}
-
-data::Dataset peek_data(const flows::Config& config) {
-  return data::load(config.data, {.train = 1, .valid = 1, .test = 1});
-}
-
-flows::DataShape shape_of(const data::Dataset& data) {
-  return {.dims = data.dims,
-          .discrete = data.discrete,
-          .unit_scale = std::isfinite(data.entropy),  // built in
-          .columns = data.columns,
-          .family = data.family};
-}
-
-std::string set_precision(Device device, const std::string& precision) {
-  if (device == Device::CPU) return name_of(Precision::F32);
-  Precision wanted = Precision::TF32;
-  for (const Precision p : {Precision::F32, Precision::TF32, Precision::BF16}) {
-    if (precision == name_of(p)) wanted = p;
-  }
-  backend_for(device).set_precision(wanted);
-  return name_of(wanted);
-}
-
-std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
-                                             Device device) {
-  auto density = flows::make_density(config, shape_of(data));
-  density->to(device);
-  return density;
-}
-
-TrainedModel load_model(const std::string& path, const std::string& which, Device device) {
-  TrainedModel model{RunFolder::open(path), {}, nullptr, {}};
-  const RunFolder& run = model.run;
-  std::string weights = run.file(which + ".safetensors");
-  if (which == "best" && !fs::exists(weights)) weights = run.file("last.safetensors");
-  NF_CHECK(fs::exists(weights), "[run] ", path,
-           " has no weights yet; train it further with "
-           "'flowcli resume ",
-           path, "'");
-  model.shape = peek_data(run.config());
-  model.precision = set_precision(device, run.config().precision);
-  model.density = make_density(run.config(), model.shape, device);
-  model.density->load_state(nn::load_safetensors(weights).tensors);
-  model.density->eval();
-  return model;
-}
-
-data::Dataset load_data_for(const TrainedModel& model, const std::string& source) {
-  flows::Config config = model.run.config();
-  if (!source.empty()) config.data = source;
-  data::Dataset data = load_data(config);
-  NF_CHECK(data.dims == model.density->dims() && data.discrete == model.shape.discrete,
-           "[data] the model is for ", model.density->dims(), "-dimensional ",
-           model.shape.discrete ? "pixels" : "real numbers", ", ", config.data, " has ", data.dims,
-           "-dimensional ", data.discrete ? "pixels" : "real numbers");
-  return data;
-}
-
-const Tensor& samples_of(const data::Dataset& data, const std::string& split) {
-  const data::Split& part = split == "train"   ? data.train
-                            : split == "valid" ? data.valid
-                                               : data.test;
-  NF_CHECK(part.size() > 0, "[data] ", data.name, " has no ", split,
-           " samples; choose another --split");
-  return part.x;
-}
-
-std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like,
-                        std::int64_t columns) {
-  if (shape.images()) {
-    const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
-    return data::grid_png(pixels.reshape({-1, shape.channels, shape.height, shape.width}),
-                          {.columns = columns});
-  }
-  NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
-           " dimensions has no picture; write the samples with --out FILE.npy");
-  return data::scatter_png(samples.to(Device::CPU), 512,
-                           like.defined() ? std::optional(data::bounds_of(like)) : std::nullopt);
-}
-
-void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                       const Tensor& like, std::int64_t columns) {
-  atomic_write(path, samples_png(samples, shape, like, columns));
-}
-
-void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                   std::int64_t columns) {
-  if (!path.ends_with(".npy")) return write_samples_png(path, samples, shape, {}, columns);
-  data::write_npy(path, samples.to(shape.discrete ? DType::U8 : DType::F32));
-}
 
 }  // namespace nf::cli

@@ -47,7 +47,7 @@ void add_sample(CLI::App& app) {
       "  flowcli sample runs/moons -n 100000 --out points.npy\n");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = options->model.load(device);
+    const TrainedModel model = options->model.load(options->common, device);
     const bool images = model.shape.images();
     const std::int64_t n = options->n > 0 ? options->n : (images ? 64 : 20000);
     const std::string out =

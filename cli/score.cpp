@@ -96,7 +96,7 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
 
 void score(const ScoreOptions& options) {
   const Device device = options.common.apply();
-  const TrainedModel model = options.model.load(device);
+  const TrainedModel model = options.model.load(options.common, device);
   const std::string out = options.out.empty() ? model.run.file("scores.csv") : options.out;
   check_ending("score", out, {".csv", ".npy"});
   if (!options.png.empty()) check_ending("score", options.png, {".png"});

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "cli/run_folder.h"
+#include "cli/trained_model.h"
 #include "flows/presets.h"
 #include "tensor/files.h"
 
@@ -41,26 +41,43 @@ void SettingOptions::add_to(CLI::App& app) {
 void SettingOptions::apply(flows::Config& config) const {
   // A preset that counts in steps gives way to somebody who counts in epochs.
   if (!given_.at("epochs").empty()) config.steps = 0;
+  const std::string model = config.model;
   for (const auto& [key, text] : given_) {
     if (!text.empty()) flows::set(config, key + "=" + text);
   }
   for (const std::string& assignment : assignments_) flows::set(config, assignment);
+  NF_CHECK(config.model == model,
+           "--set: the model is the command's own argument, not a setting: "
+           "give '",
+           config.model, "' there");
 }
 
 ConfigFile read_config(const std::string& path) {
-  ConfigFile file{str("[config] ", path, ": "), flows::Config().model, {}};
-  file.settings =
+  ConfigFile file{.where = str("[config] ", path, ": "), .preset = flows::Config().model};
+  nlohmann::json& all = file.settings;
+  all =
       nlohmann::json::parse(read_file(path, kMaxConfigBytes), nullptr, /*allow_exceptions=*/false);
-  NF_CHECK(!file.settings.is_discarded(), file.where, "not valid JSON");
-  if (file.settings.is_object() && file.settings.contains("model") &&
-      file.settings["model"].is_string()) {
-    file.preset = file.settings["model"].get<std::string>();
+  NF_CHECK(!all.is_discarded(), file.where, "not valid JSON");
+  if (!all.is_object()) return file;  // which from_json refuses
+  if (const auto version = all.find("version"); version != all.end()) {
+    NF_CHECK(version->is_number_integer() && *version > 0 && *version < 1000, file.where,
+             "version must be a small whole number");
+    file.version = version->get<std::int64_t>();
+    all.erase(version);
   }
+  if (const auto data = all.find("data"); data != all.end() && data->is_object()) {
+    file.facts = take_facts(*data);
+  }
+  const auto model = all.find("model");
+  if (model == all.end()) return file;
+  const nlohmann::json name = model->is_object() ? model->value("name", nlohmann::json()) : *model;
+  if (name.is_string()) file.preset = name.get<std::string>();
   return file;
 }
 
 SettingOptions::Job SettingOptions::configure(const std::string& model, Load* load) const {
-  const ConfigFile file = model.ends_with(".json") ? read_config(model) : ConfigFile{{}, model};
+  const ConfigFile file =
+      model.ends_with(".json") ? read_config(model) : ConfigFile{.where = {}, .preset = model};
   const auto on = [&](const flows::Config& base) {
     flows::Config config = file.on(base);
     apply(config);

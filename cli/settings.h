@@ -11,11 +11,21 @@
 
 namespace nf::cli {
 
-/// A configuration in JSON, whose "model" says which preset its settings change.
+/// The version of run folders that are written and read.
+inline constexpr std::int64_t kRunVersion = 2;
+
+/// A configuration in JSON, a user's or a run's; its model says which preset its settings change.
 struct ConfigFile {
   std::string where;  ///< begins messages
   std::string preset;
   nlohmann::json settings = nlohmann::json::object();
+  nlohmann::json facts = nlohmann::json::object();  ///< what a run knows of its data
+  std::int64_t version = 0;                         ///< of a run folder; 0: not said
+
+  /// Whether this is the file of a run folder, of any version: the first said none.
+  bool is_run() const {
+    return version > 0 || (settings.contains("recipe") && settings.contains("save_every"));
+  }
 
   flows::Config on(const flows::Config& base) const {
     return flows::from_json(settings, base, where);

@@ -60,7 +60,8 @@ void add_spectrum(CLI::App& app) {
       "  flowcli spectrum runs/mnist --out spectrum.csv");
   command->callback([options] {
     options->common.apply();
-    const TrainedModel model = options->model.load(Device::CPU);  // nothing to compute
+    const TrainedModel model =
+        options->model.load(options->common, Device::CPU);  // nothing to compute
     check_ending("spectrum", options->out, {".svg", ".csv"});
     std::vector<double> sigma = log_scale_of(*model.density);
     for (double& s : sigma) s = std::exp(-s);

@@ -1,13 +1,15 @@
 // flowcli train and flowcli resume.
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "cli/cli.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
-#include "cli/run_folder.h"
 #include "cli/settings.h"
+#include "cli/trained_model.h"
+#include "nn/safetensors.h"
 #include "tensor/fault.h"
 #include "tensor/text.h"
 
@@ -27,31 +29,52 @@ std::string printed(const char* format, auto... values) {
 
 class Training {
  public:
-  Training(RunFolder run, data::Dataset data, const Common& common, Device device, bool graph)
-      : run_(std::move(run)),
-        common_(common),
-        config_(run_.config()),
+  /// Everything that can fail because of settings or data happens here, before a folder is made.
+  Training(flows::Config config, data::Dataset data, const Common& common, Device device,
+           bool graph)
+      : common_(common),
+        config_(std::move(config)),
         device_(device),
         precision_(set_precision(device, config_.precision)),
         data_(std::move(data)),
         density_(make_density(config_, data_, device)),
         trainer_(*density_, data_, fit_options(config_, graph)) {
-    if (device == Device::CPU || config_.precision == precision_) return;
-    config_.precision = precision_;  // what auto meant
-    run_.save_config(config_);
+    if (device != Device::CPU) config_.precision = precision_;  // what auto meant
   }
 
-  void resume() {
+  /// A new training in this folder. The folder is a run once its config.json is there: then there
+  /// is something to resume from.
+  void begin(const std::string& out, bool overwrite) {
+    trainer_.prepare();
+    KnownData known = known_data(data_, config_.data);
+    add_baselines(known, data_, *density_);
+    run_ = RunFolder::create(out, config_, overwrite);
+    save(flows::TrainingStatus::Running);
+    run_.save_config(config_, known);
+  }
+
+  /// Goes on with a locked run.
+  void resume(const RunFolder& run) {
+    run_ = run;
     trainer_.load(run_.file("state.safetensors"));
+    run_.save_config(config_, run_.known());
     run_.truncate_log(trainer_.step());
+    save(flows::TrainingStatus::Running);
   }
 
   int run() {
+    try {
+      return train();
+    } catch (const flows::Diverged&) {
+      flows::mark_state(run_.file("state.safetensors"), flows::TrainingStatus::Diverged);
+      throw;
+    }
+  }
+
+ private:
+  int train() {
     describe();
     catch_interrupts();
-    if (trainer_.step() == 0)
-      save(
-          flows::TrainingStatus::Running);  // from here on there is always something to resume from
     Progress progress(common_.quiet, trainer_.step());
     const auto samples_per_second = [&](std::int64_t step) {
       return static_cast<double>(config_.batch_size) * progress.steps_per_second(step);
@@ -74,6 +97,7 @@ class Training {
       common_.note("steps were not recorded as a graph: " + trainer_.graph_note());
     }
     save(result.finished ? flows::TrainingStatus::Finished : flows::TrainingStatus::Interrupted);
+    save_held_out();
     if (!result.finished) {
       common_.note(str("interrupted after step ", result.steps,
                        "; the run is saved. Go on with: "
@@ -89,7 +113,6 @@ class Training {
     return kDone;
   }
 
- private:
   void describe() const {
     std::int64_t parameters = density_->parameter_count();
     common_.note(str(config_.model, ": ", parameters, " parameters; ", data_.name, ": ",
@@ -128,9 +151,22 @@ class Training {
   }
 
   void save(flows::TrainingStatus status) {
-    trainer_.save(run_.file("state.safetensors"), status);
+    trainer_.save(run_.file("state.safetensors"), status, {{"data_checksum", data_.checksum}});
     fault_point("save-between", run_.path());
     trainer_.save_weights(run_.file("last.safetensors"));
+  }
+
+  /// Log densities of the validation rows under the best weights, f64 (N), in nats of log_prob, in
+  /// the order of the split: what scores of new rows are compared with.
+  void save_held_out() {
+    const std::string best = run_.file("best.safetensors");
+    if (data_.valid.size() == 0 || !std::filesystem::exists(best)) return;
+    const auto density = make_density(config_, data_, device_);
+    density->load_state(nn::load_safetensors(best).tensors);
+    const std::vector<double> scores = flows::score(*density, data_.valid.x);
+    nn::save_safetensors(run_.file("heldout.safetensors"),
+                         {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}},
+                         {{"split", "valid"}, {"data_checksum", data_.checksum}});
   }
 
   void draw(const std::string& name) {
@@ -199,10 +235,9 @@ void add_train(CLI::App& app, int& status) {
   command->footer(kTrainExamples);
   command->callback([options, &status] {
     const Device device = options->common.apply();
-    // The data are read first: a bad source fails before a folder is made.
     auto [config, data] = options->settings.configure(options->model, load_data);
-    Training training(RunFolder::create(options->out, config, options->overwrite), std::move(data),
-                      options->common, device, !options->no_graph);
+    Training training(config, std::move(data), options->common, device, !options->no_graph);
+    training.begin(options->out, options->overwrite);
     status = training.run();
   });
 }
@@ -228,15 +263,17 @@ void add_resume(CLI::App& app, int& status) {
   command->callback([options, &status] {
     const Device device = options->common.apply();
     RunFolder run = RunFolder::open(options->run);
-    flows::Config config = run.config();
-    if (options->epochs > 0) {
-      config.epochs = options->epochs;
-      config.steps = 0;
+    run.lock();
+    const RunState state = run.state();
+    if (state.status == "diverged") {
+      options->common.note(run.warning(state) + "; it may diverge there again");
     }
-    if (options->steps > 0) config.steps = options->steps;
-    run.save_config(config);
-    Training training(run, load_data(config), options->common, device, !options->no_graph);
-    training.resume();
+    nlohmann::json end = nlohmann::json::object();
+    if (options->epochs > 0) end = {{"epochs", options->epochs}, {"steps", 0}};
+    if (options->steps > 0) end["steps"] = options->steps;
+    const flows::Config config = flows::from_json(end, run.config(), "[resume] ");
+    Training training(config, load_run_data(run), options->common, device, !options->no_graph);
+    training.resume(run);
     status = training.run();
   });
 }

@@ -1,5 +1,6 @@
 #include "flows/config.h"
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -10,9 +11,32 @@
 
 namespace nf::flows {
 
+namespace {
+
+// Each group and its first setting.
+constexpr std::pair<const char*, const char*> kGroups[] = {
+    {"model", "model"}, {"training", "epochs"}, {"data", "data"}, {"output", "save_every"}};
+
+std::vector<Field> grouped(std::vector<Field> fields) {
+  std::string group;
+  for (Field& field : fields) {
+    for (const auto& [name, first] : kGroups) {
+      if (field.key == first) group = name;
+    }
+    field.group = group;
+  }
+  return fields;
+}
+
+}  // namespace
+
+std::string Field::nested_key() const {
+  return key == "model" ? "name" : key == "data" ? "source" : key;
+}
+
 const std::vector<Field>& fields() {
   using C = Config;
-  static const std::vector<Field> all = {
+  static const std::vector<Field> all = grouped({
       {"model", "the preset this came from", &C::model},
       {"recipe",
        "whose settings the preset has: the paper's, or those of its authors' code (nice)",
@@ -111,7 +135,7 @@ const std::vector<Field>& fields() {
        1e9},
       {"samples", "samples in a picture", &C::samples, {}, 1, 1e6},
       {"temperature", "scale of the latents of samples", &C::temperature, {}, 0, 100},
-  };
+  });
   return all;
 }
 
@@ -141,6 +165,23 @@ const Field& find(const std::string& key, const std::string& where) {
   }
   fail(str(where, "there is no setting ", quoted(key), "; did you mean '", nearest(key, names),
            "'?"));
+}
+
+bool is_group(const std::string& key) {
+  return std::any_of(std::begin(kGroups), std::end(kGroups),
+                     [&](const auto& group) { return key == group.first; });
+}
+
+/// The same by its nested key.
+const Field& find_in(const std::string& group, const std::string& key, const std::string& where) {
+  std::vector<std::string> names;
+  for (const Field& field : fields()) {
+    if (field.group != group) continue;
+    if (field.nested_key() == key) return field;
+    names.push_back(field.nested_key());
+  }
+  fail(str(where, "there is no setting ", quoted(key), " in '", group, "'; did you mean '",
+           nearest(key, names), "'?"));
 }
 
 void check_number(const Field& field, double value, const std::string& where) {
@@ -181,7 +222,8 @@ void assign(Config& config, const Field& field, const nlohmann::json& value,
 nlohmann::ordered_json to_json(const Config& config) {
   nlohmann::ordered_json json;
   for (const Field& field : fields()) {
-    std::visit([&](auto member) { json[field.key] = config.*member; }, field.member);
+    nlohmann::ordered_json& group = json[field.group];
+    std::visit([&](auto member) { group[field.nested_key()] = config.*member; }, field.member);
   }
   return json;
 }
@@ -189,7 +231,15 @@ nlohmann::ordered_json to_json(const Config& config) {
 Config from_json(const nlohmann::json& json, const Config& base, const std::string& where) {
   NF_CHECK(json.is_object(), where, "a configuration is a JSON object {\"key\": value, ...}");
   Config config = base;
-  for (const auto& [key, value] : json.items()) assign(config, find(key, where), value, where);
+  for (const auto& [key, value] : json.items()) {
+    if (value.is_object() && is_group(key)) {
+      for (const auto& [nested, setting] : value.items()) {
+        assign(config, find_in(key, nested, where), setting, where);
+      }
+    } else {
+      assign(config, find(key, where), value, where);
+    }
+  }
   return config;
 }
 

@@ -86,14 +86,21 @@ struct Field {
   std::vector<std::string> choices = {};  ///< allowed texts; empty: any
   double lowest = 0;                      ///< allowed numbers
   double highest = 1e18;
+  std::string group = {};  ///< "model", "training", "data" or "output"; fields() sets it
+
+  /// In its group of a nested configuration: the key, but "name" of the model and "source" of data.
+  std::string nested_key() const;
 };
 
 /// Every setting, in the order of config.json.
 const std::vector<Field>& fields();
 
+/// Nested: {"model": {"name": "nice", ...}, "training": {...}, "data": {"source": ...}, "output":
+/// {...}}.
 nlohmann::ordered_json to_json(const Config& config);
-/// Settings that are not given keep the values of `base`. Throws Error for an unknown key (with the
-/// nearest one), a value of the wrong type or out of range; `where` begins the message.
+/// Nested or flat ({"model": "nice", "lr": 0.1}), or both. Settings that are not given keep the
+/// values of `base`. Throws Error for an unknown key (with the nearest one), a value of the wrong
+/// type or out of range; `where` begins the message.
 Config from_json(const nlohmann::json& json, const Config& base, const std::string& where);
 /// "key=value" as on the command line; throws like from_json.
 void set(Config& config, const std::string& assignment);

@@ -33,7 +33,7 @@ bool Trainer::done() const { return optimizer_.steps() >= total_steps_; }
 FitResult Trainer::run(const FitCallbacks& callbacks) {
   density_.train();
   started_ = seconds_now();
-  if (step() == 0 && options_.initialize) initialize();
+  prepare();
   bool wanted = true;
   while (wanted && !done()) {
     const std::int64_t epoch = batches_.epoch() + 1;
@@ -54,7 +54,10 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
   return {done(), batches_.epoch(), step(), best_valid_nats_};
 }
 
-void Trainer::initialize() {
+void Trainer::prepare() {
+  if (prepared_ || step() > 0 || !options_.initialize) return;
+  prepared_ = true;
+  density_.train();
   const NoGrad no_grad;
   const std::int64_t rows = std::min(density_.bijection().initial_rows(), data_.train.size());
   density_.bijection().initialize(data_.train.x.narrow(0, 0, rows).to(density_.device()));
@@ -298,6 +301,7 @@ void Trainer::load(const std::string& path) {
   const std::int64_t noise_offset = count("noise_offset"), epoch_samples = count("epoch_samples");
   const double epoch_nats = real("epoch_nats"), seconds = real("seconds");
   const double best_valid_nats = real("best_valid_nats");
+  const bool prepared = count("prepared") > 0;
   nn::copy_state(state(), file.tensors);  // the last thing that can fail
   optimizer_.set_steps(steps);
   density_.noise().set_offset(static_cast<std::uint64_t>(noise_offset));
@@ -306,6 +310,7 @@ void Trainer::load(const std::string& path) {
   epoch_samples_ = epoch_samples;
   seconds_ = seconds;
   best_valid_nats_ = best_valid_nats;
+  prepared_ = prepared;
 }
 
 void Trainer::save_weights(const std::string& path, const nn::Metadata& extra) {

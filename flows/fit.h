@@ -84,6 +84,9 @@ class Trainer {
   /// Keeps references: density and data must outlive it. Throws Error when the data does not fit.
   Trainer(Density& density, const data::Dataset& data, const FitOptions& options);
 
+  /// Lets layers set initial values from the first samples, unless that was done or there were
+  /// steps already: what run() would begin with. Throws Error for data that they cannot take.
+  void prepare();
   /// Trains to the end, or until on_step says stop. Throws Diverged.
   FitResult run(const FitCallbacks& callbacks = {});
 
@@ -110,7 +113,6 @@ class Trainer {
 
  private:
   bool done() const;
-  void initialize();
   nn::StateDict state();
   void train_step();
   void update_on(const Tensor& batch, bool measure);
@@ -128,6 +130,7 @@ class Trainer {
   nn::Optimizer optimizer_;
   std::optional<nn::Ema> ema_;
   std::int64_t total_steps_ = 0;
+  bool prepared_ = false;
 
   // The device works behind the host, which would have to wait to look at every loss: losses are
   // added up there, and looked at now and then. On the CPU that is in every step.

@@ -156,43 +156,63 @@ std::map<std::string, Entry> parse_header(const std::string& path, const Json& h
   return entries;
 }
 
-}  // namespace
+struct Opened {
+  std::ifstream in;
+  std::uint64_t data_begin;
+  std::map<std::string, Entry> entries;
+  Metadata metadata;
+};
 
-SafetensorsFile load_safetensors(const std::string& path) {
+Opened open_safetensors(const std::string& path) {
   struct stat info {};
   NF_CHECK(stat(path.c_str(), &info) == 0, "[safetensors] ", path, ": ", std::strerror(errno));
   NF_CHECK(S_ISREG(info.st_mode), "[safetensors] ", path, " is not a file");
   const std::uint64_t file_bytes = static_cast<std::uint64_t>(info.st_size);
-  std::ifstream in(path, std::ios::binary);
+  Opened file{std::ifstream(path, std::ios::binary), 0, {}, {}};
   unsigned char length[8];
-  NF_CHECK(in.read(reinterpret_cast<char*>(length), 8), "[safetensors] ", path,
+  NF_CHECK(file.in.read(reinterpret_cast<char*>(length), 8), "[safetensors] ", path,
            " is too short to be a checkpoint (", file_bytes, " bytes)");
   const std::uint64_t header_bytes = little_endian(length);
   NF_CHECK(header_bytes <= kMaxHeader && header_bytes <= file_bytes - 8, "[safetensors] ", path,
            ": the header claims ", header_bytes, " bytes of a file of ", file_bytes,
            "; it is cut short or not in this format");
   std::string text(header_bytes, '\0');
-  NF_CHECK(in.read(text.data(), static_cast<std::streamsize>(header_bytes)), "[safetensors] ", path,
-           ": cannot be read");
+  NF_CHECK(file.in.read(text.data(), static_cast<std::streamsize>(header_bytes)), "[safetensors] ",
+           path, ": cannot be read");
   const Json header = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   NF_CHECK(header.is_object(), "[safetensors] ", path, ": the header is not a JSON object");
+  file.data_begin = 8 + header_bytes;
+  file.entries = parse_header(path, header, file_bytes - file.data_begin, file.metadata);
+  return file;
+}
 
-  SafetensorsFile file;
-  const std::uint64_t data_begin = 8 + header_bytes;
-  for (const auto& [name, entry] :
-       parse_header(path, header, file_bytes - data_begin, file.metadata)) {
+}  // namespace
+
+SafetensorsFile load_safetensors(const std::string& path) {
+  Opened opened = open_safetensors(path);
+  SafetensorsFile file{{}, std::move(opened.metadata)};
+  for (const auto& [name, entry] : opened.entries) {
     Tensor tensor = Tensor::empty(entry.shape, entry.dtype);
     if (entry.end > entry.begin) {
       const auto bytes = static_cast<std::streamsize>(entry.end - entry.begin);
-      in.seekg(static_cast<std::streamoff>(data_begin + entry.begin));
+      opened.in.seekg(static_cast<std::streamoff>(opened.data_begin + entry.begin));
       visit_dtype(entry.dtype, [&]<class T>() {
-        in.read(reinterpret_cast<char*>(tensor.mutable_data<T>()), bytes);
+        opened.in.read(reinterpret_cast<char*>(tensor.mutable_data<T>()), bytes);
       });
-      NF_CHECK(in, "[safetensors] ", path, ": ends inside tensor '", printable(name), "'");
+      NF_CHECK(opened.in, "[safetensors] ", path, ": ends inside tensor '", printable(name), "'");
     }
     file.tensors.emplace(name, std::move(tensor));
   }
   return file;
+}
+
+SafetensorsHeader read_safetensors_header(const std::string& path) {
+  Opened opened = open_safetensors(path);
+  SafetensorsHeader header{{}, std::move(opened.metadata)};
+  for (const auto& [name, entry] : opened.entries) {
+    header.tensors.emplace(name, SafetensorsHeader::Entry{entry.dtype, entry.shape});
+  }
+  return header;
 }
 
 }  // namespace nf::nn

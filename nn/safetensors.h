@@ -28,4 +28,15 @@ struct SafetensorsFile {
 /// allocated for a claim before it has been checked against the file's size.
 SafetensorsFile load_safetensors(const std::string& path);
 
+/// What a file says of itself. Throws like load_safetensors; the elements are not read.
+struct SafetensorsHeader {
+  struct Entry {
+    DType dtype;
+    Shape shape;
+  };
+  std::map<std::string, Entry> tensors;
+  Metadata metadata;
+};
+SafetensorsHeader read_safetensors_header(const std::string& path);
+
 }  // namespace nf::nn

@@ -1,14 +1,15 @@
 #include "tensor/files.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <filesystem>
-#include <memory>
+#include <random>
 
 #include "tensor/error.h"
 #include "tensor/fault.h"
@@ -22,9 +23,20 @@ using File = std::unique_ptr<std::FILE, int (*)(std::FILE*)>;
   fail(str("[write] '", path, "': ", std::strerror(error)));
 }
 
-std::string temporary_name(const std::string& path) {
-  static std::atomic<unsigned> counter{0};
-  return str(path, ".tmp-", ::getpid(), "-", counter++);
+constexpr const char* kTemporary = ".tmp-";
+constexpr int kTemporaryDigits = 16;
+
+// A process id would not do: in containers they come again. A file of this name that is there
+// already belongs to somebody else.
+std::pair<std::string, int> open_temporary(const std::string& path) {
+  constexpr int kTries = 100;
+  for (int i = 0; i < kTries; ++i) {
+    const std::string temporary = temporary_of(path);
+    const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd >= 0) return {temporary, fd};
+    if (errno != EEXIST) break;
+  }
+  fail_write(path, errno);
 }
 
 // The rename is on the disk only when the folder is. Some file systems cannot do this; the file's
@@ -41,15 +53,18 @@ void sync_folder_of(const std::string& path) {
 }  // namespace
 
 std::string read_file(const std::string& path, std::uint64_t limit) {
-  const File file(std::fopen(path.c_str(), "rbe"), &std::fclose);
-  NF_CHECK(file, "[read] '", path, "': ", std::strerror(errno));
+  const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);  // a pipe would wait
+  NF_CHECK(fd >= 0, "[read] '", path, "': ", std::strerror(errno));
+  const File file(::fdopen(fd, "rb"), &std::fclose);
   const auto check_size = [&](std::uint64_t size) {
     NF_CHECK(size <= limit, "[read] '", path, "': larger than ", limit,
              " bytes, the most that is accepted here");
   };
   std::string bytes;
   struct stat info {};
-  if (::fstat(::fileno(file.get()), &info) == 0 && S_ISREG(info.st_mode)) {
+  const bool known = ::fstat(fd, &info) == 0;
+  NF_CHECK(!known || !S_ISFIFO(info.st_mode), "[read] '", path, "': a pipe, not a file");
+  if (known && S_ISREG(info.st_mode)) {
     check_size(static_cast<std::uint64_t>(info.st_size));
     bytes.reserve(static_cast<std::size_t>(info.st_size));
   }
@@ -69,9 +84,7 @@ void FileWriter::write(const void* data, std::size_t bytes) {
 
 void atomic_write(const std::string& path, const std::function<void(FileWriter&)>& write) {
   fault_point("write-begin", path);
-  const std::string temporary = temporary_name(path);
-  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd < 0) fail_write(path, errno);
+  const auto [temporary, fd] = open_temporary(path);
   File file(::fdopen(fd, "wb"), &std::fclose);
   try {
     FileWriter writer(file.get(), path);
@@ -91,6 +104,76 @@ void atomic_write(const std::string& path, const std::function<void(FileWriter&)
 
 void atomic_write(const std::string& path, std::string_view bytes) {
   atomic_write(path, [&](FileWriter& out) { out.write(bytes); });
+}
+
+std::string temporary_of(const std::string& path) {
+  static thread_local std::random_device random;
+  std::string name = path + kTemporary;
+  for (int i = 0; i < kTemporaryDigits; ++i) name += "0123456789abcdef"[random() % 16];
+  return name;
+}
+
+void remove_temporaries(const std::string& folder,
+                        const std::function<bool(const std::string& name)>& of) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const std::string name = entry.path().filename().string();
+    const std::size_t at = name.rfind(kTemporary);
+    if (at == std::string::npos) continue;
+    const std::string end = name.substr(at + std::string_view(kTemporary).size());
+    if (end.size() == kTemporaryDigits &&
+        end.find_first_not_of("0123456789abcdef") == std::string::npos && of(name.substr(0, at))) {
+      std::error_code ignored;
+      fs::remove(entry.path(), ignored);
+    }
+  }
+}
+
+void append_to_file(const std::string& path, std::string_view bytes) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  if (fd < 0) fail_write(path, errno);
+  File file(::fdopen(fd, "ab"), &std::fclose);
+  FileWriter out(file.get(), path);
+  out.write(bytes.substr(0, bytes.size() / 2));
+  fault_point("log-append", path, file.get());
+  out.write(bytes.substr(bytes.size() / 2));
+  if (std::fflush(file.get()) != 0 || ::fsync(fd) != 0) fail_write(path, errno);
+  if (std::fclose(file.release()) != 0) fail_write(path, errno);
+}
+
+void make_folders(const std::string& path) {
+  std::filesystem::path made;
+  for (const auto& part : std::filesystem::path(path)) {
+    made /= part;
+    if (::mkdir(made.c_str(), 0777) == 0) {
+      sync_folder_of(made.string());
+    } else if (errno != EEXIST && errno != EISDIR && !std::filesystem::is_directory(made)) {
+      fail(str("cannot make the folder '", path, "': ", std::strerror(errno)));
+    }
+  }
+  NF_CHECK(std::filesystem::is_directory(path), "cannot make the folder '", path,
+           "': a file is in its place");
+}
+
+std::optional<FileLock> FileLock::take(const std::string& path, long* holder) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
+  if (fd < 0) fail_write(path, errno);
+  FileLock lock;
+  lock.file_ = {new int(fd), [](const int* file) {
+                  ::close(*file);
+                  delete file;
+                }};
+  char text[24] = {};
+  if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    const ssize_t got = ::pread(fd, text, sizeof text - 1, 0);
+    if (holder) *holder = 0;
+    if (holder && got > 0) std::from_chars(text, text + got, *holder);
+    return std::nullopt;
+  }
+  const std::string process = str(::getpid(), "\n");  // for whom it keeps out; may fail
+  if (::ftruncate(fd, 0) == 0 && ::pwrite(fd, process.data(), process.size(), 0) < 0) errno = 0;
+  return lock;
 }
 
 }  // namespace nf

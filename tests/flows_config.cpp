@@ -53,15 +53,18 @@ BOOST_AUTO_TEST_CASE(every_field_goes_through_json_and_set) {
       const Json value = another_value(field);
       const Config changed = from_json({{field.key, value}}, Config(), "test: ");
       const auto json = to_json(changed);
-      BOOST_CHECK(json.at(field.key) == value);
-      BOOST_CHECK(to_json(Config()).at(field.key) != value);
-      BOOST_CHECK_EQUAL(json.size(), fields().size());
+      const auto in = [&](const auto& all) { return all.at(field.group).at(field.nested_key()); };
+      BOOST_CHECK(in(json) == value);
+      BOOST_CHECK(in(to_json(Config())) != value);
       BOOST_CHECK(to_json(from_json(Json::parse(json.dump()), Config(), "test: ")) == json);
       Config set_one;
       set(set_one, field.key + "=" + value_text(changed, field));
       BOOST_CHECK(to_json(set_one) == json);
     }
   }
+  std::size_t settings = 0;
+  for (const auto& group : to_json(Config())) settings += group.size();
+  BOOST_CHECK_EQUAL(settings, fields().size());
   // config.json holds every member: a new one needs its line in fields().
   std::size_t bytes = 0;
   for (const Field& field : fields()) {
@@ -83,6 +86,20 @@ BOOST_AUTO_TEST_CASE(what_is_not_given_stays) {
   BOOST_CHECK_EQUAL(config2.data, "idx:/a/b=c");
   set(config2, "scaling=false");
   BOOST_CHECK(!config2.scaling);
+}
+
+BOOST_AUTO_TEST_CASE(a_configuration_may_be_nested_or_flat) {
+  const Json nested = {{"model", {{"name", "nice-plus"}, {"couplings", 7}}},
+                       {"training", {{"lr", 0.25}}},
+                       {"data", {{"source", "moons"}, {"train", 100}}},
+                       {"output", {{"samples", 9}}}};
+  const Json flat = {{"model", "nice-plus"}, {"couplings", 7}, {"lr", 0.25},
+                     {"data", "moons"},      {"train", 100},   {"samples", 9}};
+  const Config config = from_json(nested, Config(), "");
+  BOOST_CHECK_EQUAL(config.model, "nice-plus");
+  BOOST_CHECK_EQUAL(config.data, "moons");
+  BOOST_CHECK_EQUAL(config.samples, 9);
+  BOOST_CHECK(to_json(config) == to_json(from_json(flat, Config(), "")));
 }
 
 BOOST_AUTO_TEST_CASE(mistakes_are_named) {
@@ -107,6 +124,10 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named) {
       {{{"activation", {"relu"}}}, {"activation must be text"}},
       {{{"lr", {{"a", 1}}}}, {"lr must be a number, got an object"}},
       {{{"lr", std::string(1000, 'x')}}, {"lr must be a number", "xxx..."}},
+      {{{"training", {{"lrr", 1}}}}, {"no setting 'lrr' in 'training'", "did you mean 'lr'?"}},
+      {{{"training", {{"couplings", 1}}}}, {"no setting 'couplings' in 'training'"}},
+      {{{"data", {{"source", 3}}}}, {"data must be text"}},
+      {{{"training", 3}}, {"no setting 'training'"}},
       {Json::array({1}), {"a configuration is a JSON object"}},
       {Json(3), {"a configuration is a JSON object"}},
   };

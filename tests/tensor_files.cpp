@@ -1,5 +1,6 @@
 #include "tensor/files.h"
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -58,6 +59,67 @@ BOOST_AUTO_TEST_CASE(errors_name_the_file_and_the_reason) {
     check_error([&] { writer.write(std::string(1 << 20, 'x')); }, {"full.bin", "No space left"});
     std::fclose(full);
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_pipe_is_not_waited_for) {
+  TempFolder folder;
+  BOOST_REQUIRE_EQUAL(mkfifo(folder.path("pipe").c_str(), 0600), 0);
+  check_error([&] { read_file(folder.path("pipe"), 9); }, {"pipe", "not a file"});
+}
+
+BOOST_AUTO_TEST_CASE(what_killed_writers_left_is_removed_and_nothing_else) {
+  TempFolder folder;
+  const std::string path = folder.write("a.bin", "old");
+  BOOST_CHECK(temporary_of(path) != temporary_of(path));
+  folder.write(std::filesystem::path(temporary_of(path)).filename().string(), "torn");
+  folder.write(std::filesystem::path(temporary_of(folder.path("b.bin"))).filename().string(), "b");
+  folder.write("a.bin.tmp-mine", "a user's");
+  remove_temporaries(folder.path(), [](const std::string& name) { return name == "a.bin"; });
+  BOOST_CHECK_EQUAL(folder.files(), 3U);
+  BOOST_CHECK_EQUAL(bytes_of(path), "old");
+  BOOST_CHECK_EQUAL(bytes_of(folder.path("a.bin.tmp-mine")), "a user's");
+}
+
+BOOST_AUTO_TEST_CASE(appends_and_makes_folders) {
+  TempFolder folder;
+  make_folders(folder.path("one/two"));
+  make_folders(folder.path("one/two"));
+  const std::string path = folder.path("one/two/log");
+  append_to_file(path, "a\n");
+  append_to_file(path, "b\n");
+  BOOST_CHECK_EQUAL(bytes_of(path), "a\nb\n");
+  check_error([&] { make_folders(path); }, {path, "a file is in its place"});
+  check_error([&] { make_folders(path + "/three"); }, {path + "/three", "Not a directory"});
+  check_error([&] { append_to_file(folder.path("one"), "x"); }, {"one", "Is a directory"});
+}
+
+BOOST_AUTO_TEST_CASE(a_lock_is_for_one_process_and_dies_with_it) {
+  TempFolder folder;
+  const std::string path = folder.path(".lock");
+  int ready[2];
+  BOOST_REQUIRE_EQUAL(pipe(ready), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const auto lock = FileLock::take(path);
+    const char byte = lock ? 'y' : 'n';
+    if (write(ready[1], &byte, 1) != 1) _exit(1);
+    while (true) pause();
+  }
+  char byte = 0;
+  BOOST_REQUIRE_EQUAL(read(ready[0], &byte, 1), 1);
+  BOOST_CHECK_EQUAL(byte, 'y');
+  long holder = 0;
+  BOOST_CHECK(!FileLock::take(path, &holder));
+  BOOST_CHECK_EQUAL(holder, child);
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  std::optional<FileLock> lock = FileLock::take(path);
+  BOOST_CHECK(lock.has_value());
+  BOOST_CHECK(!FileLock::take(path, &holder));
+  BOOST_CHECK_EQUAL(holder, getpid());
+  lock.reset();
+  BOOST_CHECK(FileLock::take(path).has_value());
+  for (const int end : ready) close(end);
 }
 
 BOOST_AUTO_TEST_CASE(faults_come_at_the_point_and_the_count_that_were_asked_for) {

@@ -1,0 +1,224 @@
+#include "cli/known_data.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "data/checksum.h"
+#include "data/formats.h"
+#include "data/source.h"
+#include "flows/baselines.h"
+
+namespace nf::cli {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kLevels = 256;
+constexpr double kMostRows = 0x1p31, kMostDims = 0x1p31;
+
+const std::vector<std::string>& fact_keys() {
+  static const std::vector<std::string> keys = {"path",     "dims",   "shape",   "columns",
+                                                "levels",   "family", "classes", "entropy",
+                                                "checksum", "cut",    "bounds",  "parts"};
+  return keys;
+}
+
+/// A value of an object, with the messages of a file that may say anything.
+class Facts {
+ public:
+  Facts(const nlohmann::json& json, std::string where) : json_(json), where_(std::move(where)) {
+    NF_CHECK(json_.is_object(), where_, "must be an object");
+  }
+
+  const nlohmann::json& at(const std::string& key) const {
+    const auto found = json_.find(key);
+    NF_CHECK(found != json_.end(), where_, "has no '", key, "'");
+    return *found;
+  }
+  bool null(const std::string& key) const { return at(key).is_null(); }
+  std::string text(const std::string& key) const {
+    NF_CHECK(at(key).is_string(), where_, "'", key, "' must be text");
+    return at(key).get<std::string>();
+  }
+  double real(const std::string& key) const {
+    if (null(key)) return std::numeric_limits<double>::quiet_NaN();
+    NF_CHECK(at(key).is_number(), where_, "'", key, "' must be a number or null");
+    return at(key).get<double>();
+  }
+  std::int64_t count(const std::string& key, double most = kMostRows) const {
+    const double value = real(key);
+    NF_CHECK(value >= 0 && value <= most && value == std::floor(value), where_, "'", key,
+             "' must be a whole number from 0 to ", most);
+    return static_cast<std::int64_t>(value);
+  }
+  Facts in(const std::string& key) const { return {at(key), where_ + "'" + key + "' "}; }
+
+ private:
+  const nlohmann::json& json_;
+  std::string where_;
+};
+
+KnownData::Part part_from(const Facts& facts) {
+  return {facts.count("count"), facts.text("checksum"), facts.real("gaussian_nats"),
+          facts.real("independent_nats")};
+}
+
+Json to_json(const KnownData::Part& part) {
+  return {{"count", part.count},
+          {"checksum", part.checksum},
+          {"gaussian_nats", number(part.gaussian_nats)},
+          {"independent_nats", number(part.independent_nats)}};
+}
+
+/// The path of "path" or "format:path", and the format with its colon.
+std::pair<std::string, std::string> parts_of(const std::string& source) {
+  std::error_code error;
+  if (fs::exists(source, error)) return {"", source};
+  const std::size_t colon = source.find(':');
+  if (colon == std::string::npos) return {"", source};
+  const std::string format = source.substr(0, colon);
+  const auto names = data::format_names();
+  if (std::find(names.begin(), names.end(), format) == names.end()) return {"", source};
+  return {source.substr(0, colon + 1), source.substr(colon + 1)};
+}
+
+bool built_in(const std::string& source) {
+  const auto names = data::built_in_sources();
+  return std::find(names.begin(), names.end(), source) != names.end();
+}
+
+}  // namespace
+
+std::string checksum_of(const data::Split& part) {
+  data::Checksum sum;
+  sum.add(part.x);
+  sum.add(part.labels);
+  return sum.text();
+}
+
+KnownData known_data(const data::Dataset& data, const std::string& source) {
+  KnownData known;
+  known.shape = data;
+  known.shape.notes = {};
+  known.shape.train = known.shape.valid = known.shape.test = {};
+  known.path = absolute_source(source);
+  const auto part = [](const data::Split& split) {
+    return KnownData::Part{split.size(), checksum_of(split)};
+  };
+  known.train = part(data.train);
+  known.valid = part(data.valid);
+  known.test = part(data.test);
+  if (data.dims == 2 && !data.discrete) known.bounds = data::bounds_of(data.train.x);
+  return known;
+}
+
+void add_baselines(KnownData& known, const data::Dataset& data, const flows::Density& density) {
+  if (known.valid.count == 0 && known.test.count == 0) return;
+  const flows::Baselines baselines(data.train.x);
+  const auto add = [&](KnownData::Part& part, const data::Split& rows) {
+    if (rows.size() == 0) return;
+    const auto nats = baselines.nats(rows.x);
+    if (nats.gaussian) part.gaussian_nats = density.nats(*nats.gaussian);
+    part.independent_nats = density.nats(nats.independent);
+  };
+  add(known.valid, data.valid);
+  add(known.test, data.test);
+}
+
+void write_facts(const KnownData& known, Json& data) {
+  const data::Dataset& shape = known.shape;
+  data["path"] = known.path.empty() ? Json() : Json(known.path);
+  data["dims"] = shape.dims;
+  data["shape"] =
+      shape.images()
+          ? Json{{"height", shape.height}, {"width", shape.width}, {"channels", shape.channels}}
+          : Json();
+  data["columns"] = shape.columns;
+  data["levels"] = shape.discrete ? Json(kLevels) : Json();
+  data["family"] = shape.family;
+  data["classes"] = shape.classes;
+  data["entropy"] = number(shape.entropy);
+  data["checksum"] = shape.checksum;
+  data["cut"] = shape.cut;
+  data["bounds"] = Json();
+  if (const auto& box = known.bounds) {
+    data["bounds"] = {box->left, box->right, box->bottom, box->top};
+  }
+  data["parts"] = {{"train", to_json(known.train)},
+                   {"valid", to_json(known.valid)},
+                   {"test", to_json(known.test)}};
+}
+
+nlohmann::json take_facts(nlohmann::json& data) {
+  nlohmann::json facts = nlohmann::json::object();
+  for (const std::string& key : fact_keys()) {
+    if (const auto found = data.find(key); found != data.end()) {
+      facts[key] = *found;
+      data.erase(found);
+    }
+  }
+  return facts;
+}
+
+KnownData known_from_facts(const nlohmann::json& json, const std::string& where) {
+  const Facts facts(json, where);
+  KnownData known;
+  data::Dataset& shape = known.shape;
+  if (!facts.null("path")) known.path = facts.text("path");
+  shape.dims = facts.count("dims", kMostDims);
+  NF_CHECK(shape.dims > 0, where, "'dims' must be above 0");
+  if (!facts.null("shape")) {
+    const Facts image = facts.in("shape");
+    shape.height = image.count("height");
+    shape.width = image.count("width");
+    shape.channels = image.count("channels");
+    const double pixels = static_cast<double>(shape.height) * static_cast<double>(shape.width) *
+                          static_cast<double>(shape.channels);
+    NF_CHECK(pixels == static_cast<double>(shape.dims), where,
+             "'shape' does not have 'dims' = ", shape.dims, " numbers");
+  }
+  for (const auto& column : facts.at("columns")) {
+    NF_CHECK(column.is_string(), where, "'columns' must be texts");
+    shape.columns.push_back(column.get<std::string>());
+  }
+  NF_CHECK(shape.columns.empty() || std::ssize(shape.columns) == shape.dims, where,
+           "'columns' has ", shape.columns.size(), " names for ", shape.dims, " dimensions");
+  shape.discrete = !facts.null("levels");
+  NF_CHECK(!shape.discrete || facts.count("levels") == kLevels, where, "'levels' must be ", kLevels,
+           " or null");
+  shape.family = facts.text("family");
+  shape.classes = static_cast<int>(facts.count("classes", 0x1p30));
+  shape.entropy = facts.real("entropy");
+  shape.checksum = facts.text("checksum");
+  shape.cut = facts.text("cut");
+  const Facts parts = facts.in("parts");
+  known.train = part_from(parts.in("train"));
+  known.valid = part_from(parts.in("valid"));
+  known.test = part_from(parts.in("test"));
+  if (!facts.null("bounds")) {
+    const nlohmann::json& box = facts.at("bounds");
+    const bool four = box.is_array() && box.size() == 4 &&
+                      std::all_of(box.begin(), box.end(), [](auto& v) { return v.is_number(); });
+    NF_CHECK(four, where, "'bounds' must be four numbers or null");
+    known.bounds = {.left = box[0], .right = box[1], .bottom = box[2], .top = box[3]};
+    NF_CHECK(known.bounds->left < known.bounds->right && known.bounds->bottom < known.bounds->top,
+             where, "'bounds' has no inside");
+  }
+  return known;
+}
+
+std::string absolute_source(const std::string& source) {
+  if (built_in(source)) return "";
+  const auto [format, path] = parts_of(source);
+  std::error_code error;
+  const fs::path absolute = fs::absolute(path, error);
+  return error ? source : format + absolute.lexically_normal().string();
+}
+
+bool source_exists(const std::string& source) {
+  std::error_code error;
+  return built_in(source) || fs::exists(parts_of(source).second, error);
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,56 @@
+// What a run knows of its data: all that a command needs which reads no rows. In config.json these
+// facts stand beside the settings of "data".
+#pragma once
+
+#include <limits>
+#include <optional>
+#include <string>
+
+#include "cli/cli.h"
+#include "data/dataset.h"
+#include "data/png.h"
+#include "flows/density.h"
+
+namespace nf::cli {
+
+struct KnownData {
+  data::Dataset shape;                 ///< without rows
+  std::string path;                    ///< absolute, of the source; empty for what is built in
+  std::optional<data::Bounds> bounds;  ///< of the training rows of 2-D data
+
+  /// Which rows a part has is told by its cut, and checked by its checksum. What flows/baselines.h
+  /// reach on it is in nats of the model's convention, NaN when unknown.
+  struct Part {
+    std::int64_t count = 0;
+    std::string checksum = {};
+    double gaussian_nats = std::numeric_limits<double>::quiet_NaN();
+    double independent_nats = std::numeric_limits<double>::quiet_NaN();
+  };
+  Part train, valid, test;
+  const Part& part(const std::string& split) const {
+    return split == "train" ? train : split == "valid" ? valid : test;
+  }
+};
+
+/// Of a part's rows and labels.
+std::string checksum_of(const data::Split& part);
+/// All of it but the baselines; `source` as in the settings.
+KnownData known_data(const data::Dataset& data, const std::string& source);
+/// Sets the baselines of `known`, fitted to the training rows.
+void add_baselines(KnownData& known, const data::Dataset& data, const flows::Density& density);
+
+/// Puts the facts among the settings `data`.
+void write_facts(const KnownData& known, Json& data);
+/// Takes them out again.
+nlohmann::json take_facts(nlohmann::json& data);
+/// Throws Error for what is missing, of a wrong type, or contradicts itself; `where` begins the
+/// message.
+KnownData known_from_facts(const nlohmann::json& facts, const std::string& where);
+
+/// The absolute path of a source "path" or "format:path", in the same form; empty for a built-in
+/// name.
+std::string absolute_source(const std::string& source);
+/// Whether there is something at a source's path; true for a built-in name.
+bool source_exists(const std::string& source);
+
+}  // namespace nf::cli

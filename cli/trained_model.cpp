@@ -1,0 +1,230 @@
+#include "cli/trained_model.h"
+
+#include <cmath>
+#include <filesystem>
+
+#include "data/columns.h"
+#include "data/npy.h"
+#include "data/png.h"
+#include "nn/safetensors.h"
+#include "tensor/backend.h"
+#include "tensor/ops.h"
+
+namespace nf::cli {
+
+// --- data ---------------------------------------------------------------------------------------
+
+namespace {
+
+data::LoadOptions load_options(const flows::Config& config) {
+  return {.seed = static_cast<std::uint64_t>(config.seed),
+          .train = config.train,
+          .valid = config.valid,
+          .test = config.test};
+}
+
+// The parts must be those of the training: else eval would take rows that were trained on.
+void check_parts(const RunFolder& run, const data::Dataset& data) {
+  const KnownData& known = run.known();
+  for (const auto& [part, split] : {std::pair{&known.train, &data.train},
+                                    {&known.valid, &data.valid},
+                                    {&known.test, &data.test}}) {
+    NF_CHECK(part->count == split->size() && part->checksum == checksum_of(*split), "[data] ",
+             data.name, " is cut into other parts than for the training of ", run.path(),
+             "; give it with --data to take all its rows");
+  }
+}
+
+data::Dataset as_trained(const RunFolder& run, const flows::Config& config) {
+  data::Dataset data = data::load(config.data, load_options(config));
+  check_parts(run, data);
+  return data;
+}
+
+}  // namespace
+
+data::Dataset load_data(const flows::Config& config) {
+  return data::load(config.data, load_options(config));
+}
+
+data::Dataset peek_data(const flows::Config& config) {
+  return data::load(config.data, {.train = 1, .valid = 1, .test = 1});
+}
+
+flows::DataShape shape_of(const data::Dataset& data) {
+  return {.dims = data.dims,
+          .discrete = data.discrete,
+          .unit_scale = std::isfinite(data.entropy),  // built in
+          .columns = data.columns,
+          .family = data.family};
+}
+
+std::optional<flows::Config> with_data_there(const RunFolder& run) {
+  flows::Config config = run.config();
+  if (source_exists(config.data)) return config;
+  config.data = run.known().path;
+  if (!config.data.empty() && source_exists(config.data)) return config;
+  return std::nullopt;
+}
+
+data::Dataset load_run_data(const RunFolder& run) {
+  const auto config = with_data_there(run);
+  const KnownData& known = run.known();
+  NF_CHECK(config, "[data] the data of ", run.path(), " are not there any more: neither '",
+           run.config().data, "' nor '", known.path, "'; give them with --data");
+  data::Dataset data = data::load(config->data, load_options(*config));
+  // A path that was given may lead to another file from here.
+  if (data.checksum != known.shape.checksum && config->data != known.path && !known.path.empty() &&
+      source_exists(known.path)) {
+    flows::Config absolute = *config;
+    absolute.data = known.path;
+    data = data::load(absolute.data, load_options(absolute));
+  }
+  NF_CHECK(data.checksum == known.shape.checksum, "[data] ", data.name, " has changed since ",
+           run.path(), " was trained on it (", known.train.count, " / ", known.valid.count, " / ",
+           known.test.count, " rows then, ", data.train.size(), " / ", data.valid.size(), " / ",
+           data.test.size(), " now, checksum ", known.shape.checksum, " then, ", data.checksum,
+           " now); put the old data back, or give the new with --data");
+  check_parts(run, data);
+  return data;
+}
+
+data::Dataset load_data_for(const TrainedModel& model, const std::string& source, bool whole) {
+  const KnownData& known = model.run.known();
+  data::Dataset data;
+  if (source.empty() && !whole) {
+    data = load_run_data(model.run);
+  } else {
+    flows::Config config = model.run.config();
+    if (source.empty()) {
+      const auto there = with_data_there(model.run);
+      if (!there) return load_run_data(model.run);  // which says so
+      config = *there;
+    } else {
+      config.data = source;
+    }
+    data = data::load(config.data,
+                      {.seed = static_cast<std::uint64_t>(config.seed), .in_file_order = whole});
+    if (data.checksum == known.shape.checksum) {
+      if (whole) {
+        model.common.note(str("note: ", data.name, " is what ", model.run.path(),
+                              " was trained with: ", known.train.count,
+                              " of these rows were trained on; --split test takes others"));
+      } else {
+        data = as_trained(model.run, config);
+      }
+    }
+  }
+  if (!model.shape.columns.empty()) {
+    const std::string note = data::match_columns(data, model.shape.columns);
+    if (!note.empty()) data.notes.push_back(note);
+  }
+  for (const std::string& note : data.notes) model.common.note("note: " + note);
+  const auto numbers = [](bool discrete) { return discrete ? "pixels" : "real numbers"; };
+  NF_CHECK(data.dims == model.density->dims() && data.discrete == model.shape.discrete,
+           "[data] the model is for ", model.density->dims(), "-dimensional ",
+           numbers(model.shape.discrete), ", ", data.name, " has ", data.dims, "-dimensional ",
+           numbers(data.discrete));
+  return data;
+}
+
+const Tensor& samples_of(const data::Dataset& data, const std::string& split) {
+  const data::Split& part = split == "train"   ? data.train
+                            : split == "valid" ? data.valid
+                                               : data.test;
+  NF_CHECK(part.size() > 0, "[data] ", data.name, " has no ", split,
+           " samples; choose another --split");
+  return part.x;
+}
+
+// --- models -------------------------------------------------------------------------------------
+
+std::string set_precision(Device device, const std::string& precision) {
+  if (device == Device::CPU) return name_of(Precision::F32);
+  Precision wanted = Precision::TF32;
+  for (const Precision p : {Precision::F32, Precision::TF32, Precision::BF16}) {
+    if (precision == name_of(p)) wanted = p;
+  }
+  backend_for(device).set_precision(wanted);
+  return name_of(wanted);
+}
+
+std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
+                                             Device device) {
+  auto density = flows::make_density(config, shape_of(data));
+  density->to(device);
+  return density;
+}
+
+namespace {
+
+void load_weights(flows::Density& density, const std::string& path) {
+  std::int64_t wanted = 0, there = 0;
+  for (const auto& [name, tensor] : density.state()) wanted += tensor.numel();
+  for (const auto& [name, entry] : nn::read_safetensors_header(path).tensors) {
+    there += entry.shape.numel();
+  }
+  NF_CHECK(there == wanted, "[run] ", path, " holds ", there, " numbers, the model of config.json ",
+           "has ", wanted, "; they do not belong together");
+  const nn::SafetensorsFile file = nn::load_safetensors(path);
+  for (const auto& [name, tensor] : file.tensors) {
+    if (is_float(tensor.dtype()) && !all_finite(tensor)) {
+      throw flows::Diverged(str("[run] ", path, ": ", name,
+                                " holds numbers that are not finite; the weights are of no use"));
+    }
+  }
+  density.load_state(file.tensors);
+}
+
+}  // namespace
+
+TrainedModel load_model(const std::string& path, const std::string& which, const Common& common,
+                        Device device) {
+  TrainedModel model{common, RunFolder::open(path), {}, {}, nullptr, {}};
+  const RunFolder& run = model.run;
+  model.state = run.state();
+  NF_CHECK(model.state.usable(), "[run] ", path, " has not been trained yet (status ",
+           model.state.status, ", step 0); ",
+           model.state.status == "diverged" ? "train it again with other settings"
+                                            : "continue it with 'flowcli resume " + path + "'");
+  const std::string warning = run.warning(model.state);
+  if (!warning.empty()) common.note("note: " + warning);
+  std::string weights = run.file(which + ".safetensors");
+  if (which == "best" && !std::filesystem::exists(weights)) weights = run.file("last.safetensors");
+  NF_CHECK(std::filesystem::exists(weights), "[run] ", path, " has lost its weights: there is no ",
+           weights);
+  model.shape = run.known().shape;
+  model.precision = set_precision(device, run.config().precision);
+  model.density = make_density(run.config(), model.shape, device);
+  load_weights(*model.density, weights);
+  model.density->eval();
+  return model;
+}
+
+// --- pictures -----------------------------------------------------------------------------------
+
+std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like,
+                        std::int64_t columns) {
+  if (shape.images()) {
+    const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
+    return data::grid_png(pixels.reshape({-1, shape.channels, shape.height, shape.width}),
+                          {.columns = columns});
+  }
+  NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
+           " dimensions has no picture; write the samples with --out FILE.npy");
+  return data::scatter_png(samples.to(Device::CPU), 512,
+                           like.defined() ? std::optional(data::bounds_of(like)) : std::nullopt);
+}
+
+void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                       const Tensor& like, std::int64_t columns) {
+  atomic_write(path, samples_png(samples, shape, like, columns));
+}
+
+void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                   std::int64_t columns) {
+  if (!path.ends_with(".npy")) return write_samples_png(path, samples, shape, {}, columns);
+  data::write_npy(path, samples.to(shape.discrete ? DType::U8 : DType::F32));
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,66 @@
+// A trained model and its data, for the commands that use one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "cli/run_folder.h"
+#include "data/source.h"
+#include "flows/build.h"
+
+namespace nf::cli {
+
+/// The data that training takes, as the settings say.
+data::Dataset load_data(const flows::Config& config);
+/// Only what the model must know of the data; draws next to nothing of built-in sources.
+data::Dataset peek_data(const flows::Config& config);
+flows::DataShape shape_of(const data::Dataset& data);
+/// Makes the device's matrix products as `precision` says ("auto": tf32 on CUDA); returns what they
+/// are then: "f32", "tf32" or "bf16". The CPU's are f32 whatever the run was trained with.
+std::string set_precision(Device device, const std::string& precision);
+std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
+                                             Device device = Device::CPU);
+
+/// A trained model: the run's configuration with the weights of `which`: "best" (last when there is
+/// no best yet) or "last". In evaluation mode.
+struct TrainedModel {
+  Common common;  ///< for notes
+  RunFolder run;
+  RunState state;
+  data::Dataset shape;  ///< of the data, without rows
+  std::shared_ptr<flows::Density> density;
+  std::string precision;  ///< of its matrix products
+};
+/// Reads no data. A note says when training did not finish. Throws Error for what is no run or was
+/// not trained yet, flows::Diverged for weights that are not finite.
+TrainedModel load_model(const std::string& path, const std::string& which, const Common& common,
+                        Device device);
+
+/// The settings of a run with its data where they are now: the path as it was given, else the same
+/// made absolute. Nothing when neither is there.
+std::optional<flows::Config> with_data_there(const RunFolder& run);
+/// The run's own data, cut as for its training. Throws Error when they are not there, or are not
+/// the same any more.
+data::Dataset load_run_data(const RunFolder& run);
+/// A source of the user's, or of none given the run's own. Cut as for the training where it is the
+/// same data; a note when rows of training may be among all of them. Throws Error when the model
+/// does not fit it. `whole`: all rows are wanted, in the order of the file.
+data::Dataset load_data_for(const TrainedModel& model, const std::string& source,
+                            bool whole = false);
+/// Of "train", "valid" or "test": (N, D), throws when there are none.
+const Tensor& samples_of(const data::Dataset& data, const std::string& split);
+
+/// Samples as a picture: a grid of images with so many columns (0: about square), or the density of
+/// 2-D points (in the square of `like`, when given): the bytes of a PNG file. Throws for data that
+/// is neither.
+std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like = {},
+                        std::int64_t columns = 0);
+void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                       const Tensor& like = {}, std::int64_t columns = 0);
+
+/// The same, or the numbers (N, D) as .npy: u8 for pixels, else f32.
+void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
+                   std::int64_t columns = 0);
+
+}  // namespace nf::cli

@@ -236,14 +236,14 @@ void add_bench(CLI::App& app) {
       ->required()
       ->type_name(model_type());
   command->add_option("--bench-steps", options->steps, "Steps to time")
-      ->check(CLI::Range(1, 100000))
+      ->check(whole(1, 100000))
       ->capture_default_str();
   command->add_flag("--floor", options->floor,
                     "Also the floor: the same matrix products straight from OpenBLAS plus one pass "
                     "of Adam, in the same run");
   command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
   options->common.add_to(*command);
-  options->settings.add_to(*command);
+  options->settings.add_to(*command, ShownSettings::OfModel);
   command->footer(
       "Examples:\n  flowcli bench nice --floor\n"
       "  flowcli bench nice --batch-size 1000 --threads 1 --json\n");

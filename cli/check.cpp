@@ -196,20 +196,20 @@ void add_check(CLI::App& app) {
   command->add_option("--data", options->data, "Another data source than the run's")
       ->type_name(source_type());
   command->add_option("--split", options->split, "Which part")
-      ->check(CLI::IsMember({"train", "valid", "test"}))
+      ->check(one_of({"train", "valid", "test"}))
       ->capture_default_str();
   command->add_option("--weights", options->weights, "Best on validation, or the last ones")
-      ->check(CLI::IsMember({"best", "last"}))
+      ->check(one_of({"best", "last"}))
       ->capture_default_str();
   command->add_option("--samples", options->check.samples, "Whose latents are compared")
-      ->check(CLI::PositiveNumber)
+      ->check(whole(1))
       ->capture_default_str();
   command
       ->add_option("--jacobians", options->check.jacobians,
                    "Samples at which Jacobians are taken (default: 20 up to 64 dimensions, 1 up "
                    "to 1024, else 0)")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--seed", options->check.seed, "Of the noise")->capture_default_str();
+      ->check(whole(0, 1'000'000));
+  add_seed(*command, options->check.seed, "Of the noise");
   options->common.add_to(*command);
   command->footer(
       "Inverts every layer, compares log-determinants with the Jacobian, and latents of data with\n"

@@ -12,7 +12,7 @@ namespace nf::cli {
 void ModelOptions::add_to(CLI::App& app) {
   app.add_option("RUN", run, "Run folder")->required();
   app.add_option("--weights", weights, "Best on validation, or the last ones")
-      ->check(CLI::IsMember({"best", "last"}))
+      ->check(one_of({"best", "last"}))
       ->capture_default_str();
 }
 
@@ -21,11 +21,11 @@ void RowOptions::add_to(CLI::App& app, std::int64_t default_count) {
   app.add_option("--data", data, "Another data source than the run's")->type_name(source_type());
   app.add_option("--split", split,
                  "Which part; all: every row, in the file's order (default: test; all of --data)")
-      ->check(CLI::IsMember({"train", "valid", "test", "all"}));
+      ->check(one_of({"train", "valid", "test", "all"}));
   auto* few = app.add_option("-n,--count", count,
                              default_count > 0 ? "The first so many rows"
                                                : "The first so many rows (default: all)")
-                  ->check(CLI::Range(1, 1'000'000'000));
+                  ->check(whole(1, 1'000'000'000));
   if (default_count > 0) few->capture_default_str();
   app.add_option("--indices", indices, "These rows, from 0: 3,7,20-29")->excludes(few);
 }
@@ -71,12 +71,12 @@ Rows RowOptions::load(const TrainedModel& model) const {
 void EvaluateOptions::add_to(CLI::App& app) {
   app.add_option("--noise-draws", noise_draws,
                  "Draws of dequantisation noise to average over for each sample")
-      ->check(CLI::PositiveNumber)
+      ->check(whole(1))
       ->capture_default_str();
   app.add_option("--batch-size", batch_size, "Samples at a time")
-      ->check(CLI::PositiveNumber)
+      ->check(whole(1))
       ->capture_default_str();
-  app.add_option("--seed", seed, "Of the noise")->capture_default_str();
+  add_seed(app, seed, "Of the noise");
 }
 
 std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t size) {
@@ -86,8 +86,8 @@ std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t si
   const auto number = [&] {
     std::int64_t value = 0;
     const auto [next, error] = std::from_chars(at, end, value);
-    NF_CHECK(error == std::errc() && value >= 0, "[indices] '", printable(text),
-             "' is no list of rows; write it like 3,7,20-29");
+    check_usage(error == std::errc() && value >= 0, "[indices] '", printable(text),
+                "' is no list of rows; write it like 3,7,20-29");
     NF_CHECK(value < size, "[indices] row ", value, " is not there: rows are 0 to ", size - 1);
     at = next;
     return value;
@@ -100,13 +100,13 @@ std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t si
       ++at;
       last = number();
     }
-    NF_CHECK(first <= last, "[indices] ", first, "-", last, " runs backwards");
-    NF_CHECK(rows.size() + static_cast<std::size_t>(last - first) < kMost, "[indices] more than ",
-             kMost, " rows");
+    check_usage(first <= last, "[indices] ", first, "-", last, " runs backwards");
+    check_usage(rows.size() + static_cast<std::size_t>(last - first) < kMost,
+                "[indices] more than ", kMost, " rows");
     for (std::int64_t i = first; i <= last; ++i) rows.push_back(i);
     if (at == end) return rows;
-    NF_CHECK(*at == ',', "[indices] '", printable(text),
-             "' is no list of rows; write it like 3,7,20-29");
+    check_usage(*at == ',', "[indices] '", printable(text),
+                "' is no list of rows; write it like 3,7,20-29");
     ++at;
   }
 }
@@ -125,8 +125,18 @@ void check_ending(const char* command, const std::string& path,
                   std::initializer_list<std::string> endings) {
   const bool known = std::any_of(endings.begin(), endings.end(),
                                  [&](const std::string& e) { return path.ends_with(e); });
-  NF_CHECK(known, "[", command, "] ", path, " must end in ",
-           join(std::vector<std::string>(endings), " or "));
+  check_usage(known, "[", command, "] ", path, " must end in ",
+              join(std::vector<std::string>(endings), " or "));
+}
+
+std::string out_path(const std::string& out, const RunFolder& run, const std::string& name) {
+  return out.empty() ? run.file(name) : out;
+}
+
+std::string convention_of(const flows::Density& density) {
+  const flows::Convention& convention = density.convention();
+  return convention.text +
+         (convention.bound ? "; a lower bound of the pixels' log probability" : "");
 }
 
 }  // namespace nf::cli

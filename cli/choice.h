@@ -47,15 +47,22 @@ struct EvaluateOptions : flows::EvaluateOptions {
   void add_to(CLI::App& app);
 };
 
-/// "3,7,20-29" as numbers from 0 to size - 1, repeats kept. Throws Error for anything else.
+/// "3,7,20-29" as numbers from 0 to size - 1, repeats kept. Throws Error for rows that
+/// are not there, UsageError for what is no list.
 std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t size);
 
 /// map(x) for x (N, D) in parts, each moved to `device` and back, so that memory does not grow with
 /// N twice.
 Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& map);
 
-/// Throws Error unless `path` ends in one of `endings`, naming the command.
+/// Throws UsageError unless `path` ends in one of `endings`, naming the command.
 void check_ending(const char* command, const std::string& path,
                   std::initializer_list<std::string> endings);
+
+/// Where a command writes: `out`, or `name` in the run's folder when --out was not given.
+std::string out_path(const std::string& out, const RunFolder& run, const std::string& name);
+
+/// The convention in which a density is told, and that it is a lower bound where it is one.
+std::string convention_of(const flows::Density& density);
 
 }  // namespace nf::cli

@@ -28,8 +28,8 @@ struct Command {
   std::vector<Word> words = {};
 };
 
-// CLI11 tells the choices of IsMember only in the name of the type: "TEXT:{train,valid,test}". PATH
-// among them stands for any file.
+// The choices are in the name of the type: "NAME:{train,valid,test}". PATH among them stands for
+// any file.
 std::vector<std::string> choices_of(const CLI::Option& option) {
   const std::string type = option.get_type_name();
   const std::size_t open = type.find('{'), close = type.find('}');
@@ -40,12 +40,17 @@ std::vector<std::string> choices_of(const CLI::Option& option) {
   return out;
 }
 
+bool is_number(const CLI::Option& option) {
+  const std::string type = option.get_type_name();
+  return type == "N" || type == "X" || type == "INT" || type == "UINT" || type == "FLOAT";
+}
+
 Word word_of(const CLI::Option& option) {
   Word word{.argument = option.get_positional() ? option.get_name(true, false) : "",
             .help = option.get_description(),
             .takes_value = option.get_items_expected_max() > 0,
             .choices = choices_of(option)};
-  word.files = word.choices.empty() || std::erase(word.choices, "PATH") > 0;
+  word.files = std::erase(word.choices, "PATH") > 0 || (word.choices.empty() && !is_number(option));
   for (const std::string& name : option.get_snames()) word.names.push_back("-" + name);
   for (const std::string& name : option.get_lnames()) word.names.push_back("--" + name);
   return word;
@@ -176,9 +181,7 @@ std::string zsh_script(const std::vector<Command>& commands) {
 void add_completion(CLI::App& app) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("completion", "Print a completion script for a shell");
-  command->add_option("SHELL", *shell, "Which shell")
-      ->required()
-      ->check(CLI::IsMember({"bash", "zsh"}));
+  command->add_option("SHELL", *shell, "Which shell")->required()->check(one_of({"bash", "zsh"}));
   command->footer(
       "Put the line into ~/.bashrc, or into ~/.zshrc after compinit:\n"
       "  source <(flowcli completion bash)\n\n"

@@ -83,7 +83,7 @@ void add_data(CLI::App& app) {
   command->add_option("DATA", options->source, "A built-in name, a path, or format:path")
       ->type_name(source_type());
   command->add_option("--out", options->out, "Write a picture of the first samples (.png)");
-  command->add_option("--seed", options->seed, "Of built-in sources")->capture_default_str();
+  add_seed(*command, options->seed, "Of built-in sources");
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli data path/to/mnist --out digits.png\n"
@@ -93,14 +93,14 @@ void add_data(CLI::App& app) {
       "  flowcli data make glyphs --out glyphs/\n");
 
   CLI::App* make = command->add_subcommand("make", "Write a built-in data set as files");
-  make->add_option("NAME", options->what, "glyphs")->required()->check(CLI::IsMember({"glyphs"}));
+  make->add_option("NAME", options->what, "glyphs")->required()->check(one_of({"glyphs"}));
   make->add_option("--out", options->make_out, "Folder for the four IDX files")->required();
-  make->add_option("--seed", options->make_seed, "Of the digits")->capture_default_str();
+  add_seed(*make, options->make_seed, "Of the digits");
   make->add_option("--train", options->train, "Training images")
-      ->check(CLI::Range(1, 10'000'000))
+      ->check(whole(1, 10'000'000))
       ->capture_default_str();
   make->add_option("--test", options->test, "Test images")
-      ->check(CLI::Range(1, 10'000'000))
+      ->check(whole(1, 10'000'000))
       ->capture_default_str();
 
   command->callback([options, make] {

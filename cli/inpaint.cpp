@@ -43,8 +43,8 @@ Tensor masks_for(std::int64_t n, const std::string& mask, const data::Dataset& s
     return mask_from_png(mask, shape).unsqueeze(0).broadcast_to({n, shape.dims});
   const std::vector<std::string> names =
       mask == "all" ? flows::inpaint_masks() : std::vector<std::string>{mask};
-  NF_CHECK(n % std::ssize(names) == 0, "[inpaint] ", names.size(), " masks need a multiple of ",
-           names.size(), " images, not ", n, "; choose with -n or --indices");
+  check_usage(n % std::ssize(names) == 0, "[inpaint] ", names.size(), " masks need a multiple of ",
+              names.size(), " images, not ", n, "; choose with -n or --indices");
   Generator gen(seed, /*stream=*/0x6D61736B);
   std::vector<Tensor> rows;
   for (std::int64_t i = 0; i < n; ++i) {
@@ -127,15 +127,14 @@ void add_inpaint(CLI::App& app, int& status) {
       ->type_name("MASK:{all," + join(flows::inpaint_masks(), ",") + ",PATH}")
       ->capture_default_str();
   command->add_option("--steps", options->ascent.steps, "Of gradient ascent")
-      ->check(CLI::Range(1, 10'000'000))
+      ->check(whole(1, 10'000'000))
       ->capture_default_str();
   command
       ->add_option("--gradient", options->ascent.gradient,
                    "Its weight beside the noise; the paper's formula has 1")
-      ->check(CLI::PositiveNumber)
+      ->check(real(1e-12))
       ->capture_default_str();
-  command->add_option("--seed", options->ascent.seed, "Of masks, start and noise")
-      ->capture_default_str();
+  add_seed(*command, options->ascent.seed, "Of masks, start and noise");
   command->add_option("--out", options->out, "FILE.png: original, masked, filled in; and so on")
       ->capture_default_str();
   options->common.add_to(*command);

@@ -73,7 +73,7 @@ void add_inspect(CLI::App& app) {
       ->required()
       ->type_name(model_type());
   options->common.add_to(*command);
-  options->settings.add_to(*command);
+  options->settings.add_to(*command, ShownSettings::OfModel);
   command->footer("Examples:\n  flowcli inspect nice\n  flowcli inspect runs/mnist --json\n");
   command->callback([options] {
     options->common.apply();

@@ -34,7 +34,7 @@ void add_interpolate(CLI::App& app) {
   options->model.add_to(*command);
   options->rows.add_to(*command, 20);
   command->add_option("--steps", options->steps, "Samples of each line, both ends included")
-      ->check(CLI::Range(2, 1000))
+      ->check(whole(2, 1000))
       ->capture_default_str();
   command->add_option("--out", options->out, "FILE.png, a line in each row, or FILE.npy")
       ->capture_default_str();
@@ -49,7 +49,7 @@ void add_interpolate(CLI::App& app) {
     check_ending("interpolate", options->out, {".png", ".npy"});
     const Rows rows = options->rows.load(model);
     const std::int64_t n = rows.x.dim(0);
-    NF_CHECK(n % 2 == 0, "[interpolate] rows are taken in pairs; ", n, " rows have an odd one");
+    check_usage(n % 2 == 0, "[interpolate] rows are taken in pairs; ", n, " rows have an odd one");
     flows::Density& density = *model.density;
     const Tensor z =
         lines_between(in_parts(rows.x, device, [&](const Tensor& x) { return density.encode(x); }),

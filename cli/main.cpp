@@ -1,5 +1,10 @@
 // flowcli: normalizing flows from the command line. Each command has a file of its own.
+#include <cerrno>
+#include <csignal>
 #include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
 #include <new>
 
 #include "cli/cli.h"
@@ -19,11 +24,25 @@ constexpr const char* kExamples = R"(Examples:
   flowcli COMMAND --help                            options of a command
 )";
 
+// --help and --version end here too: CLI11 throws for them.
+int usage(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() != 0) {
+    nf::cli::complain(nf::cli::usage_message(app, error));
+    return nf::cli::kUsage;
+  }
+  app.exit(error);
+  if (std::cout.flush()) return nf::cli::kDone;
+  nf::cli::complain("[write] standard output cannot be written");
+  return nf::cli::kFailed;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   nf::ensure_best_blas_kernels(argv);
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails, and is told, as on a full disk
   CLI::App app{"flowcli: train, evaluate and sample normalizing flows", "flowcli"};
+  app.formatter(nf::cli::help_format());
   app.footer(kExamples);
   app.set_version_flag("--version", "flowcli 0.1.0");
   app.require_subcommand(1);
@@ -46,18 +65,29 @@ int main(int argc, char** argv) {
   nf::cli::add_plot(app);
   nf::cli::add_report(app);
   nf::cli::add_completion(app);
+  nf::cli::forbid_empty_values(app);
   try {
+    nf::cli::check_command(app, argc, argv);
     app.parse(argc, argv);
+    // What did not reach its destination is no result.
+    NF_CHECK(std::fflush(stdout) == 0 && !std::ferror(stdout),
+             "[write] standard output: ", std::strerror(errno));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? nf::cli::kDone : nf::cli::kUsage;
+    return usage(app, error);
+  } catch (const nf::cli::UsageError& error) {
+    nf::cli::complain(error.what());
+    return nf::cli::kUsage;
   } catch (const nf::flows::Diverged& error) {
-    std::fprintf(stderr, "flowcli: %s\n", error.what());
+    nf::cli::complain(error.what());
     return nf::cli::kDiverged;
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "flowcli: out of memory; try a smaller --batch-size\n");
+    nf::cli::complain("out of memory; try a smaller --batch-size or fewer samples");
+    return nf::cli::kFailed;
+  } catch (const std::filesystem::filesystem_error& error) {
+    nf::cli::complain(nf::str("[file] '", error.path1().string(), "': ", error.code().message()));
     return nf::cli::kFailed;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "flowcli: %s\n", error.what());
+    nf::cli::complain(error.what());
     return nf::cli::kFailed;
   }
   return status;

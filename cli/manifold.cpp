@@ -21,15 +21,15 @@ void add_manifold(CLI::App& app) {
       app.add_subcommand("manifold", "A random sphere in latent space, as the model decodes it");
   options->model.add_to(*command);
   command->add_option("--rows", options->rows, "From pole to pole")
-      ->check(CLI::Range(1, 1000))
+      ->check(whole(1, 1000))
       ->capture_default_str();
   command->add_option("--columns", options->columns, "Around")
-      ->check(CLI::Range(1, 1000))
+      ->check(whole(1, 1000))
       ->capture_default_str();
   command->add_option("--temperature", options->temperature, "Scale of the sphere")
-      ->check(CLI::NonNegativeNumber)
+      ->check(real(0))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Of its rotation")->capture_default_str();
+  add_seed(*command, options->seed, "Of its rotation");
   command->add_option("--out", options->out, "FILE.png or FILE.npy")->capture_default_str();
   options->common.add_to(*command);
   command->footer(

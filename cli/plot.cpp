@@ -127,14 +127,14 @@ void add_plot(CLI::App& app) {
   command->add_option("--data", options->data, "Another data source than the run's")
       ->type_name(source_type());
   command->add_option("-n,--count", options->plot.count, "Samples")
-      ->check(CLI::Range(1, 10'000'000))
+      ->check(whole(1, 10'000'000))
       ->capture_default_str();
   command->add_option("--size", options->plot.size, "Pixels of a side")
-      ->check(CLI::Range(16, 4096))
+      ->check(whole(16, 4096))
       ->capture_default_str();
-  command->add_option("--seed", options->plot.seed, "Of the samples")->capture_default_str();
+  add_seed(*command, options->plot.seed, "Of the samples");
   command->add_option("--weights", options->weights, "Best on validation, or the last ones")
-      ->check(CLI::IsMember({"best", "last"}))
+      ->check(one_of({"best", "last"}))
       ->capture_default_str();
   options->common.add_to(*command);
   command->footer(

@@ -1,35 +1,15 @@
 #include "cli/progress.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 
+#include "cli/lines.h"
 #include "tensor/clock.h"
 #include "tensor/error.h"
 
 namespace nf::cli {
-
-namespace {
-
-int terminal_width() {
-  winsize size{};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
-
-}  // namespace
-
-std::string duration_text(double seconds) {
-  const auto s = static_cast<long long>(std::max(0.0, seconds) + 0.5);
-  char text[40];
-  if (s >= 3600) {
-    std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
-  } else {
-    std::snprintf(text, sizeof text, "%lld:%02lld", s / 60, s % 60);
-  }
-  return text;
-}
 
 Progress::Progress(bool quiet, std::int64_t first_step)
     : visible_(!quiet && isatty(STDERR_FILENO)), first_step_(first_step), started_(seconds_now()) {}
@@ -51,7 +31,8 @@ void Progress::step(std::int64_t step, std::int64_t total, const std::string& la
   std::snprintf(percent, sizeof percent, "%3.0f%%", 100 * share);
   std::string line =
       str(label, " [", bar, "] ", percent, "  ", text, "  ETA ", duration_text(left));
-  line.resize(std::min<std::size_t>(line.size(), static_cast<std::size_t>(terminal_width() - 1)));
+  line.resize(std::min<std::size_t>(line.size(),
+                                    static_cast<std::size_t>(terminal_width(STDERR_FILENO) - 1)));
   std::fprintf(stderr, "\r\x1b[K%s", line.c_str());
   std::fflush(stderr);
 }

@@ -6,9 +6,6 @@
 
 namespace nf::cli {
 
-/// "3:07", "1:02:45"
-std::string duration_text(double seconds);
-
 /// A line that is redrawn in place, at most ten times a second, with the time that is left. Shows
 /// nothing when stderr is no terminal or `quiet` is set.
 class Progress {

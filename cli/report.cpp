@@ -160,14 +160,14 @@ void add_report(CLI::App& app) {
   command->add_option("RUN", options->run, "Run folder")->required();
   command->add_option("--out", options->out, "The file (default: RUN/report.html)");
   command->add_option("--split", options->split, "Which part is evaluated and checked")
-      ->check(CLI::IsMember({"train", "valid", "test"}))
+      ->check(one_of({"train", "valid", "test"}))
       ->capture_default_str();
   command->add_option("--weights", options->weights, "Best on validation, or the last ones")
-      ->check(CLI::IsMember({"best", "last"}))
+      ->check(one_of({"best", "last"}))
       ->capture_default_str();
   command->add_option("--jacobians", options->check.jacobians, "As for check")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--seed", options->seed, "Of samples and noise")->capture_default_str();
+      ->check(whole(0, 1'000'000));
+  add_seed(*command, options->seed, "Of samples and noise");
   options->common.add_to(*command);
   command->footer(
       "Configuration, curves, samples, check and timing; pictures are inside, so the file can be\n"

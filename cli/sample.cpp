@@ -34,11 +34,11 @@ void add_sample(CLI::App& app) {
   CLI::App* command = app.add_subcommand("sample", "Draw samples from a trained model");
   options->model.add_to(*command);
   command->add_option("-n,--count", options->n, "How many (default: 64 images, 20000 points)")
-      ->check(CLI::Range(1, 10'000'000));
+      ->check(whole(1, 10'000'000));
   command->add_option("--temperature", options->temperature, "Scale of the latents")
-      ->check(CLI::NonNegativeNumber)
+      ->check(real(0))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "Of the draws")->capture_default_str();
+  add_seed(*command, options->seed, "Of the draws");
   command->add_option("--out", options->out,
                       "FILE.png or FILE.npy (default: RUN/samples/sample.png)");
   options->common.add_to(*command);

@@ -149,7 +149,7 @@ void add_score(CLI::App& app) {
                       "FILE.csv or FILE.npy: row number, nats, bits/dim (default: RUN/scores.csv)");
   command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
   command->add_option("--strangest", options->strangest, "How many the picture shows")
-      ->check(CLI::Range(1, 10'000))
+      ->check(whole(1, 10'000))
       ->capture_default_str();
   command
       ->add_option("--against", options->against,

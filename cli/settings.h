@@ -33,11 +33,20 @@ struct ConfigFile {
 };
 ConfigFile read_config(const std::string& path);
 
-/// One --name for every setting (underscores become dashes), and --set key=value.
-struct SettingOptions {
-  void add_to(CLI::App& app);
-  /// Applies what was given on the command line: options first, then --set in order.
+/// Which settings have an option of their own; --set takes all of them.
+enum class ShownSettings {
+  All,
+  OfModel  ///< those of the model, and the data and batch size for which it is made
+};
+
+/// --name for settings (underscores become dashes), and --set key=value.
+class SettingOptions {
+ public:
+  void add_to(CLI::App& app, ShownSettings which = ShownSettings::All);
+  /// Applies what was given on the command line: options first, then --set in order. Throws
+  /// UsageError for what does not exist or is out of range.
   void apply(flows::Config& config) const;
+  bool given(const std::string& key) const;
 
   using Load = data::Dataset(const flows::Config&);
   struct Job {
@@ -45,10 +54,12 @@ struct SettingOptions {
     data::Dataset data;
   };
   /// MODEL (a preset's name, or a configuration's path ending in .json) for its data, on which a
-  /// preset may depend, changed by what was given here.
+  /// preset may depend, changed by what was given here. Throws UsageError for a model that does not
+  /// exist, and for what was given but changes nothing.
   Job configure(const std::string& model, Load* load) const;
 
  private:
+  void refuse_idle(const Job& job) const;
   std::map<std::string, std::string> given_;  // key -> text; empty: not given
   std::vector<std::string> assignments_;
 };

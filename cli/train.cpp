@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/interrupt.h"
+#include "cli/lines.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
 #include "cli/trained_model.h"
@@ -90,7 +91,7 @@ class Training {
          .on_epoch =
              [&](const flows::EpochReport& report) {
                progress.clear();
-               finish_epoch(report, samples_per_second(report.step));
+               finish_epoch(report);
              }});
     progress.clear();
     if (!trainer_.graph_note().empty()) {
@@ -127,16 +128,8 @@ class Training {
                      trainer_.step() > 0 ? str(", resuming at step ", trainer_.step()) : ""));
   }
 
-  void finish_epoch(const flows::EpochReport& r, double samples_per_second) {
-    const std::int64_t last = (trainer_.total_steps() - 1) / steps_per_epoch() + 1;
-    const int digits = std::abs(r.train_nats) < 100 ? 4 : 2;
-    common_.note(
-        printed("epoch %lld/%lld  train %.*f nats  valid %.*f nats  %.4f bits/dim  lr %.2g  %.0f "
-                "samples/s  "
-                "%s%s",
-                static_cast<long long>(r.epoch), static_cast<long long>(last), digits, r.train_nats,
-                digits, r.valid_nats, r.valid_bits_per_dim, r.lr, samples_per_second,
-                duration_text(r.seconds).c_str(), r.best ? "  *" : ""));
+  void finish_epoch(const flows::EpochReport& r) {
+    common_.note(epoch_line(r, (trainer_.total_steps() - 1) / steps_per_epoch() + 1));
     run_.append_log(r);
     if (r.best) trainer_.save_weights(run_.file("best.safetensors"));
     if (r.epoch % config_.save_every == 0) save(flows::TrainingStatus::Running);
@@ -253,9 +246,9 @@ void add_resume(CLI::App& app, int& status) {
   CLI::App* command = app.add_subcommand("resume", "Continue a run where it stopped, bit for bit");
   command->add_option("RUN", options->run, "Run folder")->required();
   command->add_option("--epochs", options->epochs, "New end of training, in epochs")
-      ->check(CLI::PositiveNumber);
+      ->check(whole(1, 1'000'000'000));
   command->add_option("--steps", options->steps, "New end of training, in steps")
-      ->check(CLI::PositiveNumber);
+      ->check(whole(1, 1'000'000'000'000'000));
   command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
   options->common.add_to(*command);
   command->footer(

@@ -172,10 +172,10 @@ Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
 [[noreturn]] void fail_unknown(const std::string& spec) {
   const std::vector<std::string> names = built_in_sources();
   const bool a_path = spec.find_first_of("/.") != std::string::npos;
-  const std::string hint = a_path ? "" : str("did you mean '", nearest(spec, names), "'? ");
+  const std::string hint = a_path ? "" : did_you_mean(spec, names);
   const bool mnist = spec.find("mnist") != std::string::npos;
-  fail(str("[data] '", spec, "': no such file or folder, nor a built-in source; ", hint,
-           "built-in are: ", join(names, " "), mnist ? str("; ", kWhereMnistIs) : ""));
+  fail(str("[data] '", spec, "': no such file or folder, nor a built-in source", hint,
+           "; built-in are: ", join(names, " "), mnist ? str("; ", kWhereMnistIs) : ""));
 }
 
 }  // namespace

@@ -163,8 +163,9 @@ const Field& find(const std::string& key, const std::string& where) {
     if (field.key == key) return field;
     names.push_back(field.key);
   }
-  fail(str(where, "there is no setting ", quoted(key), "; did you mean '", nearest(key, names),
-           "'?"));
+  const std::string near = did_you_mean(key, names);
+  fail(str(where, "there is no setting ", quoted(key),
+           near.empty() ? "; 'flowcli train --help' lists them" : near));
 }
 
 bool is_group(const std::string& key) {
@@ -180,8 +181,8 @@ const Field& find_in(const std::string& group, const std::string& key, const std
     if (field.nested_key() == key) return field;
     names.push_back(field.nested_key());
   }
-  fail(str(where, "there is no setting ", quoted(key), " in '", group, "'; did you mean '",
-           nearest(key, names), "'?"));
+  fail(str(where, "there is no setting ", quoted(key), " in '", group, "'",
+           did_you_mean(key, names)));
 }
 
 void check_number(const Field& field, double value, const std::string& where) {
@@ -231,22 +232,29 @@ nlohmann::ordered_json to_json(const Config& config) {
 Config from_json(const nlohmann::json& json, const Config& base, const std::string& where) {
   NF_CHECK(json.is_object(), where, "a configuration is a JSON object {\"key\": value, ...}");
   Config config = base;
+  bool epochs = false, steps = false;
+  const auto take = [&](const Field& field, const nlohmann::json& value) {
+    assign(config, field, value, where);
+    epochs = epochs || field.key == "epochs";
+    steps = steps || field.key == "steps";
+  };
   for (const auto& [key, value] : json.items()) {
     if (value.is_object() && is_group(key)) {
       for (const auto& [nested, setting] : value.items()) {
-        assign(config, find_in(key, nested, where), setting, where);
+        take(find_in(key, nested, where), setting);
       }
     } else {
-      assign(config, find(key, where), value, where);
+      take(find(key, where), value);
     }
   }
+  if (epochs && !steps) config.steps = 0;
   return config;
 }
 
-void set(Config& config, const std::string& assignment) {
+void set(Config& config, const std::string& assignment, const std::string& where) {
   const std::size_t at = assignment.find('=');
-  NF_CHECK(at != std::string::npos && at > 0, "--set takes key=value, got ", quoted(assignment));
-  const Field& field = find(assignment.substr(0, at), "--set: ");
+  NF_CHECK(at != std::string::npos && at > 0, where, "takes key=value, got ", quoted(assignment));
+  const Field& field = find(assignment.substr(0, at), where);
   const std::string text = assignment.substr(at + 1);
   // Text settings need no quotes on the command line; all others are JSON already.
   nlohmann::json value = text;
@@ -254,7 +262,8 @@ void set(Config& config, const std::string& assignment) {
     value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
     if (value.is_discarded()) value = text;
   }
-  assign(config, field, value, "--set: ");
+  assign(config, field, value, where);
+  if (field.key == "epochs") config.steps = 0;
 }
 
 std::string value_text(const Config& config, const Field& field) {

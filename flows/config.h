@@ -99,11 +99,12 @@ const std::vector<Field>& fields();
 /// {...}}.
 nlohmann::ordered_json to_json(const Config& config);
 /// Nested or flat ({"model": "nice", "lr": 0.1}), or both. Settings that are not given keep the
-/// values of `base`. Throws Error for an unknown key (with the nearest one), a value of the wrong
-/// type or out of range; `where` begins the message.
+/// values of `base`; but who says epochs and not steps means epochs, whatever `base` says. Throws
+/// Error for an unknown key (with the nearest one), a value of the wrong type or out of range;
+/// `where` begins the message.
 Config from_json(const nlohmann::json& json, const Config& base, const std::string& where);
-/// "key=value" as on the command line; throws like from_json.
-void set(Config& config, const std::string& assignment);
+/// "key=value" as on the command line; epochs=N makes steps 0. Throws like from_json.
+void set(Config& config, const std::string& assignment, const std::string& where = "--set: ");
 /// The text form of one value, as `set` takes it.
 std::string value_text(const Config& config, const Field& field);
 

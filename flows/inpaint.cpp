@@ -90,8 +90,7 @@ Tensor inpaint_mask(const std::string& name, std::int64_t channels, std::int64_t
                     std::int64_t width, Generator& gen) {
   const auto& names = inpaint_masks();
   NF_CHECK(std::find(names.begin(), names.end(), name) != names.end(), "[inpaint] no mask '",
-           printable(name), "'; did you mean '", nearest(name, names),
-           "'? there are: ", join(names, " "));
+           printable(name), "'", did_you_mean(name, names), "; there are: ", join(names, " "));
   const double missing = name == "random-75" ? .75 : .9;
   const std::vector<float> random = uniform(gen, {height * width}).to_vector<float>();
   std::vector<std::uint8_t> observed;

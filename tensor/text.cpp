@@ -42,12 +42,20 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
   std::size_t best_distance = 0;
   for (const std::string& candidate : candidates) {
     const std::size_t distance = edit_distance(word, candidate);
+    const std::size_t length = std::max(word.size(), candidate.size());
+    const bool begins = word.size() >= 3 && candidate.starts_with(word);
+    if (distance > 1 + length / 4 && !begins) continue;
     if (best.empty() || distance < best_distance) {
       best = candidate;
       best_distance = distance;
     }
   }
   return best;
+}
+
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates) {
+  const std::string near = nearest(word, candidates);
+  return near.empty() ? "" : "; did you mean '" + near + "'?";
 }
 
 namespace {

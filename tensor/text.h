@@ -11,8 +11,12 @@ namespace nf {
 /// "a, b, c"
 std::string join(const std::vector<std::string>& parts, const std::string& separator);
 
-/// The candidate with the fewest single-character edits to `word`; empty when there is none.
+/// The candidate with the fewest single-character edits to `word`, or which begins with it; empty
+/// when none is near: more than one edit, and one more for every four characters, is another word.
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
+
+/// "; did you mean 'train'?" with the nearest candidate, or nothing: the end of a message.
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates);
 
 bool is_utf8(std::string_view text);
 

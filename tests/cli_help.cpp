@@ -87,7 +87,7 @@ std::vector<std::vector<std::string>> all_examples(const ScratchFolder& folder) 
 const std::map<std::string, std::vector<std::string>> kSmaller = {
     {"train",
      {"--train=40", "--valid=20", "--test=30", "--epochs=2", "--couplings=2", "--hidden-units=4",
-      "--samples=4", "--overwrite"}},
+      "--overwrite"}},
     {"inpaint", {"--steps=3"}},
     {"bench", {"--bench-steps=2", "--hidden-units=4"}},
     {"sample", {"-n=100"}},

@@ -140,11 +140,11 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named) {
   Config config;
   check_error([&] { set(config, "lr=\xff"); }, {"lr must be a number"});
   // Found by fuzzing: what is repeated from the input must not break the line.
-  check_error([&] { set(config, "l\xff\n"); }, {"--set takes key=value, got 'l", "\\n'"});
+  check_error([&] { set(config, "l\xff\n"); }, {"--set: takes key=value, got 'l", "\\n'"});
   check_error([&] { set(config, "l\n=3"); }, {"there is no setting 'l\\n'"});
   check_error([&] { set(config, "prior=\n"); }, {"prior = '\\n' is not one of"});
-  check_error([&] { set(config, "lr"); }, {"--set takes key=value", "'lr'"});
-  check_error([&] { set(config, "=3"); }, {"--set takes key=value"});
+  check_error([&] { set(config, "lr"); }, {"--set: takes key=value", "'lr'"});
+  check_error([&] { set(config, "=3"); }, {"--set: takes key=value"});
   check_error([&] { set(config, "lrr=3"); }, {"--set: ", "'lrr'", "did you mean 'lr'?"});
   check_error([&] { set(config, "lr=fast"); }, {"--set: ", "lr must be a number", "fast"});
   check_error([&] { set(config, "lr=nan"); }, {"--set: ", "lr must be a number"});

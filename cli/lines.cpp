@@ -1,0 +1,98 @@
+#include "cli/lines.h"
+
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "tensor/error.h"
+
+namespace nf::cli {
+
+namespace {
+
+// At most eight characters, whatever the size: 1.2345 1912.34 -250000 -5.2e+15
+std::string short_number(double value) {
+  const double size = std::abs(value);
+  char text[32];
+  const int digits = size < 99.99 ? 4 : size < 9999.9 ? 2 : 0;
+  if (size < 999999) {
+    std::snprintf(text, sizeof text, "%.*f", digits, value);
+  } else {
+    std::snprintf(text, sizeof text, "%.1e", value);
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string duration_text(double seconds) {
+  const auto s = static_cast<long long>(std::max(0.0, seconds) + 0.5);
+  char text[40];
+  if (s >= 3600) {
+    std::snprintf(text, sizeof text, "%lld:%02lld:%02lld", s / 3600, s / 60 % 60, s % 60);
+  } else {
+    std::snprintf(text, sizeof text, "%lld:%02lld", s / 60, s % 60);
+  }
+  return text;
+}
+
+int terminal_width(int file) {
+  winsize size{};
+  return ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs) {
+  const bool validated = !std::isnan(report.valid_nats);
+  std::string line = str("epoch ", report.epoch, "/", epochs, "  train ",
+                         short_number(report.train_nats), validated ? "" : " nats");
+  if (validated) line += "  valid " + short_number(report.valid_nats) + " nats";
+  const std::string best = report.best && validated ? "  best" : "";
+  std::string more[] = {"", "  " + duration_text(report.seconds)};
+  if (validated) more[0] = "  " + short_number(report.valid_bits_per_dim) + " bits/dim";
+  std::size_t room = kColumns - std::min(kColumns, line.size() + best.size());
+  for (const std::string& part : more) {
+    if (part.size() > room) break;
+    line += part;
+    room -= part.size();
+  }
+  return line + best;
+}
+
+namespace {
+
+void append_wrapped(std::string& out, const std::string& line, std::size_t width) {
+  constexpr std::size_t kHanging = 4;
+  const std::size_t indent = std::min(line.find_first_not_of(' '), line.size());
+  std::size_t at = 0, begin = 0;  // `begin`: columns that indentation takes on this line
+  while (line.size() - at + begin > width) {
+    // The last space that fits, else the first one behind the word that is too long.
+    const std::size_t first = at + (begin == 0 ? indent : 0);
+    std::size_t space = line.rfind(' ', at + width - begin);
+    if (space == std::string::npos || space <= first) space = line.find(' ', first);
+    if (space == std::string::npos) break;
+    const std::size_t next = line.find_first_not_of(' ', space);
+    if (next == std::string::npos) break;
+    out += line.substr(at, line.find_last_not_of(' ', space) + 1 - at) + "\n";
+    begin = indent + kHanging;
+    out += std::string(begin, ' ');
+    at = next;
+  }
+  out += line.substr(at);
+}
+
+}  // namespace
+
+std::string wrapped(const std::string& text, std::size_t width) {
+  std::string out;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    append_wrapped(out, text.substr(at, end - at), width);
+    if (end < text.size()) out += '\n';
+    at = end + 1;
+  }
+  return out;
+}
+
+}  // namespace nf::cli

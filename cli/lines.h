@@ -1,0 +1,30 @@
+// Lines for a terminal: what training says after an epoch, and long lines broken to fit.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "flows/fit.h"
+
+namespace nf::cli {
+
+/// Columns that a line may have, whatever the terminal: one less than the usual 80, because some
+/// terminals begin a new line when the last column is filled.
+inline constexpr std::size_t kColumns = 79;
+
+/// "3:07", "1:02:45"
+std::string duration_text(double seconds);
+
+/// The columns of the terminal behind a file descriptor; 80 when it does not tell.
+int terminal_width(int file);
+
+/// "epoch 12/60  train 1912.34  valid 1901.22 nats  3.1234 bits/dim  1:23  best", in at most
+/// kColumns: what has no room is left out, the time first. Without validation its part is left out.
+/// "best": no epoch before was better on validation.
+std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs);
+
+/// The text with every line that is longer than `width` broken at spaces; what follows a break is
+/// indented by four more than the line. A word that is too long stays whole.
+std::string wrapped(const std::string& text, std::size_t width = kColumns);
+
+}  // namespace nf::cli

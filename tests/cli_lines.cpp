@@ -1,0 +1,52 @@
+// Lines of the command line: whatever is measured, they fit into 80 columns.
+#include "cli/lines.h"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+using namespace nf::cli;
+
+BOOST_AUTO_TEST_SUITE(cli_lines)
+
+BOOST_AUTO_TEST_CASE(an_epoch_is_one_line_of_a_terminal) {
+  nf::flows::EpochReport report{.epoch = 12,
+                                .seconds = 83,
+                                .train_nats = 1912.341,
+                                .valid_nats = 1901.219,
+                                .valid_bits_per_dim = 3.12345,
+                                .best = true};
+  BOOST_TEST(epoch_line(report, 60) ==
+             "epoch 12/60  train 1912.34  valid 1901.22 nats  3.1234 bits/dim  1:23  best");
+  report.best = false;
+  report.train_nats = -15.75124;
+  BOOST_TEST(epoch_line(report, 60) ==
+             "epoch 12/60  train -15.7512  valid 1901.22 nats  3.1234 bits/dim  1:23");
+  report.valid_nats = report.valid_bits_per_dim = std::nan("");  // nothing to validate on
+  BOOST_TEST(epoch_line(report, 60) == "epoch 12/60  train -15.7512 nats  1:23");
+  for (const double nats : {0.0, -99.999, 9999.95, -516295.12, 999999.5, -5.2e15, -HUGE_VAL}) {
+    for (const std::int64_t epoch : {1, 999, 1'000'000}) {
+      report = {.epoch = epoch,
+                .seconds = 1e6,
+                .train_nats = nats,
+                .valid_nats = nats,
+                .valid_bits_per_dim = -nats,
+                .best = true};
+      const std::string line = epoch_line(report, 1'000'000);
+      BOOST_TEST(line.size() <= 79U, line);
+      BOOST_TEST(line.ends_with("best"), line);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(long_lines_are_broken_at_spaces) {
+  BOOST_TEST(wrapped("short\nlines\n", 10) == "short\nlines\n");
+  BOOST_TEST(wrapped("one two three four\n", 10) == "one two\n    three\n    four\n");
+  BOOST_TEST(wrapped("  one two three", 10) == "  one two\n      three");
+  BOOST_TEST(wrapped("0123456789abc de", 10) == "0123456789abc\n    de");  // a path, say
+  BOOST_TEST(wrapped("0123456789abc", 10) == "0123456789abc");
+  BOOST_TEST(wrapped("0123456789 a", 10) == "0123456789\n    a");
+  BOOST_TEST(wrapped("          x   ", 10) == "          x   ");
+  BOOST_TEST(wrapped("", 10) == "");
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -44,10 +44,7 @@ void add_eval(CLI::App& app) {
     const Rows rows = options->rows.load(model);
     const data::Dataset& data = rows.source;
     const flows::Evaluation e = flows::evaluate(*model.density, rows.x, options->evaluate);
-    std::string convention = model.density->convention().text;
-    if (model.density->convention().bound) {
-      convention += "; a lower bound of the pixels' log probability";
-    }
+    const std::string convention = convention_of(*model.density);
     char text[512];
     std::snprintf(text, sizeof text,
                   "%s, %s split, %lld samples of %lld dimensions\n"
@@ -64,6 +61,7 @@ void add_eval(CLI::App& app) {
                  {"split", rows.split},
                  {"status", model.state.status},
                  {"noise_draws", e.noise_draws},
+                 {"bound", model.density->convention().bound},
                  {"convention", convention},
                  {"device", name(device)},
                  {"precision", model.precision}};

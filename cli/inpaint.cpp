@@ -19,7 +19,7 @@ struct InpaintCommand {
   Common common;
   ModelOptions model;
   RowOptions rows;
-  std::string mask = "all", out = "inpaint.png";
+  std::string mask = "all", out;
   flows::InpaintOptions ascent;
 };
 
@@ -69,7 +69,8 @@ int inpaint(const InpaintCommand& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
   const data::Dataset& shape = model.shape;
-  check_ending("inpaint", options.out, {".png"});
+  const std::string out = out_path(options.out, model.run, "inpaint.png");
+  check_ending("inpaint", out, {".png"});
   NF_CHECK(shape.images() && shape.discrete, "[inpaint] the model is not one of images");
   const Tensor x = options.rows.load(model).x;
   const std::int64_t n = x.dim(0);
@@ -96,18 +97,18 @@ int inpaint(const InpaintCommand& options) {
 
   const std::int64_t across = options.mask == "all" ? n / 10 : std::min<std::int64_t>(n, 5);
   const Tensor filled = result.to(Device::CPU).to(DType::U8);
-  write_samples_png(options.out, triples(x, observed, filled), shape, {}, 3 * across);
+  write_samples_png(out, triples(x, observed, filled), shape, {}, 3 * across);
   const auto nats = [&](const Tensor& pixels) {
     return density->nats(mean(density->log_prob(pixels).value()).item());
   };
   const double original_nats = nats(middle), filled_nats = nats(result);
-  options.common.result({{"file", options.out},
+  options.common.result({{"file", out},
                          {"count", n},
                          {"mask", options.mask},
                          {"steps", steps},
                          {"original_nats", number(original_nats)},
                          {"filled_nats", number(filled_nats)}},
-                        str("wrote ", n, " images to ", options.out,
+                        str("wrote ", n, " images to ", out,
                             ": original, masked, filled in\n  mean nats of the originals ",
                             original_nats, ", filled in ", filled_nats, "\n"));
   return steps < ascent.steps ? kInterrupted : kDone;
@@ -135,8 +136,9 @@ void add_inpaint(CLI::App& app, int& status) {
       ->check(real(1e-12))
       ->capture_default_str();
   add_seed(*command, options->ascent.seed, "Of masks, start and noise");
-  command->add_option("--out", options->out, "FILE.png: original, masked, filled in; and so on")
-      ->capture_default_str();
+  command->add_option(
+      "--out", options->out,
+      "FILE.png: original, masked, filled in; and so on (default: RUN/inpaint.png)");
   options->common.add_to(*command);
   command->footer(
       "Ctrl-C ends the ascent; the picture is of where it got to.\n"

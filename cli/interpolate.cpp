@@ -26,7 +26,7 @@ void add_interpolate(CLI::App& app) {
     Common common;
     ModelOptions model;
     RowOptions rows;
-    std::string out = "interpolation.png";
+    std::string out;
     std::int64_t steps = 10;
   };
   auto options = std::make_shared<Options>();
@@ -36,8 +36,8 @@ void add_interpolate(CLI::App& app) {
   command->add_option("--steps", options->steps, "Samples of each line, both ends included")
       ->check(whole(2, 1000))
       ->capture_default_str();
-  command->add_option("--out", options->out, "FILE.png, a line in each row, or FILE.npy")
-      ->capture_default_str();
+  command->add_option("--out", options->out,
+                      "FILE.png, a line in each row, or FILE.npy (default: RUN/interpolation.png)");
   options->common.add_to(*command);
   command->footer(
       "Rows are taken in pairs: the first goes to the second, the third to the fourth.\n"
@@ -46,7 +46,8 @@ void add_interpolate(CLI::App& app) {
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
-    check_ending("interpolate", options->out, {".png", ".npy"});
+    const std::string out = out_path(options->out, model.run, "interpolation.png");
+    check_ending("interpolate", out, {".png", ".npy"});
     const Rows rows = options->rows.load(model);
     const std::int64_t n = rows.x.dim(0);
     check_usage(n % 2 == 0, "[interpolate] rows are taken in pairs; ", n, " rows have an odd one");
@@ -55,10 +56,10 @@ void add_interpolate(CLI::App& app) {
         lines_between(in_parts(rows.x, device, [&](const Tensor& x) { return density.encode(x); }),
                       options->steps);
     const Tensor x = in_parts(z, device, [&](const Tensor& part) { return density.decode(part); });
-    write_samples(options->out, x, model.shape, options->steps);
+    write_samples(out, x, model.shape, options->steps);
     options->common.result(
-        {{"file", options->out}, {"lines", n / 2}, {"steps", options->steps}},
-        str("wrote ", n / 2, " lines of ", options->steps, " samples to ", options->out, "\n"));
+        {{"file", out}, {"lines", n / 2}, {"steps", options->steps}},
+        str("wrote ", n / 2, " lines of ", options->steps, " samples to ", out, "\n"));
   });
 }
 

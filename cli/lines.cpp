@@ -60,6 +60,13 @@ std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs) {
   return line + best;
 }
 
+std::string fixed(double value, int decimals) {
+  if (std::isnan(value)) return "nan";  // printf tells the sign of a NaN
+  char text[64];
+  std::snprintf(text, sizeof text, std::abs(value) < 1e15 ? "%.*f" : "%.*e", decimals, value);
+  return text;
+}
+
 namespace {
 
 void append_wrapped(std::string& out, const std::string& line, std::size_t width) {

@@ -23,6 +23,10 @@ int terminal_width(int file);
 /// "best": no epoch before was better on validation.
 std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs);
 
+/// A number with so many decimals, in a short form where it is huge; "nan", "inf" and "-inf"
+/// otherwise.
+std::string fixed(double value, int decimals);
+
 /// The text with every line that is longer than `width` broken at spaces; what follows a break is
 /// indented by four more than the line. A word that is too long stays whole.
 std::string wrapped(const std::string& text, std::size_t width = kColumns);

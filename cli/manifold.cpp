@@ -11,7 +11,7 @@ void add_manifold(CLI::App& app) {
   struct Options {
     Common common;
     ModelOptions model;
-    std::string out = "manifold.png";
+    std::string out;
     std::int64_t rows = 15, columns = 30;
     double temperature = 1;
     std::uint64_t seed = 0;
@@ -30,7 +30,7 @@ void add_manifold(CLI::App& app) {
       ->check(real(0))
       ->capture_default_str();
   add_seed(*command, options->seed, "Of its rotation");
-  command->add_option("--out", options->out, "FILE.png or FILE.npy")->capture_default_str();
+  command->add_option("--out", options->out, "FILE.png or FILE.npy (default: RUN/manifold.png)");
   options->common.add_to(*command);
   command->footer(
       "Each row of the picture is a circle of latitude: its right end meets its left one.\n"
@@ -39,19 +39,20 @@ void add_manifold(CLI::App& app) {
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
-    check_ending("manifold", options->out, {".png", ".npy"});
+    const std::string out = out_path(options->out, model.run, "manifold.png");
+    check_ending("manifold", out, {".png", ".npy"});
     Generator gen(options->seed);
     const Tensor z = flows::latent_sphere(model.density->base(), gen, model.density->dims(),
                                           options->rows, options->columns, options->temperature);
     const Tensor x =
         in_parts(z, device, [&](const Tensor& part) { return model.density->decode(part); });
-    write_samples(options->out, x, model.shape, options->columns);
+    write_samples(out, x, model.shape, options->columns);
     options->common.result(
-        {{"file", options->out},
+        {{"file", out},
          {"rows", options->rows},
          {"columns", options->columns},
          {"temperature", options->temperature}},
-        str("wrote ", options->rows, " x ", options->columns, " samples to ", options->out, "\n"));
+        str("wrote ", options->rows, " x ", options->columns, " samples to ", out, "\n"));
   });
 }
 

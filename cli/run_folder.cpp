@@ -234,6 +234,10 @@ void RunFolder::truncate_log(std::int64_t step) const {
   atomic_write(file("log.jsonl"), kept);
 }
 
+std::string title_of(const flows::Config& config) {
+  return config.model + " on " + fs::path(config.data).filename().string();
+}
+
 std::string RunFolder::curve() const {
   data::Series train{"train", {}, {}}, valid{"validation", {}, {}};
   for (const flows::EpochReport& r : read_log()) {
@@ -243,9 +247,7 @@ std::string RunFolder::curve() const {
     valid.x.push_back(epoch);
     valid.y.push_back(r.valid_nats);
   }
-  return data::curve_svg({config_.model + " on " + fs::path(config_.data).filename().string(),
-                          "epoch", "log-likelihood, nats"},
-                         {train, valid});
+  return data::curve_svg({title_of(config_), "epoch", "log-likelihood, nats"}, {train, valid});
 }
 
 void RunFolder::write_curve() const { atomic_write(file("curve.svg"), curve()); }

@@ -74,4 +74,7 @@ class RunFolder {
   std::optional<FileLock> lock_;
 };
 
+/// "nice on mnist": over pictures, which travel further than the folders that they were made in.
+std::string title_of(const flows::Config& config);
+
 }  // namespace nf::cli

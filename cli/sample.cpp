@@ -50,8 +50,7 @@ void add_sample(CLI::App& app) {
     const TrainedModel model = options->model.load(options->common, device);
     const bool images = model.shape.images();
     const std::int64_t n = options->n > 0 ? options->n : (images ? 64 : 20000);
-    const std::string out =
-        options->out.empty() ? model.run.file("samples/sample.png") : options->out;
+    const std::string out = out_path(options->out, model.run, "samples/sample.png");
     check_ending("sample", out, {".png", ".npy"});
     Generator gen(options->seed);
     const Tensor samples = sample_in_parts(*model.density, gen, n, options->temperature);

@@ -8,6 +8,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/lines.h"
 #include "data/npy.h"
 #include "tensor/files.h"
 #include "tensor/ops.h"
@@ -53,19 +54,14 @@ Tensor table_of(const std::vector<double>& scores, const std::vector<std::int32_
   return Tensor::from(table, {std::ssize(order), 3});
 }
 
-std::string line_of(const double* row, const char* format) {
-  char line[96];
-  std::snprintf(line, sizeof line, format, static_cast<long long>(row[0]), row[1], row[2]);
-  return line;
-}
-
 void write_table(const std::string& path, const Tensor& table) {
   if (path.ends_with(".npy")) return data::write_npy(path, table);
   atomic_write(path, [&](FileWriter& out) {
     out.write("row,nats,bits_per_dim\n");
     const double* row = table.data<double>();
     for (std::int64_t i = 0; i < table.dim(0); ++i, row += 3) {
-      out.write(line_of(row, "%lld,%.6f,%.6f\n"));
+      out.write(str(static_cast<std::int64_t>(row[0]), ",", fixed(row[1], 6), ",", fixed(row[2], 6),
+                    "\n"));
     }
   });
 }
@@ -87,9 +83,8 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
     const double nats = model.density->nats(mean);
     out.push_back(
         {{"source", source}, {"count", others.size()}, {"auroc", area}, {"nats", number(nats)}});
-    char line[64];
-    std::snprintf(line, sizeof line, "AUROC %.4f, mean %.2f nats: ", area, nats);
-    text += str("  ", line, source, " (", others.size(), " samples)\n");
+    text += str("  AUROC ", fixed(area, 4), ", mean ", fixed(nats, 2), " nats: ", source, " (",
+                others.size(), " samples)\n");
   }
   return out;
 }
@@ -97,7 +92,7 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
 void score(const ScoreOptions& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
-  const std::string out = options.out.empty() ? model.run.file("scores.csv") : options.out;
+  const std::string out = out_path(options.out, model.run, "scores.csv");
   check_ending("score", out, {".csv", ".npy"});
   if (!options.png.empty()) check_ending("score", options.png, {".png"});
   const Rows rows = options.rows.load(model);
@@ -117,14 +112,19 @@ void score(const ScoreOptions& options) {
     lowest.push_back({{"row", static_cast<std::int64_t>(row[0])},
                       {"nats", number(row[1])},
                       {"bits_per_dim", number(row[2])}});
-    text += line_of(row, "  row %-8lld %12.3f nats %10.4f bits/dim\n");
+    char line[160];
+    std::snprintf(line, sizeof line, "  row %-8lld %12s nats %10s bits/dim\n",
+                  static_cast<long long>(row[0]), fixed(row[1], 3).c_str(),
+                  fixed(row[2], 4).c_str());
+    text += line;
   }
   Json json = {{"file", out},
                {"count", n},
                {"split", rows.split},
                {"lowest", lowest},
                {"noise_draws", options.evaluate.noise_draws},
-               {"convention", model.density->convention().text}};
+               {"bound", model.density->convention().bound},
+               {"convention", convention_of(*model.density)}};
   if (!options.png.empty()) {
     const std::int64_t strangest = std::min(n, options.strangest);
     const Tensor first = Tensor::from(unusual, {n}).narrow(0, 0, strangest);
@@ -133,7 +133,7 @@ void score(const ScoreOptions& options) {
     text += str("  picture of the ", strangest, " strangest: ", options.png, "\n");
   }
   if (!options.against.empty()) json["against"] = scores_against(options, model, scores, text);
-  options.common.result(json, text + "  " + model.density->convention().text + "\n");
+  options.common.result(json, text + "  " + convention_of(*model.density) + "\n");
 }
 
 }  // namespace
@@ -147,8 +147,10 @@ void add_score(CLI::App& app) {
   command->add_flag("--sort", options->sort, "Most unusual first, else in the order of the data");
   command->add_option("--out", options->out,
                       "FILE.csv or FILE.npy: row number, nats, bits/dim (default: RUN/scores.csv)");
-  command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
+  auto* png =
+      command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
   command->add_option("--strangest", options->strangest, "How many the picture shows")
+      ->needs(png)
       ->check(whole(1, 10'000))
       ->capture_default_str();
   command

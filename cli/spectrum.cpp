@@ -45,13 +45,13 @@ void add_spectrum(CLI::App& app) {
   struct Options {
     Common common;
     ModelOptions model;
-    std::string out = "spectrum.svg";
+    std::string out;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("spectrum", "The sorted exp(-s) of the scaling layer, as a chart");
   options->model.add_to(*command);
-  command->add_option("--out", options->out, "FILE.svg or FILE.csv")->capture_default_str();
+  command->add_option("--out", options->out, "FILE.svg or FILE.csv (default: RUN/spectrum.svg)");
   options->common.add_to(*command);
   command->footer(
       "exp(-s) is how far a latent of 1 reaches before the couplings: where it is small, the data\n"
@@ -62,7 +62,8 @@ void add_spectrum(CLI::App& app) {
     options->common.apply();
     const TrainedModel model =
         options->model.load(options->common, Device::CPU);  // nothing to compute
-    check_ending("spectrum", options->out, {".svg", ".csv"});
+    const std::string out = out_path(options->out, model.run, "spectrum.svg");
+    check_ending("spectrum", out, {".svg", ".csv"});
     std::vector<double> sigma = log_scale_of(*model.density);
     for (double& s : sigma) s = std::exp(-s);
     std::vector<std::int64_t> order(sigma.size());
@@ -70,8 +71,8 @@ void add_spectrum(CLI::App& app) {
     const auto at = [&](std::int64_t i) { return sigma[static_cast<std::size_t>(i)]; };
     std::stable_sort(order.begin(), order.end(),
                      [&](std::int64_t a, std::int64_t b) { return at(a) > at(b); });
-    if (options->out.ends_with(".csv")) {
-      write_csv(options->out, order, sigma);
+    if (out.ends_with(".csv")) {
+      write_csv(out, order, sigma);
     } else {
       data::Series series{"exp(-s)", {}, {}};
       for (const std::int64_t i : order) {
@@ -79,16 +80,17 @@ void add_spectrum(CLI::App& app) {
         series.y.push_back(at(i));
       }
       data::write_curve_svg(
-          options->out,
-          {"Spectrum of " + model.run.path(), "rank", "exp(-s)", /*whole_range=*/true}, {series});
+          out,
+          {"Spectrum of " + title_of(model.run.config()), "rank", "exp(-s)", /*whole_range=*/true},
+          {series});
     }
-    options->common.result({{"file", options->out},
+    options->common.result({{"file", out},
                             {"dims", sigma.size()},
                             {"largest", at(order.front())},
                             {"median", at(order[order.size() / 2])},
                             {"smallest", at(order.back())}},
                            str("wrote ", sigma.size(), " values of exp(-s), ", at(order.front()),
-                               " to ", at(order.back()), ", to ", options->out, "\n"));
+                               " to ", at(order.back()), ", to ", out, "\n"));
   });
 }
 

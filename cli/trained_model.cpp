@@ -208,7 +208,7 @@ std::string samples_png(const Tensor& samples, const data::Dataset& shape, const
   if (shape.images()) {
     const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
     return data::grid_png(pixels.reshape({-1, shape.channels, shape.height, shape.width}),
-                          {.columns = columns});
+                          {.columns = columns, .zoom = 0});
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
            " dimensions has no picture; write the samples with --out FILE.npy");

@@ -84,8 +84,8 @@ std::string match_columns(Dataset& data, const Names& wanted, const Names& ignor
   const std::string file = "in '" + printable(data.name) + "'";
   const Names lacking = missing(wanted, data.columns);
   NF_CHECK(lacking.empty(), "[data] ", file, " there is no column ", listed(lacking),
-           ", which the model was trained on; the nearest name there is '",
-           lacking.empty() ? "" : printable(nearest(lacking[0], data.columns)), "'");
+           ", which the model was trained on",
+           lacking.empty() ? "" : printable(did_you_mean(lacking[0], data.columns)));
   const Names extra = missing(missing(data.columns, wanted), ignored);
   NF_CHECK(extra.empty(), "[data] ", file, " the model was not trained on column ", listed(extra),
            "; leave it out of the file (the model's are ", listed(wanted), ")");

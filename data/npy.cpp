@@ -201,13 +201,13 @@ std::map<std::string, Tensor> read_npz(const std::string& path) {
   return arrays;
 }
 
-void write_npy(const std::string& path, const Tensor& values) {
-  std::string header = str("{'descr': '", type_text(values.dtype()),
-                           "', 'fortran_order': False, 'shape': ", values.shape(), ", }");
+void write_npy(const std::string& path, DType dtype, const Shape& shape,
+               const std::function<Tensor()>& next) {
+  std::string header =
+      str("{'descr': '", type_text(dtype), "', 'fortran_order': False, 'shape': ", shape, ", }");
   constexpr std::size_t kPrefix = 10;  // magic, version, header length
   header.resize((kPrefix + header.size() + 1 + 63) / 64 * 64 - kPrefix - 1, ' ');
   header += '\n';
-  const Tensor host = values.to(Device::CPU).contiguous();
   atomic_write(path, [&](FileWriter& out) {
     out.write(kMagic);
     out.write(std::string_view("\x01\x00", 2));
@@ -215,11 +215,20 @@ void write_npy(const std::string& path, const Tensor& values) {
                                      static_cast<unsigned char>(header.size() >> 8)};
     out.write(length, 2);
     out.write(header);
-    if (host.numel() == 0) return;
-    visit_dtype(host.dtype(), [&]<class T>() {
-      out.write(host.data<T>(), static_cast<std::size_t>(host.numel()) * sizeof(T));
-    });
+    for (std::int64_t left = shape.numel(); left > 0;) {
+      const Tensor part = next().to(Device::CPU).to(dtype).contiguous();
+      NF_CHECK(part.numel() > 0 && part.numel() <= left, "[npy] a part of ", part.shape(),
+               " does not fit into the ", left, " numbers that are left of ", shape);
+      left -= part.numel();
+      visit_dtype(dtype, [&]<class T>() {
+        out.write(part.data<T>(), static_cast<std::size_t>(part.numel()) * sizeof(T));
+      });
+    }
   });
+}
+
+void write_npy(const std::string& path, const Tensor& values) {
+  write_npy(path, values.dtype(), values.shape(), [&] { return values; });
 }
 
 }  // namespace nf::data

@@ -2,6 +2,7 @@
 // Source: numpy.lib.format, versions 1.0 to 3.0.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -25,5 +26,10 @@ std::map<std::string, Tensor> read_npz(const std::string& path);
 
 /// Writes any tensor in row-major order, atomically (tensor/files.h).
 void write_npy(const std::string& path, const Tensor& values);
+
+/// The same for an array (rows, columns) that is computed in parts and need not fit into memory:
+/// `next` gives the parts in turn, (n, columns) each, until all rows are there.
+void write_npy(const std::string& path, DType dtype, const Shape& shape,
+               const std::function<Tensor()>& next);
 
 }  // namespace nf::data

@@ -38,15 +38,20 @@ void* bounded_realloc(void* old, std::size_t bytes) {
 namespace nf::data {
 namespace {
 
+void check_size(std::int64_t width, std::int64_t height) {
+  constexpr std::int64_t kMostPixels = std::int64_t{1} << 28;
+  NF_CHECK(width > 0 && height > 0 && width <= kMostPixels && height <= kMostPixels / width,
+           "[png] a picture of ", width, " x ", height,
+           " pixels is too large or empty; write fewer images");
+}
+
 struct Canvas {
   std::int64_t width, height;
   int channels;
   std::vector<std::uint8_t> pixels;  // (height, width, channels)
 
   Canvas(std::int64_t w, std::int64_t h, int c, int value) : width(w), height(h), channels(c) {
-    constexpr std::int64_t kMostPixels = std::int64_t{1} << 28;
-    NF_CHECK(w > 0 && h > 0 && w <= kMostPixels && h <= kMostPixels / w, "[png] a picture of ", w,
-             " x ", h, " pixels is too large or empty; write fewer images");
+    check_size(w, h);
     pixels.assign(static_cast<std::size_t>(w * h * c), static_cast<std::uint8_t>(value));
   }
   std::uint8_t* at(std::int64_t x, std::int64_t y) { return &pixels[(y * width + x) * channels]; }
@@ -66,7 +71,32 @@ std::string encoded(const Canvas& canvas) {
   return bytes;
 }
 
+/// Where the images of a grid are, in pixels.
+struct Grid {
+  std::int64_t zoom, columns, rows, gap, width, height;
+
+  Grid(std::int64_t n, std::int64_t h, std::int64_t w, const GridOptions& options)
+      : columns(options.columns > 0 ? std::min(options.columns, n) : square_side(n)),
+        rows((n + columns - 1) / columns),
+        gap(options.padding) {
+    constexpr std::int64_t kSmall = 900;  // a grid is enlarged while its sides stay below
+    const std::int64_t side = std::max(columns * (w + gap), rows * (h + gap));
+    zoom = options.zoom > 0 ? options.zoom : std::clamp<std::int64_t>(kSmall / side, 1, 8);
+    width = columns * (w * zoom + gap) + gap;
+    height = rows * (h * zoom + gap) + gap;
+  }
+  static std::int64_t square_side(std::int64_t n) {
+    return static_cast<std::int64_t>(std::ceil(std::sqrt(static_cast<double>(n))));
+  }
+};
+
 }  // namespace
+
+void check_grid(std::int64_t n, std::int64_t height, std::int64_t width,
+                const GridOptions& options) {
+  const Grid grid(n, height, width, options);
+  check_size(grid.width, grid.height);
+}
 
 std::string grid_png(const Tensor& images, const GridOptions& options) {
   Tensor x = images;
@@ -77,19 +107,17 @@ std::string grid_png(const Tensor& images, const GridOptions& options) {
            "; expected u8 (H, W), (N, H, W), (N, 1, H, W) or (N, 3, H, W)");
   NF_CHECK(x.numel() > 0, "[png] no images to draw in ", describe(images));
   x = x.to(Device::CPU).contiguous();
-  const std::int64_t n = x.dim(0), h = x.dim(2), w = x.dim(3), zoom = std::max(1, options.zoom);
+  const std::int64_t n = x.dim(0), h = x.dim(2), w = x.dim(3);
   const int channels = static_cast<int>(x.dim(1));
-  const std::int64_t columns =
-      options.columns > 0 ? std::min(options.columns, n)
-                          : static_cast<std::int64_t>(std::ceil(std::sqrt(static_cast<double>(n))));
-  const std::int64_t rows = (n + columns - 1) / columns;
-  const std::int64_t gap = images.rank() == 2 ? 0 : options.padding;
-  Canvas canvas(columns * (w * zoom + gap) + gap, rows * (h * zoom + gap) + gap, channels,
-                options.background);
+  GridOptions layout = options;
+  if (images.rank() == 2) layout.padding = 0;
+  const Grid grid(n, h, w, layout);
+  const std::int64_t zoom = grid.zoom, gap = grid.gap;
+  Canvas canvas(grid.width, grid.height, channels, options.background);
   const std::uint8_t* from = x.data<std::uint8_t>();
   for (std::int64_t i = 0; i < n; ++i) {
-    const std::int64_t left = gap + i % columns * (w * zoom + gap);
-    const std::int64_t top = gap + i / columns * (h * zoom + gap);
+    const std::int64_t left = gap + i % grid.columns * (w * zoom + gap);
+    const std::int64_t top = gap + i / grid.columns * (h * zoom + gap);
     for (std::int64_t y = 0; y < h * zoom; ++y) {
       for (std::int64_t col = 0; col < w * zoom; ++col) {
         for (int c = 0; c < channels; ++c) {

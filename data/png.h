@@ -12,8 +12,13 @@ struct GridOptions {
   std::int64_t columns = 0;  ///< 0: as square as it gets
   int padding = 2;           ///< pixels between and around the images
   int background = 64;       ///< gray level of the padding
-  int zoom = 1;              ///< every pixel becomes zoom x zoom
+  int zoom = 1;  ///< every pixel becomes zoom x zoom; 0: as often as the picture stays small
 };
+
+/// Throws Error when a grid of n images, each height x width, is too large for one picture: to be
+/// asked before they are computed.
+void check_grid(std::int64_t n, std::int64_t height, std::int64_t width,
+                const GridOptions& options = {});
 
 /// u8 images as one picture: the bytes of a PNG file. Shapes: (H, W) one gray image, (N, H, W) or
 /// (N, 1, H, W) gray, (N, 3, H, W) RGB. Throws Error for others.

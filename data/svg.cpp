@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "tensor/files.h"
+#include "tensor/text.h"
 
 namespace nf::data {
 namespace {
@@ -43,11 +44,30 @@ Range full_range(const std::vector<double>& values) {
   return range.low <= range.high ? divisible(range) : Range{0, 1};
 }
 
+/// The middle one of values that are not empty.
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + std::ssize(values) / 2;
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+/// Drops what is more than ten median deviations from the median: an epoch that diverged.
+void drop_absurd(std::vector<double>& values) {
+  const double middle = median(values);
+  std::vector<double> distances;
+  for (const double v : values) distances.push_back(std::abs(v - middle));
+  const double usual = median(std::move(distances));
+  if (usual > 0) {
+    std::erase_if(values, [&](double v) { return std::abs(v - middle) > 10 * usual; });
+  }
+}
+
 /// The same without values that lie far from the others (the first epochs of a training run), which
 /// would flatten the rest: at most half the spread of the middle 80 % is added on either side.
 Range robust_range(std::vector<double> values) {
-  const Range full = full_range(values);
   std::erase_if(values, [](double v) { return !drawable(v); });
+  if (!values.empty()) drop_absurd(values);
+  const Range full = full_range(values);
   if (values.empty()) return full;
   std::sort(values.begin(), values.end());
   const auto quantile = [&](double q) {
@@ -75,6 +95,7 @@ class Chart {
         y_(y),
         step_x_(std::max(least_step, tick_step(x, 8))),
         step_y_(tick_step(y, 6)),
+        title_end_(size.width - kRight),
         clip_(str("plot-", size.width, "x", size.height)) {
     out_ << std::setprecision(6);
     out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << size_.width << ' '
@@ -91,7 +112,9 @@ class Chart {
   }
 
   void labels(const ChartLabels& labels) {
-    text(kLeft, 27, labels.title, "font-size=\"16\" fill=\"#111\"");
+    constexpr double kCharacter = 8.8;  // of the title's size, on average
+    const auto room = static_cast<std::size_t>(std::max(40., title_end_ - kLeft) / kCharacter);
+    text(kLeft, 27, shortened(labels.title, room), "font-size=\"16\" fill=\"#111\"");
     text((kLeft + size_.width - kRight) / 2, size_.height - 14, labels.x,
          "text-anchor=\"middle\" fill=\"#222\"");
     const double middle = (kTop + size_.height - kBottom) / 2;
@@ -139,13 +162,25 @@ class Chart {
     out_ << "<path d=\"" << path.str() << "\" " << style << "/>\n";
   }
 
-  /// Entry `i` of the legend, in the lower right corner, where learning curves leave room.
-  void legend(std::size_t i, std::size_t count, const std::string& what, const char* color) {
-    const double y = size_.height - kBottom - 14 - 19 * static_cast<double>(count - 1 - i);
-    const double x = size_.width - kRight - 150;
-    out_ << "<line x1=\"" << x << "\" y1=\"" << y << "\" x2=\"" << x + 24 << "\" y2=\"" << y
-         << "\" stroke=\"" << color << "\" stroke-width=\"3\"/>\n";
-    text(x + 32, y + 4.5, what, "fill=\"#222\"");
+  /// Names beside strokes of their colours, on the title's line, from the right: never on a curve.
+  void legend(const std::vector<std::string>& names) {
+    constexpr double kCharacter = 7.2, kStroke = 24, kSpace = 8, kGap = 18;
+    double x = size_.width - kRight;
+    for (std::size_t i = names.size(); i-- > 0;) {
+      const std::string name = shortened(names[i], 24);
+      x -= kCharacter * static_cast<double>(name.size());
+      text(x, 27, name, "fill=\"#222\"");
+      x -= kStroke + kSpace;
+      out_ << "<line x1=\"" << x << "\" y1=\"22.5\" x2=\"" << x + kStroke
+           << "\" y2=\"22.5\" stroke=\"" << kColors[i % std::size(kColors)]
+           << "\" stroke-width=\"3\"/>\n";
+      x -= kGap;
+    }
+    title_end_ = x;
+  }
+
+  static std::string shortened(const std::string& text, std::size_t most) {
+    return printable(text, std::max<std::size_t>(most, 24));
   }
 
   std::string finish() {
@@ -176,6 +211,7 @@ class Chart {
   Size size_;
   Range x_, y_;
   double step_x_, step_y_;
+  double title_end_;  // where the legend begins
   std::string clip_;  // charts in one HTML file share their names
 };
 
@@ -190,7 +226,8 @@ std::string markup(const std::string& text) {
       out += "&lt;";
     } else if (c == '>') {
       out += "&gt;";
-    } else if (static_cast<unsigned char>(c) >= 0x20) {  // XML forbids control characters
+    } else if (static_cast<unsigned char>(c) >= 0x20 || c == '\n' || c == '\t') {
+      // XML forbids the other control characters.
       out += c;
     }
   }
@@ -213,11 +250,12 @@ std::string curve_svg(const ChartLabels& labels, const std::vector<Series>& seri
       std::all_of(all_x.begin(), all_x.end(), [](double v) { return v == std::floor(v); });
   Chart chart(kWide, x, y, whole ? 1 : 0);
   chart.axes();
+  std::vector<std::string> names;
   for (std::size_t i = 0; i < series.size(); ++i) {
-    const char* color = kColors[i % std::size(kColors)];
-    chart.curve(series[i], color);
-    chart.legend(i, series.size(), series[i].name, color);
+    chart.curve(series[i], kColors[i % std::size(kColors)]);
+    names.push_back(series[i].name);
   }
+  if (names != std::vector{labels.y}) chart.legend(names);  // the axis says it already
   chart.labels(labels);
   return chart.finish();
 }
@@ -241,10 +279,7 @@ std::string map_svg(const ChartLabels& labels, const Bounds& bounds,
     if (known == names.end()) names.push_back(line.name);
     chart.curve(line, kColors[color % std::size(kColors)], 1, .5);
   }
-  for (std::size_t i = 0; i < names.size(); ++i) {  // on the title's line, from the right
-    chart.text(kSquare.width - kRight - 110 * static_cast<double>(names.size() - 1 - i), 27,
-               names[i], str("text-anchor=\"end\" fill=\"", kColors[i % std::size(kColors)], '"'));
-  }
+  chart.legend(names);
   chart.labels(labels);
   return chart.finish();
 }

@@ -31,8 +31,8 @@ void write_curve_svg(const std::string& path, const ChartLabels& labels,
 std::string map_svg(const ChartLabels& labels, const Bounds& bounds,
                     const std::vector<Series>& lines);
 
-/// The text with &, < and > as entities and without control characters: for SVG and HTML, between
-/// tags.
+/// The text with &, < and > as entities and without control characters but line breaks and tabs:
+/// for SVG and HTML, between tags.
 std::string markup(const std::string& text);
 
 /// One line for each of `bins` equal ranges from the smallest to the largest value of a tensor of

@@ -38,6 +38,13 @@ BOOST_AUTO_TEST_CASE(an_epoch_is_one_line_of_a_terminal) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(numbers_of_any_size_are_whole) {
+  BOOST_TEST(fixed(-1.23456, 3) == "-1.235");
+  BOOST_TEST(fixed(-1e300, 3) == "-1.000e+300");
+  BOOST_TEST(fixed(-std::nan(""), 3) == "nan");
+  BOOST_TEST(fixed(-HUGE_VAL, 3) == "-inf");
+}
+
 BOOST_AUTO_TEST_CASE(long_lines_are_broken_at_spaces) {
   BOOST_TEST(wrapped("short\nlines\n", 10) == "short\nlines\n");
   BOOST_TEST(wrapped("one two three four\n", 10) == "one two\n    three\n    four\n");

@@ -49,7 +49,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_match_is_refused_by_name) {
     };
   };
   check_error(match({"a", "b", "width"}, {"a", "b", "witdh"}),
-              {"'t.csv'", "no column 'witdh'", "nearest name there is 'width'"});
+              {"'t.csv'", "no column 'witdh'", "did you mean 'width'?"});
   check_error(match({"a", "b", "c"}, {"a", "b"}), {"not trained on column 'c'", "'a', 'b'"});
   check_error(match({"a", "b", "b"}, {"b", "a"}), {"two columns are named 'b'"});
   check_error(match({"1", "2", "3"}, {"a", "b"}), {"3 columns without names", "'a', 'b'"});

@@ -270,6 +270,42 @@ BOOST_AUTO_TEST_CASE(charts_are_well_formed) {
   check_error([&] { write_curve_svg(path, {}, {{"a", {1, 2}, {1}}}); }, {"[svg]", "'a'", "2", "1"});
 }
 
+// One epoch that diverged leaves the others their axis; legends are outside of the plot.
+BOOST_AUTO_TEST_CASE(charts_show_what_matters) {
+  for (const std::size_t epochs : {4U, 6U, 30U}) {
+    Series train{"train", {}, {}}, valid{"validation", {}, {}};
+    for (std::size_t i = 0; i < epochs; ++i) {
+      for (Series* series : {&train, &valid}) {
+        series->x.push_back(static_cast<double>(i));
+        series->y.push_back(i + 1 == epochs ? -516295 : static_cast<double>(10 + i));
+      }
+    }
+    const std::string text = curve_svg({"nice on mnist", "epoch", "nats"}, {train, valid});
+    BOOST_CHECK_EQUAL(occurrences(text, "00000<"), 0U);  // no tick of hundreds of thousands
+    BOOST_CHECK_EQUAL(occurrences(text, "y1=\"22.5\""), 2U);
+    BOOST_CHECK_EQUAL(occurrences(text, ">train<"), 1U);
+  }
+  // One curve whose axis has its name needs no legend.
+  const std::string text = curve_svg({"", "rank", "exp(-s)", true}, {{"exp(-s)", {0, 1}, {1, 2}}});
+  BOOST_CHECK_EQUAL(occurrences(text, ">exp(-s)<"), 1U);
+  const std::string title = curve_svg({std::string(500, 'x'), "", ""}, {{"a", {0, 1}, {1, 2}}});
+  BOOST_CHECK_EQUAL(occurrences(title, std::string(90, 'x')), 0U);
+}
+
+BOOST_AUTO_TEST_CASE(markup_keeps_lines) {
+  BOOST_CHECK_EQUAL(markup("a < b\n\tc & d\x1b[31m\r"), "a &lt; b\n\tc &amp; d[31m");
+}
+
+BOOST_AUTO_TEST_CASE(small_images_are_enlarged) {
+  TempFolder folder;
+  const std::string path = folder.path("a.png");
+  write_png(path, Tensor::full({64, 28, 28}, 7, DType::U8), {.zoom = 0});
+  const Picture picture = decode_png(path);
+  BOOST_CHECK_EQUAL(picture.width, 8 * (3 * 28 + 2) + 2);
+  check_grid(1'000'000, 2, 2);
+  check_error([] { check_grid(1'000'000, 28, 28); }, {"[png]", "30002 x 30002", "too large"});
+}
+
 BOOST_AUTO_TEST_CASE(histograms_add_up) {
   const std::string bytes =
       text_histogram(Tensor::from<std::uint8_t>({0, 0, 0, 255, 255, 128, 0, 0}, {2, 4}), 2);

@@ -1,0 +1,123 @@
+// Wrong command lines: status 2, one line that says what is meant. Files, data and the machine: 1.
+#include <boost/test/unit_test.hpp>
+
+#include "cli_util.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_usage)
+
+namespace {
+
+struct Row {
+  std::vector<std::string> call;
+  std::string says;
+  std::string never = "\n\n";  ///< what it must not say
+};
+
+void expect(const ScratchFolder& folder, int status, const Row& row) {
+  std::string line;
+  for (const std::string& word : row.call) line += " " + word;
+  const Outcome outcome = flowcli(folder, row.call);
+  BOOST_TEST(outcome.status == status, line << ": status " << outcome.status);
+  BOOST_TEST(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1, outcome.err);
+  BOOST_TEST(outcome.err.starts_with("flowcli: "), outcome.err);
+  BOOST_TEST(outcome.err.size() < 400U, outcome.err);
+  BOOST_TEST(outcome.err.find(row.says) != std::string::npos, line << ": " << outcome.err);
+  BOOST_TEST(outcome.err.find(row.never) == std::string::npos, line << ": " << outcome.err);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
+  const ScratchFolder folder;
+  const std::string out = folder.file("never");
+  const Row rows[] = {
+      {{}, "a command is missing"},
+      {{"trian", "nice"}, "unknown command 'trian'; did you mean 'train'?"},
+      {{"frobnicate"}, "unknown command 'frobnicate'; 'flowcli --help'", "did you mean"},
+      {{"trian", "data"}, "'train'"},  // "data" is a command, too
+      {{"train"}, "MODEL is required; see 'flowcli train --help'"},
+      {{"train", "nice", "--epoch", "5"}, "no option '--epoch'; did you mean '--epochs'?"},
+      {{"train", "nice", "--epoch=5"}, "no option '--epoch'; did you mean '--epochs'?"},
+      {{"train", "nice", "--xyzzy"}, "no option '--xyzzy'", "did you mean"},
+      {{"train", "nice", "extra"}, "'extra'"},
+      {{"train", "nice", "--epochs"}, "--epochs needs a value", "{"},
+      {{"train", "nise", "--out", out}, "nice"},
+      {{"train", "nice", "--set", "foo=1"}, "'flowcli train --help' lists them", "did you mean"},
+      {{"train", "nice", "--set", "coupligs=3"}, "did you mean 'couplings'?"},
+      {{"train", "nice", "--set", "epochs"}, "key=value"},
+      {{"train", "nice", "--couplings", "0"}, "--couplings: "},
+      {{"train", "nice", "--lr", "fast"}, "--lr: "},
+      {{"train", "nice", "--optimizer", "adamm"}, "adamw"},
+      {{"train", "nice", "--data", ""}, "--data: '' is no value"},
+      {{"train", "nice", "--epochs", "2", "--steps", "3"}, "[epochs] would change nothing"},
+      {{"train", "nice", "--scale-limit", "3"}, "[scale_limit] would change nothing"},
+      {{"train", "nice", "--set", "lr_every=5"}, "schedule is constant"},
+      {{"eval", "run", "--split", "tset"}, "did you mean 'test'?"},
+      {{"eval", "run", "--seed", "-1"}, "'-1' is not a whole number of at least 0"},
+      {{"eval", "run", "--seed", "18446744073709551616"}, "is not a whole number"},
+      {{"eval", "run", "--noise-draws", "0"}, "'0' is not a whole number of at least 1"},
+      {{"eval", "run", "--threads", "many"}, "from 0 to 1024"},
+      {{"sample", "run", "--temperature", "-1"}, "of at least 0"},
+      {{"sample", "run", "--temperature", "nan"}, "of at least 0"},
+      {{"score", "run", "--strangest", "3"}, "--png"},
+      {{"resume", "run", "--epochs", "0"}, "from 1 to"},
+      {{"data"}, "DATA is required"},
+      {{"completion", "fish"}, "bash, zsh"},
+  };
+  for (const Row& row : rows) expect(folder, 2, row);
+  BOOST_TEST(!std::filesystem::exists(out));
+  for (const char* command : {"--help", "--version"}) {
+    BOOST_TEST(flowcli(folder, {command}).status == 0, command);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(broken_files_are_status_1) {
+  const ScratchFolder folder;
+  std::ofstream(folder.file("broken.json")) << "{\n  \"couplings\": 3,\n  \"lr\" 1\n}\n";
+  std::ofstream(folder.file("typo.json")) << R"({"model": "nice", "coupling_count": 3})";
+  std::ofstream(folder.file("early.json")) << "{\"couplings\": ";
+  const Row rows[] = {
+      {{"train", folder.file("broken.json")}, "not valid JSON: the mistake is at line 3, column 8"},
+      {{"train", folder.file("early.json")}, "line 1, column"},
+      {{"train", folder.file("typo.json")}, "no setting 'coupling_count'"},
+      {{"train", folder.file("none.json")}, "none.json"},
+      {{"train", "nice", "--data", "no/such/place"}, "no/such/place"},
+      {{"eval", folder.file("none")}, "not a run folder"},
+  };
+  for (const Row& row : rows) expect(folder, 1, row);
+}
+
+// realnvp-2d counts in steps; who counts in epochs is obeyed, wherever it is said.
+BOOST_AUTO_TEST_CASE(epochs_are_epochs) {
+  const ScratchFolder folder;
+  std::ofstream(folder.file("two.json")) << R"({"model": "realnvp-2d", "epochs": 2})";
+  const std::vector<std::string> small = {
+      "--train", "100", "--couplings", "1",           "--valid", "20",
+      "--test",  "20",  "--json",      "--overwrite", "--out",   folder.file("r")};
+  const std::vector<std::vector<std::string>> calls = {
+      {"train", "realnvp-2d", "--epochs", "2"},
+      {"train", "realnvp-2d", "--set", "epochs=2"},
+      {"train", folder.file("two.json")},
+  };
+  for (std::vector<std::string> call : calls) {
+    call.insert(call.end(), small.begin(), small.end());
+    const Outcome outcome = flowcli(folder, call);
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    BOOST_TEST(outcome.json()["steps"] == 2);  // 100 rows are one batch
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_full_output_is_noticed) {
+  const ScratchFolder folder;
+  for (const std::string call : {"--help", "completion bash", "data moons --json"}) {
+    const std::string line =
+        std::string(FLOWCLI) + " " + call + " > /dev/full 2> " + folder.file("err");
+    const int status = std::system(line.c_str());
+    BOOST_TEST(WEXITSTATUS(status) == 1, call);
+    BOOST_TEST(slurp(folder.file("err")).find("output") != std::string::npos, call);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -24,22 +24,17 @@ void check_dims(const char* layer, const Var& x, std::int64_t dims) {
 // --- Scaling ------------------------------------------------------------------------------------
 
 Scaling::Scaling(std::int64_t dims, double rate, bool from_data)
-    : rate_(rate),
-      from_data_(from_data),
-      log_scale_(add_parameter("log_scale", Tensor::zeros({dims}))) {
-  NF_CHECK(rate > 0, "[Scaling] the rate must be positive, got ", rate);
-}
+    : from_data_(from_data),
+      log_scale_(add_parameter("log_scale", Tensor::zeros({dims}), {.rate = rate})) {}
 
 Mapped Scaling::forward(const Var& x, const Var&) {
   check_dims("Scaling", x, log_scale_.numel());
-  const Var s = log_scale_ * rate_;
-  return {x * exp(s), broadcast_to(sum(s), {x.dim(0)})};
+  return {x * exp(log_scale_), broadcast_to(sum(log_scale_), {x.dim(0)})};
 }
 
 Mapped Scaling::inverse(const Var& z, const Var&) {
   check_dims("Scaling", z, log_scale_.numel());
-  const Var s = log_scale_ * -rate_;
-  return {z * exp(s), broadcast_to(sum(s), {z.dim(0)})};
+  return {z * exp(-log_scale_), broadcast_to(-sum(log_scale_), {z.dim(0)})};
 }
 
 void Scaling::initialize(const Tensor& x) {
@@ -47,7 +42,7 @@ void Scaling::initialize(const Tensor& x) {
   // A dimension that is constant in the batch keeps a finite scale.
   constexpr double kSmallestVariance = 1e-8;
   const Tensor spread = clamp(variance(x, {0}), kSmallestVariance, 1 / kSmallestVariance);
-  log_scale_.mutable_value().copy_((-0.5 / rate_) * log(spread));
+  log_scale_.mutable_value().copy_(-0.5 * log(spread));
 }
 
 // --- Permute ------------------------------------------------------------------------------------

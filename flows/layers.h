@@ -13,22 +13,21 @@ namespace nf::flows {
 /// z = x * exp(s), one learned s per dimension. log_det = sum s. (NICE, section 3.3)
 ///
 /// s starts at 0, or with `from_data` where initialize() finds that the batch has unit deviation.
-/// The parameter is s / rate: Adam moves every parameter by about the learning rate per step, which
-/// for s, whose range is several units, would be the slowest part of a model (Glow has a factor 3
-/// for the same reason).
+/// It learns at `rate` (nn::ParameterOptions): Adam moves every parameter by about the learning
+/// rate per step, which for s, whose range is several units, would be the slowest part of a model
+/// (Glow has a factor 3 for the same reason).
 class Scaling : public Bijection {
  public:
   explicit Scaling(std::int64_t dims, double rate = 1, bool from_data = true);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   void initialize(const Tensor& x) override;
-  Tensor log_scale() const { return log_scale_.value() * rate_; }  ///< s, (D)
+  const Tensor& log_scale() const { return log_scale_.value(); }  ///< s, (D)
   std::string kind() const override { return str("Scaling(", log_scale_.numel(), ")"); }
 
  private:
-  double rate_;
   bool from_data_;
-  Var& log_scale_;  // (D), s / rate
+  Var& log_scale_;  // (D), s
 };
 
 /// z[:, i] = x[:, order[i]]. The order is a buffer: it is saved with the model.

@@ -69,18 +69,15 @@ void ZcaWhitening::initialize(const Tensor& x) {
 // --- TriangularWhitening ------------------------------------------------------------------------
 
 TriangularWhitening::TriangularWhitening(std::int64_t dims, double rate)
-    : rate_(rate),
-      shift_(add_parameter("shift", Tensor::zeros({dims}))),
+    : shift_(add_parameter("shift", Tensor::zeros({dims}))),
       log_diagonal_(add_parameter("log_diagonal", Tensor::zeros({dims}))),
-      below_(add_parameter("below", Tensor::zeros({dims, dims}))),
+      below_(add_parameter("below", Tensor::zeros({dims, dims}), {.rate = rate})),
       mask_(add_buffer("mask", less(Tensor::arange(dims).reshape({1, dims}),
-                                    Tensor::arange(dims).reshape({dims, 1})))) {
-  NF_CHECK(rate > 0, "[TriangularWhitening] the rate must be positive, got ", rate);
-}
+                                    Tensor::arange(dims).reshape({dims, 1})))) {}
 
 Var TriangularWhitening::strict() const {
   const Tensor& b = below_.value();
-  return where(mask_, below_ * rate_, Tensor::zeros({1, 1}, b.dtype(), b.device()));
+  return where(mask_, below_, Tensor::zeros({1, 1}, b.dtype(), b.device()));
 }
 
 Mapped TriangularWhitening::forward(const Var& x, const Var&) {
@@ -109,7 +106,7 @@ void TriangularWhitening::initialize(const Tensor& x) {
   const Tensor diagonal = sum(factor * identity, {1});
   shift_.mutable_value().copy_(mean);
   log_diagonal_.mutable_value().copy_(log(diagonal));
-  below_.mutable_value().copy_(factor / (diagonal.reshape({dims, 1}) * rate_));
+  below_.mutable_value().copy_(factor / diagonal.reshape({dims, 1}) - identity);
 }
 
 }  // namespace nf::flows

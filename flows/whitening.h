@@ -30,8 +30,8 @@ class ZcaWhitening : public Bijection {
 /// b with L lower triangular of NICE, appendix B ("approximate whitening"). log_det = sum d.
 ///
 /// initialize() sets L to the inverse Cholesky factor of the batch's covariance, with which a
-/// standard normal base is the full-covariance Gaussian of best likelihood. The parameter is
-/// S / rate: every row of S has up to D entries, whose changes add up.
+/// standard normal base is the full-covariance Gaussian of best likelihood. S learns at
+/// `rate` (nn::ParameterOptions): each of its rows has up to D entries, whose changes add up.
 class TriangularWhitening : public Bijection {
  public:
   explicit TriangularWhitening(std::int64_t dims, double rate = 0.1);
@@ -44,10 +44,9 @@ class TriangularWhitening : public Bijection {
  private:
   Var strict() const;  // (D, D), S
 
-  double rate_;
   Var& shift_;         // (D), m
   Var& log_diagonal_;  // (D), d
-  Var& below_;         // (D, D), S / rate; what is not below the diagonal is not looked at
+  Var& below_;         // (D, D), S; what is not below the diagonal is not looked at
   Tensor& mask_;       // u8 (D, D), 1 below the diagonal
 };
 

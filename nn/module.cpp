@@ -31,9 +31,16 @@ void Module::walk(M& module, const std::string& name, std::set<const Module*>& s
 
 void Module::for_each_parameter(const std::function<void(const std::string&, Var&)>& visit,
                                 const std::string& prefix) {
+  for_each_parameter(
+      [&](const std::string& name, Var& p, const ParameterOptions&) { visit(name, p); }, prefix);
+}
+
+void Module::for_each_parameter(
+    const std::function<void(const std::string&, Var&, const ParameterOptions&)>& visit,
+    const std::string& prefix) {
   std::set<const Module*> seen;
   walk(*this, prefix, seen, [&](Module& module, const std::string& path) {
-    for (auto& [name, parameter] : module.parameters_) visit(join_names(path, name), parameter);
+    for (Parameter& p : module.parameters_) visit(join_names(path, p.name), p.var, p.options);
   });
 }
 
@@ -55,13 +62,13 @@ std::int64_t Module::parameter_count() const {
   std::int64_t n = 0;
   std::set<const Module*> seen;
   walk(*this, "", seen, [&](const Module& module, const std::string&) {
-    for (const auto& [name, parameter] : module.parameters_) n += parameter.numel();
+    for (const Parameter& p : module.parameters_) n += p.var.numel();
   });
   return n;
 }
 
 Device Module::device() const {
-  if (!parameters_.empty()) return parameters_[0].second.value().device();
+  if (!parameters_.empty()) return parameters_[0].var.value().device();
   if (!buffers_.empty()) return buffers_[0].second.device();
   for (const auto& [name, child] : children_) {
     if (child->device() != Device::CPU) return child->device();
@@ -109,8 +116,11 @@ void copy_state(const StateDict& own, const std::map<std::string, Tensor>& from)
   for (const auto& [name, tensor] : own) Tensor(tensor).copy_(from.at(name));
 }
 
-Var& Module::add_parameter(std::string name, Tensor init) {
-  return parameters_.emplace_back(std::move(name), Var::leaf(init.contiguous())).second;
+Var& Module::add_parameter(std::string name, Tensor init, const ParameterOptions& options) {
+  NF_CHECK(options.rate > 0, "[parameter] the rate of '", name, "' must be positive, got ",
+           options.rate);
+  return parameters_.emplace_back(Parameter{std::move(name), Var::leaf(init.contiguous()), options})
+      .var;
 }
 
 Tensor& Module::add_buffer(std::string name, Tensor init) {

@@ -24,6 +24,14 @@ struct LayerInfo {
   double flops = 0;  ///< of one forward pass, 2 for each multiply-add
 };
 
+/// What an optimizer should know of a parameter.
+struct ParameterOptions {
+  /// It learns as rate * p does where p is what is learned, and the gradient that is clipped is
+  /// that of p: Adam, which moves a number by about the learning rate per step, moves it rate times
+  /// as far.
+  double rate = 1;
+};
+
 /// Tensors by dotted name, in order.
 using StateDict = std::vector<std::pair<std::string, Tensor>>;
 
@@ -60,6 +68,9 @@ class Module {
   // The tree, in the order of declaration, each module once. Names are joined by dots.
   void for_each_parameter(const std::function<void(const std::string&, Var&)>& visit,
                           const std::string& prefix = "");
+  void for_each_parameter(
+      const std::function<void(const std::string&, Var&, const ParameterOptions&)>& visit,
+      const std::string& prefix = "");
   void for_each_buffer(const std::function<void(const std::string&, Tensor&)>& visit,
                        const std::string& prefix = "");
   std::vector<std::pair<std::string, Var*>> parameters();
@@ -78,7 +89,7 @@ class Module {
  protected:
   // The returned references stay valid as long as the module lives. A parameter is contiguous, as
   // optimizers need it: of a view with other strides, add_parameter keeps a copy.
-  Var& add_parameter(std::string name, Tensor init);
+  Var& add_parameter(std::string name, Tensor init, const ParameterOptions& options = {});
   Tensor& add_buffer(std::string name, Tensor init);
   template <class M>
   M& add_module(std::string name, std::shared_ptr<M> module) {
@@ -96,7 +107,12 @@ class Module {
   static void walk(M& module, const std::string& name, std::set<const Module*>& seen,
                    const Visit& visit);
 
-  std::deque<std::pair<std::string, Var>> parameters_;
+  struct Parameter {
+    std::string name;
+    Var var;
+    ParameterOptions options;
+  };
+  std::deque<Parameter> parameters_;
   std::deque<std::pair<std::string, Tensor>> buffers_;
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
   bool training_ = true;

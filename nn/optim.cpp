@@ -50,8 +50,11 @@ Optimizer::Optimizer(Module& module, const OptimizerOptions& options)
   for (const auto& [name, parameter] : parameters_) {
     m_.push_back(parameter->value().zeros_like());
     if (states_of(options.rule) > 1) v_.push_back(parameter->value().zeros_like());
-    decays_.push_back(name.ends_with("weight") ? 1 : 0);
   }
+  module.for_each_parameter([&](const std::string& name, Var&, const ParameterOptions& p) {
+    factors_.push_back(factors_of(options.rule, p.rate));
+    if (!name.ends_with("weight")) factors_.back().weight_decay = 0;
+  });
 }
 
 UpdateArgs Optimizer::advance() {
@@ -68,7 +71,7 @@ UpdateArgs Optimizer::advance() {
 void Optimizer::step(const Tensor& scale) {
   const UpdateArgs args = advance();
   std::vector<Tensor> params, grads, m, v;
-  std::vector<std::uint8_t> decays;
+  std::vector<UpdateFactors> factors;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     Var& parameter = *parameters_[i].second;
     const Tensor& grad = parameter.grad();
@@ -78,10 +81,10 @@ void Optimizer::step(const Tensor& scale) {
     grads.push_back(grad);
     m.push_back(m_[i]);
     if (!v_.empty()) v.push_back(v_[i]);
-    decays.push_back(decays_[i]);
+    factors.push_back(factors_[i]);
   }
   if (params.empty()) return;
-  backend_of(params[0]).update(options_.rule, args, scale, params, grads, m, v, decays);
+  backend_of(params[0]).update(options_.rule, args, scale, params, grads, m, v, factors);
 }
 
 StateDict Optimizer::state() {
@@ -125,8 +128,9 @@ Schedule::Kind schedule_by_name(const std::string& name) {
 
 Tensor gradient_norm(Module& module) {
   std::vector<Tensor> grads;
-  module.for_each_parameter([&](const std::string&, Var& p) {
-    if (p.grad().defined() && p.grad().numel() > 0) grads.push_back(p.grad());
+  module.for_each_parameter([&](const std::string&, Var& p, const ParameterOptions& options) {
+    if (!p.grad().defined() || p.grad().numel() == 0) return;
+    grads.push_back(options.rate == 1 ? p.grad() : p.grad() * options.rate);
   });
   if (grads.empty()) return Tensor::zeros({}, DType::F64);
   Tensor out = Tensor::empty({}, DType::F64, grads[0].device());

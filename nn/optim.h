@@ -25,8 +25,8 @@ struct OptimizerOptions {
 UpdateRule update_rule_by_name(const std::string& name);
 std::vector<std::string> update_rule_names();
 
-/// Applies a rule of tensor/update_rules.h to all parameters of a module in one fused pass. A
-/// parameter without a gradient is left alone.
+/// Applies a rule of tensor/update_rules.h to all parameters of a module in one fused pass, each at
+/// its own rate (ParameterOptions). A parameter without a gradient is left alone.
 class Optimizer {
  public:
   Optimizer(Module& module, const OptimizerOptions& options);
@@ -53,7 +53,7 @@ class Optimizer {
   OptimizerOptions options_;
   std::vector<std::pair<std::string, Var*>> parameters_;
   std::vector<Tensor> m_, v_;
-  std::vector<std::uint8_t> decays_;  ///< of each parameter
+  std::vector<UpdateFactors> factors_;  ///< of each parameter
   std::int64_t steps_ = 0;
 };
 
@@ -73,8 +73,8 @@ struct Schedule {
 /// "constant", "exponential", "cosine", "step". Throws for others.
 Schedule::Kind schedule_by_name(const std::string& name);
 
-/// Euclidean norm of all gradients together, an f64 scalar on the parameters' device. NaN when one
-/// of them is NaN, infinite when one is infinite.
+/// Euclidean norm of all gradients together, each times its parameter's rate, an f64 scalar on the
+/// parameters' device. NaN when one of them is NaN, infinite when one is infinite.
 Tensor gradient_norm(Module& module);
 /// min(1, max_norm / norm), an f32 scalar computed on the device: what to give to Optimizer::step.
 /// NaN when the norm is NaN or infinite, so that no such update is done; the norm tells why.

@@ -130,13 +130,12 @@ class Backend {
 
   // --- optimizers -------------------------------------------------------------------------------
   /// One pass over all parameters, gradients and states, which are contiguous: rule(p, scale*g, m,
-  /// v). `scale` is an f32 scalar tensor on this
-  /// device, or undefined for 1; when it is not finite, nothing is done. m and v are empty spans
-  /// when the rule has no such state. `decays` says of each parameter whether args.weight_decay is
-  /// for it (none given: for all).
+  /// v). `scale` is an f32 scalar tensor on this device, or undefined for 1; when it is not finite,
+  /// nothing is done. m and v are empty spans when the rule has no such state. `factors` are those
+  /// of each parameter (none given: all 1).
   virtual void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
                       std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
-                      std::span<Tensor> v, std::span<const std::uint8_t> decays = {}) = 0;
+                      std::span<Tensor> v, std::span<const UpdateFactors> factors = {}) = 0;
 
   /// out (an f64 scalar) = the Euclidean norm of all elements of contiguous floats of one dtype,
   /// added in doubles in an order that only the sizes decide. NaN and infinities come through.

@@ -21,17 +21,24 @@ struct UpdateArgs {
   double correction2 = 1;   ///< 1 - beta2^t
 };
 
+/// What the constants of UpdateArgs are multiplied with for one parameter.
+struct UpdateFactors {
+  double lr = 1;
+  double eps = 1;
+  double weight_decay = 1;
+};
+
 namespace rules {
 
 template <class T>
 struct Coefficients {
   T lr, beta1, beta2, eps, weight_decay, correction1, correction2;
-  NF_HD explicit Coefficients(const UpdateArgs& a)
-      : lr(static_cast<T>(a.lr)),
+  NF_HD explicit Coefficients(const UpdateArgs& a, const UpdateFactors& factors = {})
+      : lr(static_cast<T>(a.lr * factors.lr)),
         beta1(static_cast<T>(a.beta1)),
         beta2(static_cast<T>(a.beta2)),
-        eps(static_cast<T>(a.eps)),
-        weight_decay(static_cast<T>(a.weight_decay)),
+        eps(static_cast<T>(a.eps * factors.eps)),
+        weight_decay(static_cast<T>(a.weight_decay * factors.weight_decay)),
         correction1(static_cast<T>(a.correction1)),
         correction2(static_cast<T>(a.correction2)) {}
 };
@@ -147,6 +154,18 @@ constexpr const char* name_of(UpdateRule rule) {
 }
 constexpr int states_of(UpdateRule rule) {
   return visit(rule, []<class Rule>() { return Rule::states; });
+}
+
+/// The factors with which a parameter moves as rate * p does where p is what is learned. The
+/// gradient of p is rate times as large as the parameter's own, and p moves 1/rate as far. A rule
+/// that divides by the gradient's size takes steps of rate * lr then, and looks at the size with
+/// eps / rate; the steps of one that does not are proportional to rate twice. L2 decay pulls p,
+/// with a gradient of weight_decay * parameter / rate. Decoupled decay shrinks both alike.
+constexpr UpdateFactors factors_of(UpdateRule rule, double rate) {
+  const bool divides = rule != UpdateRule::Sgd, decoupled = rule == UpdateRule::AdamW;
+  return {.lr = divides ? rate : rate * rate,
+          .eps = 1 / rate,
+          .weight_decay = decoupled ? 1 / rate : 1 / (rate * rate)};
 }
 
 }  // namespace nf

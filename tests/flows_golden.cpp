@@ -130,13 +130,6 @@ std::vector<Golden> all_golden() {
   };
 }
 
-/// What a parameter is stored as: itself over this.
-double rate_of(const Config& config, const std::string& name) {
-  if (name == "scaling.log_scale") return config.scale_rate;
-  if (name == "whitening.below") return 0.1;
-  return 1;
-}
-
 /// Every parameter and buffer drawn anew, so that initial values are no part of the comparison.
 Tensor drawn(const std::string& name, const Tensor& like, Generator& gen) {
   const Shape& shape = like.shape();
@@ -175,7 +168,7 @@ struct Run {
     Generator gen(7);
     for (const auto& [name, tensor] : density->state()) {
       if (!is_float(tensor.dtype())) continue;
-      Tensor(tensor).copy_(drawn(name, tensor, gen) / rate_of(config, name));
+      Tensor(tensor).copy_(drawn(name, tensor, gen));
     }
     data.name = golden.name;
     data.dims = golden.dims;
@@ -188,8 +181,7 @@ struct Run {
   void write(const std::string& path) {
     nn::StateDict all;
     for (const auto& [name, tensor] : density->state()) {
-      const bool real = is_float(tensor.dtype());
-      all.emplace_back("model." + name, real ? tensor * rate_of(config, name) : tensor);
+      all.emplace_back("model." + name, tensor);
     }
     Generator noise = density->noise();
     data::Batches batches(data.train, {.batch_size = kBatch, .seed = seed()});

@@ -566,7 +566,7 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
          InvertibleLinear(4, gen).forward(Tensor::zeros({2, 1}));
        },
        "[InvertibleLinear] expected (N, 4), got (2, 1)"},
-      {[] { Scaling(3, 0); }, "[Scaling] the rate must be positive, got 0"},
+      {[] { Scaling(3, 0); }, "[parameter] the rate of 'log_scale' must be positive, got 0"},
       {[] { Scale(0); }, "[Scale] needs a finite factor other than 0"},
       {[] { Scale(std::nan("")); }, "[Scale]"},
       {[] { Logit(0); }, "[Logit] alpha must be in (0, 0.5), got 0"},

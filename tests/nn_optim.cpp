@@ -122,6 +122,53 @@ BOOST_AUTO_TEST_CASE(every_rule_is_its_formula) {
   }
 }
 
+/// The same loss of the same number: learned itself at a rate, or as rate * p.
+struct Rated : Module {
+  Rated(const char* name, double rate, bool itself)
+      : factor(itself ? 1 : rate),
+        p(add_parameter(name, Tensor::from<double>({0.3, -2}, {2}) / factor,
+                        {.rate = itself ? rate : 1})),
+        other(add_parameter("other", Tensor::ones({1}, DType::F64))) {}
+  std::string kind() const override { return "Rated"; }
+  Tensor value() const { return p.value() * factor; }
+  void backward() {
+    Tape tape;
+    tape.backward(sum(square(square(p * factor)) - p * factor) + sum(square(other)));
+  }
+  double factor;
+  Var &p, &other;
+};
+
+BOOST_AUTO_TEST_CASE(a_rate_is_that_of_what_is_learned_in_its_place) {
+  for (const UpdateRule rule : kRules) {
+    for (const double rate : {10.0, 0.1}) {
+      for (const char* name : {"weight", "scale"}) {
+        const OptimizerOptions options{
+            .rule = rule, .lr = 1e-3, .beta1 = 0.8, .beta2 = 0.9, .eps = 0.1, .weight_decay = 0.2};
+        Rated itself(name, rate, true), replaced(name, rate, false);
+        Optimizer first(itself, options), second(replaced, options);
+        for (int t = 0; t < 10; ++t) {
+          for (auto [model, optimizer] : {std::pair{&itself, &first}, {&replaced, &second}}) {
+            model->clear_grads();
+            model->backward();
+            optimizer->step(clip_scale(gradient_norm(*model), 3));
+          }
+          BOOST_CHECK_CLOSE_FRACTION(gradient_norm(itself).item(), gradient_norm(replaced).item(),
+                                     1e-9);
+        }
+        const auto got = itself.value().to_vector<double>();
+        const auto expected = replaced.value().to_vector<double>();
+        for (int i = 0; i < 2; ++i) {
+          BOOST_CHECK_MESSAGE(std::abs(got[i] - expected[i]) < 1e-6,  // the clip is an f32 number
+                              name_of(rule) << " of " << name << ", rate " << rate << ": " << got[i]
+                                            << " instead of " << expected[i]);
+        }
+      }
+    }
+  }
+  check_error([] { Rated("p", 0, true); }, {"[parameter]", "'p' must be positive, got 0"});
+}
+
 BOOST_AUTO_TEST_CASE(every_rule_by_its_name) {
   for (const UpdateRule rule : kRules) BOOST_CHECK(update_rule_by_name(name_of(rule)) == rule);
   check_error([] { update_rule_by_name("adamm"); }, {"[optimizer]", "'adamm'", "adamw"});

@@ -126,11 +126,13 @@ BOOST_AUTO_TEST_CASE(optimizer_steps) {
             }
           }
           const Tensor scale = scaled ? Tensor::scalar(0.25) : Tensor();
-          std::vector<std::uint8_t> decays;  // some, or none given
-          for (int i = 0; scaled && i < 170; ++i) decays.push_back(i % 3 == 0);
-          cpu_backend().update(rule, kArgs, scale, here[0], here[1], here[2], here[3], decays);
+          std::vector<UpdateFactors> factors;  // some, or none given
+          for (int i = 0; scaled && i < 170; ++i) {
+            factors.push_back({.lr = 1 + i % 5, .eps = 1.0 / (1 + i % 4), .weight_decay = i % 3});
+          }
+          cpu_backend().update(rule, kArgs, scale, here[0], here[1], here[2], here[3], factors);
           backend_for(device).update(rule, kArgs, scaled ? scale.to(device) : scale, there[0],
-                                     there[1], there[2], there[3], decays);
+                                     there[1], there[2], there[3], factors);
           for (int k = 0; k < 4; ++k) {
             for (std::size_t i = 0; i < here[k].size(); ++i) {
               CHECK_SAME(there[k][i], here[k][i], dtype == DType::F32 ? 1e-6 : 1e-14, name_of(rule),

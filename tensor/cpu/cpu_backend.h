@@ -65,7 +65,7 @@ class CpuBackend final : public Backend {
 
   void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
               std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
-              std::span<Tensor> v, std::span<const std::uint8_t> decays) override;
+              std::span<Tensor> v, std::span<const UpdateFactors> factors) override;
   void norm(std::span<const Tensor> tensors, Tensor& out) override;
 };
 

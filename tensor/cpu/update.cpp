@@ -62,7 +62,7 @@ void step(const Arrays<T>& at, T scale, rules::Coefficients<T> k, std::int64_t b
 void CpuBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
                         std::span<Tensor> params, std::span<const Tensor> grads,
                         std::span<Tensor> m, std::span<Tensor> v,
-                        std::span<const std::uint8_t> decays) {
+                        std::span<const UpdateFactors> factors) {
   if (params.empty()) return;
   visit_float(params[0].dtype(), [&]<class T>() {
     std::vector<Arrays<T>> arrays;
@@ -75,17 +75,14 @@ void CpuBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& s
     }
     const T factor = scale.defined() ? static_cast<T>(*scale.data<float>()) : T(1);
     if (!std::isfinite(factor)) return;
-    const rules::Coefficients<T> with_decay(args);
-    rules::Coefficients<T> without = with_decay;
-    without.weight_decay = 0;
     visit(rule, [&]<class Rule>() {
       cpu::for_elements(ends.back(), [&](std::int64_t begin, std::int64_t end) {
         const FlushSubnormals flush;
         std::size_t i = std::upper_bound(ends.begin(), ends.end(), begin) - ends.begin();
         for (; i < ends.size() && begin < end; begin = ends[i++]) {
           const std::int64_t first = i == 0 ? 0 : ends[i - 1];
-          step<Rule>(arrays[i], factor, decays.empty() || decays[i] ? with_decay : without,
-                     begin - first, std::min(end, ends[i]) - first);
+          const rules::Coefficients<T> k(args, factors.empty() ? UpdateFactors() : factors[i]);
+          step<Rule>(arrays[i], factor, k, begin - first, std::min(end, ends[i]) - first);
         }
       });
     });

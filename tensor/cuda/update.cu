@@ -12,7 +12,7 @@ namespace {
 
 using namespace nf::cuda;
 
-constexpr int kTensors = 80;          // 80 * 41 bytes; 4 KiB of arguments are within any limit
+constexpr int kTensors = 60;          // 60 * 64 bytes; 4 KiB of arguments are within any limit
 constexpr std::int64_t kPart = 2048;  ///< elements of one parameter that a block takes at a time
 
 /// One parameter's arrays; m and v are null where the rule has no such state.
@@ -29,7 +29,7 @@ struct Batch {
   int count = 0;
   Arrays<T> at[kTensors];
   std::int64_t sizes[kTensors];
-  std::uint8_t decays[kTensors];  ///< does weight decay apply?
+  UpdateFactors factors[kTensors];
 };
 
 static_assert(sizeof(Batch<double>) + sizeof(UpdateArgs) + 2 * sizeof(void*) <= 4096);
@@ -49,14 +49,17 @@ __device__ void step_element(const Arrays<T>& at, std::int64_t i, T scale,
 template <class Rule, class T>
 __global__ void update_all(Batch<T> batch, UpdateArgs args, const UpdateArgs* live,
                            const float* scale) {
-  const rules::Coefficients<T> with_decay(live ? *live : args);
+  const UpdateArgs now = live ? *live : args;
   const T factor = scale ? static_cast<T>(*scale) : T(1);
   if (!(factor - factor == T(0))) return;  // NaN or infinite
   std::int64_t part = blockIdx.x;
   for (int t = 0; t < batch.count; ++t) {
     const std::int64_t n = batch.sizes[t], parts = (n + kPart - 1) / kPart;
-    rules::Coefficients<T> k = with_decay;
-    if (!batch.decays[t]) k.weight_decay = 0;
+    if (part >= parts) {
+      part -= parts;
+      continue;
+    }
+    const rules::Coefficients<T> k(now, batch.factors[t]);
     for (; part < parts; part += gridDim.x) {
       const std::int64_t end = std::min(n, (part + 1) * kPart);
       for (std::int64_t i = part * kPart + threadIdx.x; i < end; i += blockDim.x) {
@@ -122,7 +125,7 @@ __global__ void norm_of_parts(const double* partial, std::int64_t parts, double*
 void CudaBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
                          std::span<Tensor> params, std::span<const Tensor> grads,
                          std::span<Tensor> m, std::span<Tensor> v,
-                         std::span<const std::uint8_t> decays) {
+                         std::span<const UpdateFactors> factors) {
   if (params.empty()) return;
   const float* const factor = scale.defined() ? scale.data<float>() : nullptr;
   CudaRecording* const recording = CudaRecording::current();
@@ -135,7 +138,7 @@ void CudaBackend::update(UpdateRule rule, const UpdateArgs& args, const Tensor& 
         batch.at[batch.count] = {params[i].mutable_data<T>(), grads[i].data<T>(),
                                  m.empty() ? nullptr : m[i].mutable_data<T>(),
                                  v.empty() ? nullptr : v[i].mutable_data<T>()};
-        batch.decays[batch.count] = decays.empty() ? 1 : decays[i];
+        batch.factors[batch.count] = factors.empty() ? UpdateFactors() : factors[i];
         batch.sizes[batch.count++] = params[i].numel();
         parts += (params[i].numel() + kPart - 1) / kPart;
       }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/trained_model.h"
+#include "flows/build.h"
 #include "flows/idle.h"
 #include "flows/presets.h"
 #include "tensor/files.h"
@@ -166,8 +167,10 @@ SettingOptions::Job SettingOptions::configure(const std::string& model, Load* lo
   };
   Job job{on(flows::preset(file.preset)), {}};
   job.data = load(job.config);
-  job.config = on(flows::preset(file.preset, shape_of(job.data), job.config.recipe));
+  const flows::DataShape shape = shape_of(job.data);
+  job.config = on(flows::preset(file.preset, shape, job.config.recipe));
   refuse_idle(job);
+  job.config = flows::resolved(job.config, shape);
   return job;
 }
 

@@ -49,21 +49,36 @@ std::int64_t Compose::initial_rows() const {
   return rows;
 }
 
-// Each part sees what the initialised parts before it make of as many samples as it wants.
-void Compose::initialize(const Tensor& x) {
-  Tensor value = x;
+// Each part sees what the initialised parts before it make of as many samples as it wants. Those
+// that are fitted to all of them get them in parts, which come through the layers before anew each
+// time. For the others a few rows are kept as they come out of each layer: one pass, however many
+// layers.
+void Compose::initialize(const Samples& x) {
+  std::int64_t few = 0;
+  for (const auto& [name, part] : parts_) {
+    if (part->initial_rows() < kAllRows) few = std::max(few, part->initial_rows());
+  }
+  few = std::min(few, x.size());
+  Tensor kept = x.part(0, few);
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     Bijection& part = *parts_[i].second;
-    const auto first = [&](std::int64_t rows) {
-      return value.narrow(0, 0, std::min(rows, value.dim(0)));
-    };
-    if (const std::int64_t rows = part.initial_rows(); rows > 0) part.initialize(first(rows));
-    std::int64_t needed = 0;  // by those behind it
-    for (std::size_t j = i + 1; j < parts_.size(); ++j) {
-      needed = std::max(needed, parts_[j].second->initial_rows());
+    const std::int64_t rows = std::min(part.initial_rows(), x.size());
+    if (rows > few) {
+      part.initialize({rows, [&](std::int64_t first, std::int64_t count) {
+                         Tensor value = x.part(first, count);
+                         for (std::size_t j = 0; j < i; ++j) {
+                           value = parts_[j].second->forward(value).value.value();
+                         }
+                         return value;
+                       }});
+    } else if (rows > 0) {
+      part.initialize(kept.narrow(0, 0, rows));
     }
-    if (needed == 0) return;
-    value = part.forward(first(needed)).value.value();
+    const bool last =
+        std::none_of(parts_.begin() + static_cast<std::ptrdiff_t>(i) + 1, parts_.end(),
+                     [](const Named& p) { return p.second->initial_rows() > 0; });
+    if (last) return;
+    if (few > 0) kept = part.forward(kept).value.value();
   }
 }
 

@@ -1,12 +1,14 @@
 // Bijection: an invertible map with its log-determinant. Every flow layer is one.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "autograd/functions.h"
+#include "flows/samples.h"
 #include "nn/module.h"
 
 namespace nf::flows {
@@ -36,10 +38,10 @@ class Bijection : public nn::Module {
   }
   /// Sets initial values from samples of this layer's input, before training begins: as many as
   /// initial_rows() says, if there are so many. Most layers have none to set.
-  virtual void initialize(const Tensor& /*x*/) {}
+  virtual void initialize(const Samples& /*x*/) {}
   /// Samples that initialize() wants to see.
   virtual std::int64_t initial_rows() const { return 2000; }
-  static constexpr std::int64_t kAllRows = 1'000'000;
+  static constexpr std::int64_t kAllRows = std::numeric_limits<std::int64_t>::max();
 };
 
 /// Zeros (N): the log-determinant of maps that keep volume.
@@ -55,7 +57,7 @@ class Compose : public Bijection {
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   Mapped forward_rows(const Tensor& data, const Tensor& rows) override;
-  void initialize(const Tensor& x) override;
+  void initialize(const Samples& x) override;
   std::int64_t initial_rows() const override;
   std::string kind() const override { return "Compose"; }
   Shape out_shape(const Shape& in) const override;

@@ -123,10 +123,6 @@ Config resolved(const Config& config, const DataShape& data) {
   std::string& kind = full.preprocess;
   if (kind == "auto") kind = data.discrete ? "unit" : data.unit_scale ? "none" : "standard";
   if (kind == "cdf" && !data.discrete) kind = "standard";  // there are no levels to count
-  full.depths.clear();
-  for (const int depth : depths_of(config)) {
-    full.depths += str(full.depths.empty() ? "" : ",", depth);
-  }
   return full;
 }
 

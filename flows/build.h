@@ -9,8 +9,7 @@
 
 namespace nf::flows {
 
-/// The configuration with what depends on the data said in full: preprocess "auto", the depth of
-/// every network. Throws Error when it does not fit the data.
+/// The configuration with what preprocess "auto" means for the data.
 Config resolved(const Config& config, const DataShape& data);
 
 /// Builds preprocessing, couplings, scaling and base distribution as the configuration says;

@@ -60,7 +60,10 @@ void Trainer::prepare() {
   density_.train();
   const NoGrad no_grad;
   const std::int64_t rows = std::min(density_.bijection().initial_rows(), data_.train.size());
-  density_.bijection().initialize(data_.train.x.narrow(0, 0, rows).to(density_.device()));
+  density_.bijection().initialize(
+      {rows, [&](std::int64_t first, std::int64_t count) {
+         return data_.train.x.narrow(0, first, count).to(density_.device());
+       }});
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
 }
 

@@ -37,11 +37,11 @@ Mapped Scaling::inverse(const Var& z, const Var&) {
   return {z * exp(-log_scale_), broadcast_to(-sum(log_scale_), {z.dim(0)})};
 }
 
-void Scaling::initialize(const Tensor& x) {
+void Scaling::initialize(const Samples& x) {
   if (!from_data_) return;
   // A dimension that is constant in the batch keeps a finite scale.
   constexpr double kSmallestVariance = 1e-8;
-  const Tensor spread = clamp(variance(x, {0}), kSmallestVariance, 1 / kSmallestVariance);
+  const Tensor spread = clamp(variance(x.all(), {0}), kSmallestVariance, 1 / kSmallestVariance);
   log_scale_.mutable_value().copy_(-0.5 * log(spread));
 }
 
@@ -164,7 +164,8 @@ Mapped Standardize::inverse(const Var& z, const Var&) {
   return {z * Var(std_) + Var(mean_), broadcast_to(Var(sum(log(std_))), {z.dim(0)})};
 }
 
-void Standardize::initialize(const Tensor& x) {
+void Standardize::initialize(const Samples& samples) {
+  const Tensor x = samples.all();
   // In f64, or columns far from 0 would lose what they vary by. The data may be wide and long: one
   // column at a time.
   for (std::int64_t i = 0; i < mean_.numel(); ++i) {

@@ -21,7 +21,7 @@ class Scaling : public Bijection {
   explicit Scaling(std::int64_t dims, double rate = 1, bool from_data = true);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
-  void initialize(const Tensor& x) override;
+  void initialize(const Samples& x) override;
   const Tensor& log_scale() const { return log_scale_.value(); }  ///< s, (D)
   std::string kind() const override { return str("Scaling(", log_scale_.numel(), ")"); }
 
@@ -103,7 +103,7 @@ class Standardize : public Bijection {
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   /// Throws Error, naming the columns, for those that are constant: they have no density.
-  void initialize(const Tensor& x) override;
+  void initialize(const Samples& x) override;
   std::int64_t initial_rows() const override { return kAllRows; }
   std::string kind() const override { return str("Standardize(", mean_.numel(), ")"); }
 

@@ -51,18 +51,21 @@ Mapped LevelCdf::inverse(const Var& z, const Var&) {
   return {level + within, -sum(log(mass), {1})};
 }
 
-void LevelCdf::initialize(const Tensor& x) {
-  const std::int64_t levels = below_.dim(0) - 1, dims = below_.dim(1), n = x.dim(0);
-  NF_CHECK(x.rank() == 2 && x.dim(1) == dims && min(x).item() >= 0 &&
-               max(x).item() < static_cast<double>(levels),
-           "[LevelCdf] needs (N, ", dims, ") in [0, ", levels, "), got ", x.shape(), " from ",
-           min(x).item(), " to ", max(x).item());
-  const Tensor host = x.to(Device::CPU).to(DType::F32).contiguous();
-  const float* const values = host.data<float>();
+void LevelCdf::initialize(const Samples& x) {
+  const std::int64_t levels = below_.dim(0) - 1, dims = below_.dim(1), n = x.size();
   std::vector<double> count(static_cast<std::size_t>(levels * dims), kPrior);
-  for (std::int64_t i = 0; i < n * dims; ++i) {
-    count[static_cast<std::size_t>(static_cast<std::int64_t>(values[i]) * dims + i % dims)] += 1;
-  }
+  x.for_each_part([&](const Tensor& part) {
+    NF_CHECK(part.rank() == 2 && part.dim(1) == dims && min(part).item() >= 0 &&
+                 max(part).item() < static_cast<double>(levels),
+             "[LevelCdf] needs (N, ", dims, ") in [0, ", levels, "), got ", part.shape(), " from ",
+             min(part).item(), " to ", max(part).item());
+    const Tensor host = part.to(Device::CPU).to(DType::F32).contiguous();
+    const float* const values = host.data<float>();
+    for (std::int64_t i = 0; i < host.numel(); ++i) {
+      const auto level = static_cast<std::int64_t>(values[i]);
+      count[static_cast<std::size_t>(level * dims + i % dims)] += 1;
+    }
+  });
   const double total = static_cast<double>(n) + kPrior * static_cast<double>(levels);
   const auto row = static_cast<std::size_t>(dims);
   std::vector<double> below(count.size() + row, 0.0);

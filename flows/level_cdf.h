@@ -18,7 +18,7 @@ class LevelCdf : public Bijection {
   explicit LevelCdf(std::int64_t dims, int levels = 256);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
-  void initialize(const Tensor& x) override;  ///< throws for values that are not in [0, K)
+  void initialize(const Samples& x) override;  ///< throws for values that are not in [0, K)
   std::int64_t initial_rows() const override { return kAllRows; }
   std::string kind() const override { return str("LevelCdf(", below_.dim(1), ")"); }
 

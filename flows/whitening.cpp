@@ -11,21 +11,34 @@ struct Moments {
   Tensor covariance;  // f64 (D, D)
 };
 
-Moments moments(const char* layer, const Tensor& x) {
-  NF_CHECK(x.rank() == 2 && x.dim(0) >= 2, "[", layer,
-           "] needs at least two samples (N, D) to whiten, got ", x.shape());
-  const Tensor host = x.to(Device::CPU);
-  const Tensor mean = nf::mean(host.to(DType::F64), {0});
-  // Centred first, so that the product may be one of x's own dtype.
-  const Tensor centred = host - mean.to(host.dtype());
-  const Tensor covariance =
-      matmul(centred.t(), centred).to(DType::F64) / static_cast<double>(x.dim(0));
-  for (std::int64_t i = 0; i < x.dim(1); ++i) {
+// In f64, in one pass: products are of what is left when the mean of the first part is taken away,
+// so that nothing cancels in the end.
+Moments moments(const char* layer, const Samples& x) {
+  NF_CHECK(x.size() >= 2, "[", layer, "] needs at least two samples (N, D) to whiten, got ",
+           x.size());
+  Tensor near, total, products;
+  x.for_each_part([&](const Tensor& part) {
+    NF_CHECK(part.rank() == 2, "[", layer, "] needs samples (N, D) to whiten, got ", part.shape());
+    const Tensor wide = part.to(Device::CPU).to(DType::F64);
+    if (!near.defined()) {
+      near = nf::mean(wide, {0});
+      total = near.zeros_like();
+      products = Tensor::zeros({part.dim(1), part.dim(1)}, DType::F64);
+    }
+    const Tensor centred = wide - near;
+    total.add_(sum(centred, {0}));
+    products.add_(matmul(centred.t(), centred));
+  });
+  const auto n = static_cast<double>(x.size());
+  const std::int64_t dims = near.numel();
+  const Tensor offset = total / n;
+  const Tensor covariance = products / n - offset.reshape({dims, 1}) * offset.reshape({1, dims});
+  for (std::int64_t i = 0; i < dims; ++i) {
     const double variance = covariance.narrow(0, i, 1).narrow(1, i, 1).item();
-    NF_CHECK(variance > 0, "[", layer, "] dimension ", i, " is constant in all ", x.dim(0),
+    NF_CHECK(variance > 0, "[", layer, "] dimension ", i, " is constant in all ", x.size(),
              " samples (variance ", variance, "): leave it out, or add noise to it");
   }
-  return {mean, covariance};
+  return {near + offset, covariance};
 }
 
 void check_dims(const char* layer, const Var& x, std::int64_t dims) {
@@ -53,7 +66,7 @@ Mapped ZcaWhitening::inverse(const Var& z, const Var&) {
   return {linear(z, colour_, mean_), broadcast_to(-Var(log_det_), {z.dim(0)})};
 }
 
-void ZcaWhitening::initialize(const Tensor& x) {
+void ZcaWhitening::initialize(const Samples& x) {
   const auto [mean, covariance] = moments("ZcaWhitening", x);
   const auto [values, vectors] = eigh(covariance);
   // Fewer samples than dimensions leave eigenvalues of zero, give or take rounding.
@@ -95,9 +108,9 @@ Mapped TriangularWhitening::inverse(const Var& z, const Var&) {
   return {transpose(centred, 0, 1) + shift_, broadcast_to(-sum(log_diagonal_), {z.dim(0)})};
 }
 
-void TriangularWhitening::initialize(const Tensor& x) {
+void TriangularWhitening::initialize(const Samples& x) {
   const auto [mean, covariance] = moments("TriangularWhitening", x);
-  const std::int64_t dims = x.dim(1);
+  const std::int64_t dims = mean.numel();
   // A little of the mean variance on the diagonal: fewer samples than dimensions are no error.
   const Tensor identity = Tensor::eye(dims, DType::F64);
   const double ridge = 1e-8 * nf::mean(covariance * identity).item() * static_cast<double>(dims);

@@ -15,7 +15,7 @@ class ZcaWhitening : public Bijection {
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   /// Throws Error for fewer than two samples or a dimension that is constant in all of them.
-  void initialize(const Tensor& x) override;
+  void initialize(const Samples& x) override;
   std::int64_t initial_rows() const override { return kAllRows; }
   std::string kind() const override { return str("ZcaWhitening(", mean_.numel(), ")"); }
 
@@ -37,7 +37,7 @@ class TriangularWhitening : public Bijection {
   explicit TriangularWhitening(std::int64_t dims, double rate = 0.1);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
-  void initialize(const Tensor& x) override;  ///< throws like ZcaWhitening's
+  void initialize(const Samples& x) override;  ///< throws like ZcaWhitening's
   std::int64_t initial_rows() const override { return kAllRows; }
   std::string kind() const override { return str("TriangularWhitening(", shift_.numel(), ")"); }
 

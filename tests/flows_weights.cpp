@@ -79,14 +79,15 @@ BOOST_AUTO_TEST_CASE(a_file_holds_true_values_and_says_what_they_mean) {
   BOOST_CHECK_EQUAL(file.metadata.at("settings"), density->description().at("settings"));
 
   // z = exp(d) (c + S c) with c = x - shift has the covariance of the identity, so that exp(s) = 1.
+  const auto value = [&](const char* name) { return file.tensors.at(name).to(DType::F64); };
   Generator noise(5);
   const Tensor x = dequantize(noise, data.train.x, 255.99) / 256.0;
-  const Tensor c = x.to(DType::F64) - file.tensors.at("whitening.shift");
-  const Tensor below = file.tensors.at("whitening.below").to(DType::F64);
-  const Tensor z = (c + matmul(c, below.t())) * exp(file.tensors.at("whitening.log_diagonal"));
+  const Tensor c = x.to(DType::F64) - value("whitening.shift");
+  const Tensor below = value("whitening.below");
+  const Tensor z = (c + matmul(c, below.t())) * exp(value("whitening.log_diagonal"));
   const Tensor covariance = matmul(z.t(), z) / 3000.0;
   BOOST_CHECK_LT(max(abs(covariance - Tensor::eye(6, DType::F64))).item(), 0.02);
-  BOOST_CHECK_LT(max(abs(file.tensors.at("scaling.log_scale"))).item(), 0.1);
+  BOOST_CHECK_LT(max(abs(value("scaling.log_scale"))).item(), 0.1);
   for (std::int64_t i = 0; i < 6; ++i) {  // nothing on the diagonal and above it
     const Tensor row = below.narrow(0, i, 1).narrow(1, i, 6 - i);
     BOOST_CHECK_LT(max(abs(row)).item(), 1e-6);

@@ -1,0 +1,42 @@
+// Samples: what a layer begins from, a part at a time.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include "tensor/tensor.h"
+
+namespace nf::flows {
+
+/// Rows (N, D) that may be more than memory holds: they are made when they are asked for, in parts,
+/// and anew each time.
+class Samples {
+ public:
+  /// (count, D), the rows from `first` on.
+  using Part = std::function<Tensor(std::int64_t first, std::int64_t count)>;
+
+  Samples(std::int64_t size, Part part) : size_(size), part_(std::move(part)) {}
+  Samples(const Tensor& x)  // NOLINT: a tensor is a sample
+      : size_(x.dim(0)),
+        part_([x](std::int64_t first, std::int64_t count) { return x.narrow(0, first, count); }) {}
+
+  std::int64_t size() const { return size_; }  ///< N
+  Tensor part(std::int64_t first, std::int64_t count) const { return part_(first, count); }
+  Tensor all() const { return part_(0, size_); }
+  /// visit() for all rows, kPart at a time. What is added up over them is added in f64.
+  void for_each_part(const std::function<void(const Tensor&)>& visit) const {
+    for (std::int64_t at = 0; at < size_; at += kPart) {
+      visit(part_(at, std::min(kPart, size_ - at)));
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kPart = 4096;  ///< rows; of 3072 numbers 50 MB
+
+  std::int64_t size_;
+  Part part_;
+};
+
+}  // namespace nf::flows

@@ -7,7 +7,6 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "tensor/blas.h"
 #include "tensor/clock.h"
 #include "tensor/linalg.h"
 #include "tensor/ops.h"
@@ -59,7 +58,6 @@ Tensor covariance(const Tensor& x, const Tensor& mean, DType products, bool whol
 }  // namespace
 
 int main(int argc, char** argv) {
-  ensure_best_blas_kernels(argv);
   const std::int64_t dims = argc > 1 ? std::atoll(argv[1]) : 784;
   const std::int64_t rows = argc > 2 ? std::atoll(argv[2]) : 50'000;
   const Tensor x = images(rows, dims);

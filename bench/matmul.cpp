@@ -19,13 +19,6 @@
 #include "tensor/random.h"
 #include "tensor/threads.h"
 
-extern "C" {
-void openblas_set_num_threads(int);
-char* openblas_get_config(void);
-void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
-                 const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc);
-}
-
 namespace {
 
 using namespace nf;
@@ -75,15 +68,15 @@ Times measure(const Product& p, int rounds) {
   const int calls = static_cast<int>(std::clamp(2e10 / (2.0 * p.m * p.n * p.k), 3.0, 30.0));
   Times best;
   for (int round = 0; round < rounds; ++round) {
-    openblas_set_num_threads(1);
+    blas().set_num_threads(1);
     std::this_thread::sleep_for(std::chrono::milliseconds(200));
     best.ours = std::min(best.ours, shortest(calls, [&] { matmul(left, right); }));
-    openblas_set_num_threads(num_threads());
+    blas().set_num_threads(num_threads());
     best.theirs =
         std::min(best.theirs, shortest(calls, [&] {
-                   cblas_sgemm(101, p.transpose_a ? 112 : 111, p.transpose_b ? 112 : 111, p.m, p.n,
-                               p.k, 1, a.data<float>(), p.transpose_a ? p.m : p.k, b.data<float>(),
-                               p.transpose_b ? p.k : p.n, 0, to, p.n);
+                   blas().sgemm(101, p.transpose_a ? 112 : 111, p.transpose_b ? 112 : 111, p.m, p.n,
+                                p.k, 1, a.data<float>(), p.transpose_a ? p.m : p.k, b.data<float>(),
+                                p.transpose_b ? p.k : p.n, 0, to, p.n);
                  }));
   }
   return best;
@@ -92,7 +85,6 @@ Times measure(const Product& p, int rounds) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ensure_best_blas_kernels(argv);
   bool json = false;
   int rounds = 5;
   for (int i = 1; i < argc; ++i) {
@@ -107,10 +99,10 @@ int main(int argc, char** argv) {
     }
   }
   if (json) {
-    std::printf("{\"openblas\": \"%s\", \"threads\": %d, \"products\": [", openblas_get_config(),
+    std::printf("{\"openblas\": \"%s\", \"threads\": %d, \"products\": [", blas().config(),
                 num_threads());
   } else {
-    std::printf("%s, %d threads\n\n%-8s %5s %5s %5s %14s %18s %7s\n", openblas_get_config(),
+    std::printf("%s, %d threads\n\n%-8s %5s %5s %5s %14s %18s %7s\n", blas().config(),
                 num_threads(), "product", "M", "N", "K", "ours GFLOP/s", "OpenBLAS GFLOP/s",
                 "ratio");
   }

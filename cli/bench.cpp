@@ -1,6 +1,4 @@
 // flowcli bench: what a training step costs, and how near that is to the least it could cost.
-#include <cblas.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -15,8 +13,6 @@
 #include "tensor/blas.h"
 #include "tensor/clock.h"
 #include "tensor/threads.h"
-
-extern "C" void openblas_set_num_threads(int);  // Debian's cblas.h may be netlib's, without it
 
 namespace nf::cli {
 
@@ -74,26 +70,27 @@ class Floor {
   }
 
   double products_ms() {
-    openblas_set_num_threads(num_threads());
+    using namespace cblas;
+    const BlasTurn blas;
+    blas->set_num_threads(num_threads());
     float *x = x_.mutable_data<float>(), *y = y_.mutable_data<float>();
     const int n = static_cast<int>(batch_);
     const double start = now_ms();
     for (const Layer& l : layers_) {
       const int in = static_cast<int>(l.in), out = static_cast<int>(l.out);
       const float* const w = state_[0][l.parameter].data<float>();
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, n, out, in, 1, x, in, w, in, 0, y, out);
+      blas->sgemm(kRowMajor, kNoTrans, kTrans, n, out, in, 1, x, in, w, in, 0, y, out);
     }
     for (auto l = layers_.rbegin(); l != layers_.rend(); ++l) {
       const int in = static_cast<int>(l->in), out = static_cast<int>(l->out);
       const float* const w = state_[0][l->parameter].data<float>();
       float* const dw = state_[1][l->parameter].mutable_data<float>();
-      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, out, in, n, 1, y, out, x, in, 0, dw, in);
+      blas->sgemm(kRowMajor, kTrans, kNoTrans, out, in, n, 1, y, out, x, in, 0, dw, in);
       if (l->first) continue;
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, in, out, 1, y, out, w, in, 0, x,
-                  in);
+      blas->sgemm(kRowMajor, kNoTrans, kNoTrans, n, in, out, 1, y, out, w, in, 0, x, in);
     }
     const double elapsed = now_ms() - start;
-    openblas_set_num_threads(1);
+    blas->set_num_threads(1);
     return elapsed;
   }
 

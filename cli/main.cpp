@@ -9,7 +9,6 @@
 
 #include "cli/cli.h"
 #include "flows/fit.h"
-#include "tensor/blas.h"
 
 namespace {
 
@@ -39,7 +38,6 @@ int usage(const CLI::App& app, const CLI::ParseError& error) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  nf::ensure_best_blas_kernels(argv);
   std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails, and is told, as on a full disk
   CLI::App app{"flowcli: train, evaluate and sample normalizing flows", "flowcli"};
   app.formatter(nf::cli::help_format());

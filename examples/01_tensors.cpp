@@ -1,7 +1,6 @@
 // Tensors: shapes, strides, views, broadcasting, and an error that says what to do.
 #include <cstdio>
 
-#include "tensor/blas.h"
 #include "tensor/ops.h"
 
 using namespace nf;
@@ -15,8 +14,6 @@ static void show(const char* what, const Tensor& t) {
 }
 
 int main(int, char** argv) {
-  ensure_best_blas_kernels(argv);  // OpenBLAS may not know this processor: see tensor/blas.h
-
   // A view is another layout over the same storage: no element moves.
   Tensor a = Tensor::arange(6).reshape({2, 3});
   show("a", a);

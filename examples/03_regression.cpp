@@ -4,13 +4,10 @@
 
 #include "nn/layers.h"
 #include "nn/optim.h"
-#include "tensor/blas.h"
 
 using namespace nf;
 
 int main(int, char** argv) {
-  ensure_best_blas_kernels(argv);
-
   // 256 points (x, sin 3x + noise), x in [-1, 1).
   Generator gen(/*seed=*/1);
   const Tensor x = 2 * uniform(gen, {256, 1}) - 1;

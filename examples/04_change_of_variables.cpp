@@ -6,7 +6,6 @@
 #include "flows/base.h"
 #include "flows/coupling.h"
 #include "flows/layers.h"
-#include "tensor/blas.h"
 #include "tensor/linalg.h"
 
 using namespace nf;
@@ -66,7 +65,6 @@ static double integral(flows::Bijection& flow) {
 }
 
 int main(int, char** argv) {
-  ensure_best_blas_kernels(argv);
   const double one_dimension = uniform_density();
   Generator gen(/*seed=*/1);
   const auto flow = two_layers(gen);

@@ -7,13 +7,10 @@
 #include "data/source.h"
 #include "flows/coupling.h"
 #include "flows/fit.h"
-#include "tensor/blas.h"
 
 using namespace nf;
 
 int main(int argc, char** argv) {
-  ensure_best_blas_kernels(argv);
-
   // Two interleaved half circles, drawn by the program: rows of (x, y).
   const data::Dataset moons = data::load("moons", {.train = 30000, .valid = 2000, .test = 10000});
 

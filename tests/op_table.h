@@ -356,8 +356,10 @@ inline OpRow linear_row(const std::string& what, bool bias, std::optional<UnaryO
             {{-2, 2}, {-2, 2}},
             {{{5, 3}, {4, 3}}, {{1, 1}, {1, 1}}, {{0, 3}, {4, 3}}, {{1, 3}, {4, 3}}},
             {}};
-  if (bias) row.domain.push_back({-2, 2});
+  row.large = {{200, 392}, {1000, 392}};
   if (bias) {
+    row.domain.push_back({-2, 2});
+    row.large.push_back({1000});
     for (auto& shapes : row.shapes) shapes.push_back({shapes[1][0]});
   }
   row.reference = [=](const std::vector<Array>& in) {
@@ -395,6 +397,7 @@ inline std::vector<OpRow> matrix_rows() {
                   [](const std::vector<Array>& in) { return naive_matmul(in[0], in[1]); }});
   rows.back().wrong = [] { matmul(Var(Tensor::zeros({2, 3})), Var(Tensor::zeros({4, 5}))); };
   rows.back().message = "[matmul] inner dimensions differ: (2, 3) x (4, 5)";
+  rows.back().large = {{211, 391}, {391, 509}};
   rows.push_back(
       {"matmul",
        "by a transposed view",
@@ -405,7 +408,9 @@ inline std::vector<OpRow> matrix_rows() {
          Array b({in[1].shape[1], in[1].shape[0]});
          for_each_index(b.shape, [&](const Index& at) { b.at(at) = in[1].at({at[1], at[0]}); });
          return naive_matmul(in[0], b);
-       }});
+       },
+       false,
+       {{9, 70, 50}, {61, 50}}});
 
   rows.push_back(linear_row("plain", true, {}, plain));
   rows.push_back(linear_row("without bias", false, {}, plain));
@@ -430,6 +435,7 @@ inline std::vector<OpRow> matrix_rows() {
       triangular_solve(Var(Tensor::zeros({2, 3})), Var(Tensor::zeros({2, 1})));
     };
     rows.back().message = "[triangular_solve] needs a square matrix, got (2, 3)";
+    rows.back().large = {{12, 12}, {12, 5000}};
   }
   rows.push_back({"cholesky",
                   "of x x^T + I",
@@ -458,6 +464,7 @@ inline std::vector<OpRow> matrix_rows() {
                   }});
   rows.back().wrong = [] { cholesky(Var(Tensor::eye(2) * -1.0)); };
   rows.back().message = "[cholesky] the matrix (2, 2) is not positive definite";
+  rows.back().large = {{60, 80}};
   rows.push_back({"inverse",
                   "",
                   [](const std::vector<Var>& in) { return inverse(with_diagonal(in[0], 3)); },
@@ -469,6 +476,7 @@ inline std::vector<OpRow> matrix_rows() {
                   }});
   rows.back().wrong = [] { inverse(Var(Tensor::zeros({2, 2}))); };
   rows.back().message = "[inverse] the matrix (2, 2) is singular";
+  rows.back().large = {{60, 60}};
   rows.push_back(
       {"slogdet",
        "",
@@ -482,6 +490,7 @@ inline std::vector<OpRow> matrix_rows() {
        }});
   rows.back().wrong = [] { slogdet(Var(Tensor::zeros({2, 3}))); };
   rows.back().message = "[slogdet] needs a square matrix, got (2, 3)";
+  rows.back().large = {{60, 60}};
   return rows;
 }
 
@@ -569,7 +578,9 @@ inline std::vector<OpRow> shape_rows() {
            [](Index i, const Shape&) {
              i.back() = 1 + 2 * i.back();
              return i;
-           })},
+           }),
+       false,
+       {{300, 400}}},
       [] { slice(x, 1, 2, 2); }, "[slice] start 2, count 2, step 1 do not fit axis 1");
   add(
       {"flip",
@@ -626,7 +637,9 @@ inline std::vector<OpRow> shape_rows() {
            out.at(to) = i.back() >= 0 && i.back() < size ? in[0].at(i) : 7;
          });
          return out;
-       }},
+       },
+       false,
+       {{300, 400}}},
       [] { pad(x, 0, -1, 0); }, "[pad] negative padding -1, 0");
   OpRow cast_row{"cast",
                  "to the other type and back",

@@ -204,6 +204,37 @@ BOOST_FIXTURE_TEST_CASE(linear_backward_is_the_same_on_any_number_of_threads, De
   }
 }
 
+// What a slab's product is to the last bit depends on its size, so the cut must not on the threads.
+BOOST_FIXTURE_TEST_CASE(the_number_of_threads_changes_no_bit, DefaultThreads) {
+  struct Case {
+    Shape a, b;
+  };
+  const Case cases[] = {
+      {{200, 392}, {392, 1000}},  {{200, 1000}, {1000, 1000}},    {{1000, 200}, {200, 392}},
+      {{1, 3000}, {3000, 1001}},  {{3001, 999}, {999, 1}},        {{77, 4099}, {4099, 33}},
+      {{513, 129}, {129, 1027}},  {{2, 100'000}, {100'000, 5}},   {{700, 701}, {701, 703}},
+      {{3, 90, 80}, {3, 80, 70}}, {{2, 300, 200}, {2, 200, 310}}, {{40, 20, 30}, {40, 30, 25}},
+      {{7, 200, 65}, {65, 64}},
+  };
+  for (const DType dtype : {DType::F32, DType::F64}) {
+    for (const Case& c : cases) {
+      const Tensor a = draw(c.a, dtype, 1), b = draw(c.b, dtype, 2);
+      for (const bool transposed : {false, true}) {
+        const Tensor left = transposed ? a.transpose(-1, -2).clone().transpose(-1, -2) : a;
+        const Tensor right = transposed ? b.transpose(-1, -2).clone().transpose(-1, -2) : b;
+        set_num_threads(1);
+        const auto expected = matmul(left, right).to(DType::F64).to_vector<double>();
+        for (const int threads : {2, 3, 8}) {
+          set_num_threads(threads);
+          BOOST_TEST((matmul(left, right).to(DType::F64).to_vector<double>() == expected),
+                     c.a << " x " << c.b << (transposed ? ", transposed" : "") << " on " << threads
+                         << " threads");
+        }
+      }
+    }
+  }
+}
+
 // OpenBLAS is called by many threads at once, each of them on one thread: ours, and the user's.
 BOOST_FIXTURE_TEST_CASE(products_from_many_threads_at_once, DefaultThreads) {
   set_num_threads(4);

@@ -7,7 +7,6 @@
 #include "flows/check.h"
 #include "flows/coupling.h"
 #include "flows/fit.h"
-#include "tensor/blas.h"
 
 using namespace nf;
 
@@ -41,7 +40,6 @@ static std::shared_ptr<flows::Compose> make_flow(Generator& gen) {
 }
 
 int main(int, char** argv) {
-  ensure_best_blas_kernels(argv);
   if (!keeps_its_promises()) return 1;
 
   Generator gen(/*seed=*/1);

@@ -1,4 +1,4 @@
-// LAPACK, called by its Fortran names in OpenBLAS. It reads a row-major matrix as its transpose,
+// LAPACK, in OpenBLAS, by its Fortran interface. It reads a row-major matrix as its transpose,
 // which most factorisations allow for: the one wanted is another one of the transpose.
 #include <algorithm>
 #include <cmath>
@@ -9,19 +9,6 @@
 
 #include "tensor/blas.h"
 #include "tensor/cpu/cpu_backend.h"
-
-extern "C" {
-void dpotrf_(const char* uplo, const int* n, double* a, const int* lda, int* info);
-void dgetrf_(const int* m, const int* n, double* a, const int* lda, int* pivots, int* info);
-void dgelqf_(const int* m, const int* n, double* a, const int* lda, double* tau, double* work,
-             const int* lwork, int* info);
-void dorglq_(const int* m, const int* n, const int* k, double* a, const int* lda, const double* tau,
-             double* work, const int* lwork, int* info);
-void dsyevd_(const char* jobz, const char* uplo, const int* n, double* a, const int* lda, double* w,
-             double* work, const int* lwork, int* iwork, const int* liwork, int* info);
-void cblas_dtrsm(int order, int side, int uplo, int trans, int diag, int m, int n, double alpha,
-                 const double* a, int lda, double* b, int ldb);
-}
 
 namespace nf {
 namespace {
@@ -51,33 +38,32 @@ void with_workspace(const Routine& routine) {
 }  // namespace
 
 void CpuBackend::cholesky(Tensor& a) {
-  const auto turn = blas_turn();
+  const BlasTurn turn;
   const int n = lapack_int(a, 0);
   double* const data = a.mutable_data<double>();
   int info = 0;
-  dpotrf_("U", &n, data, &n, &info);  // U of A = U^T U is L^T
+  turn->dpotrf("U", &n, data, &n, &info);  // U of A = U^T U is L^T
   if (info > 0) data[std::int64_t{info - 1} * n + info - 1] = -HUGE_VAL;
   for (std::int64_t i = 0; i < n; ++i) std::fill(data + i * n + i + 1, data + (i + 1) * n, 0.0);
 }
 
 void CpuBackend::triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
                                   Tensor& b) {
-  constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112, kUpper = 121, kLower = 122,
-                kNonUnit = 131, kUnit = 132, kLeft = 141;  // CBLAS's numbers
+  using namespace cblas;
   const int n = lapack_int(a, 0), k = lapack_int(b, 1);
-  const auto turn = blas_turn();
-  cblas_dtrsm(kRowMajor, kLeft, lower ? kLower : kUpper, transpose ? kTrans : kNoTrans,
+  const BlasTurn turn;
+  turn->dtrsm(kRowMajor, kLeft, lower ? kLower : kUpper, transpose ? kTrans : kNoTrans,
               unit ? kUnit : kNonUnit, n, k, 1, a.data<double>(), n, b.mutable_data<double>(), k);
 }
 
 void CpuBackend::lu(Tensor& a, Tensor& pivots, Tensor& det) {
-  const auto turn = blas_turn();
+  const BlasTurn turn;
   const int n = lapack_int(a, 0);
   double* const data = a.mutable_data<double>();
   std::int32_t* const p = pivots.mutable_data<std::int32_t>();
   int info = 0;
   transpose_square(data, n);  // pivoting goes by rows, so here the transpose would not do
-  dgetrf_(&n, &n, data, &n, p, &info);
+  turn->dgetrf(&n, &n, data, &n, p, &info);
   transpose_square(data, n);
   double sign = 1, log_det = 0;
   for (std::int64_t i = 0; i < n; ++i) {
@@ -106,7 +92,7 @@ void CpuBackend::lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out)
 }
 
 int CpuBackend::qr(Tensor& a, Tensor& r) {
-  const auto turn = blas_turn();
+  const BlasTurn turn;
   const std::int64_t m = lapack_int(a, 0), n = lapack_int(a, 1);
   const int rows = static_cast<int>(m), cols = static_cast<int>(n);
   double* const q = a.mutable_data<double>();
@@ -115,7 +101,7 @@ int CpuBackend::qr(Tensor& a, Tensor& r) {
   int info = 0;
   // A^T = L Q', so A = Q'^T L^T.
   with_workspace([&](double* work, int size) {
-    dgelqf_(&cols, &rows, q, &cols, tau.data(), work, &size, &info);
+    turn->dgelqf(&cols, &rows, q, &cols, tau.data(), work, &size, &info);
   });
   if (info != 0) return info;
   for (std::int64_t i = 0; i < n; ++i) {
@@ -123,7 +109,7 @@ int CpuBackend::qr(Tensor& a, Tensor& r) {
     std::copy(q + i * n + i, q + (i + 1) * n, upper + i * n + i);
   }
   with_workspace([&](double* work, int size) {
-    dorglq_(&cols, &rows, &cols, q, &cols, tau.data(), work, &size, &info);
+    turn->dorglq(&cols, &rows, &cols, q, &cols, tau.data(), work, &size, &info);
   });
   // A diagonal >= 0: change the signs of a row of R and of the same column of Q.
   for (std::int64_t i = 0; i < n; ++i) {
@@ -135,7 +121,7 @@ int CpuBackend::qr(Tensor& a, Tensor& r) {
 }
 
 int CpuBackend::eigh(Tensor& a, Tensor& values) {
-  const auto turn = blas_turn();
+  const BlasTurn turn;
   const int n = lapack_int(a, 0);
   double* const v = a.mutable_data<double>();
   double* const w = values.mutable_data<double>();
@@ -143,7 +129,7 @@ int CpuBackend::eigh(Tensor& a, Tensor& values) {
   std::vector<int> int_work;
   with_workspace([&](double* work, int size) {
     int* const iwork = size < 0 ? &best_int_size : int_work.data();
-    dsyevd_("V", "U", &n, v, &n, w, work, &size, iwork, &int_size, &info);
+    turn->dsyevd("V", "U", &n, v, &n, w, work, &size, iwork, &int_size, &info);
     int_work.resize(static_cast<std::size_t>(best_int_size));
     int_size = best_int_size;
   });

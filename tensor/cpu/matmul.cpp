@@ -1,7 +1,8 @@
-// Matrix products. The output is cut into one slab for each of our threads, and each thread calls
-// OpenBLAS, on one thread, for its slab. This works alike with OpenBLAS's pthread and OpenMP
-// variants, and no thread of theirs spins against our pool. Its serial variant is not safe for
-// that: there a product is one slab.
+// Matrix products. The output is cut into slabs, and our threads call OpenBLAS, on one thread, for
+// one slab after the other. This works alike with OpenBLAS's pthread and OpenMP variants, and no
+// thread of theirs spins against our pool. Into its serial variant they go in turns. In which order
+// OpenBLAS adds up depends on the size of what it is given: so the cut depends on the shape alone,
+// and the result is the same, bit for bit, on any number of threads.
 #include <algorithm>
 #include <limits>
 #include <vector>
@@ -10,21 +11,10 @@
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/threads.h"
 
-// Declared here: Debian's <cblas.h> may be the reference library's or OpenBLAS's.
-extern "C" {
-void cblas_sgemm(int order, int trans_a, int trans_b, int m, int n, int k, float alpha,
-                 const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc);
-void cblas_dgemm(int order, int trans_a, int trans_b, int m, int n, int k, double alpha,
-                 const double* a, int lda, const double* b, int ldb, double beta, double* c,
-                 int ldc);
-}
-
 namespace nf {
 namespace {
 
 using Index = std::int64_t;
-
-constexpr int kRowMajor = 101, kNoTrans = 111, kTrans = 112;  // CBLAS's numbers
 
 int blas_int(Index n) {
   NF_CHECK(n <= std::numeric_limits<int>::max(), "[matmul] a matrix has a dimension or stride of ",
@@ -53,16 +43,17 @@ Matrix<T> as_matrix(const Tensor& t) {
 
 template <class T>
 void gemm(const Matrix<T>& a, const Matrix<T>& b, T* c, Index ldc, Index m, Index n, Index k) {
-  const auto turn = blas_turn();
+  using namespace cblas;
   const auto call = [&](auto* function) {
     function(kRowMajor, a.transposed ? kTrans : kNoTrans, b.transposed ? kTrans : kNoTrans,
              blas_int(m), blas_int(n), blas_int(k), T(1), a.data, blas_int(a.ld), b.data,
              blas_int(b.ld), T(0), c, blas_int(ldc));
   };
+  const BlasTurn turn;
   if constexpr (std::is_same_v<T, float>) {
-    call(cblas_sgemm);
+    call(turn->sgemm);
   } else {
-    call(cblas_dgemm);
+    call(turn->dgemm);
   }
 }
 
@@ -85,16 +76,26 @@ struct Slabs {
 
 constexpr Index kSmall = Index{1} << 18;  // multiplications: fewer are not worth waking a thread
 
-/// The cut into at most `threads` slabs that finishes first. For each step of K a slab of (m, n)
-/// costs m*n multiplications, and OpenBLAS's packing of m + n elements, each as long as 60 of them.
-Slabs choose_slabs(Index m, Index n, Index k, int threads) {
-  constexpr Index kPacking = 60;
-  const Index useful = static_cast<Index>(double(m) * double(n) * double(k) / kSmall);
-  threads = static_cast<int>(std::clamp<Index>(useful, 1, threads));
+/// The number of slabs of a product: two as soon as a second thread is worth waking, more when each
+/// is so large that packing costs little beside it. A power of two, so that two threads get
+/// as much each.
+int slab_count(Index m, Index n, Index k) {
+  const double work = double(m) * double(n) * double(k);
+  if (work < 2.0 * kSmall) return 1;
+  int count = 2;
+  for (double enough = 0x1p25; work >= enough && count < 256; enough *= 8) count *= 2;
+  return count;
+}
+
+/// The cut into slab_count() slabs that finishes first. For each step of K a slab of (m, n) costs
+/// m*n multiplications, and OpenBLAS's packing of m + n elements, each as long as 30 of them.
+Slabs choose_slabs(Index m, Index n, Index k) {
+  constexpr Index kPacking = 30;
+  const int count = slab_count(m, n, k);
   Slabs best{m, n};
   Index least = std::numeric_limits<Index>::max();
-  for (int rows = 1; rows <= threads; ++rows) {
-    const Slabs slabs{m, n, rows, threads / rows};
+  for (int rows = 1; rows <= count; rows *= 2) {
+    const Slabs slabs{m, n, rows, count / rows};
     const Index h = Slabs::longest(m, Slabs::kTileRows, rows);
     const Index w = Slabs::longest(n, Slabs::kTileCols, slabs.cols);
     const Index cost = h * w + kPacking * (h + w);
@@ -134,7 +135,8 @@ void add_bias(T* c, const T* bias, Index cols, Args<T>) {
 template <class T>
 void product(const Matrix<T>& a, const Matrix<T>& b, T* c, Index m, Index n, Index k,
              const Epilogue<T>& epilogue = {}) {
-  const Slabs slabs = choose_slabs(m, n, k, blas_is_thread_safe() ? num_threads() : 1);
+  const Slabs slabs = choose_slabs(m, n, k);
+  reserve_blas(std::min(slabs.rows * slabs.cols, num_threads()));
   parallel_for(slabs.rows * slabs.cols, 1, [&](Index begin, Index end) {
     for (Index s = begin; s < end; ++s) {
       const int i = static_cast<int>(s / slabs.cols), j = static_cast<int>(s % slabs.cols);
@@ -165,11 +167,12 @@ void matmul_of(const Tensor& a, const Tensor& b, Tensor& out) {
   }
   const auto a_at = [&](Index i) { return Matrix<T>{ma.data + i * step_a, ma.ld, ma.transposed}; };
   const auto b_at = [&](Index i) { return Matrix<T>{mb.data + i * step_b, mb.ld, mb.transposed}; };
-  if (count < num_threads()) {
+  if (slab_count(m, n, k) > 1) {
     for (Index i = 0; i < count; ++i) product<T>(a_at(i), b_at(i), c + i * m * n, m, n, k);
     return;
   }
   const Index grain = std::max<Index>(1, kSmall / (m * n * k));
+  reserve_blas(static_cast<int>(std::min<Index>(count, num_threads())));
   parallel_for(count, grain, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) gemm<T>(a_at(i), b_at(i), c + i * m * n, n, m, n, k);
   });

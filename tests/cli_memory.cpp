@@ -1,0 +1,69 @@
+// flowcli with little memory: it ends with its result or with one line, and never waits for ever.
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+
+#include "tests/cli_util.h"
+
+using namespace nf::test;
+
+namespace {
+
+/// The sanitizers need terabytes of addresses.
+boost::test_tools::assertion_result addresses_can_be_limited(boost::unit_test::test_unit_id) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  return false;
+#else
+  return true;
+#endif
+}
+
+/// flowcli with at most `kib` KiB of address space. What hangs ends with status 124.
+Outcome run_within(const ScratchFolder& folder, int kib,
+                   const std::vector<std::string>& arguments) {
+  const std::string out = folder.file("stdout.txt"), err = folder.file("stderr.txt");
+  std::string command = "ulimit -v " + std::to_string(kib) + "; exec timeout 300 '" FLOWCLI "'";
+  for (const std::string& word : arguments) command += " '" + word + "'";
+  const int status = std::system(("(" + command + ") >'" + out + "' 2>'" + err + "'").c_str());
+  return {WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status), slurp(out), slurp(err)};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(cli_memory, *boost::unit_test::precondition(addresses_can_be_limited))
+
+BOOST_AUTO_TEST_CASE(every_command_ends_within_any_address_space) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  std::vector<std::string> training = tiny_training(run, 1);
+  training.push_back("--quiet");
+  BOOST_REQUIRE_EQUAL(flowcli(folder, training).status, 0);
+  training.push_back("--overwrite");
+  const std::vector<std::vector<std::string>> commands = {
+      {"--version"},
+      {"--help"},
+      {"data", "moons"},
+      {"eval", run, "--threads", "2"},
+      {"sample", run, "-n", "4", "--out", folder.file("four.csv")},
+      training};
+  int results = 0;
+  for (const int mib : {20, 60, 100, 130, 180, 240, 300, 400, 600}) {
+    for (const auto& command : commands) {
+      const Outcome outcome = run_within(folder, mib * 1024, command);
+      const std::string what = command[0] + " within " + std::to_string(mib) + " MiB: status " +
+                               std::to_string(outcome.status) + ", " + outcome.err;
+      BOOST_TEST(outcome.status != 124, what);
+      if (mib < 100) continue;
+      const bool one_line = std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1 &&
+                            outcome.err.starts_with("flowcli: ");
+      BOOST_TEST((outcome.status == 0 || (outcome.status == 1 && one_line)), what);
+      if (command[0].starts_with("--")) BOOST_TEST(outcome.status == 0, what);
+      results += outcome.status == 0 ? 1 : 0;
+    }
+  }
+  BOOST_TEST(results >= 25);  // most of the larger ones
+}
+
+BOOST_AUTO_TEST_SUITE_END()

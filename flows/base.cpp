@@ -10,6 +10,10 @@ Var StandardNormal::log_prob(const Var& z) {
   return affine(sum_squares(z, {1}), -0.5, constant);
 }
 
+double StandardNormal::flops(const Shape& in) const {
+  return 2.0 * static_cast<double>(in.numel() + in.dim(0));  // squares and their sum; -z/2 + c
+}
+
 Tensor StandardNormal::sample(Generator& gen, std::int64_t n, std::int64_t dims,
                               double temperature) {
   return normal(gen, {n, dims}) * temperature;
@@ -20,6 +24,10 @@ double StandardNormal::cdf(double z) const { return std::erfc(-z / std::numbers:
 
 // -softplus(z) - softplus(-z) = z - 2 softplus(z): one transcendental pass instead of two.
 Var StandardLogistic::log_prob(const Var& z) { return sum(z - 2 * softplus(z), {1}); }
+
+double StandardLogistic::flops(const Shape& in) const {
+  return 4.0 * static_cast<double>(in.numel());  // softplus, times, minus, sum
+}
 
 Tensor StandardLogistic::sample(Generator& gen, std::int64_t n, std::int64_t dims,
                                 double temperature) {

@@ -30,6 +30,7 @@ class StandardNormal : public Base {
   Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature) override;
   double cdf(double z) const override;
   double deviation() const override { return 1; }
+  double flops(const Shape& in) const override;
   std::string kind() const override { return "StandardNormal"; }
 };
 
@@ -40,6 +41,7 @@ class StandardLogistic : public Base {
   Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature) override;
   double cdf(double z) const override;
   double deviation() const override;
+  double flops(const Shape& in) const override;
   std::string kind() const override { return "StandardLogistic"; }
 };
 

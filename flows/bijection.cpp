@@ -97,6 +97,14 @@ Shape Compose::inspect(const Shape& in, const std::string& name,
   return shape;
 }
 
+double Invert::flops(const Shape& in) const {
+  std::vector<nn::LayerInfo> rows;
+  inner_.inspect(in, "", rows);
+  double total = 0;
+  for (const nn::LayerInfo& row : rows) total += row.flops;
+  return total;
+}
+
 // --- invertible ---------------------------------------------------------------------------------
 
 namespace {

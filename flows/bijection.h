@@ -84,6 +84,7 @@ class Invert : public Bijection {
   Mapped inverse(const Var& z, const Var& context = {}) override {
     return inner_.forward(z, context);
   }
+  double flops(const Shape& in) const override;
   std::string kind() const override { return "Invert(" + inner_.kind() + ")"; }
 
  private:

@@ -8,18 +8,21 @@ class Additive : public CouplingMap {
  public:
   std::string name() const override { return "additive"; }
   int parameters() const override { return 1; }
+  double flops() const override { return 1; }
   Mapped forward(const Var& x, const Var& t) const override { return {x + t, zero_log_det(x)}; }
   Mapped inverse(const Var& z, const Var& t) const override { return {z - t, zero_log_det(z)}; }
 };
 
 // s in (-limit, limit), with slope 1 at 0.
 Var soft_bound(const Var& h, double limit) { return tanh(h / limit) * limit; }
+constexpr double kSoftBoundFlops = 3;
 
 class Multiplicative : public CouplingMap {
  public:
   explicit Multiplicative(double limit) : limit_(limit) {}
   std::string name() const override { return "multiplicative"; }
   int parameters() const override { return 1; }
+  double flops() const override { return kSoftBoundFlops + 3; }  // exp, *, and the sum
   Mapped forward(const Var& x, const Var& h) const override {
     const Var s = soft_bound(h, limit_);
     return {x * exp(s), sum(s, {1})};
@@ -38,6 +41,7 @@ class Affine : public CouplingMap {
   explicit Affine(double limit) : limit_(limit) {}
   std::string name() const override { return "affine"; }
   int parameters() const override { return 2; }
+  double flops() const override { return kSoftBoundFlops + 4; }  // exp, *, +, and the sum
   Mapped forward(const Var& x, const Var& parameters) const override {
     const auto [s, t] = scale_and_shift(x, parameters);
     return {x * exp(s) + t, sum(s, {1})};
@@ -104,13 +108,14 @@ Mapped Coupling::inverse(const Var& z, const Var& context) {
 }
 
 std::string Coupling::kind() const {
-  return str("Coupling(", map_->name(), ", on ", partition_.name(), ")");
+  return str("Coupling(", map_->name(), ", ", partition_.text(), ")");
 }
 
 Shape Coupling::inspect(const Shape& in, const std::string& name,
                         std::vector<nn::LayerInfo>& rows) const {
   net_.inspect({in.dim(0), partition_.passive()}, nn::join_names(name, "net"), rows);
-  rows.push_back({name, kind(), in, 0, 0});
+  const double changed = static_cast<double>(in.dim(0) * partition_.active());
+  rows.push_back({name, kind(), in, 0, changed * map_->flops()});
   return in;
 }
 

@@ -19,6 +19,7 @@ class CouplingMap {
   virtual ~CouplingMap() = default;
   virtual std::string name() const = 0;
   virtual int parameters() const = 0;  ///< numbers per active dimension
+  virtual double flops() const = 0;    ///< of forward, per active dimension; see Module::flops
   virtual Mapped forward(const Var& x, const Var& parameters) const = 0;
   virtual Mapped inverse(const Var& z, const Var& parameters) const = 0;
 };

@@ -72,16 +72,44 @@ double Density::bits_per_dim(double log_prob) const {
   return -log_prob / (static_cast<double>(dims_) * std::numbers::ln2);
 }
 
-std::optional<std::string> Density::find_nonfinite(const Tensor& x) {
-  const NoGrad no_grad;
+namespace {
+
+bool finite(const Mapped& m) {
+  return all_finite(m.value.value()) && all_finite(m.log_det.value());
+}
+
+}  // namespace
+
+std::optional<std::string> Density::nonfinite_parameter() {
   std::optional<std::string> where;
   for_each_parameter([&](const std::string& name, Var& p) {
     if (!where && !all_finite(p.value())) where = "parameter " + name;
   });
-  if (where) return where;
-  const auto finite = [](const Mapped& m) {
-    return all_finite(m.value.value()) && all_finite(m.log_det.value());
-  };
+  return where;
+}
+
+std::optional<std::string> Density::find_nonfinite_inverse(const Tensor& z) {
+  const NoGrad no_grad;
+  if (!all_finite(z)) return "the latents";
+  if (const auto where = nonfinite_parameter()) return where;
+  Var value = z.to(device());
+  const auto* parts = dynamic_cast<Compose*>(&bijection_);
+  if (!parts) {
+    if (finite(bijection_.inverse(value))) return std::nullopt;
+    return str("the inverse of layer ", bijection_.kind());
+  }
+  for (auto part = parts->parts().rbegin(); part != parts->parts().rend(); ++part) {
+    const auto& [name, layer] = *part;
+    const Mapped mapped = layer->inverse(value);
+    if (!finite(mapped)) return str("the inverse of layer ", name, " (", layer->kind(), ")");
+    value = mapped.value;
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> Density::find_nonfinite(const Tensor& x) {
+  const NoGrad no_grad;
+  if (const auto where = nonfinite_parameter()) return where;
   Var value = x.to(device());
   if (const auto* parts = dynamic_cast<Compose*>(&bijection_)) {
     for (const auto& [name, part] : parts->parts()) {
@@ -104,16 +132,23 @@ Shape Density::inspect(const Shape& in, const std::string& name,
   return base_.inspect(out, nn::join_names(name, "base"), rows);
 }
 
+Examination::Examination(Density& density, std::uint64_t seed)
+    : density_(density), was_training_(density.training()), noise_(density.noise()) {
+  density.eval();
+  density.noise() = Generator(seed, /*stream=*/0x65766131);
+}
+
+Examination::~Examination() {
+  density_.noise() = noise_;
+  density_.train(was_training_);
+}
+
 std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options) {
   NF_CHECK(x.dim(0) > 0, "[evaluate] no samples");
   NF_CHECK(options.batch_size > 0 && options.noise_draws > 0,
            "[evaluate] batch size and noise draws must be positive, got ", options.batch_size,
            " and ", options.noise_draws);
-  const NoGrad no_grad;
-  const bool was_training = density.training();
-  const Generator noise = density.noise();
-  density.eval();
-  density.noise() = Generator(options.seed, /*stream=*/0x65766131);
+  const Examination examination(density, options.seed);
   const std::int64_t n = x.dim(0);
   std::vector<double> scores(static_cast<std::size_t>(n), 0.0);
   for (std::int64_t at = 0; at < n; at += options.batch_size) {
@@ -124,8 +159,6 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
       for (std::size_t i = 0; i < values.size(); ++i) out[i] += values[i] / options.noise_draws;
     }
   }
-  density.noise() = noise;
-  density.train(was_training);
   return scores;
 }
 

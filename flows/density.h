@@ -59,6 +59,9 @@ class Density : public nn::Module {
   /// Where NaN or infinity first appears for the batch x: "couplings.2 (Coupling(...))", a
   /// parameter or "the base distribution"; nothing when all is finite.
   std::optional<std::string> find_nonfinite(const Tensor& x);
+  /// The same on the way back, for the latents z: a latent, a parameter, or the first layer of the
+  /// inverse, which begins with the last one.
+  std::optional<std::string> find_nonfinite_inverse(const Tensor& z);
 
   std::int64_t dims() const { return dims_; }
   Bijection& bijection() { return bijection_; }
@@ -74,12 +77,30 @@ class Density : public nn::Module {
                 std::vector<nn::LayerInfo>& rows) const override;
 
  private:
+  std::optional<std::string> nonfinite_parameter();
+
   Bijection& bijection_;
   Base& base_;
   std::int64_t dims_;
   SharedGenerator noise_;
   Convention convention_;
   std::map<std::string, std::string> description_;
+};
+
+/// While it lives, a density is in evaluation mode, nothing is recorded, and its noise is that of
+/// `seed`. The destructor puts back what was, also when something throws in between.
+class Examination {
+ public:
+  explicit Examination(Density& density, std::uint64_t seed = 0);
+  ~Examination();
+  Examination(const Examination&) = delete;
+  Examination& operator=(const Examination&) = delete;
+
+ private:
+  const NoGrad no_grad_;
+  Density& density_;
+  bool was_training_;
+  Generator noise_;
 };
 
 struct Evaluation {

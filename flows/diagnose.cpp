@@ -10,28 +10,6 @@ namespace nf::flows {
 
 namespace {
 
-/// Evaluation mode, with noise of a seed; the destructor puts back what was.
-class Examination {
- public:
-  Examination(Density& density, std::uint64_t seed)
-      : density_(density), was_training_(density.training()), noise_(density.noise()) {
-    density.eval();
-    density.noise() = Generator(seed, /*stream=*/0x64696167);
-  }
-  ~Examination() {
-    density_.noise() = noise_;
-    density_.train(was_training_);
-  }
-  Examination(const Examination&) = delete;
-  Examination& operator=(const Examination&) = delete;
-
- private:
-  const NoGrad no_grad_;
-  Density& density_;
-  bool was_training_;
-  Generator noise_;
-};
-
 void check_samples(const char* what, const Density& density, const Tensor& x) {
   NF_CHECK(x.rank() == 2 && x.dim(0) >= 1 && x.dim(1) == density.dims(), "[", what,
            "] the model is for data of shape (N, ", density.dims(), ") with N >= 1, got ",
@@ -112,6 +90,21 @@ void examine_jacobians(Bijection& layer, const Tensor& x, const Tensor& log_det,
 
 }  // namespace
 
+InDtype::InDtype(nn::Module& module, DType dtype) : module_(module), kept_(module.state()) {
+  try {
+    module.to(dtype);
+  } catch (...) {
+    put_back();
+    throw;
+  }
+}
+
+void InDtype::put_back() {  // in the order of Module::state()
+  auto kept = kept_.begin();
+  module_.for_each_parameter([&](const std::string&, Var& p) { p.set_value((kept++)->second); });
+  module_.for_each_buffer([&](const std::string&, Tensor& b) { b = (kept++)->second; });
+}
+
 std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
                                             const DiagnoseOptions& options) {
   check_samples("diagnose_layers", density, x);
@@ -182,7 +175,9 @@ LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t
   std::vector<Tensor> parts;
   for (std::int64_t at = 0; at < x.dim(0); at += batch_size) {
     const Tensor rows = x.narrow(0, at, std::min(batch_size, x.dim(0) - at));
-    parts.push_back(density.encode(rows.to(density.device())).to(Device::CPU));
+    // With noise, not encode(): the middles of levels do not follow the base even in a right model.
+    const Mapped latents = density.bijection().forward(rows.to(density.device()));
+    parts.push_back(latents.value.value().to(Device::CPU));
   }
   const Tensor z = concat(parts, 0);
   const Base& base = density.base();

@@ -15,6 +15,22 @@
 
 namespace nf::flows {
 
+/// While it lives, the parameters and float buffers of a module are in `dtype`. The destructor puts
+/// back the very tensors that were there, also when something throws in between.
+class InDtype {
+ public:
+  InDtype(nn::Module& module, DType dtype);
+  ~InDtype() { put_back(); }
+  InDtype(const InDtype&) = delete;
+  InDtype& operator=(const InDtype&) = delete;
+
+ private:
+  void put_back();
+
+  nn::Module& module_;
+  nn::StateDict kept_;
+};
+
 /// One layer, on the samples as they reach it; or the whole map. Numbers that could not be computed
 /// are NaN or infinite, never left out.
 struct LayerDiagnosis {
@@ -56,7 +72,8 @@ struct LatentDiagnosis {
   double ks_chance = 0;
 };
 
-/// Of the rows of x (N, D), N >= 1, `batch_size` at a time, in evaluation mode.
+/// Of the rows of x (N, D), N >= 1, `batch_size` at a time, in evaluation mode. Levels are
+/// dequantised with noise of `seed`.
 LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t batch_size = 1000,
                                  std::uint64_t seed = 0);
 

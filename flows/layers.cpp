@@ -37,6 +37,10 @@ Mapped Scaling::inverse(const Var& z, const Var&) {
   return {z * exp(-log_scale_), broadcast_to(-sum(log_scale_), {z.dim(0)})};
 }
 
+double Scaling::flops(const Shape& in) const {
+  return static_cast<double>(in.numel() + 2 * in.dim(1));  // z; exp(s) and its sum
+}
+
 void Scaling::initialize(const Samples& x) {
   if (!from_data_) return;
   // A dimension that is constant in the batch keeps a finite scale.
@@ -99,6 +103,11 @@ Mapped InvertibleLinear::inverse(const Var& z, const Var&) {
   return {linear(z, nf::inverse(matrix_), {}), broadcast_to(-slogdet(matrix_), {z.dim(0)})};
 }
 
+double InvertibleLinear::flops(const Shape& in) const {
+  const double n = static_cast<double>(in.dim(0)), d = static_cast<double>(in.dim(1));
+  return n * d * (2 * d - 1) + 2 * d * d * d / 3;  // the product, and LU for the determinant
+}
+
 // --- Dequantize ---------------------------------------------------------------------------------
 
 Dequantize::Dequantize(SharedGenerator noise, int levels)
@@ -123,9 +132,16 @@ Mapped Dequantize::forward_rows(const Tensor& data, const Tensor& rows) {
   return {value, zero_log_det(value)};
 }
 
+double Dequantize::flops(const Shape& in) const {
+  return 2.0 * static_cast<double>(in.numel());  // x + u, at most the highest
+}
+
 Mapped Dequantize::inverse(const Var& z, const Var&) {
-  const Tensor levels = clamp(z.value(), 0, levels_ - 1).to(DType::U8).to(z.dtype());
-  return {levels, zero_log_det(z)};
+  // What is not finite is no level: it stays, for the caller to see.
+  const Tensor& value = z.value();
+  const Tensor finite = less(abs(value), Tensor::full({}, INFINITY, value.dtype(), value.device()));
+  const Tensor in_range = where(finite, clamp(value, 0, levels_ - 1), value.zeros_like());
+  return {where(finite, in_range.to(DType::U8).to(z.dtype()), value), zero_log_det(z)};
 }
 
 // --- Scale --------------------------------------------------------------------------------------
@@ -143,6 +159,8 @@ Mapped Scale::inverse(const Var& z, const Var&) {
   return {affine(z, 1 / factor_, -shift_ / factor_),
           constant_log_det(z, -std::log(std::abs(factor_)))};
 }
+
+double Scale::flops(const Shape& in) const { return 2.0 * static_cast<double>(in.numel()); }
 
 // --- Standardize --------------------------------------------------------------------------------
 
@@ -162,6 +180,10 @@ Mapped Standardize::forward(const Var& x, const Var&) {
 Mapped Standardize::inverse(const Var& z, const Var&) {
   check_dims("Standardize", z, mean_.numel());
   return {z * Var(std_) + Var(mean_), broadcast_to(Var(sum(log(std_))), {z.dim(0)})};
+}
+
+double Standardize::flops(const Shape& in) const {
+  return 2.0 * static_cast<double>(in.numel() + in.dim(1));  // z; ln std and its sum
 }
 
 void Standardize::initialize(const Samples& samples) {
@@ -196,6 +218,10 @@ Mapped Logit::forward(const Var& x, const Var&) {
   const Var s = affine(x, 1 - 2 * alpha_, alpha_);
   const Var z = log(s) - log1p(-s);
   return {z, log_det_at(z)};
+}
+
+double Logit::flops(const Shape& in) const {
+  return 12.0 * static_cast<double>(in.numel());  // 6 for z, as many for log_det
 }
 
 Mapped Logit::inverse(const Var& z, const Var&) {

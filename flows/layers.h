@@ -23,6 +23,7 @@ class Scaling : public Bijection {
   Mapped inverse(const Var& z, const Var& context = {}) override;
   void initialize(const Samples& x) override;
   const Tensor& log_scale() const { return log_scale_.value(); }  ///< s, (D)
+  double flops(const Shape& in) const override;
   std::string kind() const override { return str("Scaling(", log_scale_.numel(), ")"); }
 
  private:
@@ -53,6 +54,7 @@ class InvertibleLinear : public Bijection {
   InvertibleLinear(std::int64_t dims, Generator& gen);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;  ///< throws when W is singular
+  double flops(const Shape& in) const override;
   std::string kind() const override { return str("InvertibleLinear(", matrix_.dim(0), ")"); }
 
  private:
@@ -64,7 +66,8 @@ using SharedGenerator = std::shared_ptr<Generator>;
 
 /// Levels 0..K-1 to reals in [0, K): z = x + u, u ~ U[0, 1) fresh for every element of every call.
 /// log_det 0; the expected log density is then a lower bound of the log probability of the level
-/// (Uria, Murray, Larochelle 2013; Theis et al. 2016). inverse takes the floor, clamped to 0..K-1.
+/// (Uria, Murray, Larochelle 2013; Theis et al. 2016). inverse takes the floor, clamped to 0..K-1;
+/// NaN and infinity stay what they are.
 /// x may be u8 (becomes f32). Not differentiable in x.
 class Dequantize : public Bijection {
  public:
@@ -73,6 +76,7 @@ class Dequantize : public Bijection {
   Mapped inverse(const Var& z, const Var& context = {}) override;
   Mapped forward_rows(const Tensor& data, const Tensor& rows) override;
   int levels() const { return levels_; }
+  double flops(const Shape& in) const override;
   std::string kind() const override { return str("Dequantize(", levels_, " levels)"); }
 
  private:
@@ -88,6 +92,7 @@ class Scale : public Bijection {
   explicit Scale(double factor, double shift = 0);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  double flops(const Shape& in) const override;
   std::string kind() const override { return str("Scale(", factor_, ", ", shift_, ")"); }
 
  private:
@@ -105,6 +110,7 @@ class Standardize : public Bijection {
   /// Throws Error, naming the columns, for those that are constant: they have no density.
   void initialize(const Samples& x) override;
   std::int64_t initial_rows() const override { return kAllRows; }
+  double flops(const Shape& in) const override;
   std::string kind() const override { return str("Standardize(", mean_.numel(), ")"); }
 
  private:
@@ -120,6 +126,7 @@ class Logit : public Bijection {
   explicit Logit(double alpha = 1e-6);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  double flops(const Shape& in) const override;
   std::string kind() const override { return str("Logit(alpha ", alpha_, ")"); }
 
  private:

@@ -51,6 +51,10 @@ Mapped LevelCdf::inverse(const Var& z, const Var&) {
   return {level + within, -sum(log(mass), {1})};
 }
 
+double LevelCdf::flops(const Shape& in) const {
+  return 6.0 * static_cast<double>(in.numel());  // mass, x - level, times, plus; ln and its sum
+}
+
 void LevelCdf::initialize(const Samples& x) {
   const std::int64_t levels = below_.dim(0) - 1, dims = below_.dim(1), n = x.size();
   std::vector<double> count(static_cast<std::size_t>(levels * dims), kPrior);

@@ -20,6 +20,7 @@ class LevelCdf : public Bijection {
   Mapped inverse(const Var& z, const Var& context = {}) override;
   void initialize(const Samples& x) override;  ///< throws for values that are not in [0, K)
   std::int64_t initial_rows() const override { return kAllRows; }
+  double flops(const Shape& in) const override;
   std::string kind() const override { return str("LevelCdf(", below_.dim(1), ")"); }
 
  private:

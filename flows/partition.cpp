@@ -18,14 +18,14 @@ const Tensor& moved_to(Device device, Tensor& index) {
 Partition Partition::halves(std::int64_t dims, bool swap) {
   check_dims(dims);
   const std::int64_t first = (dims + 1) / 2;
-  return {Kind::Halves, swap ? "second half" : "first half", swap ? dims - first : first,
-          swap ? first : dims - first, swap};
+  return {Kind::Halves, swap ? "first half given second half" : "second half given first half",
+          swap ? dims - first : first, swap ? first : dims - first, swap};
 }
 
 Partition Partition::odd_even(std::int64_t dims, bool swap) {
   check_dims(dims);
   const std::int64_t even = (dims + 1) / 2;
-  return {Kind::OddEven, swap ? "odd" : "even", swap ? dims - even : even,
+  return {Kind::OddEven, swap ? "even given odd" : "odd given even", swap ? dims - even : even,
           swap ? even : dims - even, swap};
 }
 
@@ -46,7 +46,7 @@ Partition Partition::indices(std::int64_t dims, const std::vector<std::int64_t>&
   const std::int64_t n = static_cast<std::int64_t>(active.size());
   NF_CHECK(n > 0 && n < dims, "[Partition] both parts must be non-empty, ", n, " of ", dims,
            " dimensions are active");
-  Partition out(Kind::Indices, "indices", dims - n, n, false);
+  Partition out(Kind::Indices, str(n, " listed given ", dims - n, " others"), dims - n, n, false);
   out.order_ = Tensor::from(order, {dims});
   out.inverse_ = Tensor::from(inverse, {dims});
   return out;

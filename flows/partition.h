@@ -23,18 +23,19 @@ class Partition {
   std::int64_t dims() const { return passive_ + active_; }
   std::int64_t passive() const { return passive_; }  ///< how many
   std::int64_t active() const { return active_; }
-  const std::string& name() const { return name_; }
+  /// Which part is changed and which conditions: "odd given even".
+  const std::string& text() const { return text_; }
 
   std::pair<Var, Var> split(const Var& x) const;  ///< (N, passive), (N, active)
   Var join(const Var& passive, const Var& active) const;
 
  private:
   enum class Kind { Halves, OddEven, Indices };
-  Partition(Kind kind, std::string name, std::int64_t passive, std::int64_t active, bool swap)
-      : kind_(kind), name_(std::move(name)), passive_(passive), active_(active), swap_(swap) {}
+  Partition(Kind kind, std::string text, std::int64_t passive, std::int64_t active, bool swap)
+      : kind_(kind), text_(std::move(text)), passive_(passive), active_(active), swap_(swap) {}
 
   Kind kind_;
-  std::string name_;
+  std::string text_;
   std::int64_t passive_, active_;
   bool swap_;
   // Indices: i32 (D), dimensions in the order passive, active; and back. They move to the device of

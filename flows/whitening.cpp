@@ -66,6 +66,11 @@ Mapped ZcaWhitening::inverse(const Var& z, const Var&) {
   return {linear(z, colour_, mean_), broadcast_to(-Var(log_det_), {z.dim(0)})};
 }
 
+double ZcaWhitening::flops(const Shape& in) const {
+  const double d = static_cast<double>(in.dim(1));
+  return static_cast<double>(in.numel()) * (1 + 2 * d - 1);  // centred; W x
+}
+
 void ZcaWhitening::initialize(const Samples& x) {
   const auto [mean, covariance] = moments("ZcaWhitening", x);
   const auto [values, vectors] = eigh(covariance);
@@ -106,6 +111,12 @@ Mapped TriangularWhitening::inverse(const Var& z, const Var&) {
   const Var unit = strict() + Tensor::eye(dims, z.dtype()).to(z.device());
   const Var centred = triangular_solve(unit, transpose(z * exp(-log_diagonal_), 0, 1));
   return {transpose(centred, 0, 1) + shift_, broadcast_to(-sum(log_diagonal_), {z.dim(0)})};
+}
+
+double TriangularWhitening::flops(const Shape& in) const {
+  // Centred, S x as a whole product, plus, times; exp(d) and its sum.
+  const double d = static_cast<double>(in.dim(1));
+  return static_cast<double>(in.numel()) * (3 + 2 * d - 1) + 2 * d;
 }
 
 void TriangularWhitening::initialize(const Samples& x) {

@@ -17,6 +17,7 @@ class ZcaWhitening : public Bijection {
   /// Throws Error for fewer than two samples or a dimension that is constant in all of them.
   void initialize(const Samples& x) override;
   std::int64_t initial_rows() const override { return kAllRows; }
+  double flops(const Shape& in) const override;
   std::string kind() const override { return str("ZcaWhitening(", mean_.numel(), ")"); }
 
  private:
@@ -39,6 +40,7 @@ class TriangularWhitening : public Bijection {
   Mapped inverse(const Var& z, const Var& context = {}) override;
   void initialize(const Samples& x) override;  ///< throws like ZcaWhitening's
   std::int64_t initial_rows() const override { return kAllRows; }
+  double flops(const Shape& in) const override;
   std::string kind() const override { return str("TriangularWhitening(", shift_.numel(), ")"); }
 
  private:

@@ -54,7 +54,10 @@ std::string Linear::kind() const {
 }
 
 double Linear::flops(const Shape& in) const {
-  return 2.0 * static_cast<double>(in.dim(0) * options_.in * options_.out);
+  const double out = static_cast<double>(in.dim(0) * options_.out);
+  // A sum of `in` products has in - 1 additions; the bias is one more.
+  const double product = 2.0 * static_cast<double>(options_.in) - (options_.bias ? 0 : 1);
+  return out * (product + (options_.activation ? 1 : 0));
 }
 
 // --- Sequential ---------------------------------------------------------------------------------

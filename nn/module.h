@@ -21,7 +21,7 @@ struct LayerInfo {
   std::string kind;  ///< e.g. "Linear(784 -> 1000, relu)"
   Shape out_shape;   ///< of a batch; the first size is the batch size asked for
   std::int64_t parameters = 0;
-  double flops = 0;  ///< of one forward pass, 2 for each multiply-add
+  double flops = 0;  ///< of one forward pass, as Module::flops counts them
 };
 
 /// What an optimizer should know of a parameter.
@@ -53,7 +53,9 @@ class Module {
   virtual std::string kind() const = 0;
   /// Shape of the output for an input of shape `in` (batch first).
   virtual Shape out_shape(const Shape& in) const { return in; }
-  /// Multiply-adds of this module alone, times two, for one forward pass of `in`.
+  /// Floating-point operations of this module alone in one forward pass of `in`: 1 for each + - * /
+  /// and each elementary function (exp, log, tanh, max, ...) of one number, so 2 for a multiply-add.
+  /// What is done once for a batch counts too; moving, selecting and drawing numbers does not.
   virtual double flops(const Shape& /*in*/) const { return 0; }
   /// Appends the rows of the `inspect` table. Leaves add one row; containers hand down. Returns
   /// out_shape(in).

@@ -44,6 +44,7 @@ Config small_nice() {
   Config config = preset("nice");
   config.hidden_units = 20;
   config.hidden_layers = 2;
+  config.last_init_scale = 1;  // by default a coupling begins as the identity
   return config;
 }
 
@@ -179,6 +180,10 @@ BOOST_AUTO_TEST_CASE(images_come_back_from_their_latents) {
     const auto density = make_density(config, {.dims = 784, .discrete = true});
     const Tensor x = pixels(64, 784, 3);
     const Tensor z = density->encode(x);
+    // Every coupling has moved them, some far.
+    const Tensor plain = (x.to(DType::F32) + 0.5) / 256.0;
+    BOOST_CHECK_GT(max(abs(z - plain)).item(), 0.1);
+    BOOST_CHECK_GT(mean(abs(z - plain)).item(), 0.01);
     BOOST_CHECK(density->decode(z).to(DType::U8).to_vector<std::uint8_t>() ==
                 x.to_vector<std::uint8_t>());
     BOOST_CHECK(density->encode(x).to_vector<float>() == z.to_vector<float>());
@@ -311,6 +316,13 @@ BOOST_AUTO_TEST_CASE(more_noise_draws_average_the_bound) {
 
 namespace {
 
+/// A layer that fails, in both directions.
+struct Failing : Bijection {
+  Mapped forward(const Var&, const Var&) override { fail("on purpose"); }
+  Mapped inverse(const Var&, const Var&) override { fail("on purpose"); }
+  std::string kind() const override { return "Failing"; }
+};
+
 /// Says which mode it was run in.
 struct Mode : Bijection {
   Mapped forward(const Var& x, const Var&) override {
@@ -346,6 +358,54 @@ BOOST_AUTO_TEST_CASE(evaluation_is_in_evaluation_mode) {
   density.eval();
   evaluate(density, Tensor::zeros({3, 2}));
   BOOST_CHECK(!density.training());
+}
+
+BOOST_AUTO_TEST_CASE(an_evaluation_that_fails_leaves_no_trace) {
+  const auto noise = std::make_shared<Generator>(5, 6);
+  Density density(compose({{"dequantize", std::make_shared<Dequantize>(noise)},
+                           {"failing", std::make_shared<Failing>()}}),
+                  std::make_shared<StandardNormal>(), 2, noise);
+  const Tensor x = pixels(4, 2, 1);
+  noise->set_offset(12);
+  for (const bool training : {true, false}) {
+    density.train(training);
+    check_error([&] { score(density, x); }, {"on purpose"});
+    BOOST_CHECK_EQUAL(density.training(), training);
+    BOOST_CHECK_EQUAL(density.noise().seed(), 5U);
+    BOOST_CHECK_EQUAL(density.noise().stream(), 6U);
+    BOOST_CHECK_EQUAL(density.noise().offset(), 12U);
+    Tape tape;
+    BOOST_CHECK(Tape::recording());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_first_nonfinite_layer_on_the_way_back_is_named) {
+  struct Far : Broken {  // on the way back too
+    using Broken::Broken;
+    Mapped inverse(const Var& z, const Var&) override {
+      return {z + value, zero_log_det(z) + log_det};
+    }
+  };
+  const double inf = INFINITY;
+  const auto found = [](const std::shared_ptr<Bijection>& flow, const Tensor& z) {
+    Density density(flow, std::make_shared<StandardNormal>(), 2);
+    return density.find_nonfinite_inverse(z).value_or("nothing");
+  };
+  const auto scaling = std::make_shared<Scaling>(2);
+  const Tensor z = Tensor::ones({3, 2});
+  const auto flow = [&](double value, double log_det) {
+    return compose({{"first", std::make_shared<Far>(std::nan(""), 0)},
+                    {"second", std::make_shared<Far>(value, log_det)},
+                    {"third", scaling}});
+  };
+  BOOST_CHECK_EQUAL(found(compose({{"third", scaling}}), z), "nothing");
+  BOOST_CHECK_EQUAL(found(flow(inf, 0), z), "the inverse of layer second (Broken)");
+  BOOST_CHECK_EQUAL(found(flow(0, -inf), z), "the inverse of layer second (Broken)");
+  BOOST_CHECK_EQUAL(found(flow(0, 0), z), "the inverse of layer first (Broken)");
+  BOOST_CHECK_EQUAL(found(std::make_shared<Far>(inf, 0), z), "the inverse of layer Broken");
+  BOOST_CHECK_EQUAL(found(scaling, z * inf), "the latents");
+  scaling->parameters()[0].second->mutable_value().fill_(inf);
+  BOOST_CHECK_EQUAL(found(flow(0, 0), z), "parameter third.log_scale");
 }
 
 BOOST_AUTO_TEST_CASE(the_first_nonfinite_layer_is_named) {

@@ -8,6 +8,7 @@
 
 #include "flows/build.h"
 #include "flows/coupling.h"
+#include "flows/integral.h"
 #include "flows/presets.h"
 #include "tests/data_util.h"
 
@@ -37,6 +38,15 @@ struct OneWay : Bijection {
   Mapped forward(const Var& x, const Var&) override { return {x, zero_log_det(x)}; }
   Mapped inverse(const Var& z, const Var&) override { return {z, zero_log_det(z) + 0.25}; }
   std::string kind() const override { return "OneWay"; }
+};
+
+/// z = x, with a log-determinant of so many nats too much.
+struct Claim : Bijection {
+  explicit Claim(double nats) : nats(nats) {}
+  Mapped forward(const Var& x, const Var&) override { return {x, zero_log_det(x) + nats}; }
+  Mapped inverse(const Var& z, const Var&) override { return {z, zero_log_det(z) - nats}; }
+  std::string kind() const override { return "Claim"; }
+  double nats;
 };
 
 Density two_layers(std::shared_ptr<Bijection> second) {
@@ -188,6 +198,7 @@ BOOST_AUTO_TEST_CASE(noise_is_not_examined_and_left_as_it_was) {
   config.couplings = 2;
   config.hidden_units = 10;
   config.hidden_layers = 1;
+  config.last_init_scale = 1;  // not the identity
   const auto density = make_density(config, {.dims = 6, .discrete = true});
   Generator gen(2);
   const Tensor x = (uniform(gen, {40, 6}) * 256.0).to(DType::U8);
@@ -202,6 +213,92 @@ BOOST_AUTO_TEST_CASE(noise_is_not_examined_and_left_as_it_was) {
   check_error([&] { diagnose_layers(*density, x.narrow(1, 0, 5)); }, {"(N, 6)", "(40, 5)"});
   check_error([&] { diagnose_latents(*density, x.narrow(0, 0, 0)); }, {"N >= 1"});
   check_error([&] { diagnose_latents(*density, x, 0); }, {"batch size"});
+}
+
+// Pixels of two levels, both as likely: with noise they are uniform, and logits of them logistic.
+// The middles of the levels, which encode() takes, are two points.
+BOOST_AUTO_TEST_CASE(latents_of_levels_are_those_of_dequantised_ones) {
+  const auto noise = std::make_shared<Generator>(7);
+  for (const int levels : {2, 256}) {
+    auto flow = std::make_shared<Compose>();
+    flow->add("dequantize", std::make_shared<Dequantize>(noise, levels));
+    flow->add("scale", std::make_shared<Scale>(1.0 / levels));
+    flow->add("logit", std::make_shared<Logit>(1e-6));
+    Density density(flow, base_by_name("logistic"), 4, noise);
+    Generator gen(3);
+    const Tensor x = (uniform(gen, {5000, 4}) * levels).to(DType::U8);
+    const LatentDiagnosis z = diagnose_latents(density, x, 700);
+    BOOST_CHECK_LE(z.ks_worst, z.ks_chance);
+    BOOST_CHECK_LT(z.ks_chance, 0.03);
+    BOOST_CHECK_CLOSE_FRACTION(z.deviation, 1, 0.03);
+    BOOST_CHECK_EQUAL(diagnose_latents(density, x, 700).ks_worst, z.ks_worst);
+    BOOST_CHECK_NE(diagnose_latents(density, x, 700, 1).ks_worst, z.ks_worst);
+    const auto middles = density.encode(x).to(DType::F64).narrow(1, 0, 1).contiguous();
+    const double of_middles = ks_distance(middles.to_vector<double>(), density.base());
+    BOOST_CHECK_CLOSE_FRACTION(of_middles, levels == 2 ? 0.25 : of_middles, 0.1);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(densities_integrate_to_one_and_others_do_not) {
+  Generator gen(8);
+  for (const std::int64_t dims : {1, 2, 3}) {
+    const auto scaling = std::make_shared<Scaling>(dims);
+    scaling->initialize(normal(gen, {500, dims}) * 3.0);
+    const Tensor x = normal(gen, {100, dims}) * 3.0;
+    for (const double error : {0.0, 0.2, -0.2}) {
+      auto flow = std::make_shared<Compose>();
+      flow->add("scaling", scaling);
+      flow->add("claim", std::make_shared<Claim>(error));
+      Density density(flow, std::make_shared<StandardNormal>(), dims);
+      const Integral all = integrate(density, x);
+      BOOST_TEST_CONTEXT(dims << " dimensions, " << error << ": " << all.value) {
+        BOOST_CHECK_SMALL(all.value - std::exp(error), all.tolerance);
+        BOOST_CHECK_LT(all.tolerance, 0.01);
+        BOOST_CHECK_LT(all.points, 400'000);
+      }
+    }
+  }
+  // Levels: the reals behind them have no mass outside.
+  const auto noise = std::make_shared<Generator>(1);
+  auto flow = std::make_shared<Compose>();
+  flow->add("dequantize", std::make_shared<Dequantize>(noise));
+  flow->add("scale", std::make_shared<Scale>(1.0 / 256));
+  flow->add("logit", std::make_shared<Logit>(1e-3));
+  flow->add("scaling", std::make_shared<Scaling>(2));
+  Density pixels(flow, base_by_name("logistic"), 2, noise);
+  const Integral all = integrate(pixels, Tensor::zeros({1, 2}, DType::U8));
+  BOOST_CHECK_SMALL(all.value - 0.998 * 0.998, 0.004);  // a logit of alpha leaves 2 alpha out
+  Density many(std::make_shared<Compose>(), std::make_shared<StandardNormal>(), 4);
+  check_error([&] { integrate(many, Tensor::zeros({1, 4})); }, {"at most 3", "has 4"});
+}
+
+BOOST_AUTO_TEST_CASE(another_dtype_is_put_back_to_the_bit) {
+  auto scaling = std::make_shared<Scaling>(3);
+  auto permute = Permute::reverse(3);
+  auto standardize = std::make_shared<Standardize>(3);
+  auto flow = std::make_shared<Compose>();
+  flow->add("scaling", scaling);
+  flow->add("permute", permute);
+  flow->add("standardize", standardize);
+  Density density(flow, std::make_shared<StandardNormal>(), 3);
+  density.parameters()[0].second->set_value(Tensor::from<float>({0.1F, NAN, 1e-40F}, {3}));
+  standardize->for_each_buffer([](const std::string&, Tensor& b) { b = b.to(DType::F64) / 3.0; });
+  std::vector<const void*> before;
+  for (const auto& [name, tensor] : density.state()) before.push_back(tensor.storage().get());
+  try {
+    const InDtype wide(density, DType::F64);
+    for (const auto& [name, tensor] : density.state()) {
+      BOOST_CHECK(tensor.dtype() == DType::F64 || name == "permute.order");
+    }
+    fail("in between");
+  } catch (const Error&) {
+  }
+  std::size_t at = 0;  // the very tensors
+  for (const auto& [name, tensor] : density.state()) {
+    BOOST_CHECK_MESSAGE(tensor.storage().get() == before[at++], name);
+  }
+  BOOST_CHECK(density.parameters()[0].second->dtype() == DType::F32);
+  BOOST_CHECK(density.parameters()[0].second->requires_grad());
 }
 
 BOOST_AUTO_TEST_CASE(latents_against_the_base) {

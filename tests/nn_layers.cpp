@@ -127,7 +127,7 @@ BOOST_AUTO_TEST_CASE(mlp_has_the_sizes_asked_for) {
   BOOST_CHECK_EQUAL(rows[0].kind, "Linear(3 -> 5, tanh)");
   BOOST_CHECK_EQUAL(rows[0].out_shape, Shape({10, 5}));
   BOOST_CHECK_EQUAL(rows[0].parameters, 20);
-  BOOST_CHECK_EQUAL(rows[0].flops, 2.0 * 10 * 3 * 5);
+  BOOST_CHECK_EQUAL(rows[0].flops, 10 * 5 * (2.0 * 3 + 1));  // the activation
   BOOST_CHECK_EQUAL(rows[2].kind, "Linear(5 -> 2)");
   // Without hidden layers it is one linear map.
   const auto line = mlp({.in = 3, .out = 2, .hidden_layers = 0}, gen);

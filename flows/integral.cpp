@@ -1,0 +1,167 @@
+#include "flows/integral.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace nf::flows {
+
+namespace {
+
+constexpr std::size_t kMostDims = 3;
+constexpr std::int64_t kSamples = 20'000;
+constexpr std::array<std::int64_t, kMostDims + 1> kCells = {0, 512, 128, 32};  // at first, per side
+
+using Position = std::array<double, kMostDims>;
+
+struct Box {
+  Position low{}, high{};
+};
+
+struct Cell {
+  Position middle;
+  double side;  // a fraction of the box's
+  double mass;  // density at the middle times volume
+};
+
+class Integrator {
+ public:
+  Integrator(Density& density, const Box& box)
+      : density_(density), box_(box), dims_(static_cast<std::size_t>(density.dims())) {
+    for (std::size_t d = 0; d < dims_; ++d) volume_ *= box.high[d] - box.low[d];
+  }
+
+  Integral run(std::int64_t most) {
+    std::vector<Cell> open = first_cells();
+    // Together, cells may be wrong by a thousandth.
+    const double allowed = 1e-3 / static_cast<double>(open.size());
+    Integral out;
+    while (!open.empty()) {
+      std::vector<Cell> parts = halved(open);
+      const std::size_t per_cell = parts.size() / open.size();
+      std::vector<Cell> next;
+      for (std::size_t i = 0; i < open.size(); ++i) {
+        const auto first = parts.begin() + static_cast<std::ptrdiff_t>(i * per_cell);
+        const auto last = first + static_cast<std::ptrdiff_t>(per_cell);
+        double mass = 0;
+        for (auto part = first; part != last; ++part) mass += part->mass;
+        const double error = std::abs(mass - open[i].mass);
+        if (error > allowed && points_ < most) {
+          next.insert(next.end(), first, last);
+        } else {
+          out.value += mass;
+          out.tolerance += error;
+        }
+      }
+      open = std::move(next);
+    }
+    out.points = points_;
+    return out;
+  }
+
+ private:
+  std::vector<Cell> first_cells() {
+    const std::int64_t side = kCells[dims_];
+    std::int64_t count = 1;
+    for (std::size_t d = 0; d < dims_; ++d) count *= side;
+    std::vector<Cell> cells(static_cast<std::size_t>(count));
+    for (std::int64_t i = 0; i < count; ++i) {
+      Cell& cell = cells[static_cast<std::size_t>(i)];
+      cell.side = 1 / static_cast<double>(side);
+      std::int64_t rest = i;
+      for (std::size_t d = 0; d < dims_; ++d, rest /= side) {
+        cell.middle[d] = at(d, (static_cast<double>(rest % side) + .5) * cell.side);
+      }
+    }
+    measure(cells);
+    return cells;
+  }
+
+  double at(std::size_t d, double fraction) const {
+    return box_.low[d] + fraction * (box_.high[d] - box_.low[d]);
+  }
+
+  // 2^D cells for each.
+  std::vector<Cell> halved(const std::vector<Cell>& cells) {
+    const std::size_t corners = std::size_t{1} << dims_;
+    std::vector<Cell> parts;
+    parts.reserve(cells.size() * corners);
+    for (const Cell& cell : cells) {
+      for (std::size_t corner = 0; corner < corners; ++corner) {
+        Cell part = cell;
+        part.side = cell.side / 2;
+        for (std::size_t d = 0; d < dims_; ++d) {
+          const double step = part.side / 2 * (box_.high[d] - box_.low[d]);
+          part.middle[d] += (corner >> d & 1) != 0 ? step : -step;
+        }
+        parts.push_back(part);
+      }
+    }
+    measure(parts);
+    return parts;
+  }
+
+  void measure(std::vector<Cell>& cells) {
+    constexpr std::size_t kPart = 20'000;
+    for (std::size_t first = 0; first < cells.size(); first += kPart) {
+      const std::size_t last = std::min(first + kPart, cells.size());
+      std::vector<double> rows;
+      for (std::size_t i = first; i < last; ++i) {
+        rows.insert(rows.end(), cells[i].middle.begin(),
+                    cells[i].middle.begin() + static_cast<std::ptrdiff_t>(dims_));
+      }
+      const Tensor x = Tensor::from(
+          rows, {static_cast<std::int64_t>(last - first), static_cast<std::int64_t>(dims_)});
+      const Tensor log_prob = density_.log_prob(x.to(DType::F32).to(density_.device())).value();
+      const auto values = log_prob.to(Device::CPU).to(DType::F64).to_vector<double>();
+      for (std::size_t i = first; i < last; ++i) {
+        const double volume = volume_ * std::pow(cells[i].side, static_cast<double>(dims_));
+        cells[i].mass = std::exp(values[i - first]) * volume;
+      }
+    }
+    points_ += static_cast<std::int64_t>(cells.size());
+  }
+
+  Density& density_;
+  Box box_;
+  std::size_t dims_;
+  double volume_ = 1;
+  std::int64_t points_ = 0;
+};
+
+Box box_around(Density& density, const Tensor& x, std::uint64_t seed) {
+  Generator gen(seed, /*stream=*/0x696E7467);
+  const Tensor samples = density.sample(gen, kSamples).to(Device::CPU).to(DType::F64);
+  NF_CHECK(all_finite(samples), "[integrate] some samples are NaN or infinite");
+  const Tensor points = concat(std::vector<Tensor>{samples, x.to(Device::CPU).to(DType::F64)}, 0);
+  Box box;
+  for (std::int64_t d = 0; d < density.dims(); ++d) {
+    const Tensor column = points.narrow(1, d, 1);
+    const double low = min(column).item(), high = max(column).item();
+    const double margin = 0.1 * (high - low);
+    box.low[static_cast<std::size_t>(d)] = low - margin;
+    box.high[static_cast<std::size_t>(d)] = high + margin;
+  }
+  return box;
+}
+
+}  // namespace
+
+Integral integrate(Density& density, const Tensor& x, const IntegralOptions& options) {
+  NF_CHECK(density.dims() <= static_cast<std::int64_t>(kMostDims),
+           "[integrate] a grid is for at most 3 dimensions, the density has ", density.dims());
+  NF_CHECK(x.rank() == 2 && x.dim(1) == density.dims(), "[integrate] expected data (N, ",
+           density.dims(), "), got ", x.shape());
+  const Examination examination(density, options.seed);
+  const int levels = density.levels();
+  if (levels == 0) {
+    Integral out = Integrator(density, box_around(density, x, options.seed)).run(options.points);
+    out.tolerance += 3.0 / static_cast<double>(kSamples);
+    return out;
+  }
+  Box box;
+  box.high.fill(levels);
+  return Integrator(*density.continuous(), box).run(options.points);
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,94 @@
+// FLOPs of layers against counts by hand: what `inspect` prints and `bench` divides by.
+#include <boost/test/unit_test.hpp>
+
+#include "flows/base.h"
+#include "flows/coupling.h"
+#include "flows/layers.h"
+#include "flows/level_cdf.h"
+#include "flows/whitening.h"
+
+using namespace nf;
+using namespace nf::flows;
+
+BOOST_AUTO_TEST_SUITE(flows_flops)
+
+namespace {
+
+constexpr std::int64_t kRows = 3, kDims = 4;
+
+double total(const nn::Module& module) {
+  std::vector<nn::LayerInfo> rows;
+  module.inspect({kRows, kDims}, "", rows);
+  double flops = 0;
+  for (const nn::LayerInfo& row : rows) flops += row.flops;
+  return flops;
+}
+
+std::shared_ptr<Coupling> coupling(const std::shared_ptr<const CouplingMap>& map, Generator& gen) {
+  return std::make_shared<Coupling>(Partition::halves(kDims), map,
+                                    nn::mlp({.in = 2,
+                                             .out = 2 * map->parameters(),
+                                             .hidden_units = 5,
+                                             .hidden_layers = 1,
+                                             .activation = nn::activation_by_name("tanh")},
+                                            gen));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
+  Generator gen(1);
+  const auto noise = std::make_shared<Generator>();
+  // Of 3 rows and 4 dimensions: 12 elements. A product with a (4, 4) matrix has 4 multiplications
+  // and 3 additions for each of them.
+  const double product = 12 * (4 + 3);
+  // The networks, of 2 numbers: 5 units with 2 multiplications, 2 additions (one the bias) and
+  // tanh; then 5 and 5 for each output.
+  const auto net = [](int outputs) { return 3.0 * (5 * (2 + 2 + 1) + outputs * (5 + 5)); };
+  struct Row {
+    std::shared_ptr<nn::Module> module;
+    double flops;
+  };
+  const auto scaling = std::make_shared<Scaling>(kDims);
+  auto both = std::make_shared<Compose>();
+  both->add("scale", std::make_shared<Scale>(2));
+  both->add("scaling", scaling);
+  const Row rows[] = {
+      {scaling, 12 + 4 + 4},                  // x exp(s); exp; sum
+      {std::make_shared<Scale>(2), 12 + 12},  // times, plus
+      {Permute::reverse(kDims), 0},
+      {std::make_shared<Dequantize>(noise), 12 + 12},           // plus the noise, clamp
+      {std::make_shared<Standardize>(kDims), 12 + 12 + 4 + 4},  // minus, divided; ln, sum
+      // z: s = a + b x, 1 - s as log1p of -s: 2, 2 logarithms, 1 minus, 1 difference; log_det: two
+      // softplus, one of -z, two additions, sum
+      {std::make_shared<Logit>(), 12 * (2 + 2 + 1 + 1) + 12 * (2 + 1 + 2 + 1)},
+      // mass = difference; (x - level) mass + below; ln mass, sum
+      {std::make_shared<LevelCdf>(kDims), 12 * (1 + 3 + 2)},
+      {std::make_shared<ZcaWhitening>(kDims), 12 + product},
+      // centred, its product, plus, times exp(d); exp, sum
+      {std::make_shared<TriangularWhitening>(kDims), 12 + product + 12 + 12 + 4 + 4},
+      {std::make_shared<InvertibleLinear>(kDims, gen), product + 2 * 64 / 3.0},  // and LU
+      {coupling(additive_map(), gen), net(2) + 6},
+      // of 6 elements: s = limit tanh(h / limit), exp, times, sum; and the shift
+      {coupling(multiplicative_map(), gen), net(2) + 6 * (3 + 1 + 1 + 1)},
+      {coupling(affine_map(), gen), net(4) + 6 * (3 + 1 + 1 + 1 + 1)},
+      {both, 24 + 20},
+      {std::make_shared<Invert>(both), 24 + 20},
+      {std::make_shared<StandardNormal>(), 12 + 12 + 3 + 3},  // squares, sum; times, plus
+      {std::make_shared<StandardLogistic>(), 12 * (1 + 1 + 1 + 1)},
+  };
+  for (const Row& row : rows) {
+    BOOST_TEST(total(*row.module) == row.flops,
+               row.module->kind() << ": " << total(*row.module) << ", not " << row.flops);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(linear_layers_without_bias_or_activation) {
+  Generator gen(1);
+  const nn::Linear bare({.in = 4, .out = 5, .bias = false}, gen);
+  BOOST_TEST(total(bare) == 3.0 * 5 * (4 + 3));
+  const nn::Linear biased({.in = 4, .out = 5}, gen);
+  BOOST_TEST(total(biased) == 3.0 * 5 * (4 + 4));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

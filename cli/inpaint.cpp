@@ -1,6 +1,7 @@
 // flowcli inpaint: fills in missing parts of images (NICE, section 5.2 and figure 6).
 #include <cmath>
 #include <memory>
+#include <numeric>
 
 #include "cli/choice.h"
 #include "cli/cli.h"
@@ -19,7 +20,7 @@ struct InpaintCommand {
   Common common;
   ModelOptions model;
   RowOptions rows;
-  std::string mask = "all", out;
+  std::string mask = "all", out, ascent_name = "controlled";
   flows::InpaintOptions ascent;
 };
 
@@ -78,6 +79,7 @@ int inpaint(const InpaintCommand& options) {
 
   const auto density = model.density->continuous();
   flows::InpaintOptions ascent = options.ascent;
+  if (options.ascent_name == "paper") ascent.ascent = flows::Ascent::Paper;
   ascent.low = 0;  // the last real below K: K itself is no level
   ascent.high = std::nextafter(static_cast<float>(model.density->levels()), 0.0F);
   catch_interrupts();
@@ -89,28 +91,41 @@ int inpaint(const InpaintCommand& options) {
     return !interrupted();
   };
   const Tensor middle = (x.to(DType::F32) + 0.5).to(device);
-  const Tensor result = flows::inpaint(*density, middle, observed, ascent);
+  const flows::Inpainted result = flows::inpaint(*density, middle, observed, ascent);
   progress.clear();
   if (steps < ascent.steps) {
     options.common.note(str("interrupted after ", steps, " of ", ascent.steps, " steps"));
   }
 
   const std::int64_t across = options.mask == "all" ? n / 10 : std::min<std::int64_t>(n, 5);
-  const Tensor filled = result.to(Device::CPU).to(DType::U8);
+  const Tensor filled = result.x.to(Device::CPU).to(DType::U8);
   write_samples_png(out, triples(x, observed, filled), shape, {}, 3 * across);
-  const auto nats = [&](const Tensor& pixels) {
-    return density->nats(mean(density->log_prob(pixels).value()).item());
+  const auto nats = [&](const std::vector<double>& log_probs) {
+    const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
+    return density->nats(sum / static_cast<double>(log_probs.size()));
   };
-  const double original_nats = nats(middle), filled_nats = nats(result);
-  options.common.result({{"file", out},
-                         {"count", n},
-                         {"mask", options.mask},
-                         {"steps", steps},
-                         {"original_nats", number(original_nats)},
-                         {"filled_nats", number(filled_nats)}},
-                        str("wrote ", n, " images to ", out,
-                            ": original, masked, filled in\n  mean nats of the originals ",
-                            original_nats, ", filled in ", filled_nats, "\n"));
+  const double original = density->nats(mean(density->log_prob(middle).value()).item());
+  const double start = nats(result.start), end = nats(result.end);
+  const bool helped = end > start;
+  const bool paper = ascent.ascent == flows::Ascent::Paper;
+  const std::string outcome =
+      helped ? "the ascent helped"
+      : paper
+          ? "the ascent did NOT help: its noise is too large for this density; leave --ascent out"
+          : "the ascent found nothing better than noise; take more --steps";
+  options.common.result(
+      {{"file", out},
+       {"count", n},
+       {"mask", options.mask},
+       {"ascent", paper ? "paper" : "controlled"},
+       {"steps", steps},
+       {"original_nats", number(original)},
+       {"start_nats", number(start)},
+       {"filled_nats", number(end)},
+       {"helped", helped}},
+      str("wrote ", n, " images to ", out, ": original, masked, filled in\n",
+          "  mean nats of the originals ", original, "; of what is filled in, at first ", start,
+          ", now ", end, "\n  ", outcome, "\n"));
   return steps < ascent.steps ? kInterrupted : kDone;
 }
 
@@ -131,8 +146,14 @@ void add_inpaint(CLI::App& app, int& status) {
       ->check(whole(1, 10'000'000))
       ->capture_default_str();
   command
+      ->add_option("--ascent", options->ascent_name,
+                   "controlled: keeps only what is likelier, and the noise dies out; paper: steps "
+                   "and noise of the paper's sizes")
+      ->check(CLI::IsMember({"controlled", "paper"}))
+      ->capture_default_str();
+  command
       ->add_option("--gradient", options->ascent.gradient,
-                   "Its weight beside the noise; the paper's formula has 1")
+                   "With --ascent paper, its weight beside the noise; the paper's formula has 1")
       ->check(real(1e-12))
       ->capture_default_str();
   add_seed(*command, options->ascent.seed, "Of masks, start and noise");

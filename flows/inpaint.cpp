@@ -30,17 +30,95 @@ class Frozen {
   std::vector<std::pair<Var*, Var>> kept_;
 };
 
-Tensor gradient_at(Density& density, const Tensor& x) {
+/// ln p of each row, and its gradient in x.
+struct Point {
+  Tensor log_prob;  // (N)
+  Tensor gradient;  // (N, D)
+};
+
+Point look(Density& density, const Tensor& x) {
   Tape tape;
   const Var leaf = Var::leaf(x);
-  tape.backward(sum(density.log_prob(leaf)));
-  return leaf.grad();
+  const Var log_prob = density.log_prob(leaf);
+  tape.backward(sum(log_prob));
+  return {log_prob.value(), leaf.grad()};
+}
+
+std::vector<double> numbers(const Tensor& x) {
+  return x.to(Device::CPU).to(DType::F64).to_vector<double>();
+}
+
+/// (N, 1) like x, from numbers on the host.
+Tensor column(const std::vector<double>& values, const Tensor& x) {
+  return Tensor::from(values, {std::ssize(values), 1}).to(x.dtype()).to(x.device());
+}
+
+/// What both ascents need.
+struct Climb {
+  Density& density;
+  const InpaintOptions& options;
+  const Tensor& x;  // observed where mask is not 0
+  Tensor mask;
+  Generator gen;
+  double width;  // of the range
+
+  Tensor moved(const Tensor& from, const Tensor& step) const {
+    return where(mask, x, clamp(from + step, options.low, options.high));
+  }
+  Tensor noise() { return normal(gen, x.shape(), x.dtype(), x.device()); }
+  bool goes_on(int i) const { return !options.on_step || options.on_step(i + 1); }
+};
+
+Tensor paper_ascent(Climb& climb, Tensor value) {
+  const double gradient = climb.options.gradient, width = climb.width;
+  for (int i = 0; i < climb.options.steps; ++i) {
+    // In units of the range, y = x / width: d/dy = width d/dx.
+    const double rate = 10.0 / (100 + i);
+    const Tensor uphill = look(climb.density, value).gradient * (gradient * width * width);
+    value = climb.moved(value, (uphill + climb.noise() * width) * rate);
+    if (!climb.goes_on(i)) break;
+  }
+  return value;
+}
+
+Tensor controlled_ascent(Climb& climb, Tensor value) {
+  constexpr double kFirst = 0.1, kLongest = 0.5;  // steps, in units of the range
+  constexpr double kLonger = 1.5, kMean = 0.9, kSize = 0.9, kTiny = 1e-12;
+  const int steps = climb.options.steps;
+  const double width = climb.width;
+  Point at = look(climb.density, value);
+  std::vector<double> log_prob = numbers(at.log_prob);
+  std::vector<double> length(log_prob.size(), kFirst);
+  Tensor mean = at.gradient, size = square(at.gradient);
+  for (int i = 0; i < steps; ++i) {
+    const double heat = std::max(0.0, 1 - 2.0 * i / steps);
+    const Tensor direction = mean / (sqrt(size) + kTiny) + climb.noise() * heat;
+    const Tensor next = climb.moved(value, direction * column(length, value) * width);
+    const Point there = look(climb.density, next);
+    const std::vector<double> reached = numbers(there.log_prob);
+    std::vector<double> kept(reached.size());
+    for (std::size_t n = 0; n < reached.size(); ++n) {
+      const bool better =
+          reached[n] > log_prob[n] || (!std::isfinite(log_prob[n]) && std::isfinite(reached[n]));
+      kept[n] = better ? 1 : 0;
+      if (better) log_prob[n] = reached[n];
+      length[n] = better ? std::min(length[n] * kLonger, kLongest) : length[n] / 2;
+    }
+    const Tensor better = column(kept, value).to(DType::U8);
+    value = where(better, next, value);
+    at.gradient = where(better, there.gradient, at.gradient);
+    // A row that went too far forgets its momentum: along its own gradient some step is right.
+    mean = where(better, mean * kMean + at.gradient * (1 - kMean), at.gradient);
+    size = where(better, size * kSize + square(at.gradient) * (1 - kSize), size);
+    if (!climb.goes_on(i)) break;
+  }
+  return value;
 }
 
 }  // namespace
 
-Tensor inpaint(Density& density, const Tensor& x, const Tensor& observed,
-               const InpaintOptions& options) {
+Inpainted inpaint(Density& density, const Tensor& x, const Tensor& observed,
+                  const InpaintOptions& options) {
   const bool rows = x.rank() == 2 && x.dim(1) == density.dims() && is_float(x.dtype());
   NF_CHECK(rows, "[inpaint] expected real numbers (N, ", density.dims(), "), got ", describe(x));
   NF_CHECK(observed.dtype() == DType::U8 &&
@@ -51,25 +129,26 @@ Tensor inpaint(Density& density, const Tensor& x, const Tensor& observed,
            "[inpaint] needs steps and a range, got ", options.steps, " steps in [", options.low,
            ", ", options.high, "]");
   const Frozen frozen(density);
-  const double width = options.high - options.low;
-  const Tensor mask = observed.to(x.device());
-  Generator gen(options.seed, /*stream=*/0x696E7061);
-  Tensor value =
-      where(mask, x, affine(uniform(gen, x.shape(), x.dtype(), x.device()), width, options.low));
-  for (int i = 0; i < options.steps; ++i) {
-    // In units of the range, y = x / width: d/dy = width d/dx.
-    const double rate = 10.0 / (100 + i);
-    const Tensor noise = normal(gen, x.shape(), x.dtype(), x.device());
-    const Tensor step = gradient_at(density, value) * (rate * options.gradient * width * width) +
-                        noise * (rate * width);
-    value = where(mask, x, clamp(value + step, options.low, options.high));
-    if (options.on_step && !options.on_step(i + 1)) break;
-  }
-  const NoGrad no_grad;
-  NF_CHECK(all_finite(density.log_prob(value).value()),
-           "[inpaint] the density is not finite, first in ",
-           density.find_nonfinite(value).value_or("the sum"), "; is the observed part in range?");
-  return value;
+  Climb climb{density,
+              options,
+              x,
+              observed.to(x.device()),
+              Generator(options.seed, /*stream=*/0x696E7061),
+              options.high - options.low};
+  const Tensor random = uniform(climb.gen, x.shape(), x.dtype(), x.device());
+  const Tensor start = where(climb.mask, x, affine(random, climb.width, options.low));
+  const auto log_prob = [&](const Tensor& at) {
+    const NoGrad no_grad;
+    return density.log_prob(at).value();
+  };
+  Inpainted out{.x = {}, .start = numbers(log_prob(start)), .end = {}};
+  out.x = options.ascent == Ascent::Paper ? paper_ascent(climb, start)
+                                          : controlled_ascent(climb, start);
+  const Tensor reached = log_prob(out.x);
+  NF_CHECK(all_finite(reached), "[inpaint] the density is not finite, first in ",
+           density.find_nonfinite(out.x).value_or("the sum"), "; is the observed part in range?");
+  out.end = numbers(reached);
+  return out;
 }
 
 const std::vector<std::string>& inpaint_masks() {

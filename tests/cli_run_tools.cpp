@@ -175,6 +175,18 @@ BOOST_AUTO_TEST_CASE(images_there_and_back) {
                                         "--out", folder.file("i.png"), "--json"});
   BOOST_TEST_REQUIRE(same.status == 0, same.err);
   BOOST_TEST(same.json()["original_nats"] == same.json()["filled_nats"]);
+  BOOST_TEST(same.json()["helped"] == false);
+  for (const char* ascent : {"controlled", "paper"}) {
+    const Outcome filled =
+        flowcli(folder, {"inpaint", run, "-n", "2", "--steps", "20", "--mask", "left", "--ascent",
+                         ascent, "--out", folder.file("i.png"), "--json"});
+    BOOST_TEST_REQUIRE(filled.status == 0, filled.err);
+    const auto json = filled.json();
+    BOOST_TEST(json["ascent"] == ascent);
+    const bool rose = json["filled_nats"].get<double>() > json["start_nats"].get<double>();
+    BOOST_TEST(json["helped"] == rose);
+    if (ascent == std::string("controlled")) BOOST_TEST(rose);
+  }
   for (const auto& [value, says] : std::vector<std::pair<std::string, std::string>>{
            {small, "27 x 28 pixels"}, {"lefft", "'left'"}, {"all", "multiple of 10"}}) {
     const Outcome failed = flowcli(folder, {"inpaint", run, "-n", "2", "--mask", value});

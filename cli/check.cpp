@@ -15,7 +15,6 @@ namespace {
 // sample cost differences of the Jacobian some digits.
 constexpr double kExact = 1e-6, kJacobian = 1e-3;
 constexpr double kWorking = 1e-3;  // in f32: a thousandth of the data's range
-constexpr double kFar = 0.1;       // a KS distance that is plain to see in a histogram
 
 template <class... Args>
 std::string format(const char* pattern, Args... args) {
@@ -34,7 +33,7 @@ const flows::LayerDiagnosis& worst_layer(const std::vector<flows::LayerDiagnosis
                            [&](const auto& a, const auto& b) { return badness(a) < badness(b); });
 }
 
-// Sets `fault` to the first thing that is wrong, or adds sentences to the verdict.
+// Sets `fault` to the first thing that is wrong, or adds sentences to the findings.
 void judge_map(Checkup& check) {
   using Row = flows::LayerDiagnosis;
   const Row &exact = check.exact.back(), &working = check.working.back();
@@ -56,22 +55,22 @@ void judge_map(Checkup& check) {
     if (promise.quantity == &Row::jacobian_gap && check.jacobians == 0) continue;
     const auto quantity = [&](const Row& row) { return row.*promise.quantity; };
     if (quantity(exact) <= promise.allowed) {
-      check.verdict.push_back(format(promise.kept, quantity(exact), promise.allowed));
+      check.findings.push_back(format(promise.kept, quantity(exact), promise.allowed));
       continue;
     }
     const Row& layer = worst_layer(check.exact, quantity);
     check.fault =
         str("layer ", layer.name, " (", layer.kind, ") ", promise.broken, ": off by ",
             quantity(layer), ", over all layers ", quantity(exact), ", allowed ", promise.allowed);
-    check.verdict.push_back("WRONG: " + check.fault + ".");
+    check.findings.push_back("WRONG: " + check.fault + ".");
     return;
   }
   if (working.round_trip <= kWorking) {
-    check.verdict.push_back(
+    check.findings.push_back(
         format("f32 is enough for it: data comes back to within %.1e.", working.round_trip));
   } else {
     const Row& layer = worst_layer(check.working, [](const Row& row) { return row.round_trip; });
-    check.verdict.push_back(format(
+    check.findings.push_back(format(
         "CARE: in f32, data comes back only to within %.1e: layer %s is steep (alone %.1e). "
         "Samples "
         "are that inexact; a lower scale_limit, a stronger clip or weight decay keeps layers flat.",
@@ -79,22 +78,44 @@ void judge_map(Checkup& check) {
   }
 }
 
+void judge_integral(Checkup& check) {
+  if (!check.integral) return;
+  const flows::Integral& all = *check.integral;
+  constexpr double kRoom = 0.02;  // beside the tolerance, which is an estimate
+  if (std::abs(all.value - 1) <= 3 * all.tolerance + kRoom) {
+    check.findings.push_back(
+        format("The density integrates to %.4f (to within %.4f).", all.value, all.tolerance));
+    return;
+  }
+  const std::string what =
+      format("the density integrates to %.4f (to within %.4f), not to 1", all.value, all.tolerance);
+  if (check.fault.empty()) check.fault = what;
+  check.findings.push_back("WRONG: " + what + ".");
+}
+
 void judge_latents(Checkup& check) {
   const flows::LatentDiagnosis& z = check.latents;
+  if (std::isnan(z.ks_worst)) {
+    if (check.fault.empty()) check.fault = "latents of the data are NaN";
+    check.findings.push_back("WRONG: latents of the data are NaN.");
+    return;
+  }
   const char* words = z.ks_worst <= z.ks_chance
                           ? "cannot be told from the base distribution, dimension by dimension"
-                      : z.ks_worst <= kFar ? "are near the base distribution"
-                                           : "are far from the base distribution";
-  std::string advice;
-  if (!(z.ks_worst <= kFar)) {
-    advice = " Samples will differ from data there; train longer or give the model more couplings.";
+                      : far_from_base(z.ks_worst, z.ks_chance)
+                          ? "are far from the base distribution"
+                          : "are near the base distribution";
+  std::string beside;
+  if (check.train_latents) {
+    beside = format("; of training rows %.4f, by chance up to %.4f", check.train_latents->ks_worst,
+                    check.train_latents->ks_chance);
   }
-  check.verdict.push_back(
+  check.findings.push_back(
       format("Latents of the data %s (Kolmogorov-Smirnov distance %.4f at worst, by chance up to "
-             "%.4f).%s",
-             words, z.ks_worst, z.ks_chance, advice.c_str()));
+             "%.4f%s).",
+             words, z.ks_worst, z.ks_chance, beside.c_str()));
   if (!(z.tails <= 0.01)) {
-    check.verdict.push_back(
+    check.findings.push_back(
         format("CARE: %.2f %% of the latents lie where the base has 0.2 %%, up to %.1f standard "
                "deviations out: some data is much less likely than any sample.",
                100 * z.tails, z.largest));
@@ -149,8 +170,9 @@ Json Checkup::json() const {
                       {"jacobian_gap", jacobians > 0 ? number(row.jacobian_gap) : Json()},
                       {"largest_log_scale", jacobians > 0 ? number(row.largest_stretch) : Json()}});
   }
-  return {{"sound", fault.empty()},
-          {"verdict", verdict},
+  return {{"verdict", name_of(verdict)},
+          {"sound", fault.empty()},
+          {"findings", findings},
           {"layers", layers},
           {"jacobians", jacobians},
           {"latents",
@@ -162,27 +184,93 @@ Json Checkup::json() const {
             {"ks_worst", number(latents.ks_worst)},
             {"ks_dim", latents.ks_dim},
             {"ks_mean", number(latents.ks_mean)},
-            {"ks_chance", latents.ks_chance}}}};
+            {"ks_chance", latents.ks_chance}}},
+          {"train_ks_worst", train_latents ? number(train_latents->ks_worst) : Json()},
+          {"train_ks_chance", train_latents ? number(train_latents->ks_chance) : Json()},
+          {"integral", integral ? Json{{"value", number(integral->value)},
+                                       {"tolerance", number(integral->tolerance)},
+                                       {"points", integral->points}}
+                                : Json()}};
 }
 
-Checkup examine(const TrainedModel& model, const Tensor& x, const CheckOptions& options) {
+namespace {
+
+Evidence evidence_of(const TrainedModel& model, const Checkup& check) {
+  Evidence evidence{.status = model.state.status,
+                    .step = model.state.step,
+                    .dims = model.density->dims(),
+                    .log = model.run.read_log(),
+                    .sound = check.fault.empty(),
+                    .ks_heldout = check.latents.ks_worst,
+                    .chance_heldout = check.latents.ks_chance};
+  if (check.train_latents) {
+    evidence.ks_train = check.train_latents->ks_worst;
+    evidence.chance_train = check.train_latents->ks_chance;
+  }
+  return evidence;
+}
+
+}  // namespace
+
+Checkup examine(const TrainedModel& model, const Tensor& x, const Tensor& train,
+                const CheckOptions& options) {
   flows::Density& density = *model.density;
-  const auto first = [&](std::int64_t n) { return x.narrow(0, 0, std::min(n, x.dim(0))); };
-  const Tensor few = first(options.layer_samples);
+  const auto first = [](const Tensor& rows, std::int64_t n) {
+    return rows.narrow(0, 0, std::min(n, rows.dim(0)));
+  };
+  const Tensor few = first(x, options.layer_samples);
+  const auto latents = [&](const Tensor& rows) {
+    return flows::diagnose_latents(density, first(rows, options.samples), 1000, options.seed);
+  };
   Checkup check;
   check.jacobians = std::min(
       options.jacobians >= 0 ? options.jacobians : quick_jacobians(density.dims()), few.dim(0));
-  check.latents = flows::diagnose_latents(density, first(options.samples), 1000, options.seed);
+  check.latents = latents(x);
+  if (train.defined()) check.train_latents = latents(train);
   check.working = flows::diagnose_layers(density, few.to(DType::F32), {.seed = options.seed});
-  density.to(DType::F64);
-  check.exact = flows::diagnose_layers(density, few.to(DType::F64),
-                                       {.jacobians = check.jacobians, .seed = options.seed});
-  density.to(DType::F32);
+  {
+    const flows::InDtype wide(density, DType::F64);
+    check.exact = flows::diagnose_layers(density, few.to(DType::F64),
+                                         {.jacobians = check.jacobians, .seed = options.seed});
+  }
   NF_CHECK(!check.exact.empty(), "[check] the model has no layers");
   judge_map(check);
+  if (check.fault.empty() && density.dims() <= 3) {
+    check.integral = flows::integrate(density, first(x, options.samples), {.seed = options.seed});
+    judge_integral(check);
+  }
   judge_latents(check);
+  const Judgement judgement = judge(evidence_of(model, check));
+  check.verdict = judgement.verdict;
+  check.findings.insert(check.findings.begin(), judgement.reason);
   return check;
 }
+
+Tensor training_rows(const TrainedModel& model, const data::Dataset& data, bool own,
+                     const std::string& split) {
+  if (split == "train" && own) return {};
+  if (own) return data.train.x;
+  try {
+    return load_run_data(model.run).train.x;
+  } catch (const Error&) {
+    return {};  // the run has moved away from its data
+  }
+}
+
+namespace {
+
+// A run without a step has a verdict too; load_model() then says what to do.
+void tell_if_untrained(const std::string& path, const Common& common) {
+  const RunState state = RunFolder::open(path).state();
+  if (state.usable()) return;
+  const Judgement judgement = judge({.status = state.status});
+  common.result({{"verdict", name_of(judgement.verdict)},
+                 {"findings", {judgement.reason}},
+                 {"status", state.status}},
+                judgement.reason + "\n");
+}
+
+}  // namespace
 
 void add_check(CLI::App& app) {
   struct Options {
@@ -218,13 +306,15 @@ void add_check(CLI::App& app) {
       "  flowcli check runs/mnist --split valid --jacobians 0 --json\n");
   command->callback([options] {
     const Device device = options->common.apply();
+    tell_if_untrained(options->run, options->common);
     const TrainedModel model = load_model(options->run, options->weights, options->common, device);
     const data::Dataset data = load_data_for(model, options->data);
-    const Checkup check = examine(model, samples_of(data, options->split), options->check);
+    const Tensor train = training_rows(model, data, options->data.empty(), options->split);
+    const Checkup check = examine(model, samples_of(data, options->split), train, options->check);
     std::string text = str(data.name, ", ", options->split, " split: latents of ",
                            check.latents.count, " samples, Jacobians at ", check.jacobians, "\n\n",
                            check.table(), "\nlatents: ", check.latents_text(), "\n");
-    for (const std::string& sentence : check.verdict) text += sentence + "\n";
+    for (const std::string& sentence : check.findings) text += sentence + "\n";
     Json json = check.json();
     json["split"] = options->split;
     json["status"] = model.state.status;

@@ -5,7 +5,9 @@
 #include <vector>
 
 #include "cli/trained_model.h"
+#include "cli/verdict.h"
 #include "flows/diagnose.h"
+#include "flows/integral.h"
 
 namespace nf::cli {
 
@@ -20,16 +22,26 @@ struct Checkup {
   std::vector<flows::LayerDiagnosis> working;  ///< in f32, on the model's device
   std::vector<flows::LayerDiagnosis> exact;    ///< in f64, with Jacobians
   flows::LatentDiagnosis latents;
+  std::optional<flows::LatentDiagnosis> train_latents;  ///< of training rows, for comparison
+  std::optional<flows::Integral> integral;              ///< up to 3 dimensions
   std::int64_t jacobians = 0;
-  std::vector<std::string> verdict;  ///< sentences
-  std::string fault;                 ///< what is wrong with the map; empty: it is sound
+  Verdict verdict = Verdict::Ok;
+  std::vector<std::string> findings;  ///< sentences, the verdict's reason first
+  std::string fault;                  ///< what is wrong with the map; empty: it is sound
 
   std::string table() const;
   std::string latents_text() const;
   Json json() const;
 };
 
-/// Of the first rows of x (N, D); the model is unchanged.
-Checkup examine(const TrainedModel& model, const Tensor& x, const CheckOptions& options);
+/// Of the first rows of x (N, D), beside those of the training rows `train` where they are known
+/// and others; the model is unchanged.
+Checkup examine(const TrainedModel& model, const Tensor& x, const Tensor& train,
+                const CheckOptions& options);
+
+/// What to compare with the rows of `split` of `data`: the training rows of the run, whose data it
+/// is if it is its `own`. Undefined where they are the same, or cannot be had any more.
+Tensor training_rows(const TrainedModel& model, const data::Dataset& data, bool own,
+                     const std::string& split);
 
 }  // namespace nf::cli

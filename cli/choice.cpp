@@ -4,6 +4,7 @@
 #include <charconv>
 #include <numeric>
 
+#include "flows/fit.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -117,6 +118,31 @@ Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const
   for (std::int64_t at = 0; at < x.dim(0); at += kPart) {
     const Tensor part = x.narrow(0, at, std::min(kPart, x.dim(0) - at)).to(device);
     parts.push_back(map(part).to(Device::CPU));
+  }
+  return concat(parts, 0);
+}
+
+Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_t n,
+                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents) {
+  constexpr std::int64_t kPart = 10000;
+  std::vector<Tensor> parts;
+  std::int64_t broken = 0;
+  std::string where;
+  for (std::int64_t at = 0; at < n; at += kPart) {
+    const Tensor z = latents(at, std::min(kPart, n - at)).to(density.device());
+    parts.push_back(density.decode(z).to(Device::CPU));
+    const Tensor& x = parts.back();
+    if (all_finite(x)) continue;
+    // x - x is 0 where x is finite, else NaN.
+    const Tensor finite = greater_equal(sum(x - x, {1}), Tensor::scalar(0, x.dtype()));
+    broken += x.dim(0) - static_cast<std::int64_t>(sum(finite.to(DType::F64)).item());
+    if (where.empty()) where = density.find_nonfinite_inverse(z).value_or("the data itself");
+  }
+  if (broken > 0) {
+    throw flows::Diverged(str("[", command, "] ", broken, " of ", n,
+                              " samples are NaN or infinite, first in ", where,
+                              "; try a lower temperature or --weights best, and see 'flowcli "
+                              "check'"));
   }
   return concat(parts, 0);
 }

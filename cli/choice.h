@@ -55,6 +55,11 @@ std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t si
 /// N twice.
 Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& map);
 
+/// The data (n, D), on the CPU, of latents that `latents(first, count)` gives in parts. Throws
+/// flows::Diverged when some are not finite: how many, and in which layer that began.
+Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_t n,
+                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents);
+
 /// Throws UsageError unless `path` ends in one of `endings`, naming the command.
 void check_ending(const char* command, const std::string& path,
                   std::initializer_list<std::string> endings);

@@ -85,8 +85,9 @@ void add_decode(CLI::App& app) {
     const TrainedModel model = options->model.load(options->common, device);
     check_ending("decode", options->out, {".npy", ".png"});
     const Tensor z = read_latents(options->latents, model.density->dims());
-    const Tensor x =
-        in_parts(z, device, [&](const Tensor& part) { return model.density->decode(part); });
+    const Tensor x = decode_in_parts(
+        "decode", *model.density, z.dim(0),
+        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); });
     write_samples(options->out, x, model.shape);
     options->common.result({{"file", options->out}, {"count", x.dim(0)}, {"dims", x.dim(1)}},
                            str("wrote ", x.dim(0), " samples to ", options->out, "\n"));

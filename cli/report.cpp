@@ -135,7 +135,7 @@ std::string pictures(const TrainedModel& model, const data::Dataset& data, std::
 
 std::string examination(const Checkup& check) {
   std::string sentences;
-  for (const std::string& sentence : check.verdict) sentences += "<li>" + markup(sentence) + "\n";
+  for (const std::string& sentence : check.findings) sentences += "<li>" + markup(sentence) + "\n";
   return "<ul>\n" + sentences + "</ul>\n<pre>" + markup(check.table()) + "\n" +
          markup("latents: " + check.latents_text()) + "</pre>\n";
 }
@@ -184,7 +184,8 @@ void add_report(CLI::App& app) {
     const std::string title =
         config.model + " on " + std::filesystem::path(config.data).filename().string();
     std::string body;
-    Json sound;
+    Json sound, verdict;
+    std::string told;
     const std::string warning = model.run.warning(model.state);
     if (!warning.empty()) body += "<p>" + markup(warning) + ".</p>\n";
     if (there) {
@@ -199,16 +200,21 @@ void add_report(CLI::App& app) {
             section("Training", training(model.run));
     if (there) {
       options->check.seed = options->seed;
-      const Checkup check = examine(model, samples_of(data, options->split), options->check);
+      const Checkup check =
+          examine(model, samples_of(data, options->split),
+                  training_rows(model, data, true, options->split), options->check);
       body += section("Check", examination(check));
       sound = check.fault.empty();
+      verdict = name_of(check.verdict);
+      told = "  " + check.findings.front() + "\n";
     }
     const std::string html =
         document(title, body + section("Configuration", configuration(config)));
     const std::string out = options->out.empty() ? model.run.file("report.html") : options->out;
     atomic_write(out, html);
-    options->common.result({{"file", out}, {"sound", sound}, {"status", model.state.status}},
-                           str("wrote ", out, "\n"));
+    options->common.result(
+        {{"file", out}, {"verdict", verdict}, {"sound", sound}, {"status", model.state.status}},
+        str("wrote ", out, "\n", told));
   });
 }
 

@@ -6,21 +6,6 @@
 
 namespace nf::cli {
 
-namespace {
-
-// Large draws go through the model in parts, so that memory does not grow with their number.
-Tensor sample_in_parts(flows::Density& density, Generator& gen, std::int64_t n,
-                       double temperature) {
-  constexpr std::int64_t kPart = 10000;
-  std::vector<Tensor> parts;
-  for (std::int64_t at = 0; at < n; at += kPart) {
-    parts.push_back(density.sample(gen, std::min(kPart, n - at), temperature).to(Device::CPU));
-  }
-  return concat(parts, 0);
-}
-
-}  // namespace
-
 void add_sample(CLI::App& app) {
   struct Options {
     Common common;
@@ -53,7 +38,11 @@ void add_sample(CLI::App& app) {
     const std::string out = out_path(options->out, model.run, "samples/sample.png");
     check_ending("sample", out, {".png", ".npy"});
     Generator gen(options->seed);
-    const Tensor samples = sample_in_parts(*model.density, gen, n, options->temperature);
+    flows::Density& density = *model.density;
+    const Tensor samples =
+        decode_in_parts("sample", density, n, [&](std::int64_t, std::int64_t count) {
+          return density.base().sample(gen, count, density.dims(), options->temperature);
+        });
     write_samples(out, samples, model.shape);
     options->common.result({{"file", out}, {"count", n}, {"temperature", options->temperature}},
                            str("wrote ", n, " samples to ", out, "\n"));

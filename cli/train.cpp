@@ -77,8 +77,10 @@ class Training {
     describe();
     catch_interrupts();
     Progress progress(common_.quiet, trainer_.step());
-    const auto samples_per_second = [&](std::int64_t step) {
-      return static_cast<double>(config_.batch_size) * progress.steps_per_second(step);
+    const auto samples_per_second = [&](std::int64_t step) {  // an epoch's last batch may be short
+      const double batch =
+          static_cast<double>(data_.train.size()) / static_cast<double>(steps_per_epoch());
+      return batch * progress.steps_per_second(step);
     };
     const flows::FitResult result = trainer_.run(
         {.on_step =

@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "cli_util.h"
+#include "data/npy.h"
 #include "nn/safetensors.h"
 
 using namespace nf::test;
@@ -38,6 +39,8 @@ BOOST_AUTO_TEST_CASE(a_2d_run_is_checked_plotted_and_reported) {
   BOOST_TEST_REQUIRE(checked.status == 0, checked.err);
   const auto json = checked.json();
   BOOST_TEST(json["sound"] == true);
+  BOOST_TEST(json["findings"].size() >= 4U);
+  BOOST_TEST(std::abs(json["integral"]["value"].get<double>() - 1) < 0.02, json["integral"]);
   BOOST_TEST(json["jacobians"] == 3);
   BOOST_TEST(json["split"] == "test");
   BOOST_TEST(json["latents"]["count"] == 300);
@@ -113,17 +116,51 @@ BOOST_AUTO_TEST_CASE(a_broken_model_is_found_with_its_layer) {
   nf::nn::StateDict broken;
   for (auto& [name, tensor] : state) {
     if (name.starts_with("couplings.1.") && tensor.dtype() == nf::DType::F32)
-      tensor.fill_(std::nan(""));
+      tensor.fill_(1e30);  // finite, but what comes out is not
     broken.emplace_back(name, tensor);
   }
   nf::nn::save_safetensors(weights, broken);
   const Outcome checked = flowcli(folder, {"check", run, "--json"});
   BOOST_TEST(checked.status == 1);
   BOOST_TEST(checked.json()["sound"] == false);
+  BOOST_TEST(checked.json()["verdict"] == "unsound");
   BOOST_TEST(checked.err.find("[check] layer couplings.1") != std::string::npos, checked.err);
   const Outcome reported = flowcli(folder, {"report", run, "--json"});
   BOOST_TEST(reported.status == 0, reported.err);
   BOOST_TEST(reported.json()["sound"] == false);
+  BOOST_TEST(reported.json()["verdict"] == "unsound");
+}
+
+// Samples that are no numbers are told, with the layer, and not written.
+BOOST_AUTO_TEST_CASE(samples_that_are_not_finite_are_no_picture) {
+  const ScratchFolder folder;
+  const std::string run = train_images(folder);
+  for (const char* file : {"/best.safetensors", "/last.safetensors"}) {
+    nf::nn::StateDict broken;
+    for (auto& [name, tensor] : nf::nn::load_safetensors(run + file).tensors) {
+      nf::Tensor changed = tensor;
+      if (name.starts_with("couplings.0.net.")) changed.fill_(1e30);
+      broken.emplace_back(name, changed);
+    }
+    nf::nn::save_safetensors(run + file, broken);
+  }
+  const std::string latents = folder.file("z.npy"), out = folder.file("out.npy");
+  nf::data::write_npy(latents, nf::Tensor::full({7, 784}, 0.25));
+  const std::string layer =
+      "of 7 samples are NaN or infinite, first in the inverse of layer couplings.0";
+  for (const auto& call : std::vector<std::vector<std::string>>{
+           {"sample", run, "-n", "7", "--out"}, {"decode", run, latents, "--out"}}) {
+    for (const char* ending : {"out.npy", "out.png"}) {
+      std::vector<std::string> words = call;
+      words.push_back(folder.file(ending));
+      const Outcome outcome = flowcli(folder, words);
+      BOOST_TEST(outcome.status == 3, outcome.err);
+      BOOST_TEST(outcome.err.find("[" + call[0] + "] 7 " + layer) != std::string::npos,
+                 outcome.err);
+      BOOST_TEST(occurrences(outcome.err, "\n") == 1U);
+      BOOST_TEST(!std::filesystem::exists(folder.file(ending)));
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(failures_say_what_to_do) {

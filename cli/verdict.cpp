@@ -1,0 +1,144 @@
+#include "cli/verdict.h"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace nf::cli {
+
+namespace {
+
+double median_of(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+template <class... Args>
+std::string worded(const char* pattern, Args... args) {
+  char text[512];
+  std::snprintf(text, sizeof text, pattern, args...);
+  return text;
+}
+
+// Those that validation was measured in.
+std::vector<flows::EpochReport> validated(const std::vector<flows::EpochReport>& log) {
+  std::vector<flows::EpochReport> out;
+  std::copy_if(log.begin(), log.end(), std::back_inserter(out), [](const flows::EpochReport& r) {
+    return std::isfinite(r.valid_nats) && std::isfinite(r.train_nats);
+  });
+  return out;
+}
+
+auto best_of(const std::vector<flows::EpochReport>& log) {
+  return std::max_element(log.begin(), log.end(),
+                          [](const auto& a, const auto& b) { return a.valid_nats < b.valid_nats; });
+}
+
+std::string overfit_text(const Overfitting& o) {
+  return worded(
+      "OVERFIT: validation was best in epoch %lld (%.4f nats) and has fallen to %.4f by epoch "
+      "%lld, while the training rows became ever more likely. Longer training makes it worse: "
+      "take the best weights, and more data, a smaller model (--hidden-units, --couplings) or "
+      "more --set weight_decay.",
+      static_cast<long long>(o.best_epoch), o.best_nats, o.last_nats,
+      static_cast<long long>(o.last_epoch));
+}
+
+std::string underfit_text(const Evidence& e, const std::string& what) {
+  const auto log = validated(e.log);
+  // Validation is still rising when its best epoch is one of the last few.
+  const bool rising =
+      !log.empty() && log.end() - best_of(log) <= std::max<std::ptrdiff_t>(1, std::ssize(log) / 20);
+  return "UNDERFIT: " + what +
+         (rising ? " Validation was still rising when training ended: train longer (flowcli resume "
+                   "RUN --epochs N), then give the model more couplings or hidden units."
+                 : " Validation no longer rises: give the model more couplings or hidden units, or "
+                   "another --preprocess.");
+}
+
+}  // namespace
+
+const char* name_of(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::Ok:
+      return "ok";
+    case Verdict::Underfit:
+      return "underfit";
+    case Verdict::Overfit:
+      return "overfit";
+    case Verdict::Unsound:
+      return "unsound";
+    case Verdict::Untrained:
+      return "untrained";
+    case Verdict::Diverged:
+      return "diverged";
+  }
+  return "";
+}
+
+bool far_from_base(double ks, double chance) {
+  constexpr double kFar = 0.1;
+  return std::isnan(ks) ? false : ks > std::max(kFar, chance);
+}
+
+std::optional<Overfitting> overfitting(const std::vector<flows::EpochReport>& log,
+                                       std::int64_t dims) {
+  constexpr std::ptrdiff_t kLast = 5;
+  constexpr double kTimes = 4, kPerDim = 0.01;
+  const auto known = validated(log);
+  if (known.empty()) return std::nullopt;
+  const auto best = best_of(known);
+  const std::ptrdiff_t since = known.end() - best - 1;
+  if (since < 3) return std::nullopt;
+  std::vector<double> last, rises, train;
+  for (auto r = best + 1; r != known.end(); ++r) {
+    rises.push_back(std::max(0.0, r->valid_nats - (r - 1)->valid_nats));
+    if (known.end() - r > kLast) continue;
+    last.push_back(r->valid_nats);
+    train.push_back(r->train_nats);
+  }
+  std::erase(rises, 0);  // what is left is noise: since its best, validation should only fall
+  const double noise = rises.empty() ? 0 : median_of(rises);
+  const double now = median_of(last), fall = best->valid_nats - now;
+  const bool fell = fall > std::max(kTimes * noise, kPerDim * static_cast<double>(dims));
+  if (!fell || !(median_of(train) > best->train_nats)) return std::nullopt;
+  return Overfitting{best->epoch, known.back().epoch, best->valid_nats, now};
+}
+
+Judgement judge(const Evidence& e) {
+  if (e.status == "diverged") {
+    return {
+        Verdict::Diverged,
+        "DIVERGED: training ended at a loss that is not finite; lower --lr or give --set clip=1 "
+        "and train anew. If there are weights, they are from before that."};
+  }
+  if (e.step == 0) {
+    return {Verdict::Untrained,
+            "UNTRAINED: no step has been done, these are the initial weights; "
+            "train it with flowcli resume RUN."};
+  }
+  if (!e.sound)
+    return {Verdict::Unsound, "UNSOUND: the map is wrong, so no density of it is right."};
+  if (const auto falling = overfitting(e.log, e.dims)) {
+    return {Verdict::Overfit, overfit_text(*falling)};
+  }
+  const bool far = far_from_base(e.ks_heldout, e.chance_heldout);
+  const bool far_in_training = far_from_base(e.ks_train, e.chance_train);
+  if (far && !far_in_training && std::isfinite(e.ks_train)) {
+    return {Verdict::Overfit,
+            worded("OVERFIT: latents of the training rows follow the base distribution (distance "
+                   "%.4f), those of rows that were held out do not (%.4f). More data or a smaller "
+                   "model (--hidden-units, --couplings) brings them together; longer training does "
+                   "not.",
+                   e.ks_train, e.ks_heldout)};
+  }
+  if (far) {
+    return {Verdict::Underfit,
+            underfit_text(e,
+                          "latents are far from the base distribution, of training rows too; "
+                          "samples differ from data there.")};
+  }
+  return {Verdict::Ok,
+          "OK: nothing is wrong with the map, and latents are near the base distribution."};
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,50 @@
+// What is to be thought of a run, in one word and in sentences: `check` and `report` say it.
+#pragma once
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "flows/fit.h"
+
+namespace nf::cli {
+
+enum class Verdict { Ok, Underfit, Overfit, Unsound, Untrained, Diverged };
+/// "ok", "underfit", "overfit", "unsound", "untrained" or "diverged".
+const char* name_of(Verdict verdict);
+
+/// What it is judged by.
+struct Evidence {
+  std::string status = {};                   ///< of the run's state
+  std::int64_t step = 0;                     ///< updates done
+  std::int64_t dims = 1;                     ///< D
+  std::vector<flows::EpochReport> log = {};  ///< of every epoch
+  bool sound = true;                         ///< the map inverts, its log-determinants are right
+  double ks_heldout = NAN, ks_train = NAN;   ///< worst Kolmogorov-Smirnov distance of a dimension,
+                                             ///< NaN: not known
+  double chance_heldout = 0, chance_train = 0;  ///< what they are by chance
+};
+
+/// Validation has passed its best for good; nothing when it has not.
+///
+/// That is, the median of the epochs since (of the last five at most) is below the best by more
+/// than four times what it usually rises by between two epochs since then, and by a hundredth of a
+/// nat for each dimension, while the likelihood of the training rows has gone on rising.
+struct Overfitting {
+  std::int64_t best_epoch = 0, last_epoch = 0;
+  double best_nats = 0, last_nats = 0;  ///< of validation
+};
+std::optional<Overfitting> overfitting(const std::vector<flows::EpochReport>& log,
+                                       std::int64_t dims);
+
+struct Judgement {
+  Verdict verdict = Verdict::Ok;
+  std::string reason;  ///< a sentence, with what to do
+};
+Judgement judge(const Evidence& evidence);
+
+/// A KS distance that is plain to see in a histogram, and is not chance.
+bool far_from_base(double ks, double chance);
+
+}  // namespace nf::cli

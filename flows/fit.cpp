@@ -281,6 +281,7 @@ void Trainer::save(const std::string& path, TrainingStatus status, const nn::Met
                            {"batch_size", str(options_.batch_size)},
                            {"samples", str(data_.train.size())},
                            {"step", str(step())},
+                           {"prepared", prepared_ ? "1" : "0"},
                            {"noise_offset", str(density_.noise().offset())},
                            {"epoch_nats", exact(epoch_nats_)},
                            {"epoch_samples", str(epoch_samples_)},

@@ -61,6 +61,8 @@ void add_inspect(CLI::App& app) {
     SettingOptions::Job job() const {
       if (!std::filesystem::is_directory(model)) return settings.configure(model, peek_data);
       const RunFolder run = RunFolder::open(model);
+      const std::string warning = run.warning(run.state());
+      if (!warning.empty()) common.note("note: " + warning);
       flows::Config config = run.config();
       settings.apply(config);
       const bool other = config.data != run.config().data;

@@ -49,10 +49,25 @@ void remove_run(const std::string& run) {
     }
     for (const fs::path& path : paths) fs::remove(path, ignored);
   };
-  std::error_code ignored;
-  fs::remove(run + "/config.json", ignored);  // the first to go: without it this is no run
-  remove(run, is_our_file);
+  // config.json is the last to go: while it is there, all others are known to be ours.
   remove(run + "/samples", is_our_picture);
+  remove(run, [](const std::string& name) { return name != "config.json" && is_our_file(name); });
+  std::error_code ignored;
+  fs::remove(run + "/config.json", ignored);
+}
+
+/// Whether a folder without a config.json has files of names that training would write over, and
+/// no lock that says that a start of ours was killed there.
+bool holds_files_like_ours(const std::string& path) {
+  std::error_code error;
+  if (fs::exists(path + "/.lock", error)) return false;
+  const auto any = [&](const std::string& folder, bool (*ours)(const std::string&)) {
+    for (const auto& entry : fs::directory_iterator(folder, error)) {
+      if (ours(entry.path().filename().string())) return true;
+    }
+    return false;
+  };
+  return any(path, is_our_file) || any(path + "/samples", is_our_picture);
 }
 
 bool holds_config(const std::string& path) {
@@ -79,7 +94,10 @@ RunState read_state(const std::string& path) {
 
 /// What stands in the way of a new run in this folder; empty: nothing.
 std::string obstacle(const std::string& path, bool overwrite) {
-  if (!holds_config(path)) return "";
+  if (!holds_config(path)) {
+    if (overwrite || !holds_files_like_ours(path)) return "";
+    return " holds files that a run would write over; choose another --out, or give --overwrite";
+  }
   try {
     const RunFolder run = RunFolder::open(path);
     if (overwrite || !run.state().usable()) return "";

@@ -41,18 +41,11 @@ std::string table(int rows, int first = 0) {
   return text;
 }
 
-std::vector<std::string> tiny(std::vector<std::string> begin) {
-  for (const char* word :
-       {"--couplings", "2", "--hidden-units", "8", "--batch-size", "50", "--epochs", "2", "--steps",
-        "0", "--sample-every", "0", "--samples", "100", "--threads", "1"}) {
-    begin.push_back(word);
-  }
-  return begin;
-}
-
 /// realnvp-2d on a table.
 std::vector<std::string> table_training(const std::string& data, const std::string& out) {
-  return tiny({"train", "realnvp-2d", "--data", data, "--out", out});
+  return {"train",       "realnvp-2d", "--data",         data, "--out",        out,
+          "--couplings", "2",          "--hidden-units", "8",  "--batch-size", "50",
+          "--epochs",    "2",          "--threads",      "1"};
 }
 
 void expect_ok(const Outcome& outcome) { BOOST_TEST(outcome.status == 0, outcome.err); }
@@ -189,6 +182,61 @@ BOOST_AUTO_TEST_CASE(the_same_file_keeps_its_parts) {
   BOOST_TEST(all.json()["gaussian_nats"].is_null());
 }
 
+BOOST_AUTO_TEST_CASE(columns_go_by_their_names) {
+  const ScratchFolder folder;
+  const std::string data = folder.file("people.csv"), run = folder.file("run"),
+                    mixed = folder.file("mixed.csv"), bare = folder.file("bare.csv"),
+                    lacking = folder.file("lacking.csv"), extra = folder.file("extra.csv");
+  write(data, table(400));
+  expect_ok(flowcli(folder, table_training(data, run)));
+  const std::string fresh = folder.file("fresh.csv");
+  write(fresh, table(50, 1000));
+  // The same rows with their columns the other way round, with none, with one less, with one more.
+  std::string reversed, rows, less, more;
+  std::istringstream lines(table(50, 1000));
+  for (std::string line; std::getline(lines, line);) {
+    std::vector<std::string> cells;
+    std::istringstream parts(line);
+    for (std::string cell; std::getline(parts, cell, ',');) cells.push_back(cell);
+    reversed += cells[3] + "," + cells[2] + "," + cells[1] + "," + cells[0] + "\n";
+    if (cells[0] != "height") rows += line + "\n";
+    less += cells[0] + "," + cells[1] + "," + cells[2] + "\n";
+    more += line + (cells[0] == "height" ? ",shoe\n" : ",7.5\n");
+  }
+  write(mixed, reversed);
+  write(bare, rows);
+  write(lacking, less);
+  write(extra, more);
+  const auto eval = [&](const std::string& path) {
+    return flowcli(folder, {"eval", run, "--data", path, "--json"});
+  };
+  const double nats = eval(fresh).json()["nats"].get<double>();
+  expect_ok(eval(mixed));
+  BOOST_TEST(eval(mixed).json()["nats"].get<double>() == nats);
+  const auto by_position = eval(bare);
+  expect_ok(by_position);
+  BOOST_TEST(by_position.json()["nats"].get<double>() == nats);
+  BOOST_TEST(by_position.err.find("by position") != std::string::npos, by_position.err);
+  expect_failure(eval(lacking), {"no column 'income'"});
+  expect_failure(eval(extra), {"'shoe'"});
+}
+
+BOOST_AUTO_TEST_CASE(a_full_stdout_is_noticed) {
+  if (!fs::exists("/dev/full")) return;
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  expect_ok(flowcli(folder, tiny_training(run, 1)));
+  const std::string program = FLOWCLI;
+  for (const std::string& call :
+       {"eval " + run + " --json", "eval " + run, "inspect " + run, std::string("completion bash"),
+        std::string("--help"), std::string("--version"), "resume " + run + " --json --quiet"}) {
+    const std::string err = folder.file("err.txt");
+    const int status = std::system((program + " " + call + " >/dev/full 2>" + err).c_str());
+    BOOST_TEST(WEXITSTATUS(status) == 1, call << ": " << WEXITSTATUS(status));
+    BOOST_TEST(slurp(err).find("[write] standard output") != std::string::npos, slurp(err));
+  }
+}
+
 // --- how training stands ------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(status_says_how_training_stands) {
@@ -258,7 +306,7 @@ BOOST_AUTO_TEST_CASE(a_start_that_fails_leaves_nothing) {
   expect_failure(flowcli(folder, pixels), {"depths"});
   auto name = tiny_training(run, 1);
   name.insert(name.end(), {"--set", "model=../../../x"});
-  expect_failure(flowcli(folder, name), {"model"});
+  BOOST_TEST(flowcli(folder, name).status == 2);
   BOOST_TEST(!fs::exists(run));
 }
 
@@ -292,6 +340,12 @@ BOOST_AUTO_TEST_CASE(overwrite_removes_only_what_is_ours) {
   BOOST_TEST(slurp(run + "/notes.txt") == "a user's");
   BOOST_TEST(!fs::exists(run + "/samples/epoch-0007.png"));
   BOOST_TEST(!fs::exists(run + "/best.safetensors.tmp-0123456789abcdef"));
+  // Files of the same names, without a sign that they are ours.
+  const std::string other = folder.file("other");
+  fs::create_directories(other);
+  write(other + "/log.jsonl", "a user's");
+  expect_failure(flowcli(folder, tiny_training(other, 1)), {"write over", "--overwrite"});
+  BOOST_TEST(slurp(other + "/log.jsonl") == "a user's");
   // A folder with somebody's config.json is none of ours.
   fs::create_directories(mine + "/samples");
   write(mine + "/config.json", "{\"port\": 8080}");

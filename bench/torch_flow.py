@@ -74,17 +74,18 @@ class Flow:
             return x, log_det
         level = x.long()
         dims, levels = x.shape[1], self.s["levels"]
+        noise = (x.float() + noise.float()).double() - x  # as f32 holds it, between 255 and 256 too
         if kind == "cdf":
             below = self.t["cdf.below"]
             start = below.gather(0, level)
             mass = below.gather(0, level + 1) - start
-            x = start + noise.double() * mass
+            x = start + noise * mass
             log_det = log_det + mass.log().sum(1)
         elif kind == "symmetric":
-            x = (x + noise.double()) / (levels / 2) - 1
+            x = (x + noise) / (levels / 2) - 1
             log_det = log_det - dims * math.log(levels / 2)
         else:
-            x = (x + noise.double()) / levels
+            x = (x + noise) / levels
             log_det = log_det - dims * math.log(levels)
         if kind in ("logit", "cdf"):
             alpha = self.s["alpha"]

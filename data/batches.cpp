@@ -92,14 +92,15 @@ std::future<Batch> Batches::gather(std::int64_t first, std::int64_t count) {
   if (split_.labels.defined()) batch.labels = empty_rows(split_.labels, count);
   constexpr std::size_t kWorthAThread = 1 << 16;  // bytes: starting one takes longer than this copy
   const bool large = static_cast<std::size_t>(count) * row_bytes(split_.x) >= kWorthAThread;
-  return std::async(large ? std::launch::async : std::launch::deferred,
-                    [this, first, count, batch = std::move(batch)]() mutable {
-                      const std::span rows(order_.data<std::int32_t>() + first,
-                                           static_cast<std::size_t>(count));
-                      copy_rows(split_.x, rows, batch.x);
-                      if (batch.labels.defined()) copy_rows(split_.labels, rows, batch.labels);
-                      return std::move(batch);
-                    });
+  // With both, next() does the work itself where no thread can be started.
+  constexpr auto kThread = std::launch::async | std::launch::deferred;
+  return std::async(large ? kThread : std::launch::deferred, [this, first, count,
+                                                              batch = std::move(batch)]() mutable {
+    const std::span rows(order_.data<std::int32_t>() + first, static_cast<std::size_t>(count));
+    copy_rows(split_.x, rows, batch.x);
+    if (batch.labels.defined()) copy_rows(split_.labels, rows, batch.labels);
+    return std::move(batch);
+  });
 }
 
 Batch Batches::next() {

@@ -12,7 +12,8 @@ BOOST_AUTO_TEST_SUITE(cli_golden_runs)
 
 namespace {
 
-const std::string kGolden = fs::absolute(fs::path(__FILE__).parent_path() / "golden_runs").string() + "/";
+const std::string kGolden =
+    fs::absolute(fs::path(__FILE__).parent_path() / "golden_runs").string() + "/";
 
 void expect_close(const nlohmann::json& now, const nlohmann::json& then, const std::string& key) {
   const double a = now[key].get<double>(), b = then[key].get<double>();

@@ -5,17 +5,36 @@
 namespace nf::cli {
 
 namespace {
+
 volatile std::sig_atomic_t raised = 0;
+
+bool is_ignored(int signal) {
+  struct sigaction before {};
+  return sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN;
 }
 
-void catch_interrupts() {
+void raise_flag_at(int signal, unsigned flags) {
   struct sigaction action {};
   action.sa_handler = [](int) { raised = 1; };
-  action.sa_flags = static_cast<int>(SA_RESETHAND);  // the next one has its usual effect
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  action.sa_flags = static_cast<int>(flags);
+  sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+void catch_interrupts() {
+  const unsigned once = SA_RESETHAND | SA_RESTART;  // the next one has its usual effect
+  raise_flag_at(SIGTERM, once);
+  if (!is_ignored(SIGINT)) raise_flag_at(SIGINT, once);
+  if (!is_ignored(SIGHUP)) raise_flag_at(SIGHUP, SA_RESTART);
 }
 
 bool interrupted() { return raised != 0; }
+
+void ignore_closed_pipes() {
+  struct sigaction action {};
+  action.sa_handler = SIG_IGN;
+  sigaction(SIGPIPE, &action, nullptr);
+}
 
 }  // namespace nf::cli

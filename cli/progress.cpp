@@ -14,8 +14,10 @@ namespace nf::cli {
 Progress::Progress(bool quiet, std::int64_t first_step)
     : visible_(!quiet && isatty(STDERR_FILENO)), first_step_(first_step), started_(seconds_now()) {}
 
+double Progress::seconds() const { return std::max(1e-9, seconds_now() - started_); }
+
 double Progress::steps_per_second(std::int64_t step) const {
-  return static_cast<double>(step - first_step_) / std::max(1e-9, seconds_now() - started_);
+  return static_cast<double>(step - first_step_) / seconds();
 }
 
 void Progress::step(std::int64_t step, std::int64_t total, const std::string& label,

@@ -16,6 +16,7 @@ class Progress {
             const std::string& text);
   /// Removes the bar, so that a line can be printed.
   void clear();
+  double seconds() const;  ///< since the start
   /// The speed since the start, after `step`.
   double steps_per_second(std::int64_t step) const;
 

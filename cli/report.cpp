@@ -103,7 +103,9 @@ std::string training(const RunFolder& run) {
                 {"time", fixed(last.seconds, 1) + " s, validation included"},
                 {"per epoch", fixed(last.seconds / epochs, 2) + " s"},
                 {"per update", fixed(1000 * last.seconds / steps, 2) + " ms"},
-                {"best on validation", fixed(best, 4) + str(" nats, epoch ", best_epoch)}}) +
+                {"best on validation", best_epoch == 0
+                                           ? "no validation samples"
+                                           : fixed(best, 4) + str(" nats, epoch ", best_epoch)}}) +
          drawing(run.curve(), 760, "Log-likelihood over epochs");
 }
 

@@ -240,14 +240,16 @@ std::vector<flows::EpochReport> RunFolder::read_log() const {
   return reports;
 }
 
-void RunFolder::truncate_log(std::int64_t step) const {
+void RunFolder::truncate_log(std::int64_t step, std::int64_t epochs) const {
   if (!fs::exists(file("log.jsonl"))) return;
   std::istringstream lines(read_file(file("log.jsonl"), kMaxLogBytes));
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && number_at(json, "step") <= static_cast<double>(step))
+    if (json.is_object() && number_at(json, "step") <= static_cast<double>(step) &&
+        number_at(json, "epoch") <= static_cast<double>(epochs)) {
       kept += line + "\n";
+    }
   }
   atomic_write(file("log.jsonl"), kept);
 }

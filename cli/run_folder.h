@@ -62,8 +62,9 @@ class RunFolder {
   void append_log(const flows::EpochReport& report) const;
   /// The reports so far; a torn last line is left out.
   std::vector<flows::EpochReport> read_log() const;
-  /// Drops reports after `step`: what a resumed run will write again.
-  void truncate_log(std::int64_t step) const;
+  /// Drops reports after `step` and of more than so many epochs: what a resumed run will write
+  /// again.
+  void truncate_log(std::int64_t step, std::int64_t epochs) const;
   std::string curve() const;  ///< nats over epochs, as SVG
   void write_curve() const;
 

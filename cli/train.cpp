@@ -59,35 +59,35 @@ class Training {
     run_ = run;
     trainer_.load(run_.file("state.safetensors"));
     run_.save_config(config_, run_.known());
-    run_.truncate_log(trainer_.step());
+    // A training that ended in mid-epoch has told that epoch; one that goes on tells it as a whole.
+    run_.truncate_log(trainer_.step(), trainer_.epoch() + (trainer_.done() ? 1 : 0));
     save(flows::TrainingStatus::Running);
   }
 
   int run() {
     try {
       return train();
-    } catch (const flows::Diverged&) {
-      flows::mark_state(run_.file("state.safetensors"), flows::TrainingStatus::Diverged);
+    } catch (const flows::Diverged& error) {
+      mark_diverged(error.step());
       throw;
     }
   }
 
  private:
   int train() {
+    ignore_closed_pipes();
     describe();
-    catch_interrupts();
     Progress progress(common_.quiet, trainer_.step());
-    const auto samples_per_second = [&](std::int64_t step) {  // an epoch's last batch may be short
-      const double batch =
-          static_cast<double>(data_.train.size()) / static_cast<double>(steps_per_epoch());
-      return batch * progress.steps_per_second(step);
-    };
+    std::int64_t samples = 0;
     const flows::FitResult result = trainer_.run(
         {.on_step =
              [&](const flows::StepReport& report) {
+               // Until there is something to save, a signal may end the program at once.
+               if (samples == 0) catch_interrupts();
+               samples += report.samples;
                progress.step(report.step, report.total_steps, str("epoch ", report.epoch),
                              printed("%.4g nats  %.0f samples/s", report.nats,
-                                     samples_per_second(report.step)));
+                                     static_cast<double>(samples) / progress.seconds()));
                return !interrupted();
              },
          .on_epoch =
@@ -110,10 +110,35 @@ class Training {
       return kInterrupted;
     }
     draw("final");
-    run_.write_curve();
-    common_.note("finished: " + run_.path());
+    describe_end(result);
     report(result);
     return kDone;
+  }
+
+  /// The weights on the disk stay: they are those of the last checkpoint.
+  void mark_diverged(std::int64_t step) const {
+    try {
+      flows::mark_state(run_.file("state.safetensors"), flows::TrainingStatus::Diverged,
+                        {{"diverged_step", str(step)}});
+    } catch (const Error& error) {
+      common_.note(error.what());  // that it diverged is what must be told
+    }
+  }
+
+  void describe_end(const flows::FitResult& result) const {
+    if (result.stopped_early) {
+      common_.note(str("stopped early: ", config_.patience,
+                       " epochs without a better validation result (--patience)"));
+    }
+    common_.note("finished: " + run_.path());
+    if (result.best_epoch == 0) {
+      common_.note("no validation samples: no weights are the best, the last ones are taken");
+      return;
+    }
+    const double nats = result.best_valid_nats;
+    common_.note(printed("best: epoch %lld, %.*f nats%s", static_cast<long long>(result.best_epoch),
+                         std::abs(nats) < 100 ? 4 : 2, nats,
+                         result.overfits ? "; it overfits since" : ""));
   }
 
   void describe() const {
@@ -137,7 +162,6 @@ class Training {
     if (r.epoch % config_.save_every == 0) save(flows::TrainingStatus::Running);
     if (config_.sample_every > 0 && r.epoch % config_.sample_every == 0) {
       draw(printed("epoch-%04lld", static_cast<long long>(r.epoch)));
-      run_.write_curve();
     }
   }
 
@@ -164,30 +188,43 @@ class Training {
                          {{"split", "valid"}, {"data_checksum", data_.checksum}});
   }
 
+  /// Samples and the curve. A picture that cannot be made is no reason to end a training.
   void draw(const std::string& name) {
-    if (!data_.images() && data_.dims != 2) return;
+    try {
+      if (data_.images() || data_.dims == 2) draw_samples(run_.file("samples/" + name + ".png"));
+      run_.write_curve();
+    } catch (const Error& error) {
+      common_.note(str("no picture: ", error.what()));
+    }
+    density_->train();
+  }
+
+  void draw_samples(const std::string& path) {
     Generator gen(static_cast<std::uint64_t>(config_.seed), kPictureStream);
     density_->eval();
     trainer_.with_evaluated_weights([&] {
       const Tensor samples = density_->sample(gen, config_.samples, config_.temperature);
-      write_samples_png(run_.file("samples/" + name + ".png"), samples, data_, data_.valid.x);
+      write_samples_png(path, samples, data_, data_.valid.x);
     });
-    density_->train();
   }
 
   void report(const flows::FitResult& result) const {
-    const double best = result.best_valid_nats;
+    const bool validated = result.best_epoch > 0;
     common_.result({{"run", run_.path()},
                     {"finished", result.finished},
+                    {"stopped_early", result.stopped_early},
                     {"epochs", result.epochs},
                     {"steps", result.steps},
-                    {"best_valid_nats", std::isfinite(best) ? Json(best) : Json()}},
+                    {"best_epoch", validated ? Json(result.best_epoch) : Json()},
+                    {"best_valid_nats", number(result.best_valid_nats)},
+                    {"overfits", result.overfits}},
                    "");
   }
 
   static flows::FitOptions fit_options(const flows::Config& config, bool graph) {
     flows::FitOptions options = flows::fit_options(config);
     options.graph = graph;
+    options.keep_best = false;  // they are in a file
     return options;
   }
 
@@ -241,7 +278,7 @@ void add_resume(CLI::App& app, int& status) {
   struct Options {
     Common common;
     std::string run;
-    std::int64_t epochs = 0, steps = 0;
+    std::int64_t epochs = 0, steps = 0, patience = -1;
     bool no_graph = false;
   };
   auto options = std::make_shared<Options>();
@@ -251,6 +288,10 @@ void add_resume(CLI::App& app, int& status) {
       ->check(whole(1, 1'000'000'000));
   command->add_option("--steps", options->steps, "New end of training, in steps")
       ->check(whole(1, 1'000'000'000'000'000));
+  command
+      ->add_option("--patience", options->patience,
+                   "New number of epochs to wait for a better validation result (0: no end)")
+      ->check(whole(0, 1'000'000'000));
   command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
   options->common.add_to(*command);
   command->footer(
@@ -266,6 +307,7 @@ void add_resume(CLI::App& app, int& status) {
     nlohmann::json end = nlohmann::json::object();
     if (options->epochs > 0) end = {{"epochs", options->epochs}, {"steps", 0}};
     if (options->steps > 0) end["steps"] = options->steps;
+    if (options->patience >= 0) end["patience"] = options->patience;
     const flows::Config config = flows::from_json(end, run.config(), "[resume] ");
     Training training(config, load_run_data(run), options->common, device, !options->no_graph);
     training.resume(run);

@@ -56,6 +56,7 @@ flows::DataShape shape_of(const data::Dataset& data) {
           .discrete = data.discrete,
           .unit_scale = std::isfinite(data.entropy),  // built in
           .columns = data.columns,
+          .rows = data.train.size(),
           .family = data.family};
 }
 
@@ -190,7 +191,11 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
   const std::string warning = run.warning(model.state);
   if (!warning.empty()) common.note("note: " + warning);
   std::string weights = run.file(which + ".safetensors");
-  if (which == "best" && !std::filesystem::exists(weights)) weights = run.file("last.safetensors");
+  if (which == "best" && !std::filesystem::exists(weights)) {
+    weights = run.file("last.safetensors");
+    common.note(str("note: ", path,
+                    " has no best weights, for nothing was validated; the last ones are taken"));
+  }
   NF_CHECK(std::filesystem::exists(weights), "[run] ", path, " has lost its weights: there is no ",
            weights);
   model.shape = run.known().shape;

@@ -178,6 +178,7 @@ FitOptions fit_options(const Config& config) {
                        .lowest = config.lr_lowest},
           .clip_norm = config.clip,
           .ema_decay = config.ema,
+          .patience = config.patience,
           .seed = static_cast<std::uint64_t>(config.seed)};
 }
 

@@ -53,6 +53,7 @@ struct Config {
   std::int64_t warmup = 0;
   double clip = 0;
   double ema = 0;
+  std::int64_t patience = 0;
   std::string precision = "auto";
   std::int64_t seed = 1;
 
@@ -73,6 +74,7 @@ struct DataShape {
   bool discrete = false;    ///< levels 0..255, to be dequantised
   bool unit_scale = false;  ///< real numbers around 0 of size 1, as built-in densities are
   std::vector<std::string> columns = {};  ///< names of the dimensions, or none
+  std::int64_t rows = 0;                  ///< training samples; 0: not known
   std::string family = {};  ///< "mnist", "cifar-10", "svhn", ...: the data set, where it is known
 };
 

@@ -1,7 +1,8 @@
 #include "flows/fit.h"
 
+#include <algorithm>
 #include <cmath>
-#include <limits>
+#include <utility>
 
 #include "tensor/clock.h"
 
@@ -15,8 +16,7 @@ Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& 
                             .seed = options.seed,
                             .device = density.device(),
                             .rows_only = density.device() != Device::CPU}),
-      optimizer_(density, options.optimizer),
-      best_valid_nats_(-std::numeric_limits<double>::infinity()) {
+      optimizer_(density, options.optimizer) {
   NF_CHECK(data.dims == density.dims(), "[fit] the model is for ", density.dims(),
            " dimensions, the data has ", data.dims);
   NF_CHECK(options.epochs > 0 || options.steps > 0, "[fit] needs epochs or steps above 0");
@@ -28,7 +28,10 @@ Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& 
   unread_ = Tensor::zeros({}, DType::F64, density.device());
 }
 
-bool Trainer::done() const { return optimizer_.steps() >= total_steps_; }
+bool Trainer::done() const {
+  const bool patient = options_.patience == 0 || since_best_ < options_.patience;
+  return optimizer_.steps() >= total_steps_ || !patient;
+}
 
 FitResult Trainer::run(const FitCallbacks& callbacks) {
   density_.train();
@@ -36,10 +39,13 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
   prepare();
   bool wanted = true;
   while (wanted && !done()) {
-    const std::int64_t epoch = batches_.epoch() + 1;
+    const std::int64_t epoch = batches_.epoch() + 1, before = epoch_samples_ + unread_samples_;
     train_step();
     const bool last_of_epoch = batches_.index() == 0;
-    if (callbacks.on_step) wanted = callbacks.on_step({epoch, step(), total_steps_, recent_nats_});
+    if (callbacks.on_step) {
+      wanted = callbacks.on_step(
+          {epoch, step(), total_steps_, recent_nats_, epoch_samples_ + unread_samples_ - before});
+    }
     if (last_of_epoch || done()) {
       const EpochReport report = finish_epoch();
       if (callbacks.on_epoch) callbacks.on_epoch(report);
@@ -49,9 +55,21 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
     read_losses(Tensor::arange(std::min(options_.batch_size, data_.train.size()), DType::I32)
                     .to(density_.device()));
   }
+  check_weights();
   seconds_ += seconds_now() - started_;
   started_ = 0;
-  return {done(), batches_.epoch(), step(), best_valid_nats_};
+  return result();
+}
+
+FitResult Trainer::result() const {
+  return {.finished = done(),
+          .stopped_early = done() && step() < total_steps_,
+          .epochs = batches_.epoch(),
+          .steps = step(),
+          .best_epoch = best_epoch_,
+          .best_valid_nats = best_valid_nats_,
+          .last_valid_nats = last_valid_nats_,
+          .overfits = last_valid_nats_ < best_valid_nats_ - best_valid_se_};
 }
 
 void Trainer::prepare() {
@@ -92,29 +110,34 @@ void Trainer::train_step() {
   if (++unread_steps_ >= read_every_ || measure) read_losses(batch);
 }
 
-// One update, with the gradient's norm if `measure`. What a graph records: on CUDA nothing here may
-// look at a value, unless `measure`.
+// One update. What a graph records: on CUDA nothing here may look at a value, unless `measure`,
+// which asks for the gradient's norm. On the CPU that is looked at in every step.
+//
+// What is not finite makes no update. On CUDA `unread_` sees to it: once a loss or a gradient is
+// not finite, it is NaN until it is read, and so is the scale of all updates until then.
 void Trainer::update_on(const Tensor& batch, bool measure) {
-  Tensor scale;
+  const bool late = read_every_ > 1;
   {
     Tape tape;
     const Var loss = -mean(log_prob(batch));
     const Tensor& value = loss.value();
-    if (read_every_ == 1) {
-      if (!std::isfinite(value.item())) diverged(samples(batch), str("the loss is ", value.item()));
-    } else {
-      scale = affine(value, 0, 1);  // NaN when the loss is not finite: then there is no update
+    if (!late && !std::isfinite(value.item())) {
+      diverged(samples(batch), str("the loss is ", value.item()), step() + 1);
     }
     unread_.add_(value.to(DType::F64) * static_cast<double>(batch.dim(0)));
     tape.backward(loss);
   }
-  if (options_.clip_norm > 0 || measure) {
-    const Tensor norm = nn::gradient_norm(density_);
-    if (measure) grad_norm_ = norm.item();
-    if (options_.clip_norm > 0) {
-      const Tensor clip = nn::clip_scale(norm, options_.clip_norm);
-      scale = scale.defined() ? scale * clip : clip;
-    }
+  const Tensor norm = nn::gradient_norm(density_);
+  if (!late || measure) grad_norm_ = norm.item();
+  if (!late && !std::isfinite(grad_norm_)) {
+    diverged(samples(batch), str("the norm of the gradient is ", grad_norm_), step() + 1);
+  }
+  Tensor scale;
+  if (options_.clip_norm > 0) scale = nn::clip_scale(norm, options_.clip_norm);
+  if (late) {
+    unread_.add_(affine(norm.to(DType::F64), 0, 1));
+    const Tensor one_or_nan = affine(unread_, 0, 1).to(DType::F32);
+    scale = scale.defined() ? scale * one_or_nan : one_or_nan;
   }
   optimizer_.step(scale);
   density_.clear_grads();
@@ -149,10 +172,14 @@ bool Trainer::replay(const Tensor& rows) {
   return true;
 }
 
-// `batch` is the latest: where a loss was not finite, it or one of the few before.
+// `batch` is the latest: what is not finite came from it or from one of the few before.
 void Trainer::read_losses(const Tensor& batch) {
   const double mean = unread_.item() / static_cast<double>(unread_samples_);
-  if (!std::isfinite(mean)) diverged(samples(batch), str("the loss is ", mean));
+  if (!std::isfinite(mean)) {
+    const std::string steps =
+        unread_steps_ > 1 ? str(", in one of the last ", unread_steps_, " steps") : "";
+    diverged(samples(batch), "a loss or a gradient is not finite" + steps, step());
+  }
   recent_nats_ = density_.nats(-mean);
   epoch_nats_ += recent_nats_ * static_cast<double>(unread_samples_);
   epoch_samples_ += unread_samples_;
@@ -160,37 +187,101 @@ void Trainer::read_losses(const Tensor& batch) {
   unread_samples_ = unread_steps_ = 0;
 }
 
+// A training that ends in mid-epoch keeps the sums of that epoch, for one that goes on from there.
 EpochReport Trainer::finish_epoch() {
-  EpochReport report{.epoch = batches_.epoch() + (batches_.index() == 0 ? 0 : 1),
+  check_weights();
+  const bool whole = batches_.index() == 0;
+  EpochReport report{.epoch = batches_.epoch() + (whole ? 0 : 1),
                      .step = step(),
                      .train_nats = epoch_nats_ / static_cast<double>(epoch_samples_),
                      .lr = optimizer_.lr(),
                      .grad_norm = grad_norm_};
-  epoch_nats_ = 0;
-  epoch_samples_ = 0;
-  if (data_.valid.size() > 0) {
-    Evaluation valid;
-    with_evaluated_weights([&] { valid = evaluate(density_, data_.valid.x); });
-    if (!std::isfinite(valid.nats)) {
-      diverged(data_.valid.x, str("validation gives ", valid.nats, " nats"));
-    }
-    report.valid_nats = valid.nats;
-    report.valid_bits_per_dim = valid.bits_per_dim;
-    report.best = valid.nats > best_valid_nats_;
-    best_valid_nats_ = std::max(best_valid_nats_, valid.nats);
+  if (whole) {
+    epoch_nats_ = 0;
+    epoch_samples_ = 0;
   }
+  if (data_.valid.size() > 0) validate(report, whole);
   report.seconds = seconds_ + seconds_now() - started_;
   return report;
 }
 
-void Trainer::diverged(const Tensor& x, const std::string& what) {
-  const std::int64_t rows = std::min<std::int64_t>(x.dim(0), 1000);
-  const auto where = density_.find_nonfinite(x.narrow(0, 0, rows));
+void Trainer::validate(EpochReport& report, bool whole) {
+  Evaluation valid;
+  with_evaluated_weights([&] { valid = evaluate(density_, data_.valid.x); });
+  if (!std::isfinite(valid.nats)) {
+    diverged(data_.valid.x, str("validation gives ", valid.nats, " nats"), step());
+  }
+  report.valid_nats = last_valid_nats_ = valid.nats;
+  report.valid_bits_per_dim = valid.bits_per_dim;
+  report.best = best_epoch_ == 0 || valid.nats > best_valid_nats_;
+  if (whole) ++since_best_;
+  if (!report.best) return;
+  best_epoch_ = report.epoch;
+  best_valid_nats_ = valid.nats;
+  best_valid_se_ = valid.nats_se;
+  since_best_ = 0;
+  if (!options_.keep_best) return;
+  with_evaluated_weights([&] {
+    best_.clear();
+    for (const auto& [name, tensor] : density_.state()) best_.emplace_back(name, tensor.clone());
+  });
+}
+
+void Trainer::use_best_weights() {
+  if (!best_.empty()) {
+    density_.load_state({best_.begin(), best_.end()});
+  } else if (ema_) {
+    ema_->swap();
+  }
+}
+
+namespace {
+
+[[noreturn]] void tell_divergence(const std::string& what, const std::string& where,
+                                  std::int64_t step) {
   throw Diverged(
-      str("[fit] training diverged at step ", step() + 1, ": ", what,
-          where ? ", first non-finite in " + *where : "",
+      str("[fit] training diverged at step ", step, ": ", what,
+          where.empty() ? "" : ", first non-finite in " + where,
           "; lower the learning rate (--lr), bound the gradient (--set clip=1) or warm up "
-          "(--set warmup=500)"));
+          "(--set warmup=500)"),
+      step);
+}
+
+}  // namespace
+
+// An update from finite gradients may still be beyond what a number can hold.
+void Trainer::check_weights() {
+  const auto check = [&](const std::string& name, const Tensor& value) {
+    if (all_finite(value)) return;
+    tell_divergence("a weight is not finite", "parameter " + name, step());
+  };
+  density_.for_each_parameter([&](const std::string& name, Var& p) { check(name, p.value()); });
+  if (!ema_) return;
+  for (const auto& [name, average] : ema_->state()) check(name, average);
+}
+
+// The parameter whose gradient is not finite, or nothing. Backward goes from the last layer to the
+// first, so it began with the last such parameter.
+std::string Trainer::nonfinite_gradient(const Tensor& x) {
+  std::string found;
+  bool at_hand = false;
+  density_.for_each_parameter(
+      [&](const std::string&, Var& p) { at_hand = at_hand || p.grad().defined(); });
+  if (!at_hand && !Tape::recording()) {
+    Tape tape;
+    tape.backward(-mean(density_.log_prob(x.to(density_.device()))));
+  }
+  density_.for_each_parameter([&](const std::string& name, Var& p) {
+    if (p.grad().defined() && !all_finite(p.grad())) found = "the gradient of parameter " + name;
+  });
+  density_.clear_grads();
+  return found;
+}
+
+void Trainer::diverged(const Tensor& x, const std::string& what, std::int64_t step) {
+  const Tensor some = x.narrow(0, 0, std::min<std::int64_t>(x.dim(0), 1000));
+  const auto layer = density_.find_nonfinite(some);
+  tell_divergence(what, layer ? *layer : nonfinite_gradient(some), step);
 }
 
 void Trainer::with_evaluated_weights(const std::function<void()>& body) {
@@ -249,21 +340,13 @@ nn::StateDict Trainer::state() {
   if (ema_) {
     for (auto& named : ema_->state()) all.push_back(named);
   }
+  for (auto& [name, tensor] : best_) all.emplace_back("best." + name, tensor);
   return all;
 }
 
 const char* name_of(TrainingStatus status) {
-  switch (status) {
-    case TrainingStatus::Running:
-      return "running";
-    case TrainingStatus::Interrupted:
-      return "interrupted";
-    case TrainingStatus::Finished:
-      return "finished";
-    case TrainingStatus::Diverged:
-      return "diverged";
-  }
-  return "?";
+  constexpr const char* kNames[] = {"running", "interrupted", "finished", "diverged"};
+  return kNames[static_cast<int>(status)];
 }
 
 void mark_state(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
@@ -274,6 +357,7 @@ void mark_state(const std::string& path, TrainingStatus status, const nn::Metada
 }
 
 void Trainer::save(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
+  check_weights();
   const double running = started_ > 0 ? seconds_now() - started_ : 0;
   nn::Metadata metadata = {{"status", name_of(status)},
                            {"epoch", str(batches_.epoch())},
@@ -286,9 +370,30 @@ void Trainer::save(const std::string& path, TrainingStatus status, const nn::Met
                            {"epoch_nats", exact(epoch_nats_)},
                            {"epoch_samples", str(epoch_samples_)},
                            {"seconds", exact(seconds_ + running)},
-                           {"best_valid_nats", exact(best_valid_nats_)}};
+                           {"best_epoch", str(best_epoch_)},
+                           {"since_best", str(since_best_)},
+                           {"best_valid_nats", exact(best_valid_nats_)},
+                           {"best_valid_se", exact(best_valid_se_)},
+                           {"last_valid_nats", exact(last_valid_nats_)}};
   metadata.insert(extra.begin(), extra.end());
   nn::save_safetensors(path, state(), metadata);
+}
+
+// The best weights of a file are taken when they are kept here, and left out otherwise.
+void Trainer::load_tensors(std::map<std::string, Tensor> tensors) {
+  const auto is_best = [](const auto& entry) { return entry.first.starts_with("best."); };
+  const bool kept = std::any_of(tensors.begin(), tensors.end(), is_best) && options_.keep_best;
+  if (!kept) std::erase_if(tensors, is_best);
+  nn::StateDict before = std::exchange(best_, {});
+  if (kept) {
+    for (const auto& [name, tensor] : density_.state()) best_.emplace_back(name, tensor.clone());
+  }
+  try {
+    nn::copy_state(state(), tensors);
+  } catch (...) {
+    best_ = std::move(before);
+    throw;
+  }
 }
 
 void Trainer::load(const std::string& path) {
@@ -304,17 +409,23 @@ void Trainer::load(const std::string& path) {
            batches_.per_epoch());
   const std::int64_t noise_offset = count("noise_offset"), epoch_samples = count("epoch_samples");
   const double epoch_nats = real("epoch_nats"), seconds = real("seconds");
-  const double best_valid_nats = real("best_valid_nats");
+  const std::int64_t best_epoch = count("best_epoch"), since_best = count("since_best");
+  const double best_valid_nats = real("best_valid_nats"), best_valid_se = real("best_valid_se");
+  const double last_valid_nats = real("last_valid_nats");
   const bool prepared = count("prepared") > 0;
-  nn::copy_state(state(), file.tensors);  // the last thing that can fail
+  load_tensors(file.tensors);  // the last thing that can fail
   optimizer_.set_steps(steps);
   density_.noise().set_offset(static_cast<std::uint64_t>(noise_offset));
   batches_.seek(epoch, batch);
   epoch_nats_ = epoch_nats;
   epoch_samples_ = epoch_samples;
   seconds_ = seconds;
-  best_valid_nats_ = best_valid_nats;
   prepared_ = prepared;
+  best_epoch_ = best_epoch;
+  since_best_ = since_best;
+  best_valid_nats_ = best_valid_nats;
+  best_valid_se_ = best_valid_se;
+  last_valid_nats_ = last_valid_nats;
 }
 
 void Trainer::save_weights(const std::string& path, const nn::Metadata& extra) {
@@ -325,7 +436,10 @@ void Trainer::save_weights(const std::string& path, const nn::Metadata& extra) {
 
 FitResult fit(Density& density, const data::Dataset& data, const FitOptions& options,
               const FitCallbacks& callbacks) {
-  return Trainer(density, data, options).run(callbacks);
+  Trainer trainer(density, data, options);
+  const FitResult result = trainer.run(callbacks);
+  trainer.use_best_weights();
+  return result;
 }
 
 }  // namespace nf::flows

@@ -20,7 +20,8 @@ namespace nf {
 ///
 /// Points, in the order of a save: atomic_write has write-begin (nothing is there yet), write-part
 /// (after each piece of bytes), write-sync (all bytes, before fsync), write-rename and write-done
-/// (renamed); flowcli has save-between (the files of a checkpoint) and log-append (half a line).
+/// (renamed); append_to_file has log-append (half of it); flowcli has save-between (the files of a
+/// checkpoint).
 void fault_point(const char* point, const std::string& path, std::FILE* file = nullptr);
 
 }  // namespace nf

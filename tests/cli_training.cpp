@@ -1,10 +1,15 @@
-// flowcli train under interruptions: Ctrl-C, kill -9, divergence. Nothing may be lost.
+// flowcli train under interruptions: signals, kill -9, full disks, divergence. Nothing may be lost.
+//
+// No test here waits for a time. A training stops or ends itself at a named point of a save
+// (tensor/fault.h), and one that is to be interrupted has more epochs than it could ever do.
+#include <sys/resource.h>
+
 #include <boost/test/unit_test.hpp>
-#include <chrono>
 #include <csignal>
-#include <thread>
+#include <map>
 
 #include "cli_util.h"
+#include "nn/safetensors.h"
 #include "tensor/philox.h"
 
 using namespace nf::test;
@@ -13,7 +18,24 @@ BOOST_AUTO_TEST_SUITE(cli_training)
 
 namespace {
 
-constexpr int kEpochs = 12;
+using Arguments = std::vector<std::string>;
+
+constexpr int kEpochs = 8;
+constexpr int kEndless = 1'000'000;
+
+/// A tiny training whose steps do not depend on how many there will be.
+Arguments training(const std::string& run, int epochs, const Arguments& more = {}) {
+  Arguments all = tiny_training(run, epochs);
+  all.insert(all.end(), {"--schedule", "constant"});
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+Arguments resume(const std::string& run, const Arguments& more = {}) {
+  Arguments all = {"resume", run, "--threads", "1"};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
 
 /// log.jsonl without what differs between runs by nature: the seconds.
 std::vector<nlohmann::json> log_of(const std::string& run) {
@@ -33,54 +55,156 @@ void expect_same_result(const std::string& run, const std::string& reference) {
   }
 }
 
-void sleep_ms(std::uint32_t ms) { std::this_thread::sleep_for(std::chrono::milliseconds(ms)); }
+nf::nn::Metadata state_of(const std::string& run) {
+  return nf::nn::load_safetensors(run + "/state.safetensors").metadata;
+}
+
+/// One line that says what failed and where.
+void expect_one_line(const Outcome& outcome, const std::string& words) {
+  BOOST_TEST(outcome.status == 1);
+  BOOST_TEST(outcome.err.find("flowcli: ") == 0U, outcome.err);
+  BOOST_TEST(outcome.err.find(words) != std::string::npos, outcome.err);
+  BOOST_TEST(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1, outcome.err);
+}
+
+/// An interrupted or killed run goes on for at least an epoch, and is then the one that was never
+/// interrupted.
+void expect_resumes_bit_for_bit(const ScratchFolder& folder, const std::string& run) {
+  const int epochs = std::stoi(state_of(run).at("epoch")) + 2;
+  const Outcome resumed = flowcli(folder, resume(run, {"--epochs", std::to_string(epochs)}));
+  BOOST_TEST_REQUIRE(resumed.status == 0, resumed.err);
+  const std::string reference = run + "-reference";
+  BOOST_TEST_REQUIRE(flowcli(folder, training(reference, epochs)).status == 0);
+  expect_same_result(run, reference);
+  BOOST_TEST(state_of(run).at("status") == "finished");
+}
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(ctrl_c_saves_and_resume_continues_bit_for_bit) {
+BOOST_AUTO_TEST_CASE(signals_save_and_resume_continues_bit_for_bit) {
   const ScratchFolder folder;
-  const std::string reference = folder.file("reference"), run = folder.file("run");
-  BOOST_TEST_REQUIRE(flowcli(folder, tiny_training(reference, kEpochs)).status == 0);
-
-  const Child child(folder, tiny_training(run, kEpochs));
-  while (!std::filesystem::exists(run + "/best.safetensors")) sleep_ms(1);
-  child.signal(SIGINT);
-  const int status = child.wait();
-  BOOST_TEST(status == 130, child.err());
-  BOOST_TEST(child.err().find("flowcli resume") != std::string::npos);
-  BOOST_TEST(flowcli(folder, {"eval", run}).status == 0);
-  BOOST_TEST(flowcli(folder, {"resume", run, "--threads", "1"}).status == 0);
-  expect_same_result(run, reference);
+  const std::vector<int> kSignals[] = {{SIGINT}, {SIGTERM}, {SIGHUP}, {SIGTERM, SIGHUP}};
+  for (const auto& signals : kSignals) {
+    const std::string run =
+        folder.file("run-" + std::to_string(signals[0]) + "-" + std::to_string(signals.size()));
+    const Child child(folder, training(run, kEndless), "log-append:2:stop");
+    BOOST_TEST_REQUIRE(child.wait_until_stopped(), child.err());
+    for (const int number : signals) child.signal(number);
+    child.signal(SIGCONT);
+    if (signals[0] == SIGHUP) child.signal(SIGHUP);  // a terminal that closes may send two
+    BOOST_TEST(child.wait() == 130, child.err());
+    BOOST_TEST(child.err().find("flowcli resume") != std::string::npos);
+    BOOST_TEST(state_of(run).at("status") == "interrupted");
+    BOOST_TEST(flowcli(folder, {"eval", run}).status == 0);
+    expect_resumes_bit_for_bit(folder, run);
+  }
 }
 
-BOOST_AUTO_TEST_CASE(kill_9_at_any_moment_leaves_a_loadable_checkpoint) {
+BOOST_AUTO_TEST_CASE(before_the_first_step_a_signal_ends_the_program_at_once) {
   const ScratchFolder folder;
-  const std::string reference = folder.file("reference"), run = folder.file("run");
-  BOOST_TEST_REQUIRE(flowcli(folder, tiny_training(reference, kEpochs)).status == 0);
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) {
+    const Child child(folder, training(folder.file("run"), kEndless, {"--overwrite"}),
+                      "write-begin:1:stop");
+    BOOST_TEST_REQUIRE(child.wait_until_stopped(), child.err());
+    child.signal(number);
+    child.signal(SIGCONT);
+    BOOST_TEST(child.wait() == -number, child.err());
+  }
+}
 
-  int killed = 0, status = 0;
-  for (std::uint32_t attempt = 0; attempt < 40; ++attempt) {
-    const bool started = std::filesystem::exists(run + "/state.safetensors");
-    auto arguments = tiny_training(run, kEpochs);
-    arguments.push_back("--overwrite");  // killed before there was anything to resume
-    const Child child(
-        folder, started ? std::vector<std::string>{"resume", run, "--threads", "1"} : arguments);
-    if (attempt < 25) {
-      sleep_ms(20 + nf::philox(5, attempt)[0] % 200);
-      child.signal(SIGKILL);
+BOOST_AUTO_TEST_CASE(a_training_under_nohup_survives_its_terminal) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  const Child child(folder, training(run, 3), "log-append:1:stop",
+                    [] { std::signal(SIGHUP, SIG_IGN); });
+  BOOST_TEST_REQUIRE(child.wait_until_stopped(), child.err());
+  child.signal(SIGHUP);
+  child.signal(SIGCONT);
+  BOOST_TEST(child.wait() == 0, child.err());
+  BOOST_TEST(log_of(run).size() == 3U);
+}
+
+BOOST_AUTO_TEST_CASE(a_training_goes_on_when_nobody_listens) {
+  const ScratchFolder folder;
+  const auto close_pipe = [](int stream) {
+    return [stream] {
+      int ends[2];
+      if (pipe(ends) != 0) _exit(126);
+      close(ends[0]);
+      dup2(ends[1], stream);
+    };
+  };
+  const std::string a = folder.file("a"), b = folder.file("b");
+  const Outcome deaf = flowcli(folder, training(a, 3), "", close_pipe(STDERR_FILENO));
+  BOOST_TEST(deaf.status == 0);
+  // train --json | head -0: the result cannot be told, but the run is whole.
+  flowcli(folder, training(b, 3, {"--json"}), "", close_pipe(STDOUT_FILENO));
+  for (const std::string& run : {a, b}) {
+    BOOST_TEST(log_of(run).size() == 3U);
+    BOOST_TEST(state_of(run).at("status") == "finished");
+  }
+}
+
+// NF_KILLS=1000 nf_tests --run_test=cli_training/kill*: as many as you like.
+BOOST_AUTO_TEST_CASE(kill_9_at_every_point_of_a_save_leaves_a_loadable_checkpoint) {
+  struct Point {
+    const char* name;
+    std::uint32_t counts;  // the kill comes at one of the first so many of them
+  };
+  constexpr Point kPoints[] = {{"write-begin", 10},  {"write-part", 300}, {"write-sync", 10},
+                               {"write-rename", 10}, {"write-done", 10},  {"save-between", 3},
+                               {"log-append", 3}};
+  constexpr std::uint32_t kStarts = 14;  // kills of trainings that are new
+  const char* wanted = std::getenv("NF_KILLS");
+  const auto kills = static_cast<std::uint32_t>(wanted ? std::atoi(wanted) : 100);
+
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  const auto there = [&](const char* name) { return std::filesystem::exists(run + name); };
+  for (std::uint32_t kill = 0; kill < kills; ++kill) {
+    const Point& point = kPoints[kill % std::size(kPoints)];
+    const std::uint32_t count =
+        1 + (kill < kStarts ? kill / std::size(kPoints) : nf::philox(5, kill)[0] % point.counts);
+    const bool started = kill >= kStarts && there("/config.json") && there("/state.safetensors");
+    const std::string fault = point.name + (":" + std::to_string(count)) + ":kill";
+    const Outcome outcome =
+        flowcli(folder, started ? resume(run) : training(run, kEndless, {"--overwrite"}), fault);
+    BOOST_TEST_REQUIRE(outcome.status == -SIGKILL, fault << ": " << outcome.err);
+    for (const char* name : {"/state.safetensors", "/last.safetensors", "/best.safetensors"}) {
+      if (there(name)) BOOST_REQUIRE_NO_THROW(nf::nn::load_safetensors(run + name));
     }
-    status = child.wait();
-    if (status == 0) break;
-    BOOST_TEST_REQUIRE(status == -SIGKILL, child.err());
-    ++killed;
-    if (std::filesystem::exists(run + "/last.safetensors")) {
+    if (kill % 20 == 19 && there("/config.json") && state_of(run).at("step") != "0") {
       const Outcome evaluated = flowcli(folder, {"eval", run, "--weights", "last", "--json"});
       BOOST_TEST_REQUIRE(evaluated.status == 0, evaluated.err);
     }
   }
-  BOOST_TEST(status == 0);
-  BOOST_TEST(killed > 0);
-  expect_same_result(run, reference);
+  expect_resumes_bit_for_bit(folder, run);
+}
+
+BOOST_AUTO_TEST_CASE(a_full_disk_is_one_line_and_the_last_checkpoint_stays) {
+  const ScratchFolder folder;
+  for (const char* fault : {"write-part:300:fail", "write-rename:9:fail", "log-append:3:fail"}) {
+    BOOST_TEST_CONTEXT(fault) {
+      const std::string run = folder.file(std::string("run-") + fault[6] + fault[8]);
+      const Outcome outcome = flowcli(folder, training(run, kEndless, {"--quiet"}), fault);
+      expect_one_line(outcome, "No space left on device");
+      BOOST_TEST(flowcli(folder, {"eval", run, "--weights", "last"}).status == 0);
+      expect_resumes_bit_for_bit(folder, run);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_file_beyond_the_size_limit_is_one_line_too) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  BOOST_TEST_REQUIRE(flowcli(folder, training(run, 2)).status == 0);
+  const auto limit = [] {
+    const rlimit bytes{2000, 2000};
+    setrlimit(RLIMIT_FSIZE, &bytes);
+  };
+  const Outcome outcome = flowcli(folder, resume(run, {"--epochs", "5", "--quiet"}), "", limit);
+  expect_one_line(outcome, "File too large");
+  expect_resumes_bit_for_bit(folder, run);
 }
 
 BOOST_AUTO_TEST_CASE(divergence_names_the_layer_and_does_not_look_trained) {
@@ -90,20 +214,97 @@ BOOST_AUTO_TEST_CASE(divergence_names_the_layer_and_does_not_look_trained) {
   arguments.insert(arguments.end(), {"--lr", "1e30", "--schedule", "constant", "--mixing", "none"});
   const Outcome outcome = flowcli(folder, arguments);
   BOOST_TEST(outcome.status == 3, outcome.err);
-  BOOST_TEST(outcome.err.find("diverged") != std::string::npos, outcome.err);
+  BOOST_TEST(outcome.err.find("diverged at step 2") != std::string::npos, outcome.err);
   BOOST_TEST(outcome.err.find("couplings.") != std::string::npos, outcome.err);
   // It came to no step: there are no good weights, and nothing that looks like them.
   const Outcome looked = flowcli(folder, {"eval", run, "--weights", "last"});
   BOOST_TEST(looked.status == 1);
   BOOST_TEST(looked.err.find("has not been trained yet") != std::string::npos, looked.err);
+  BOOST_TEST(state_of(run).at("status") == "diverged");
+  BOOST_TEST(state_of(run).at("diverged_step") == "2");
+  BOOST_TEST(state_of(run).at("step") == "0");  // that of the last good checkpoint
 }
 
 BOOST_AUTO_TEST_CASE(resume_can_go_further) {
   const ScratchFolder folder;
-  const std::string run = folder.file("run");
-  BOOST_TEST_REQUIRE(flowcli(folder, tiny_training(run, 2)).status == 0);
-  BOOST_TEST(flowcli(folder, {"resume", run, "--epochs", "4"}).status == 0);
+  const std::string run = folder.file("run"), reference = folder.file("reference");
+  // 20 steps are an epoch. What was said of half an epoch gives way to the whole one.
+  BOOST_TEST_REQUIRE(flowcli(folder, training(run, 1, {"--steps", "30"})).status == 0);
+  BOOST_TEST(log_of(run).size() == 2U);
+  BOOST_TEST(flowcli(folder, resume(run)).status == 0);  // nothing to do
+  BOOST_TEST(log_of(run).size() == 2U);
+  BOOST_TEST(flowcli(folder, resume(run, {"--steps", "70"})).status == 0);
+  BOOST_TEST_REQUIRE(flowcli(folder, training(reference, 1, {"--steps", "70"})).status == 0);
   BOOST_TEST(log_of(run).size() == 4U);
+  BOOST_TEST((log_of(run) == log_of(reference)), "the logs differ");
+  BOOST_TEST(slurp(run + "/last.safetensors") == slurp(reference + "/last.safetensors"));
+  BOOST_TEST(flowcli(folder, resume(run, {"--epochs", "5"})).status == 0);
+  BOOST_TEST(log_of(run).size() == 5U);
+}
+
+BOOST_AUTO_TEST_CASE(without_validation_samples_nothing_is_invented) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  const Outcome outcome = flowcli(folder, training(run, 2, {"--set", "valid=0", "--json"}));
+  BOOST_TEST(outcome.status == 0, outcome.err);
+  BOOST_TEST(outcome.json().at("best_valid_nats").is_null());
+  BOOST_TEST(outcome.json().at("best_epoch").is_null());
+  BOOST_TEST(outcome.err.find("0.0000") == std::string::npos, outcome.err);
+  for (const auto& line : log_of(run)) {
+    BOOST_TEST(line.at("valid_nats").is_null());
+    BOOST_TEST(line.at("valid_bits_per_dim").is_null());
+  }
+  BOOST_TEST(!std::filesystem::exists(run + "/best.safetensors"));
+  BOOST_TEST(outcome.err.find("no validation samples") != std::string::npos, outcome.err);
+  const Outcome evaluated = flowcli(folder, {"eval", run, "--split", "test"});
+  BOOST_TEST(evaluated.status == 0, evaluated.err);
+  BOOST_TEST(evaluated.err.find("the last ones are taken") != std::string::npos, evaluated.err);
+  BOOST_TEST(
+      flowcli(folder, {"report", run, "--out", folder.file("report.html"), "--split", "test"})
+          .status == 0);
+  BOOST_TEST(slurp(folder.file("report.html")).find("no validation samples") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_table_is_not_learned_by_heart) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), table = folder.file("table.csv");
+  std::ofstream out(table);
+  out << "a,b\n";
+  for (std::uint32_t i = 0; i < 120; ++i) {
+    const auto bits = nf::philox(9, i);
+    out << bits[0] / 0x1p32 + bits[1] / 0x1p32 << ',' << bits[2] / 0x1p32 - bits[3] / 0x1p32
+        << '\n';
+  }
+  out.close();
+  const Outcome outcome =
+      flowcli(folder, {"train", "realnvp-2d", "--data", table, "--out", run, "--couplings", "4",
+                       "--hidden-units", "64", "--valid", "40", "--test", "0", "--json", "--warmup",
+                       "0", "--threads", "1"});
+  BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+  const auto result = outcome.json();
+  BOOST_TEST(result.at("finished") == true);
+  BOOST_TEST(result.at("stopped_early") == true);
+  BOOST_TEST(result.at("overfits") == true);
+  const auto best = result.at("best_epoch").get<std::size_t>();
+  BOOST_TEST(log_of(run).size() == best + 20);  // the patience of tables
+  BOOST_TEST(outcome.err.find("it overfits since") != std::string::npos, outcome.err);
+  BOOST_TEST(outcome.err.find("best: epoch " + std::to_string(best) + ", ") != std::string::npos,
+             outcome.err);
+  // Who wants more says so.
+  const Outcome more = flowcli(folder, resume(run, {"--patience", "25", "--json"}));
+  BOOST_TEST(more.json().at("epochs") == best + 25, more.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_picture_that_cannot_be_drawn_is_a_note) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  BOOST_TEST_REQUIRE(flowcli(folder, training(run, 1)).status == 0);
+  std::filesystem::remove_all(run + "/samples");
+  std::ofstream(run + "/samples") << "a file in the way";
+  const Outcome outcome = flowcli(folder, resume(run, {"--epochs", "2"}));
+  BOOST_TEST(outcome.status == 0, outcome.err);
+  BOOST_TEST(outcome.err.find("no picture") != std::string::npos, outcome.err);
+  BOOST_TEST(log_of(run).size() == 2U);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -5,8 +5,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <csignal>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
@@ -43,7 +46,9 @@ class ScratchFolder {
 /// A started flowcli; wait() gives its exit status (or minus the signal that ended it).
 class Child {
  public:
-  Child(const ScratchFolder& folder, const std::vector<std::string>& arguments)
+  /// `fault`: its NF_FAULT (tensor/fault.h). `prepare` runs in the child before flowcli does.
+  Child(const ScratchFolder& folder, const std::vector<std::string>& arguments,
+        const std::string& fault = "", const std::function<void()>& prepare = {})
       : out_(folder.file("stdout.txt")), err_(folder.file("stderr.txt")) {
     std::vector<std::string> words{FLOWCLI};
     words.insert(words.end(), arguments.begin(), arguments.end());
@@ -55,14 +60,29 @@ class Child {
     const int flags = O_WRONLY | O_CREAT | O_TRUNC;
     dup2(open(out_.c_str(), flags, 0600), STDOUT_FILENO);
     dup2(open(err_.c_str(), flags, 0600), STDERR_FILENO);
+    if (!fault.empty()) setenv("NF_FAULT", fault.c_str(), 1);
+    if (prepare) prepare();
     execv(argv[0], argv.data());
     _exit(127);
   }
+  ~Child() {
+    if (ended_) return;
+    signal(SIGKILL);
+    wait();
+  }
+  Child(const Child&) = delete;
+  Child& operator=(const Child&) = delete;
   void signal(int number) const { kill(pid_, number); }
+  /// Waits until it stops itself, by a fault with the action "stop"; false: it ended instead.
+  bool wait_until_stopped() const {
+    waitpid(pid_, &status_, WUNTRACED);
+    ended_ = !WIFSTOPPED(status_);
+    return !ended_;
+  }
   int wait() const {
-    int status = 0;
-    waitpid(pid_, &status, 0);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    if (!ended_) waitpid(pid_, &status_, 0);
+    ended_ = true;
+    return WIFEXITED(status_) ? WEXITSTATUS(status_) : -WTERMSIG(status_);
   }
   std::string out() const { return slurp(out_); }
   std::string err() const { return slurp(err_); }
@@ -70,6 +90,8 @@ class Child {
  private:
   std::string out_, err_;
   pid_t pid_;
+  mutable int status_ = 0;
+  mutable bool ended_ = false;
 };
 
 struct Outcome {
@@ -78,8 +100,9 @@ struct Outcome {
   nlohmann::json json() const { return nlohmann::json::parse(out); }
 };
 
-inline Outcome flowcli(const ScratchFolder& folder, const std::vector<std::string>& arguments) {
-  const Child child(folder, arguments);
+inline Outcome flowcli(const ScratchFolder& folder, const std::vector<std::string>& arguments,
+                       const std::string& fault = "", const std::function<void()>& prepare = {}) {
+  const Child child(folder, arguments, fault, prepare);
   const int status = child.wait();
   return {status, child.out(), child.err()};
 }

@@ -268,6 +268,34 @@ BOOST_AUTO_TEST_CASE(conventions_tell_one_density) {
              boost::test_tools::tolerance(1e-4));
 }
 
+BOOST_AUTO_TEST_CASE(steps_of_a_table_follow_its_rows) {
+  const Config built_in = preset("realnvp-2d", {.dims = 2, .unit_scale = true, .rows = 100'000});
+  BOOST_CHECK_EQUAL(built_in.steps, 7000);
+  BOOST_CHECK_EQUAL(built_in.batch_size, 300);
+  BOOST_CHECK_EQUAL(built_in.patience, 0);
+  struct Case {
+    std::int64_t rows, batch_size, epochs, warmup;
+  };
+  for (const Case& c : std::initializer_list<Case>{{1, 50, 40, 4},
+                                                   {500, 50, 40, 40},
+                                                   {2400, 120, 40, 80},
+                                                   {20'000, 300, 40, 200},
+                                                   {300'000, 300, 20, 200},
+                                                   {1'000'000, 1000, 20, 200},
+                                                   {50'000'000, 1000, 5, 200}}) {
+    const Config config = preset("realnvp-2d", {.dims = 7, .rows = c.rows});
+    BOOST_TEST_CONTEXT(c.rows) {
+      BOOST_CHECK_EQUAL(config.steps, 0);
+      BOOST_CHECK_EQUAL(config.batch_size, c.batch_size);
+      BOOST_CHECK_EQUAL(config.epochs, c.epochs);
+      BOOST_CHECK_EQUAL(config.warmup, c.warmup);
+      BOOST_CHECK_EQUAL(config.patience, 20);
+      BOOST_CHECK_EQUAL(fit_options(config).patience, 20);
+    }
+  }
+  BOOST_CHECK_EQUAL(preset("nice", {.dims = 784, .rows = 50'000}).patience, 0);  // as published
+}
+
 BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
   for (const std::string& name : preset_names()) {
     Config config = preset(name);

@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
+#include "flows/base.h"
 #include "flows/build.h"
 #include "flows/coupling.h"
 #include "flows/fit.h"
@@ -212,6 +213,61 @@ BOOST_AUTO_TEST_CASE(divergence_is_seen_behind_the_device) {
     // Not one weight beside it has been touched by a step that had no finite loss.
     for (auto& [name, p] : density->parameters()) {
       if (name != "couplings.1.net.0.weight") BOOST_CHECK_MESSAGE(all_finite(p->value()), name);
+    }
+  }
+}
+
+namespace {
+
+/// x + shift + 0 * sqrt(root): at root = 0 only a gradient is NaN.
+struct Root : Bijection {
+  Root()
+      : shift(add_parameter("shift", Tensor::zeros({6}))),
+        root(add_parameter("root", Tensor::ones({6}))) {}
+  Mapped forward(const Var& x, const Var&) override {
+    return {x + shift + sqrt(root) * 0.0, zero_log_det(x)};
+  }
+  Mapped inverse(const Var& z, const Var&) override {
+    return {z - shift - sqrt(root) * 0.0, zero_log_det(z)};
+  }
+  std::string kind() const override { return "Root"; }
+  Var& shift;
+  Var& root;
+};
+
+}  // namespace
+
+// The device is looked at in every 32nd step; from the first NaN on nothing is updated until then.
+BOOST_AUTO_TEST_CASE(a_gradient_that_is_nan_stops_all_updates_behind_the_device) {
+  const data::Dataset bytes = dependent_bytes(2000, 1);
+  data::Dataset data = bytes;
+  data.discrete = false;
+  data.train.x = bytes.train.x.to(DType::F32) / 100.0;
+  data.valid = {};
+  for (const Device device : other_devices()) {
+    for (const double clip : {0.0, 0.5}) {
+      const auto root = std::make_shared<Root>();
+      Density density(root, std::make_shared<StandardNormal>(), 6);
+      density.to(device);
+      std::vector<float> before;
+      const auto poison = [&](const StepReport& r) {
+        if (r.step == 40) {
+          before = root->shift.value().to_vector<float>();
+          root->root.mutable_value().fill_(0);
+        }
+        return true;
+      };
+      Trainer trainer(density, data, {.steps = 80, .batch_size = 20, .clip_norm = clip});
+      try {
+        trainer.run({.on_step = poison, .on_epoch = {}});
+        BOOST_ERROR("a NaN gradient went by unseen");
+      } catch (const Diverged& error) {
+        const std::string what = error.what();
+        BOOST_CHECK_MESSAGE(what.find("gradient of parameter root") != std::string::npos, what);
+        BOOST_CHECK_GT(error.step(), 40);
+      }
+      BOOST_CHECK(root->shift.value().to_vector<float>() == before);
+      BOOST_CHECK(before[0] != 0);
     }
   }
 }

@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <filesystem>
 
 #include "data/toy2d.h"
 #include "flows/build.h"
@@ -99,7 +100,6 @@ BOOST_AUTO_TEST_CASE(fit_learns_a_density) {
   BOOST_REQUIRE_EQUAL(epochs.size(), 38U);  // 37 whole ones of 8 steps, and a half
   BOOST_CHECK_EQUAL(epochs.back().epoch, 38);
   BOOST_CHECK_EQUAL(epochs.back().step, 300);
-  BOOST_CHECK_EQUAL(epochs.back().valid_nats, after);
   double best = -1e9, seconds = 0;
   for (const EpochReport& r : epochs) {
     BOOST_CHECK_EQUAL(r.best, r.valid_nats > best);
@@ -110,6 +110,9 @@ BOOST_AUTO_TEST_CASE(fit_learns_a_density) {
     BOOST_CHECK_CLOSE_FRACTION(r.valid_bits_per_dim, -r.valid_nats / (2 * std::log(2.0)), 1e-9);
   }
   BOOST_CHECK_EQUAL(result.best_valid_nats, best);
+  BOOST_CHECK_EQUAL(epochs.at(static_cast<std::size_t>(result.best_epoch - 1)).valid_nats, best);
+  BOOST_CHECK_EQUAL(result.last_valid_nats, epochs.back().valid_nats);
+  BOOST_CHECK_EQUAL(after, best);          // the best weights were left, not the last ones
   BOOST_CHECK_LT(epochs.back().lr, 1e-5);  // the cosine's end
 }
 
@@ -122,14 +125,25 @@ BOOST_AUTO_TEST_CASE(an_epoch_is_told_as_the_mean_over_its_samples) {
   config.lr = 0;
   const auto density = build(config, data);
   std::vector<double> steps, epochs;
-  fit(*density, data, fit_options(config),
-      {.on_step =
-           [&](const StepReport& r) {
-             BOOST_CHECK_EQUAL(r.total_steps, 6);
-             steps.push_back(r.nats);
-             return true;
-           },
-       .on_epoch = [&](const EpochReport& r) { epochs.push_back(r.train_nats); }});
+  const FitResult result =
+      fit(*density, data, fit_options(config),
+          {.on_step =
+               [&](const StepReport& r) {
+                 BOOST_CHECK_EQUAL(r.total_steps, 6);
+                 BOOST_CHECK_EQUAL(r.samples, r.step % 3 == 0 ? 5 : 10);
+                 steps.push_back(r.nats);
+                 return true;
+               },
+           .on_epoch =
+               [&](const EpochReport& r) {
+                 epochs.push_back(r.train_nats);
+                 // Without validation samples nothing is known of them, and nothing is best.
+                 BOOST_CHECK(std::isnan(r.valid_nats) && std::isnan(r.valid_bits_per_dim));
+                 BOOST_CHECK(!r.best);
+               }});
+  BOOST_CHECK(result.finished && !result.stopped_early && !result.overfits);
+  BOOST_CHECK_EQUAL(result.best_epoch, 0);
+  BOOST_CHECK(std::isnan(result.best_valid_nats) && std::isnan(result.last_valid_nats));
   BOOST_REQUIRE(steps.size() == 6 && epochs.size() == 2);
   for (int e = 0; e < 2; ++e) {
     const double mean = (10 * steps[3 * e] + 10 * steps[3 * e + 1] + 5 * steps[3 * e + 2]) / 25;
@@ -168,7 +182,7 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_is_the_uninterrupted_one) {
     for (const std::string& setting : c.settings) set(config, setting);
     Told whole;
     const auto expected = build(config, data);
-    fit(*expected, data, fit_options(config), whole.callbacks());
+    Trainer(*expected, data, fit_options(config)).run(whole.callbacks());
     // Stop in an epoch, at the end of one, after the first step and at the end of all.
     for (const std::int64_t stop : {1, 10, 14, 21}) {
       BOOST_TEST_CONTEXT(c.what << ", stopped after step " << stop) {
@@ -196,6 +210,100 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_is_the_uninterrupted_one) {
       }
     }
   }
+}
+
+// What was said after the first, partial half of an epoch is replaced by what the whole one says.
+BOOST_AUTO_TEST_CASE(a_training_that_ended_in_mid_epoch_goes_on_as_if_it_had_not) {
+  const TempFolder folder;
+  const std::string path = folder.path("state.safetensors");
+  const data::Dataset data = test::dependent_bytes(50, 20);
+  Config config = small("nice");
+  config.batch_size = 8;  // 7 batches
+  config.steps = 21;
+  const auto expected = build(config, data);
+  std::vector<EpochReport> whole, parts;
+  const auto into = [](std::vector<EpochReport>& reports) {
+    return FitCallbacks{.on_step = {},
+                        .on_epoch = [&](const EpochReport& r) { reports.push_back(r); }};
+  };
+  Trainer(*expected, data, fit_options(config)).run(into(whole));
+  const auto density = build(config, data);
+  for (const std::int64_t end : {10, 21}) {
+    config.steps = end;
+    Trainer trainer(*density, data, fit_options(config));
+    if (end == 21) trainer.load(path);
+    BOOST_CHECK(trainer.run(into(parts)).finished);
+    trainer.save(path);
+  }
+  BOOST_REQUIRE_EQUAL(parts.size(), 4U);
+  BOOST_CHECK_EQUAL(parts[1].epoch, 2);
+  BOOST_CHECK_EQUAL(parts[1].step, 10);
+  parts.erase(parts.begin() + 1);
+  for (std::size_t i = 0; i < 3; ++i) {
+    BOOST_CHECK_EQUAL(parts[i].epoch, whole[i].epoch);
+    BOOST_CHECK_EQUAL(parts[i].step, whole[i].step);
+    BOOST_CHECK_EQUAL(parts[i].train_nats, whole[i].train_nats);
+    BOOST_CHECK_EQUAL(parts[i].valid_nats, whole[i].valid_nats);
+  }
+  BOOST_CHECK(weights(*density) == weights(*expected));
+}
+
+BOOST_AUTO_TEST_CASE(patience_ends_a_training_that_overfits_and_the_best_weights_stay) {
+  data::Dataset data;  // too few points for so large a model
+  data.name = "few";
+  data.dims = 2;
+  Generator gen(5);
+  data.train.x = normal(gen, {40, 2});
+  data.valid.x = normal(gen, {200, 2});
+  Config config = small("realnvp-2d");
+  config.hidden_units = 32;
+  config.batch_size = 20;
+  config.steps = 0;
+  config.epochs = 1000;
+  config.warmup = 0;
+  config.lr = 5e-3;
+  config.schedule = "constant";
+  config.patience = 30;
+  const auto density = build(config, data);
+  std::vector<EpochReport> reports;
+  const auto collect = [&](const EpochReport& r) { reports.push_back(r); };
+  const FitResult result =
+      fit(*density, data, fit_options(config), {.on_step = {}, .on_epoch = collect});
+  BOOST_CHECK(result.finished && result.stopped_early && result.overfits);
+  BOOST_REQUIRE_EQUAL(result.epochs, result.best_epoch + 30);
+  BOOST_CHECK_EQUAL(static_cast<std::int64_t>(reports.size()), result.epochs);
+  BOOST_CHECK_LT(result.last_valid_nats, result.best_valid_nats - 0.05);
+  BOOST_CHECK_EQUAL(evaluate(*density, data.valid.x).nats, result.best_valid_nats);
+
+  // The last ones, where they are wanted.
+  FitOptions options = fit_options(config);
+  options.keep_best = false;
+  const auto last = build(config, data);
+  fit(*last, data, options);
+  BOOST_CHECK_EQUAL(evaluate(*last, data.valid.x).nats, result.last_valid_nats);
+
+  // Stopped twice on the way, in the middle of the patience: the counter and the best weights are
+  // part of the state.
+  const TempFolder folder;
+  const std::string path = folder.path("state.safetensors");
+  FitResult parts;
+  const auto other = build(config, data);
+  for (const std::int64_t stop :
+       {result.best_epoch * 2 + 5, result.best_epoch * 2 + 31, std::int64_t{1} << 40}) {
+    Trainer trainer(*other, data, fit_options(config));
+    if (std::filesystem::exists(path)) trainer.load(path);
+    parts = trainer.run({.on_step = [&](const StepReport& r) { return r.step != stop; }});
+    trainer.save(path);
+    if (parts.finished) trainer.use_best_weights();
+  }
+  BOOST_CHECK(parts.stopped_early && parts.overfits);
+  BOOST_CHECK_EQUAL(parts.epochs, result.epochs);
+  BOOST_CHECK_EQUAL(parts.best_epoch, result.best_epoch);
+  BOOST_CHECK(weights(*other) == weights(*density));
+  // Who does not keep the best weights can read such a state all the same.
+  Trainer trainer(*last, data, options);
+  trainer.load(path);
+  BOOST_CHECK(trainer.done());
 }
 
 BOOST_AUTO_TEST_CASE(a_state_says_how_its_training_ended) {
@@ -393,6 +501,99 @@ BOOST_AUTO_TEST_CASE(divergence_is_named) {
   } catch (const Diverged& error) {
     BOOST_CHECK(std::string(error.what()).find("validation gives nan nats") != std::string::npos);
   }
+}
+
+namespace {
+
+/// y = x + shift + factor * sqrt(root). At root = 0 the value is finite, and the gradient of root
+/// is infinite, or NaN when the factor is 0.
+struct Root : Bijection {
+  Root(double at, double f)
+      : shift(add_parameter("shift", Tensor::zeros({2}))),
+        root(add_parameter("root", Tensor::full({2}, at))),
+        factor(f) {}
+  Mapped forward(const Var& x, const Var&) override {
+    return {x + shift + sqrt(root) * factor, zero_log_det(x)};
+  }
+  Mapped inverse(const Var& z, const Var&) override {
+    return {z - shift - sqrt(root) * factor, zero_log_det(z)};
+  }
+  std::string kind() const override { return "Root"; }
+  Var& shift;
+  Var& root;
+  double factor;
+};
+
+std::shared_ptr<Density> with_root(double at, double factor) {
+  auto layers = std::make_shared<Compose>();
+  layers->add("first", std::make_shared<Root>(1, 1));
+  layers->add("second", std::make_shared<Root>(at, factor));
+  layers->add("third", std::make_shared<Root>(1, 1));
+  return std::make_shared<Density>(layers, std::make_shared<StandardNormal>(), 2);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_gradient_that_is_not_finite_makes_no_update) {
+  data::Dataset data = moons(100, 0);
+  for (const double factor : {0.0, 1.0}) {
+    for (const double clip : {0.0, 0.5}) {
+      const auto density = with_root(0, factor);
+      const std::vector<float> before = weights(*density);
+      try {
+        fit(*density, data, {.epochs = 3, .batch_size = 20, .clip_norm = clip});
+        BOOST_ERROR("a gradient that is not finite went by unseen");
+      } catch (const Diverged& error) {
+        const std::string what = error.what();
+        BOOST_CHECK_MESSAGE(
+            what.find("[fit] training diverged at step 1: the norm of the gradient is ") == 0,
+            what);
+        BOOST_CHECK_MESSAGE(
+            what.find("first non-finite in the gradient of parameter second.root") !=
+                std::string::npos,
+            what);
+        BOOST_CHECK_EQUAL(error.step(), 1);
+      }
+      BOOST_CHECK(weights(*density) == before);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(weights_that_left_the_range_of_numbers_are_never_saved) {
+  data::Dataset data = moons(100, 0);
+  data.train.x.fill_(100);  // the gradient of shift
+  const FitOptions options = {
+      .steps = 1, .batch_size = 50, .optimizer = {.rule = UpdateRule::Sgd, .lr = 1e38}};
+  const TempFolder folder;
+  const std::string path = folder.path("state.safetensors");
+  for (const std::int64_t epochs_of_one_step : {0, 1}) {
+    const auto density = with_root(1, 1);
+    FitOptions one = options;
+    if (epochs_of_one_step == 1) one.batch_size = 100;
+    Trainer trainer(*density, data, one);
+    trainer.save(path);
+    const std::string good = test::bytes_of(path);
+    int epochs = 0;
+    try {
+      trainer.run({.on_step = {}, .on_epoch = [&](const EpochReport&) { ++epochs; }});
+      BOOST_ERROR("infinite weights went by unseen");
+    } catch (const Diverged& error) {
+      const std::string what = error.what();
+      BOOST_CHECK_MESSAGE(what.find("diverged at step 1: a weight is not finite, first non-finite "
+                                    "in parameter first.shift") != std::string::npos,
+                          what);
+    }
+    BOOST_CHECK_EQUAL(epochs, 0);  // no report says that all was well
+    BOOST_CHECK_THROW(trainer.save(path), Diverged);
+    BOOST_CHECK(test::bytes_of(path) == good);
+  }
+  // Stopped between two epochs, too.
+  const auto density = with_root(1, 1);
+  FitOptions more = options;
+  more.steps = 10;
+  more.batch_size = 10;
+  Trainer trainer(*density, data, more);
+  BOOST_CHECK_THROW(trainer.run({.on_step = [](const StepReport&) { return false; }}), Diverged);
 }
 
 BOOST_AUTO_TEST_CASE(data_that_does_not_fit_is_refused) {

@@ -1,51 +1,26 @@
-// Training: it learns, resumes bit for bit, stops when asked, and names what diverged.
+// Training: it learns, resumes bit for bit, stops when asked.
 #include "flows/fit.h"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
-#include <filesystem>
 
-#include "data/toy2d.h"
-#include "flows/build.h"
-#include "flows/presets.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
 #include "tensor/threads.h"
 #include "tests/data_util.h"
 #include "tests/datasets.h"
+#include "tests/trainings.h"
 
 using namespace nf;
 using namespace nf::flows;
+using test::build;
 using test::check_error;
+using test::moons;
+using test::small;
 using test::TempFolder;
+using test::weights;
 
 namespace {
-
-data::Dataset moons(std::int64_t train, std::int64_t valid) {
-  const data::Toy2d& toy = *data::find_toy2d("moons");
-  data::Dataset data;
-  data.name = "moons";
-  data.dims = 2;
-  data.entropy = toy.entropy;
-  data.train.x = data::sample_toy2d(toy, train, 1, 0);
-  data.valid.x = data::sample_toy2d(toy, valid, 1, 1);
-  return data;
-}
-
-Config small(const std::string& model) {
-  Config config = preset(model);
-  config.couplings = 4;
-  config.hidden_units = 16;
-  config.hidden_layers = 1;
-  config.seed = 3;
-  return config;
-}
-
-std::shared_ptr<Density> build(const Config& config, const data::Dataset& data) {
-  return make_density(
-      config,
-      {.dims = data.dims, .discrete = data.discrete, .unit_scale = std::isfinite(data.entropy)});
-}
 
 /// Everything that a training tells, but the time.
 struct Told {
@@ -66,14 +41,6 @@ struct Told {
                 }};
   }
 };
-
-std::vector<float> weights(Density& density) {
-  std::vector<float> all;
-  for (auto& [name, p] : density.parameters()) {
-    for (float v : p->value().to_vector<float>()) all.push_back(v);
-  }
-  return all;
-}
 
 }  // namespace
 
@@ -248,64 +215,6 @@ BOOST_AUTO_TEST_CASE(a_training_that_ended_in_mid_epoch_goes_on_as_if_it_had_not
   BOOST_CHECK(weights(*density) == weights(*expected));
 }
 
-BOOST_AUTO_TEST_CASE(patience_ends_a_training_that_overfits_and_the_best_weights_stay) {
-  data::Dataset data;  // too few points for so large a model
-  data.name = "few";
-  data.dims = 2;
-  Generator gen(5);
-  data.train.x = normal(gen, {40, 2});
-  data.valid.x = normal(gen, {200, 2});
-  Config config = small("realnvp-2d");
-  config.hidden_units = 32;
-  config.batch_size = 20;
-  config.steps = 0;
-  config.epochs = 1000;
-  config.warmup = 0;
-  config.lr = 5e-3;
-  config.schedule = "constant";
-  config.patience = 30;
-  const auto density = build(config, data);
-  std::vector<EpochReport> reports;
-  const auto collect = [&](const EpochReport& r) { reports.push_back(r); };
-  const FitResult result =
-      fit(*density, data, fit_options(config), {.on_step = {}, .on_epoch = collect});
-  BOOST_CHECK(result.finished && result.stopped_early && result.overfits);
-  BOOST_REQUIRE_EQUAL(result.epochs, result.best_epoch + 30);
-  BOOST_CHECK_EQUAL(static_cast<std::int64_t>(reports.size()), result.epochs);
-  BOOST_CHECK_LT(result.last_valid_nats, result.best_valid_nats - 0.05);
-  BOOST_CHECK_EQUAL(evaluate(*density, data.valid.x).nats, result.best_valid_nats);
-
-  // The last ones, where they are wanted.
-  FitOptions options = fit_options(config);
-  options.keep_best = false;
-  const auto last = build(config, data);
-  fit(*last, data, options);
-  BOOST_CHECK_EQUAL(evaluate(*last, data.valid.x).nats, result.last_valid_nats);
-
-  // Stopped twice on the way, in the middle of the patience: the counter and the best weights are
-  // part of the state.
-  const TempFolder folder;
-  const std::string path = folder.path("state.safetensors");
-  FitResult parts;
-  const auto other = build(config, data);
-  for (const std::int64_t stop :
-       {result.best_epoch * 2 + 5, result.best_epoch * 2 + 31, std::int64_t{1} << 40}) {
-    Trainer trainer(*other, data, fit_options(config));
-    if (std::filesystem::exists(path)) trainer.load(path);
-    parts = trainer.run({.on_step = [&](const StepReport& r) { return r.step != stop; }});
-    trainer.save(path);
-    if (parts.finished) trainer.use_best_weights();
-  }
-  BOOST_CHECK(parts.stopped_early && parts.overfits);
-  BOOST_CHECK_EQUAL(parts.epochs, result.epochs);
-  BOOST_CHECK_EQUAL(parts.best_epoch, result.best_epoch);
-  BOOST_CHECK(weights(*other) == weights(*density));
-  // Who does not keep the best weights can read such a state all the same.
-  Trainer trainer(*last, data, options);
-  trainer.load(path);
-  BOOST_CHECK(trainer.done());
-}
-
 BOOST_AUTO_TEST_CASE(a_state_says_how_its_training_ended) {
   const TempFolder folder;
   const std::string path = folder.path("state.safetensors");
@@ -460,140 +369,6 @@ BOOST_AUTO_TEST_CASE(states_of_something_else_are_refused) {
     nn::save_safetensors(damaged, {file.tensors.begin(), file.tensors.end()}, file.metadata);
     check_error([&] { load({}, data, damaged); }, {"[resume]", damaged, key});
   }
-}
-
-BOOST_AUTO_TEST_CASE(divergence_is_named) {
-  const data::Dataset data = moons(100, 20);
-  Config config = small("realnvp-2d");
-  config.batch_size = 20;
-  config.epochs = 20;
-  config.steps = 0;
-  config.lr = 1e30;
-  config.schedule = "constant";
-  config.mixing = "none";  // so that it is a coupling
-  const auto density = build(config, data);
-  try {
-    fit(*density, data, fit_options(config));
-    BOOST_ERROR("training with lr = 1e30 did not diverge");
-  } catch (const Diverged& error) {
-    const std::string what = error.what();
-    BOOST_CHECK_EQUAL(what.find("[fit] training diverged at step 2: the loss is "), 0U);
-    BOOST_CHECK_MESSAGE(what.find("first non-finite in layer couplings.") != std::string::npos,
-                        what);
-    BOOST_CHECK(what.find("lower the learning rate") != std::string::npos);
-    BOOST_CHECK_EQUAL(what.find('\n'), std::string::npos);
-  }
-  BOOST_CHECK(!Tape::recording());
-  // NaN in the data is found in the first step.
-  data::Dataset broken = moons(100, 20);
-  broken.train.x.narrow(0, 50, 1).fill_(std::nan(""));
-  config.lr = 1e-3;
-  config.batch_size = 100;
-  const auto fresh = build(config, broken);
-  BOOST_CHECK_THROW(fit(*fresh, broken, fit_options(config)), Diverged);
-  // So is NaN in validation alone.
-  data::Dataset broken_valid = moons(100, 20);
-  broken_valid.valid.x.narrow(0, 5, 1).fill_(std::nan(""));
-  const auto other = build(config, broken_valid);
-  try {
-    fit(*other, broken_valid, fit_options(config));
-    BOOST_ERROR("no error");
-  } catch (const Diverged& error) {
-    BOOST_CHECK(std::string(error.what()).find("validation gives nan nats") != std::string::npos);
-  }
-}
-
-namespace {
-
-/// y = x + shift + factor * sqrt(root). At root = 0 the value is finite, and the gradient of root
-/// is infinite, or NaN when the factor is 0.
-struct Root : Bijection {
-  Root(double at, double f)
-      : shift(add_parameter("shift", Tensor::zeros({2}))),
-        root(add_parameter("root", Tensor::full({2}, at))),
-        factor(f) {}
-  Mapped forward(const Var& x, const Var&) override {
-    return {x + shift + sqrt(root) * factor, zero_log_det(x)};
-  }
-  Mapped inverse(const Var& z, const Var&) override {
-    return {z - shift - sqrt(root) * factor, zero_log_det(z)};
-  }
-  std::string kind() const override { return "Root"; }
-  Var& shift;
-  Var& root;
-  double factor;
-};
-
-std::shared_ptr<Density> with_root(double at, double factor) {
-  auto layers = std::make_shared<Compose>();
-  layers->add("first", std::make_shared<Root>(1, 1));
-  layers->add("second", std::make_shared<Root>(at, factor));
-  layers->add("third", std::make_shared<Root>(1, 1));
-  return std::make_shared<Density>(layers, std::make_shared<StandardNormal>(), 2);
-}
-
-}  // namespace
-
-BOOST_AUTO_TEST_CASE(a_gradient_that_is_not_finite_makes_no_update) {
-  data::Dataset data = moons(100, 0);
-  for (const double factor : {0.0, 1.0}) {
-    for (const double clip : {0.0, 0.5}) {
-      const auto density = with_root(0, factor);
-      const std::vector<float> before = weights(*density);
-      try {
-        fit(*density, data, {.epochs = 3, .batch_size = 20, .clip_norm = clip});
-        BOOST_ERROR("a gradient that is not finite went by unseen");
-      } catch (const Diverged& error) {
-        const std::string what = error.what();
-        BOOST_CHECK_MESSAGE(
-            what.find("[fit] training diverged at step 1: the norm of the gradient is ") == 0,
-            what);
-        BOOST_CHECK_MESSAGE(
-            what.find("first non-finite in the gradient of parameter second.root") !=
-                std::string::npos,
-            what);
-        BOOST_CHECK_EQUAL(error.step(), 1);
-      }
-      BOOST_CHECK(weights(*density) == before);
-    }
-  }
-}
-
-BOOST_AUTO_TEST_CASE(weights_that_left_the_range_of_numbers_are_never_saved) {
-  data::Dataset data = moons(100, 0);
-  data.train.x.fill_(100);  // the gradient of shift
-  const FitOptions options = {
-      .steps = 1, .batch_size = 50, .optimizer = {.rule = UpdateRule::Sgd, .lr = 1e38}};
-  const TempFolder folder;
-  const std::string path = folder.path("state.safetensors");
-  for (const std::int64_t epochs_of_one_step : {0, 1}) {
-    const auto density = with_root(1, 1);
-    FitOptions one = options;
-    if (epochs_of_one_step == 1) one.batch_size = 100;
-    Trainer trainer(*density, data, one);
-    trainer.save(path);
-    const std::string good = test::bytes_of(path);
-    int epochs = 0;
-    try {
-      trainer.run({.on_step = {}, .on_epoch = [&](const EpochReport&) { ++epochs; }});
-      BOOST_ERROR("infinite weights went by unseen");
-    } catch (const Diverged& error) {
-      const std::string what = error.what();
-      BOOST_CHECK_MESSAGE(what.find("diverged at step 1: a weight is not finite, first non-finite "
-                                    "in parameter first.shift") != std::string::npos,
-                          what);
-    }
-    BOOST_CHECK_EQUAL(epochs, 0);  // no report says that all was well
-    BOOST_CHECK_THROW(trainer.save(path), Diverged);
-    BOOST_CHECK(test::bytes_of(path) == good);
-  }
-  // Stopped between two epochs, too.
-  const auto density = with_root(1, 1);
-  FitOptions more = options;
-  more.steps = 10;
-  more.batch_size = 10;
-  Trainer trainer(*density, data, more);
-  BOOST_CHECK_THROW(trainer.run({.on_step = [](const StepReport&) { return false; }}), Diverged);
 }
 
 BOOST_AUTO_TEST_CASE(data_that_does_not_fit_is_refused) {

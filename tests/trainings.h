@@ -1,0 +1,51 @@
+// Small trainings, for tests of them.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "data/toy2d.h"
+#include "flows/build.h"
+#include "flows/presets.h"
+
+namespace nf::test {
+
+using namespace nf::flows;
+
+inline data::Dataset moons(std::int64_t train, std::int64_t valid) {
+  const data::Toy2d& toy = *data::find_toy2d("moons");
+  data::Dataset data;
+  data.name = "moons";
+  data.dims = 2;
+  data.entropy = toy.entropy;
+  data.train.x = data::sample_toy2d(toy, train, 1, 0);
+  data.valid.x = data::sample_toy2d(toy, valid, 1, 1);
+  return data;
+}
+
+inline Config small(const std::string& model) {
+  Config config = preset(model);
+  config.couplings = 4;
+  config.hidden_units = 16;
+  config.hidden_layers = 1;
+  config.seed = 3;
+  return config;
+}
+
+inline std::shared_ptr<Density> build(const Config& config, const data::Dataset& data) {
+  return make_density(
+      config,
+      {.dims = data.dims, .discrete = data.discrete, .unit_scale = std::isfinite(data.entropy)});
+}
+
+inline std::vector<float> weights(Density& density) {
+  std::vector<float> all;
+  for (auto& [name, p] : density.parameters()) {
+    for (float v : p->value().to_vector<float>()) all.push_back(v);
+  }
+  return all;
+}
+
+}  // namespace nf::test

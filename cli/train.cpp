@@ -10,6 +10,7 @@
 #include "cli/progress.h"
 #include "cli/settings.h"
 #include "cli/trained_model.h"
+#include "cli/verdict.h"
 #include "nn/safetensors.h"
 #include "tensor/fault.h"
 #include "tensor/text.h"
@@ -125,6 +126,9 @@ class Training {
     }
   }
 
+  /// By the same rule as the verdicts of check and report.
+  bool overfits() const { return overfitting(run_.read_log(), data_.dims).has_value(); }
+
   void describe_end(const flows::FitResult& result) const {
     if (result.stopped_early) {
       common_.note(str("stopped early: ", config_.patience,
@@ -138,7 +142,7 @@ class Training {
     const double nats = result.best_valid_nats;
     common_.note(printed("best: epoch %lld, %.*f nats%s", static_cast<long long>(result.best_epoch),
                          std::abs(nats) < 100 ? 4 : 2, nats,
-                         result.overfits ? "; it overfits since" : ""));
+                         overfits() ? "; it overfits since" : ""));
   }
 
   void describe() const {
@@ -217,7 +221,7 @@ class Training {
                     {"steps", result.steps},
                     {"best_epoch", validated ? Json(result.best_epoch) : Json()},
                     {"best_valid_nats", number(result.best_valid_nats)},
-                    {"overfits", result.overfits}},
+                    {"overfits", overfits()}},
                    "");
   }
 

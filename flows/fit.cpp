@@ -68,8 +68,7 @@ FitResult Trainer::result() const {
           .steps = step(),
           .best_epoch = best_epoch_,
           .best_valid_nats = best_valid_nats_,
-          .last_valid_nats = last_valid_nats_,
-          .overfits = last_valid_nats_ < best_valid_nats_ - best_valid_se_};
+          .last_valid_nats = last_valid_nats_};
 }
 
 void Trainer::prepare() {
@@ -218,7 +217,6 @@ void Trainer::validate(EpochReport& report, bool whole) {
   if (!report.best) return;
   best_epoch_ = report.epoch;
   best_valid_nats_ = valid.nats;
-  best_valid_se_ = valid.nats_se;
   since_best_ = 0;
   if (!options_.keep_best) return;
   with_evaluated_weights([&] {
@@ -373,7 +371,6 @@ void Trainer::save(const std::string& path, TrainingStatus status, const nn::Met
                            {"best_epoch", str(best_epoch_)},
                            {"since_best", str(since_best_)},
                            {"best_valid_nats", exact(best_valid_nats_)},
-                           {"best_valid_se", exact(best_valid_se_)},
                            {"last_valid_nats", exact(last_valid_nats_)}};
   metadata.insert(extra.begin(), extra.end());
   nn::save_safetensors(path, state(), metadata);
@@ -410,7 +407,7 @@ void Trainer::load(const std::string& path) {
   const std::int64_t noise_offset = count("noise_offset"), epoch_samples = count("epoch_samples");
   const double epoch_nats = real("epoch_nats"), seconds = real("seconds");
   const std::int64_t best_epoch = count("best_epoch"), since_best = count("since_best");
-  const double best_valid_nats = real("best_valid_nats"), best_valid_se = real("best_valid_se");
+  const double best_valid_nats = real("best_valid_nats");
   const double last_valid_nats = real("last_valid_nats");
   const bool prepared = count("prepared") > 0;
   load_tensors(file.tensors);  // the last thing that can fail
@@ -424,7 +421,6 @@ void Trainer::load(const std::string& path) {
   best_epoch_ = best_epoch;
   since_best_ = since_best;
   best_valid_nats_ = best_valid_nats;
-  best_valid_se_ = best_valid_se;
   last_valid_nats_ = last_valid_nats;
 }
 

@@ -76,8 +76,6 @@ struct FitResult {
   std::int64_t best_epoch = 0;    ///< the one with the best validation result; 0: none was made
   double best_valid_nats = kNaN;  ///< NaN: none was made
   double last_valid_nats = kNaN;
-  /// The last validation result is below the best by more than the best's standard error.
-  bool overfits = false;
 };
 
 /// What a saved state says of its training.
@@ -182,7 +180,7 @@ class Trainer {
   double grad_norm_ = 0;
 
   std::int64_t best_epoch_ = 0;  // 0: none
-  double best_valid_nats_ = kNaN, best_valid_se_ = kNaN, last_valid_nats_ = kNaN;
+  double best_valid_nats_ = kNaN, last_valid_nats_ = kNaN;
   std::int64_t since_best_ = 0;  // whole epochs
   nn::StateDict best_;           // copies of the weights, with keep_best
 };

@@ -276,10 +276,11 @@ BOOST_AUTO_TEST_CASE(a_table_is_not_learned_by_heart) {
         << '\n';
   }
   out.close();
-  const Outcome outcome =
-      flowcli(folder, {"train", "realnvp-2d", "--data", table, "--out", run, "--couplings", "4",
-                       "--hidden-units", "64", "--valid", "40", "--test", "0", "--json", "--warmup",
-                       "0", "--threads", "1"});
+  const Outcome outcome = flowcli(
+      folder,
+      {"train",  "realnvp-2d",     "--data", table,      "--out", run,         "--couplings",
+       "4",      "--hidden-units", "64",     "--valid",  "40",    "--test",    "0",
+       "--json", "--warmup",       "0",      "--epochs", "200",   "--threads", "1"});
   BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
   const auto result = outcome.json();
   BOOST_TEST(result.at("finished") == true);

@@ -40,7 +40,7 @@ BOOST_AUTO_TEST_CASE(patience_ends_a_training_that_overfits_and_the_best_weights
   const auto collect = [&](const EpochReport& r) { reports.push_back(r); };
   const FitResult result =
       fit(*density, data, fit_options(config), {.on_step = {}, .on_epoch = collect});
-  BOOST_CHECK(result.finished && result.stopped_early && result.overfits);
+  BOOST_CHECK(result.finished && result.stopped_early);
   BOOST_REQUIRE_EQUAL(result.epochs, result.best_epoch + 30);
   BOOST_CHECK_EQUAL(static_cast<std::int64_t>(reports.size()), result.epochs);
   BOOST_CHECK_LT(result.last_valid_nats, result.best_valid_nats - 0.05);
@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(patience_ends_a_training_that_overfits_and_the_best_weights
     trainer.save(path);
     if (parts.finished) trainer.use_best_weights();
   }
-  BOOST_CHECK(parts.stopped_early && parts.overfits);
+  BOOST_CHECK(parts.stopped_early);
   BOOST_CHECK_EQUAL(parts.epochs, result.epochs);
   BOOST_CHECK_EQUAL(parts.best_epoch, result.best_epoch);
   BOOST_CHECK(weights(*other) == weights(*density));

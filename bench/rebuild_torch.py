@@ -25,10 +25,12 @@ from torch_flow import Flow
 NOISE_STREAM = 0x65766131  # of the noise with which densities are evaluated
 
 
-def philox_uniform(seed, stream, count):
-    """`count` f32 numbers in [0, 1): Philox 4x32-10, four words for each counter 0, 1, 2, ..."""
+def philox_uniform(seed, stream, count, double):
+    """`count` numbers in [0, 1): Philox 4x32-10, four words for each counter 0, 1, 2, ... A word makes
+    an f32 number, two an f64."""
     mask = np.uint64(0xFFFFFFFF)
-    c = [np.arange((count + 3) // 4, dtype=np.uint64), np.uint64(0), np.uint64(stream & 0xFFFFFFFF),
+    per_block = 2 if double else 4
+    c = [np.arange((count + per_block - 1) // per_block, dtype=np.uint64), np.uint64(0), np.uint64(stream & 0xFFFFFFFF),
          np.uint64(stream >> 32)]
     k0, k1 = seed & 0xFFFFFFFF, seed >> 32
     for _ in range(10):
@@ -36,18 +38,21 @@ def philox_uniform(seed, stream, count):
         c = [(p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(k0), p1 & mask,
              (p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(k1), p0 & mask]
         k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    words = np.stack(np.broadcast_arrays(*c), 1).reshape(-1)[:count]
-    return (words >> np.uint64(8)).astype(np.float32) * np.float32(2**-24)
+    words = np.stack(np.broadcast_arrays(*c), 1).reshape(-1)
+    if double:
+        bits = (words[0::2] << np.uint64(32) | words[1::2]) >> np.uint64(11)
+        return bits[:count].astype(np.float64) * 2.0**-53
+    return (words[:count] >> np.uint64(8)).astype(np.float32) * np.float32(2**-24)
 
 
-def noise_of(shape, batch):
+def noise_of(shape, batch, double):
     """The noise of `flowcli score --seed 0 --batch-size batch`, whose parts follow one another."""
-    draws, first = [], 0
+    draws, first, per_block = [], 0, 2 if double else 4
     for at in range(0, shape[0], batch):
         count = min(batch, shape[0] - at) * shape[1]
-        part = philox_uniform(0, NOISE_STREAM, 4 * first + count)[4 * first:]
+        part = philox_uniform(0, NOISE_STREAM, per_block * first + count, double)[per_block * first:]
         draws.append(part.reshape(-1, shape[1]))
-        first += (count + 3) // 4
+        first += (count + per_block - 1) // per_block
     return torch.from_numpy(np.concatenate(draws))
 
 
@@ -63,7 +68,7 @@ def compare(run, args, folder):
     flow = Flow.of_file(f"{run}/best.safetensors")
     x = torch.from_numpy(np.load(rows)).reshape(args.count, -1)
     with torch.no_grad():
-        log_prob = flow.log_prob(x, noise_of(x.shape, 500) if flow.s["levels"] else None)
+        log_prob = flow.log_prob(x, noise_of(x.shape, 500, flow.s["levels"] == 0))
     nats = torch.from_numpy(np.load(scores)[:, 1]) - flow.nats_offset()
     return (log_prob - nats).abs(), nats.abs().max().item()
 

@@ -51,6 +51,10 @@ class Flow:
         unit = self.s["levels"] / (2 if self.s["preprocess"] == "symmetric" else 1)
         return self.s["dims"] * math.log(unit)
 
+    def draws(self):
+        """Does ln p depend on noise?"""
+        return self.s["levels"] > 0 or "dequantize.integer" in self.t
+
     def steps(self):
         whitening = {"none": [], "zca": [self.zca], "triangular": [self.triangular]}
         whiten = whitening[self.s["whitening"]]
@@ -67,32 +71,34 @@ class Flow:
 
     def preprocess(self, x, noise):
         kind, log_det = self.s["preprocess"], torch.zeros(len(x), dtype=torch.float64)
+        if self.draws() and self.s["levels"] == 0:  # columns of whole numbers
+            x = x + noise * self.t["dequantize.integer"]
         if kind == "standard":
-            x = (x - self.t["standardize.mean"]) / self.t["standardize.std"]
+            x = x - self.t["standardize.mean"] - self.t.get("standardize.mean_rest", 0)
+            x = x / self.t["standardize.std"]
             log_det = log_det - self.t["standardize.std"].log().sum()
-        if self.s["levels"] == 0:
-            return x, log_det
-        level = x.long()
-        dims, levels = x.shape[1], self.s["levels"]
-        noise = (x.float() + noise.float()).double() - x  # as f32 holds it, between 255 and 256 too
-        if kind == "cdf":
-            below = self.t["cdf.below"]
-            start = below.gather(0, level)
-            mass = below.gather(0, level + 1) - start
-            x = start + noise * mass
-            log_det = log_det + mass.log().sum(1)
-        elif kind == "symmetric":
-            x = (x + noise) / (levels / 2) - 1
-            log_det = log_det - dims * math.log(levels / 2)
-        else:
-            x = (x + noise) / levels
-            log_det = log_det - dims * math.log(levels)
+        if self.s["levels"] > 0:
+            x, more = self.from_levels(x, noise)
+            log_det = log_det + more
         if kind in ("logit", "cdf"):
             alpha = self.s["alpha"]
             s = alpha + (1 - 2 * alpha) * x
             x = s.log() - (1 - s).log()
             log_det = log_det + ((1 - 2 * alpha) / (s * (1 - s))).log().sum(1)
         return x, log_det
+
+    def from_levels(self, x, noise):
+        kind, level = self.s["preprocess"], x.long()
+        dims, levels = x.shape[1], self.s["levels"]
+        noise = (x.float() + noise.float()).double() - x  # as f32 holds it, between 255 and 256 too
+        if kind == "cdf":
+            below = self.t["cdf.below"]
+            start = below.gather(0, level)
+            mass = below.gather(0, level + 1) - start
+            return start + noise * mass, mass.log().sum(1)
+        if kind == "symmetric":
+            return (x + noise) / (levels / 2) - 1, -dims * math.log(levels / 2)
+        return (x + noise) / levels, -dims * math.log(levels)
 
     def zca(self, x):
         return (x - self.t["whitening.mean"]) @ self.t["whitening.whiten"].T, self.t["whitening.log_det"]

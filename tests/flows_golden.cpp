@@ -71,8 +71,8 @@ std::vector<Golden> all_golden() {
        true,
        "paper",
        {"hidden_units=32", "warmup=3"},
-       {168.878679, 122.158622, 122.116292, 121.2937, 126.098713, 124.474607, 119.564234, 110.36334,
-        127.413768, 127.816371, 115.891638}},
+       {168.87882, 122.158592, 122.11629, 121.293679, 126.098698, 124.47455, 119.564217, 110.363358,
+        127.413766, 127.816633, 115.891759}},
       {"realnvp-2d",
        "realnvp-2d",
        2,
@@ -99,7 +99,7 @@ std::vector<Golden> all_golden() {
        {"couplings=3", "coupling=multiplicative", "preprocess=logit", "alpha=0.05",
         "whitening=triangular", "whitening_last=true", "activation=gelu", "hidden_units=16",
         "hidden_layers=2", "scale_limit=1.5"},
-       {52.5260518, 52.4033136, 52.09047, 52.2991108, 51.9703973, 52.1225219, 51.93508, 51.8845103,
+       {52.5260518, 52.4033135, 52.09047, 52.2991108, 51.9703973, 52.1225219, 51.93508, 51.8845103,
         51.809873, 51.799289, 51.6391212}},
       {"symmetric",
        "nice",
@@ -167,7 +167,7 @@ struct Run {
     density = make_density(config, shape);
     Generator gen(7);
     for (const auto& [name, tensor] : density->state()) {
-      if (!is_float(tensor.dtype())) continue;
+      if (!is_float(tensor.dtype()) || name == "standardize.mean_rest") continue;
       Tensor(tensor).copy_(drawn(name, tensor, gen));
     }
     data.name = golden.name;

@@ -227,7 +227,8 @@ Checkup examine(const TrainedModel& model, const Tensor& x, const Tensor& train,
       options.jacobians >= 0 ? options.jacobians : quick_jacobians(density.dims()), few.dim(0));
   check.latents = latents(x);
   if (train.defined()) check.train_latents = latents(train);
-  check.working = flows::diagnose_layers(density, few.to(DType::F32), {.seed = options.seed});
+  check.working = flows::diagnose_layers(density, is_float(few.dtype()) ? few : few.to(DType::F32),
+                                         {.seed = options.seed});
   {
     const flows::InDtype wide(density, DType::F64);
     check.exact = flows::diagnose_layers(density, few.to(DType::F64),

@@ -6,8 +6,12 @@
 #include "cli/cli.h"
 #include "cli/trained_model.h"
 #include "data/glyphs.h"
+#include "data/idx.h"
+#include "data/npy.h"
 #include "data/png.h"
+#include "data/source.h"
 #include "data/svg.h"
+#include "flows/build.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -15,8 +19,9 @@ namespace nf::cli {
 namespace {
 
 void describe(const Common& common, const std::string& source, const std::string& out,
-              std::uint64_t seed) {
-  const data::Dataset data = data::load(source, {.seed = seed});
+              const data::LoadOptions& reading) {
+  const data::Dataset data = data::load(source, reading);
+  for (const std::string& note : data.notes) common.note("note: " + note);
   const Tensor values = data.train.x.to(DType::F32);
   const double low = min(values).item(), high = max(values).item();
   const double mean_value = mean(values).item(), deviation = std::sqrt(variance(values).item());
@@ -68,53 +73,115 @@ void describe(const Common& common, const std::string& source, const std::string
   common.result(json, text + more + data::text_histogram(data.train.x));
 }
 
+/// A source's rows, the pixels of an image or the coordinates of a point, one row a line.
+void write_csv(const std::string& path, const Tensor& rows) {
+  const Tensor values = rows.to(DType::F32).contiguous();
+  const std::int64_t dims = values.dim(1);
+  atomic_write(path, [&](FileWriter& out) {
+    std::string line;
+    for (std::int64_t j = 0; j < dims; ++j) line += str(j > 0 ? "," : "", "x", j + 1);
+    out.write(line + "\n");
+    const float* value = values.data<float>();
+    for (std::int64_t i = 0; i < values.dim(0); ++i) {
+      line.clear();
+      for (std::int64_t j = 0; j < dims; ++j) {
+        char number[32];
+        std::snprintf(number, sizeof number, "%.9g", static_cast<double>(*value++));
+        if (j > 0) line += ',';
+        line += number;
+      }
+      out.write(line + "\n");
+    }
+  });
+}
+
+struct MakeOptions {
+  std::string what, out;
+  std::uint64_t seed = 0;
+  std::int64_t train = 60000, test = 10000;
+};
+
+void make(const Common& common, const MakeOptions& options) {
+  const auto ends = [&](const char* ending) { return options.out.ends_with(ending); };
+  if (!ends(".csv") && !ends(".npy") && !ends(".idx")) {
+    NF_CHECK(options.what == "glyphs", "[data] ", options.what, " is written as one file: --out ",
+             "must end in .csv, .npy or .idx");
+    data::write_glyphs(options.out, options.seed, options.train, options.test);
+    common.result(
+        {{"folder", options.out}, {"train", options.train}, {"test", options.test}},
+        str("wrote ", options.train, " + ", options.test, " images to ", options.out, "\n"));
+    return;
+  }
+  const data::Dataset drawn = data::load(
+      options.what, {.seed = options.seed, .train = options.train, .valid = 1, .test = 1});
+  const Tensor& rows = drawn.train.x;
+  const Tensor shaped =
+      drawn.images() ? rows.reshape({rows.dim(0), drawn.height, drawn.width}) : rows;
+  if (ends(".csv")) {
+    write_csv(options.out, rows);
+  } else if (ends(".npy")) {
+    data::write_npy(options.out, shaped);
+  } else {
+    data::write_idx(options.out, shaped);
+  }
+  common.result(
+      {{"file", options.out}, {"count", rows.dim(0)}, {"dims", rows.dim(1)}},
+      str("wrote ", rows.dim(0), " rows of ", rows.dim(1), " numbers to ", options.out, "\n"));
+}
+
 }  // namespace
 
 void add_data(CLI::App& app) {
   struct Options {
     Common common;
-    std::string source, out, make_out;
-    std::string what;
-    std::uint64_t seed = 0, make_seed = 0;
-    std::int64_t train = 60000, test = 10000;
+    std::string source, out, columns;
+    data::LoadOptions reading;
+    MakeOptions make;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("data", "Describe a data source, or make one");
   command->add_option("DATA", options->source, "A built-in name, a path, or format:path")
       ->type_name(source_type());
   command->add_option("--out", options->out, "Write a picture of the first samples (.png)");
-  add_seed(*command, options->seed, "Of built-in sources");
+  command->add_option("--columns", options->columns, "Columns of a table to take, as a,b,c");
+  command->add_option("--split-by", options->reading.split_by,
+                      "Column whose equal values stay in one part");
+  command
+      ->add_option("--layout", options->reading.layout, "Which axis of images holds the channels")
+      ->check(one_of({"auto", "first", "last"}))
+      ->capture_default_str();
+  add_seed(*command, options->reading.seed, "Of built-in sources");
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli data path/to/mnist --out digits.png\n"
       "  flowcli data path/to/cifar-10-batches-bin --out grid.png\n"
       "  flowcli data table.csv\n"
       "  flowcli data 2spirals --out spirals.png\n"
-      "  flowcli data make glyphs --out glyphs/\n");
+      "  flowcli data make glyphs --out glyphs/\n"
+      "  flowcli data make moons --train 5000 --out moons.csv\n");
 
-  CLI::App* make = command->add_subcommand("make", "Write a built-in data set as files");
-  make->add_option("NAME", options->what, "glyphs")->required()->check(one_of({"glyphs"}));
-  make->add_option("--out", options->make_out, "Folder for the four IDX files")->required();
-  add_seed(*make, options->make_seed, "Of the digits");
-  make->add_option("--train", options->train, "Training images")
+  CLI::App* maker = command->add_subcommand("make", "Write a built-in data set as files");
+  maker->add_option("NAME", options->make.what, "A built-in source")
+      ->required()
+      ->check(one_of(data::built_in_sources()));
+  maker
+      ->add_option("--out", options->make.out,
+                   "FILE.csv, .npy or .idx; of glyphs else a folder for MNIST's four files")
+      ->required();
+  add_seed(*maker, options->make.seed, "Of what is drawn");
+  maker->add_option("--train", options->make.train, "Rows, or training images of a folder")
       ->check(whole(1, 10'000'000))
       ->capture_default_str();
-  make->add_option("--test", options->test, "Test images")
+  maker->add_option("--test", options->make.test, "Test images of a folder")
       ->check(whole(1, 10'000'000))
       ->capture_default_str();
 
-  command->callback([options, make] {
+  command->callback([options, maker] {
     options->common.apply();
-    if (make->parsed()) {
-      data::write_glyphs(options->make_out, options->make_seed, options->train, options->test);
-      options->common.result(
-          {{"folder", options->make_out}, {"train", options->train}, {"test", options->test}},
-          str("wrote ", options->train, " + ", options->test, " images to ", options->make_out,
-              "\n"));
-      return;
-    }
+    if (maker->parsed()) return make(options->common, options->make);
     if (options->source.empty()) throw CLI::RequiredError("DATA");
-    describe(options->common, options->source, options->out, options->seed);
+    options->reading.columns = flows::split_names(options->columns);
+    describe(options->common, options->source, options->out, options->reading);
   });
 }
 

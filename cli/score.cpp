@@ -12,10 +12,13 @@
 #include "data/npy.h"
 #include "tensor/files.h"
 #include "tensor/ops.h"
+#include "tensor/random.h"
 
 namespace nf::cli {
 
 namespace {
+
+constexpr std::uint64_t kAgainstStream = 0x6761696E;  // "gain"
 
 struct ScoreOptions {
   Common common;
@@ -66,16 +69,21 @@ void write_table(const std::string& path, const Tensor& table) {
   });
 }
 
-// Scores of other sources, and how well the density tells them from `scores`. Of a source with more
-// rows than these, the first so many.
+// Scores of other sources, and how well the density tells them from `scores`. Rows are of the part
+// --split, else of the test; of more than there are scores, so many drawn at random, since files
+// may be sorted.
 Json scores_against(const ScoreOptions& options, const TrainedModel& model,
                     const std::vector<double>& scores, std::string& text) {
   Json out = Json::array();
   for (const std::string& source : options.against) {
     RowOptions choice;
     choice.data = source;
+    choice.split = options.rows.split.empty() ? "test" : options.rows.split;
     const Tensor all = choice.load(model).x;
-    const Tensor x = all.narrow(0, 0, std::min(all.dim(0), std::ssize(scores)));
+    Generator gen(0, kAgainstStream);
+    const Tensor order = permutation(gen, all.dim(0));
+    const std::int64_t count = std::min(all.dim(0), std::ssize(scores));
+    const Tensor x = index_select(all, 0, order.narrow(0, 0, count));
     const std::vector<double> others = flows::score(*model.density, x, options.evaluate);
     const double area = flows::auroc(scores, others);
     const double mean =

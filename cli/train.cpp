@@ -11,6 +11,7 @@
 #include "cli/settings.h"
 #include "cli/trained_model.h"
 #include "cli/verdict.h"
+#include "data/columns.h"
 #include "nn/safetensors.h"
 #include "tensor/fault.h"
 #include "tensor/text.h"
@@ -150,9 +151,14 @@ class Training {
     common_.note(str(config_.model, ": ", parameters, " parameters; ", data_.name, ": ",
                      data_.train.size(), " / ", data_.valid.size(), " / ", data_.test.size(),
                      " samples of ", data_.dims, " dimensions; ", density_->convention().text));
+    for (const std::string& note : data_.notes) common_.note(note);
     if (std::isfinite(data_.entropy)) {
       common_.note(
           printed("entropy of the data: %.4f nats (no model's -nats can be below)", data_.entropy));
+    }
+    if (data_.images() && !data::has_picture(data_)) {
+      common_.note(
+          str("images of ", data_.channels, " channels have no picture: samples are not drawn"));
     }
     common_.note(str("on ", name(device_), ", matrix products in ", precision_));
     common_.note(str("run folder: ", run_.path(),
@@ -195,7 +201,7 @@ class Training {
   /// Samples and the curve. A picture that cannot be made is no reason to end a training.
   void draw(const std::string& name) {
     try {
-      if (data_.images() || data_.dims == 2) draw_samples(run_.file("samples/" + name + ".png"));
+      if (data::has_picture(data_)) draw_samples(run_.file("samples/" + name + ".png"));
       run_.write_curve();
     } catch (const Error& error) {
       common_.note(str("no picture: ", error.what()));
@@ -272,6 +278,7 @@ void add_train(CLI::App& app, int& status) {
   command->callback([options, &status] {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);
+    data::check_varies(data, config.types);
     Training training(config, std::move(data), options->common, device, !options->no_graph);
     training.begin(options->out, options->overwrite);
     status = training.run();

@@ -1,5 +1,6 @@
 #include "cli/trained_model.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -16,11 +17,17 @@ namespace nf::cli {
 
 namespace {
 
-data::LoadOptions load_options(const flows::Config& config) {
-  return {.seed = static_cast<std::uint64_t>(config.seed),
-          .train = config.train,
-          .valid = config.valid,
-          .test = config.test};
+// How another source is read than the run's: the run's columns and layout, its own parts.
+data::LoadOptions options_for(const flows::Config& config, bool whole) {
+  const auto built_in = data::built_in_sources();
+  if (std::find(built_in.begin(), built_in.end(), config.data) != built_in.end()) {
+    return {.seed = static_cast<std::uint64_t>(config.seed)};
+  }
+  data::LoadOptions options = flows::load_options(config);
+  options.train = options.valid = options.test = -1;
+  options.valid_data = options.test_data = "";
+  options.in_file_order = whole;
+  return options;
 }
 
 // The parts must be those of the training: else eval would take rows that were trained on.
@@ -36,7 +43,7 @@ void check_parts(const RunFolder& run, const data::Dataset& data) {
 }
 
 data::Dataset as_trained(const RunFolder& run, const flows::Config& config) {
-  data::Dataset data = data::load(config.data, load_options(config));
+  data::Dataset data = data::load(config.data, flows::load_options(config));
   check_parts(run, data);
   return data;
 }
@@ -44,11 +51,13 @@ data::Dataset as_trained(const RunFolder& run, const flows::Config& config) {
 }  // namespace
 
 data::Dataset load_data(const flows::Config& config) {
-  return data::load(config.data, load_options(config));
+  return data::load(config.data, flows::load_options(config));
 }
 
 data::Dataset peek_data(const flows::Config& config) {
-  return data::load(config.data, {.train = 1, .valid = 1, .test = 1});
+  data::LoadOptions options = flows::load_options(config);
+  options.train = options.valid = options.test = 1;
+  return data::load(config.data, options);
 }
 
 flows::DataShape shape_of(const data::Dataset& data) {
@@ -57,6 +66,9 @@ flows::DataShape shape_of(const data::Dataset& data) {
           .unit_scale = std::isfinite(data.entropy),  // built in
           .columns = data.columns,
           .rows = data.train.size(),
+          .channels = data.channels,
+          .height = data.height,
+          .width = data.width,
           .family = data.family};
 }
 
@@ -73,13 +85,13 @@ data::Dataset load_run_data(const RunFolder& run) {
   const KnownData& known = run.known();
   NF_CHECK(config, "[data] the data of ", run.path(), " are not there any more: neither '",
            run.config().data, "' nor '", known.path, "'; give them with --data");
-  data::Dataset data = data::load(config->data, load_options(*config));
+  data::Dataset data = data::load(config->data, flows::load_options(*config));
   // A path that was given may lead to another file from here.
   if (data.checksum != known.shape.checksum && config->data != known.path && !known.path.empty() &&
       source_exists(known.path)) {
     flows::Config absolute = *config;
     absolute.data = known.path;
-    data = data::load(absolute.data, load_options(absolute));
+    data = data::load(absolute.data, flows::load_options(absolute));
   }
   NF_CHECK(data.checksum == known.shape.checksum, "[data] ", data.name, " has changed since ",
            run.path(), " was trained on it (", known.train.count, " / ", known.valid.count, " / ",
@@ -104,8 +116,7 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
     } else {
       config.data = source;
     }
-    data = data::load(config.data,
-                      {.seed = static_cast<std::uint64_t>(config.seed), .in_file_order = whole});
+    data = data::load(config.data, options_for(config, whole));
     if (data.checksum == known.shape.checksum) {
       if (whole) {
         model.common.note(str("note: ", data.name, " is what ", model.run.path(),
@@ -231,7 +242,7 @@ void write_samples_png(const std::string& path, const Tensor& samples, const dat
 void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
                    std::int64_t columns) {
   if (!path.ends_with(".npy")) return write_samples_png(path, samples, shape, {}, columns);
-  data::write_npy(path, samples.to(shape.discrete ? DType::U8 : DType::F32));
+  data::write_npy(path, shape.discrete ? samples.to(DType::U8) : samples);
 }
 
 }  // namespace nf::cli

@@ -32,6 +32,14 @@ void Checksum::add(const Tensor& values) {
   });
 }
 
+// The last steps of MurmurHash3 (A. Appleby).
+std::uint64_t Checksum::mixed() const {
+  std::uint64_t h = state_;
+  h = (h ^ h >> 33) * 0xFF51AFD7ED558CCD;
+  h = (h ^ h >> 33) * 0xC4CEB9FE1A85EC53;
+  return h ^ h >> 33;
+}
+
 std::string Checksum::text() const {
   std::string out;
   for (int shift = 60; shift >= 0; shift -= 4) out += "0123456789abcdef"[state_ >> shift & 15];

@@ -18,6 +18,8 @@ class Checksum {
   /// Shape, type and elements. A tensor that is not defined counts for nothing.
   void add(const Tensor& values);
   std::string text() const;  ///< 16 hexadecimal digits
+  /// The same, mixed so that every bit depends on every other: for orders that look random.
+  std::uint64_t mixed() const;
 
  private:
   void mix(std::uint64_t word);

@@ -1,8 +1,10 @@
 #include "data/columns.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 
+#include "data/samples.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -97,6 +99,148 @@ std::string match_columns(Dataset& data, const Names& wanted, const Names& ignor
   }
   take_columns(data, order);
   return {};
+}
+
+// --- types --------------------------------------------------------------------------------------
+
+namespace {
+
+std::string quoted_name(const Names& columns, std::int64_t i) {
+  return columns.empty() ? std::to_string(i + 1)
+                         : "'" + printable(columns[static_cast<std::size_t>(i)], 40) + "'";
+}
+
+/// Calls use(column, values of all rows of a part) for real rows.
+template <class Use>
+void for_each_column(const Split& part, Use&& use) {
+  if (part.size() == 0 || !is_float(part.x.dtype())) return;
+  const Tensor x = part.x.contiguous();
+  const std::int64_t n = x.dim(0), dims = x.dim(1);
+  visit_dtype(x.dtype(), [&]<class T>() {
+    const T* values = x.data<T>();
+    for (std::int64_t j = 0; j < dims; ++j) {
+      use(j, [=](auto&& each) {
+        for (std::int64_t i = 0; i < n && each(i, static_cast<double>(values[i * dims + j])); ++i) {
+        }
+      });
+    }
+  });
+}
+
+}  // namespace
+
+std::vector<std::int32_t> integer_columns(const std::string& types, const Names& columns,
+                                          std::int64_t dims) {
+  std::vector<std::int32_t> out;
+  const Names names = columns.empty() ? numbered(dims) : columns;
+  std::size_t at = 0;
+  while (at < types.size()) {
+    const std::size_t end = std::min(types.find(',', at), types.size());
+    const std::string part = types.substr(at, end - at);
+    at = end + 1;
+    const std::size_t equals = part.rfind('=');
+    NF_CHECK(equals != std::string::npos && equals > 0 && part.substr(equals + 1) == "integer",
+             "[types] '", printable(part),
+             "' is not COLUMN=integer; several go with commas between");
+    const std::string name = part.substr(0, equals);
+    const auto found = std::find(names.begin(), names.end(), name);
+    NF_CHECK(found != names.end(), "[types] there is no column '", printable(name),
+             "'; did you mean '", printable(nearest(name, names)), "'?");
+    out.push_back(static_cast<std::int32_t>(found - names.begin()));
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+void look_at_types(Dataset& data, const std::string& types) {
+  const std::vector<std::int32_t> named_so = integer_columns(types, data.columns, data.dims);
+  NF_CHECK(named_so.empty() || !data.discrete, "[types] '", printable(data.name),
+           "' holds pixels, which are whole numbers already");
+  if (data.discrete) return;
+  constexpr double kMost = 1LL << 50;  // 1/2 must not be lost beside it
+  std::vector<bool> whole(static_cast<std::size_t>(data.dims), true);
+  for (const Split* part : {&data.train, &data.valid, &data.test}) {
+    for_each_column(*part, [&](std::int64_t j, auto&& values) {
+      values([&](std::int64_t, double value) {
+        const bool is_whole = value == std::floor(value) && std::abs(value) < kMost;
+        if (!is_whole) whole[static_cast<std::size_t>(j)] = false;
+        return is_whole;
+      });
+    });
+  }
+  for (const std::int32_t j : named_so) {
+    NF_CHECK(whole[static_cast<std::size_t>(j)], "[types] column ", quoted_name(data.columns, j),
+             " of '", printable(data.name), "' holds numbers that are not whole");
+    whole[static_cast<std::size_t>(j)] = false;  // known
+  }
+  Names found, advice;
+  for (std::int64_t j = 0; j < data.dims; ++j) {
+    if (!whole[static_cast<std::size_t>(j)]) continue;
+    found.push_back(data.columns.empty() ? std::to_string(j + 1)
+                                         : data.columns[static_cast<std::size_t>(j)]);
+    if (advice.size() < 3) advice.push_back(found.back() + "=integer");
+  }
+  if (found.empty() || data.train.size() < 2) return;
+  data.notes.push_back(str("whole numbers only in column ", listed(found),
+                           ": as real numbers their density has no bound; if they are counts or "
+                           "levels, give --types ",
+                           printable(join(advice, ",")),
+                           found.size() > advice.size() ? ",..." : ""));
+}
+
+ConstantColumns constant_columns(const Dataset& data) {
+  std::vector<double> value(static_cast<std::size_t>(data.dims));
+  std::vector<bool> in_training(value.size(), false), elsewhere(value.size(), false);
+  for_each_column(data.train, [&](std::int64_t j, auto&& values) {
+    const auto at = static_cast<std::size_t>(j);
+    in_training[at] = true;
+    values([&](std::int64_t i, double x) {
+      if (i == 0) value[at] = x;
+      in_training[at] = x == value[at];
+      return x == value[at];
+    });
+  });
+  for (const Split* part : {&data.valid, &data.test}) {
+    for_each_column(*part, [&](std::int64_t j, auto&& values) {
+      const auto at = static_cast<std::size_t>(j);
+      values([&](std::int64_t, double x) {
+        elsewhere[at] = elsewhere[at] || x != value[at];
+        return x == value[at];
+      });
+    });
+  }
+  ConstantColumns out;
+  for (std::int64_t j = 0; j < data.dims; ++j) {
+    if (!in_training[static_cast<std::size_t>(j)]) continue;
+    Names& names = elsewhere[static_cast<std::size_t>(j)] ? out.training_only : out.everywhere;
+    names.push_back(data.columns.empty() ? std::to_string(j + 1)
+                                         : data.columns[static_cast<std::size_t>(j)]);
+  }
+  return out;
+}
+
+void check_varies(const Dataset& data, const std::string& types) {
+  const std::vector<std::int32_t> integers = integer_columns(types, data.columns, data.dims);
+  Dataset rest = data;
+  std::vector<std::int32_t> reals;
+  for (std::int32_t j = 0; j < static_cast<std::int32_t>(data.dims); ++j) {
+    if (!std::binary_search(integers.begin(), integers.end(), j)) reals.push_back(j);
+  }
+  if (data.discrete || data.train.size() == 0 || reals.empty()) return;
+  if (!integers.empty()) {
+    if (rest.columns.empty()) rest.columns = numbered(data.dims);
+    take_columns(rest, reals);
+  }
+  const ConstantColumns constant = constant_columns(rest);
+  NF_CHECK(constant.everywhere.empty(), "[data] constant in all of '", printable(data.name),
+           "': column ", listed(constant.everywhere),
+           ": it has no density; choose the others with --columns a,b,...");
+  NF_CHECK(
+      constant.training_only.empty(), "[data] column ", listed(constant.training_only), " of '",
+      printable(data.name), "' varies, but not in the ", data.train.size(),
+      " training rows: take more rows (--train), leave it out (--columns a,b,...), or where it "
+      "holds whole numbers give --types NAME=integer");
 }
 
 }  // namespace nf::data

@@ -21,4 +21,26 @@ std::string match_columns(Dataset& data, const std::vector<std::string>& wanted,
 /// Takes these columns (positions from 0), in this order, in all parts.
 void take_columns(Dataset& data, const std::vector<std::int32_t>& columns);
 
+/// Positions from 0 of the columns that `types` calls whole numbers: "count=integer,age=integer",
+/// by name, or by number from 1 in a table without names. Throws Error, with the nearest name, for
+/// a column that is not there, and for another type.
+std::vector<std::int32_t> integer_columns(const std::string& types,
+                                          const std::vector<std::string>& columns,
+                                          std::int64_t dims);
+
+/// Throws Error where a column that `types` calls integer is not; adds a note about those that
+/// are, but are not called so: as real numbers they have no highest density.
+void look_at_types(Dataset& data, const std::string& types);
+
+/// The columns that are constant in the training part of real rows: they have no density there.
+struct ConstantColumns {
+  std::vector<std::string> everywhere;  ///< quoted names, in validation and test as well
+  std::vector<std::string> training_only;
+};
+ConstantColumns constant_columns(const Dataset& data);
+
+/// Throws Error, naming all of them and what to do, when there are constant columns that `types`
+/// does not call integer.
+void check_varies(const Dataset& data, const std::string& types);
+
 }  // namespace nf::data

@@ -4,9 +4,12 @@
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstdlib>
+#include <limits>
 #include <optional>
 
 #include "data/input.h"
+#include "tensor/text.h"
 
 namespace nf::data {
 namespace {
@@ -27,39 +30,73 @@ std::string_view trimmed(std::string_view text) {
 /// A field as messages show it.
 std::string shown(std::string_view field) {
   constexpr std::size_t kShown = 24;
-  return "'" + std::string(field.substr(0, kShown)) + (field.size() > kShown ? "...'" : "'");
+  return "'" + printable(field.substr(0, kShown), 4 * kShown) +
+         (field.size() > kShown ? "...'" : "'");
 }
 
-/// Nothing when the field is no number; infinity when it is out of range.
-std::optional<float> parse_number(std::string_view field) {
+/// Nothing when the field is no number; infinity when it is beyond f32's range. What is too small
+/// for a double is 0.
+std::optional<double> parse_number(std::string_view field) {
   if (field.size() > 1 && field[0] == '+' && field[1] != '-') field.remove_prefix(1);
   double value = 0;
   const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
   if (end != field.data() + field.size() || error == std::errc::invalid_argument) return {};
-  if (error == std::errc::result_out_of_range) return INFINITY;
-  return static_cast<float>(value);
+  if (error == std::errc::result_out_of_range) {  // too large or too small: strtod tells
+    value = std::strtod(std::string(field).c_str(), nullptr);
+  }
+  return std::abs(value) <= std::numeric_limits<float>::max() ? value : INFINITY;
+}
+
+/// Windows-1252, of which Latin-1 is the part above 9F, as UTF-8.
+std::string from_windows_1252(std::string_view text) {
+  constexpr char16_t kBelowA0[32] = {0x20AC, 0x81,   0x201A, 0x192,  0x201E, 0x2026, 0x2020, 0x2021,
+                                     0x2C6,  0x2030, 0x160,  0x2039, 0x152,  0x8D,   0x17D,  0x8F,
+                                     0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
+                                     0x2DC,  0x2122, 0x161,  0x203A, 0x153,  0x9D,   0x17E,  0x178};
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const unsigned code = byte >= 0x80 && byte < 0xA0 ? kBelowA0[byte - 0x80] : byte;
+    if (code < 0x80) {
+      out += c;
+    } else if (code < 0x800) {
+      out += {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 63))};
+    } else {
+      out += {static_cast<char>(0xE0 | code >> 12), static_cast<char>(0x80 | (code >> 6 & 63)),
+              static_cast<char>(0x80 | (code & 63))};
+    }
+  }
+  return out;
+}
+
+bool begins_utf16(std::string_view text) {
+  return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
 }
 
 class Reader {
  public:
-  Reader(const std::string& path, std::string_view text) : path_(path), rest_(text) {
+  Reader(const std::string& path, std::string_view text, const ReadOptions& options)
+      : path_(path), rest_(text), options_(&options) {
+    NF_CHECK(
+        !begins_utf16(rest_), "[csv] '", path_,
+        "': UTF-16 text; save it as UTF-8 (Excel: \"CSV UTF-8\"), or: iconv -f UTF-16 -t UTF-8");
     if (rest_.starts_with("\xEF\xBB\xBF")) rest_.remove_prefix(3);  // byte order mark
   }
 
   Table read() {
     choose_separator();
     Table table;
-    std::vector<float> values;
+    std::vector<double> values;
     std::vector<std::string> fields;
     while (next_line()) {
       split(fields);
-      if (table.columns.empty() && take_header(fields, table.columns)) continue;
-      add_row(fields, table.columns.size(), values);
+      if (names_.empty() && take_header(fields, table)) continue;
+      add_row(fields, table.groups, values);
     }
     NF_CHECK(!values.empty(), "[csv] '", path_, "': holds no rows of numbers");
-    const auto columns = static_cast<std::int64_t>(table.columns.size());
-    table.values =
-        Tensor::from(values, {static_cast<std::int64_t>(values.size()) / columns, columns});
+    const auto columns = std::ssize(wanted_);
+    for (const std::int32_t i : wanted_) table.columns.push_back(name(i));
+    table.values = Tensor::from(values, {std::ssize(values) / columns, columns});
     return table;
   }
 
@@ -148,34 +185,66 @@ class Reader {
   }
 
   /// Gives the columns their names; false when these fields are the first row already.
-  static bool take_header(const std::vector<std::string>& fields,
-                          std::vector<std::string>& columns) {
+  bool take_header(std::vector<std::string>& fields, Table& table) {
     const bool header =
         std::none_of(fields.begin(), fields.end(), [](const auto& f) { return parse_number(f); });
+    bool foreign = false;
     for (std::size_t i = 0; i < fields.size(); ++i) {
-      columns.push_back(header && !fields[i].empty() ? fields[i] : str(i + 1));
+      foreign = foreign || (header && !is_utf8(fields[i]));
+      names_.push_back(header && !fields[i].empty() ? as_utf8(fields[i]) : str(i + 1));
     }
+    if (foreign) {
+      table.notes.push_back("'" + printable(path_) +
+                            "': the names of columns are no UTF-8; they are read as Windows-1252 "
+                            "(Latin-1)");
+    }
+    group_ = split_by_column(path_, names_, *options_);
+    wanted_ = wanted_columns(path_, names_, *options_);
     return header;
   }
 
-  void add_row(const std::vector<std::string>& fields, std::size_t columns,
-               std::vector<float>& values) const {
-    if (fields.size() != columns) {
-      bad(str(": ", fields.size(), " columns, the lines before have ", columns));
+  static std::string as_utf8(const std::string& field) {
+    return is_utf8(field) ? field : from_windows_1252(field);
+  }
+
+  const std::string& name(std::int32_t column) const {
+    return names_[static_cast<std::size_t>(column)];
+  }
+
+  void add_row(const std::vector<std::string>& fields, std::vector<std::string>& groups,
+               std::vector<double>& values) const {
+    if (fields.size() != names_.size()) {
+      bad(str(": ", fields.size(), " columns, the lines before have ", names_.size()));
     }
-    for (std::size_t i = 0; i < columns; ++i) {
-      const std::optional<float> value = parse_number(fields[i]);
-      if (fields[i].empty()) bad(str(", column ", i + 1, ": the number is missing"));
-      if (!value) bad(str(", column ", i + 1, ": ", shown(fields[i]), " is not a number"));
-      if (!std::isfinite(*value)) {
-        bad(str(", column ", i + 1, ": ", shown(fields[i]), " is not a finite number of 32 bits"));
-      }
+    if (group_ >= 0) groups.push_back(as_utf8(fields[static_cast<std::size_t>(group_)]));
+    for (const std::int32_t i : wanted_) {
+      const std::string& field = fields[static_cast<std::size_t>(i)];
+      const std::optional<double> value = parse_number(field);
+      if (!value || !std::isfinite(*value)) bad_number(i, field, value.has_value());
       values.push_back(*value);
     }
   }
 
+  [[noreturn]] void bad_number(std::int32_t column, const std::string& field, bool number) const {
+    const bool named = name(column) != std::to_string(column + 1);
+    const std::string where =
+        str(", column ", column + 1, named ? " (" + shown(name(column)) + ")" : "", ": ");
+    if (field.empty()) {
+      bad(where + "the number is missing; fill it in, or leave the line or the column out");
+    }
+    if (!number) {
+      bad(where + shown(field) +
+          " is not a number; choose the columns that are with --columns a,b,...");
+    }
+    bad(where + shown(field) + " is not a finite number of 32 bits");
+  }
+
   std::string path_;
   std::string_view rest_, line_;
+  const ReadOptions* options_;
+  std::vector<std::string> names_;    // of all columns in the file
+  std::vector<std::int32_t> wanted_;  // of them
+  std::int32_t group_ = -1;
   std::size_t number_ = 0;  // of line_, from 1
   char separator_ = ',';
 };
@@ -183,13 +252,13 @@ class Reader {
 }  // namespace
 
 bool looks_like_text(std::string_view head) {
-  return !head.empty() && std::all_of(head.begin(), head.end(), is_text);
+  return begins_utf16(head) || (!head.empty() && std::all_of(head.begin(), head.end(), is_text));
 }
 
-Table read_csv(const std::string& path) {
+Table read_csv(const std::string& path, const ReadOptions& options) {
   InputFile file(path);
   const std::string text = file.read_rest();
-  return Reader(path, text).read();
+  return Reader(path, text, options).read();
 }
 
 }  // namespace nf::data

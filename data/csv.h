@@ -5,13 +5,16 @@
 #include <string_view>
 #include <vector>
 
+#include "data/samples.h"
 #include "tensor/tensor.h"
 
 namespace nf::data {
 
 struct Table {
   std::vector<std::string> columns;  ///< D names; "1", "2", ... without a header
-  Tensor values;                     ///< f32 (N, D), all finite
+  Tensor values;                     ///< f64 (N, D), all finite
+  std::vector<std::string> groups;   ///< the column split_by of each row, as it stands there
+  std::vector<std::string> notes;    ///< what was decided that the owner should know
 };
 
 /// Whether a file that begins with these bytes can be text.
@@ -21,10 +24,11 @@ bool looks_like_text(std::string_view head);
 ///   the separator   tab, semicolon or comma, whichever the second line has first in this order;
 ///                   else runs of spaces
 ///   a header        a first line without any number: the names of the columns
-/// A field may stand in double quotes. The file may be gzipped. Throws Error, naming file, line and
-/// column, for a field that is missing or is no finite number in the range of f32, rows of unequal
-/// length, more than 65536 columns, lines above 4 MiB, an open quote, bytes that are no text, and a
-/// file without rows.
-Table read_csv(const std::string& path);
+/// A field may stand in double quotes. Text is UTF-8; names in other bytes are read as
+/// Windows-1252, with a note. Columns that `options` leaves out may hold anything. The file may be
+/// gzipped. Throws Error, naming file, line (from 1) and column, for a field that is missing or is
+/// no finite number in the range of f32, rows of unequal length, more than 65536 columns, lines
+/// above 4 MiB, an open quote, bytes that are no text, UTF-16, and a file without rows.
+Table read_csv(const std::string& path, const ReadOptions& options = {});
 
 }  // namespace nf::data

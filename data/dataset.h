@@ -11,7 +11,9 @@
 namespace nf::data {
 
 struct Split {
-  Tensor x;       ///< (N, D): u8 for pixels, f32 for real numbers
+  /// (N, D): u8 for pixels. Real numbers are f64 when they come from a file, because columns far
+  /// from 0 lose digits in f32 before they can be standardised; built-in densities are f32.
+  Tensor x;
   Tensor labels;  ///< i32 (N), or undefined
 
   std::int64_t size() const { return x.defined() ? x.dim(0) : 0; }
@@ -24,7 +26,7 @@ struct Dataset {
   std::string family;  ///< "mnist", "cifar-10", "cifar-100", "svhn", or empty: what its form says
   std::int64_t dims = 0;                             ///< D
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
-  bool discrete = false;                             ///< u8 values 0..255, else real f32
+  bool discrete = false;                             ///< u8 values 0..255, else real numbers
   int classes = 0;                                   ///< number of labels, 0 without labels
   std::vector<std::string> columns;                  ///< D names, or none
   Split train, valid, test;
@@ -39,5 +41,11 @@ struct Dataset {
 
   bool images() const { return height > 0; }
 };
+
+/// Whether samples can be drawn (png.h): images of 1, 3 or 4 channels, and points in the plane.
+inline bool has_picture(const Dataset& data) {
+  const std::int64_t c = data.channels;
+  return data.images() ? c == 1 || c == 3 || c == 4 : data.dims == 2;
+}
 
 }  // namespace nf::data

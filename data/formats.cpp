@@ -35,12 +35,13 @@ Parts only(Samples samples) { return {std::move(samples), {}, {}}; }
 
 Samples cifar_samples(const std::string& path) {
   const char* const family = cifar_label_bytes(path) == 2 ? "cifar-100" : "cifar-10";
-  return {read_cifar(path), kCifarChannels, kCifarSize, kCifarSize, {}, family};
+  return {read_cifar(path), kCifarChannels, kCifarSize, kCifarSize, {}, family, {}, {}};
 }
 
-Samples csv_samples(const std::string& path) {
-  Table table = read_csv(path);
-  return {{table.values, {}}, 0, 0, 0, std::move(table.columns), {}};
+Samples csv_samples(const std::string& path, const ReadOptions& options) {
+  Table table = read_csv(path, options);
+  return {{table.values, {}},    0, 0, 0, std::move(table.columns), {}, std::move(table.groups),
+          std::move(table.notes)};
 }
 
 std::string names_of(const Arrays& arrays) {
@@ -73,25 +74,26 @@ const PartNames kWholeNames = {{"x", "X", "data", "images", "samples", "arr_0"},
                                {"y", "labels", "label", "arr_1"}};
 
 std::optional<Samples> take_part(const std::string& path, const Arrays& arrays,
-                                 const PartNames& names) {
+                                 const PartNames& names, const ReadOptions& options) {
   const Tensor* x = find_array(arrays, names.x);
   if (!x) return std::nullopt;
-  Samples out = samples_of(path, *x);
+  Samples out = samples_of(path, *x, options);
   if (const Tensor* y = find_array(arrays, names.labels)) {
     out.rows.labels = labels_of(path, *y, out.rows.size());
   }
   return out;
 }
 
-Parts npz_parts(const std::string& path) {
+Parts npz_parts(const std::string& path, const ReadOptions& options) {
   const Arrays arrays = read_npz(path);
-  if (auto train = take_part(path, arrays, kTrainNames)) {
-    return {*train, take_part(path, arrays, kValidNames), take_part(path, arrays, kTestNames)};
+  if (auto train = take_part(path, arrays, kTrainNames, options)) {
+    return {*train, take_part(path, arrays, kValidNames, options),
+            take_part(path, arrays, kTestNames, options)};
   }
-  if (auto whole = take_part(path, arrays, kWholeNames)) return only(*whole);
+  if (auto whole = take_part(path, arrays, kWholeNames, options)) return only(*whole);
   NF_CHECK(arrays.size() == 1, "[data] '", path, "': holds ", names_of(arrays),
            "; expected train, valid and test, or x, with labels train_labels, ... or y");
-  return only(samples_of(path, arrays.begin()->second));
+  return only(samples_of(path, arrays.begin()->second, options));
 }
 
 /// SVHN numbers its digits from 1, 0 being 10, as MATLAB counts.
@@ -118,11 +120,11 @@ Tensor as_pixels(const Tensor& x) {
 
 /// SVHN: X (H, W, C, N) and y (N, 1). Olivetti: faces (pixels, N), each a square, column by column.
 /// Otherwise the only array, (N, D).
-Samples mat_samples(const std::string& path) {
+Samples mat_samples(const std::string& path, const ReadOptions& options = {}) {
   const Arrays arrays = read_mat(path);
   const auto x = arrays.find("X"), y = arrays.find("y"), faces = arrays.find("faces");
   if (x != arrays.end() && x->second.rank() == 4) {
-    Samples out = samples_of(path, as_pixels(x->second.permute({3, 2, 0, 1})));
+    Samples out = samples_of(path, as_pixels(x->second.permute({3, 2, 0, 1})), {.layout = "first"});
     if (y != arrays.end()) out.rows.labels = svhn_labels(path, y->second, out.rows.size());
     out.family = "svhn";
     return out;
@@ -138,29 +140,37 @@ Samples mat_samples(const std::string& path) {
   NF_CHECK(arrays.size() == 1, "[data] '", path, "': holds ",
            arrays.empty() ? "no numeric arrays" : names_of(arrays),
            "; expected SVHN's X (H, W, 3, N) and y, or one array (N, D)");
-  return samples_of(path, arrays.begin()->second);
+  return samples_of(path, arrays.begin()->second, options);
 }
 
 struct Format {
   const char* name;
   bool (*suits)(const std::string& path, std::string_view head);  ///< by the content
-  Parts (*read)(const std::string& path);
+  Parts (*read)(const std::string& path, const ReadOptions& options);
 };
 
 /// In the order in which they are tried: those that have no magic number come last.
 const Format kFormats[] = {
     {"idx", [](const std::string&, std::string_view head) { return looks_like_idx(head); },
-     [](const std::string& path) { return only(samples_of(path, read_idx(path))); }},
+     [](const std::string& path, const ReadOptions& options) {
+       return only(samples_of(path, read_idx(path), options));
+     }},
     {"npy", [](const std::string&, std::string_view head) { return looks_like_npy(head); },
-     [](const std::string& path) { return only(samples_of(path, read_npy(path))); }},
+     [](const std::string& path, const ReadOptions& options) {
+       return only(samples_of(path, read_npy(path), options));
+     }},
     {"npz", [](const std::string&, std::string_view head) { return looks_like_zip(head); },
      npz_parts},
     {"mat", [](const std::string&, std::string_view head) { return looks_like_mat(head); },
-     [](const std::string& path) { return only(mat_samples(path)); }},
+     [](const std::string& path, const ReadOptions& options) {
+       return only(mat_samples(path, options));
+     }},
     {"csv", [](const std::string&, std::string_view head) { return looks_like_text(head); },
-     [](const std::string& path) { return only(csv_samples(path)); }},
+     [](const std::string& path, const ReadOptions& options) {
+       return only(csv_samples(path, options));
+     }},
     {"cifar", [](const std::string& path, std::string_view) { return cifar_label_bytes(path) > 0; },
-     [](const std::string& path) { return only(cifar_samples(path)); }},
+     [](const std::string& path, const ReadOptions&) { return only(cifar_samples(path)); }},
 };
 
 /// Files that people try, which have to be turned into others first.
@@ -191,7 +201,8 @@ std::string read_head(const std::string& path) {
   return head;
 }
 
-Parts read_file_parts(const std::string& path, const std::string& format) {
+Parts read_file_parts(const std::string& path, const std::string& format,
+                      const ReadOptions& options) {
   const std::string head = format.empty() ? read_head(path) : "";
   for (const Foreign& foreign : kForeign) {
     NF_CHECK(
@@ -199,7 +210,8 @@ Parts read_file_parts(const std::string& path, const std::string& format) {
         "[data] '", path, "': ", foreign.what);
   }
   for (const Format& known : kFormats) {
-    if (format.empty() ? known.suits(path, head) : format == known.name) return known.read(path);
+    if (format.empty() ? known.suits(path, head) : format == known.name)
+      return known.read(path, options);
   }
   fail(str("[data] '", path, "': no format that is known here; known are ",
            join(format_names(), ", "), ", gzipped or not"));
@@ -210,7 +222,8 @@ Parts read_file_parts(const std::string& path, const std::string& format) {
 std::optional<std::string> find_in(const fs::path& folder, const std::string& name) {
   for (const char* suffix : {"", ".gz"}) {
     const fs::path path = folder / (name + suffix);
-    if (fs::exists(path)) return path.string();
+    std::error_code error;
+    if (fs::exists(path, error)) return path.string();
   }
   return std::nullopt;
 }
@@ -253,8 +266,14 @@ Parts cifar10_parts(const fs::path& folder) {
     x.push_back(part.x);
     labels.push_back(part.labels);
   }
-  const Samples train = {
-      {concat(x, 0), concat(labels, 0)}, kCifarChannels, kCifarSize, kCifarSize, {}, "cifar-10"};
+  const Samples train = {{concat(x, 0), concat(labels, 0)},
+                         kCifarChannels,
+                         kCifarSize,
+                         kCifarSize,
+                         {},
+                         "cifar-10",
+                         {},
+                         {}};
   return {train, {}, cifar_samples(need_in(folder, "test_batch.bin", kWhat)), /*valid_share=*/5};
 }
 
@@ -312,10 +331,10 @@ std::vector<std::string> format_names() {
   return names;
 }
 
-Parts read_parts(const std::string& path, const std::string& format) {
+Parts read_parts(const std::string& path, const std::string& format, const ReadOptions& options) {
   std::error_code error;
   return fs::is_directory(path, error) ? read_folder_parts(path, format)
-                                       : read_file_parts(path, format);
+                                       : read_file_parts(path, format, options);
 }
 
 }  // namespace nf::data

@@ -20,7 +20,8 @@ struct Parts {
 /// A folder with the files of MNIST, CIFAR-10, CIFAR-100 or SVHN, or one file of any format. The
 /// format is told by the content, or one of format_names(). Throws Error for what is not known, is
 /// malformed or does not belong together.
-Parts read_parts(const std::string& path, const std::string& format = "");
+Parts read_parts(const std::string& path, const std::string& format = "",
+                 const ReadOptions& options = {});
 
 /// idx, npy, npz, mat, cifar, csv
 std::vector<std::string> format_names();

@@ -68,7 +68,12 @@ void Input::expect_room_for(std::uint64_t bytes, const char* what) const {
 std::uint64_t file_size(const std::string& path) {
   struct stat info {};
   NF_CHECK(::stat(path.c_str(), &info) == 0, "[read] '", path, "': ", std::strerror(errno));
-  NF_CHECK(S_ISREG(info.st_mode), "[read] '", path, "': not a file");
+  const char* const what = S_ISDIR(info.st_mode)    ? "a folder"
+                           : S_ISFIFO(info.st_mode) ? "a pipe"
+                           : S_ISREG(info.st_mode)  ? ""
+                                                    : "a device or socket";
+  NF_CHECK(*what == '\0', "[read] '", path, "': ", what,
+           ", not a file: it is read more than once; write its content to a file first");
   return static_cast<std::uint64_t>(info.st_size);
 }
 

@@ -53,6 +53,9 @@ struct Canvas {
   Canvas(std::int64_t w, std::int64_t h, int c, int value) : width(w), height(h), channels(c) {
     check_size(w, h);
     pixels.assign(static_cast<std::size_t>(w * h * c), static_cast<std::uint8_t>(value));
+    constexpr int kRgba = 4;
+    if (c != kRgba) return;
+    for (std::size_t i = kRgba - 1; i < pixels.size(); i += kRgba) pixels[i] = 255;  // opaque
   }
   std::uint8_t* at(std::int64_t x, std::int64_t y) { return &pixels[(y * width + x) * channels]; }
 };
@@ -102,9 +105,10 @@ std::string grid_png(const Tensor& images, const GridOptions& options) {
   Tensor x = images;
   if (x.rank() == 2) x = x.unsqueeze(0);
   if (x.rank() == 3) x = x.unsqueeze(1);
-  NF_CHECK(x.dtype() == DType::U8 && x.rank() == 4 && (x.dim(1) == 1 || x.dim(1) == 3),
-           "[png] cannot draw ", describe(images),
-           "; expected u8 (H, W), (N, H, W), (N, 1, H, W) or (N, 3, H, W)");
+  NF_CHECK(
+      x.dtype() == DType::U8 && x.rank() == 4 && (x.dim(1) == 1 || x.dim(1) == 3 || x.dim(1) == 4),
+      "[png] cannot draw ", describe(images),
+      "; expected u8 (H, W), (N, H, W), or (N, C, H, W) with 1, 3 or 4 channels");
   NF_CHECK(x.numel() > 0, "[png] no images to draw in ", describe(images));
   x = x.to(Device::CPU).contiguous();
   const std::int64_t n = x.dim(0), h = x.dim(2), w = x.dim(3);

@@ -1,38 +1,119 @@
 #include "data/samples.h"
 
+#include <algorithm>
+#include <charconv>
 #include <cmath>
+#include <limits>
+
+#include "tensor/ops.h"
+#include "tensor/text.h"
 
 namespace nf::data {
 namespace {
 
-void check_finite(const std::string& path, const Tensor& x) {
-  const float* values = x.data<float>();
-  for (std::int64_t i = 0; i < x.numel(); ++i) {
-    NF_CHECK(std::isfinite(values[i]), "[data] '", path, "': row ", i / x.dim(1), ", column ",
-             i % x.dim(1), " is not a finite number");
-  }
+void check_numbers(const std::string& path, const Tensor& x) {
+  constexpr double kMost = std::numeric_limits<float>::max();
+  visit_dtype(x.dtype(), [&]<class T>() {
+    const T* values = x.data<T>();
+    for (std::int64_t i = 0; i < x.numel(); ++i) {
+      const double value = static_cast<double>(values[i]);
+      NF_CHECK(std::abs(value) <= kMost, "[data] '", path, "': row ", i / x.dim(1),
+               " (counted from 0), column ", 1 + i % x.dim(1), " is ", value,
+               ", no finite number in the range of 32-bit reals");
+    }
+  });
 }
 
-/// Channels first, as everywhere here: (N, H, W, 3) is how NumPy keeps colour images.
-Tensor channels_first(const Tensor& x) {
-  const bool last = x.rank() == 4 && x.dim(3) == 3 && x.dim(1) != 3 && x.dim(1) != 1;
-  return last ? x.permute({0, 3, 1, 2}) : x;
+bool may_be_channels(std::int64_t size) { return size == 1 || size == 3 || size == 4; }
+
+/// Channels first, as everywhere here. (N, H, W, 3) is how NumPy keeps colour images.
+Tensor channels_first(const std::string& path, const Tensor& x, const std::string& layout) {
+  const bool first = may_be_channels(x.dim(1)), last = may_be_channels(x.dim(3));
+  NF_CHECK(layout != "auto" || first != last, "[data] '", path, "': ", x.shape(), " has ",
+           first ? "two axes" : "no axis",
+           " that may be channels (size 1, 3 or 4); say which with ",
+           "--set layout=first, (N, C, H, W), or layout=last, (N, H, W, C)");
+  return layout == "last" || (layout == "auto" && last) ? x.permute({0, 3, 1, 2}) : x;
+}
+
+/// A number as a group's name.
+std::string group_name(double value) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
+  return {text, end};
+}
+
+/// Rows (N, D) with the columns that are wanted.
+void choose_columns(const std::string& path, const ReadOptions& options, Samples& out) {
+  if (options.columns.empty() && options.split_by.empty()) return;
+  const std::vector<std::string> names = numbered(out.rows.x.dim(1));
+  const std::int32_t group = split_by_column(path, names, options);
+  if (group >= 0) {
+    const Tensor column = out.rows.x.narrow(1, group, 1).to(DType::F64);
+    for (const double value : column.to_vector<double>()) out.groups.push_back(group_name(value));
+  }
+  const std::vector<std::int32_t> wanted = wanted_columns(path, names, options);
+  out.rows.x = index_select(out.rows.x, 1, Tensor::from(wanted, {std::ssize(wanted)}));
+}
+
+std::int32_t find_column(const std::string& path, const std::vector<std::string>& names,
+                         const std::string& name, const char* setting) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  NF_CHECK(found != names.end(), "[data] '", path, "': there is no column '", printable(name),
+           "', which ", setting, " names; did you mean '", printable(nearest(name, names)), "'?");
+  return static_cast<std::int32_t>(found - names.begin());
 }
 
 }  // namespace
 
-Samples samples_of(const std::string& path, const Tensor& array) {
+std::vector<std::string> numbered(std::int64_t columns) {
+  std::vector<std::string> names;
+  for (std::int64_t i = 1; i <= columns; ++i) names.push_back(std::to_string(i));
+  return names;
+}
+
+std::int32_t split_by_column(const std::string& path, const std::vector<std::string>& names,
+                             const ReadOptions& options) {
+  if (options.split_by.empty()) return -1;
+  const bool there = std::find(names.begin(), names.end(), options.split_by) != names.end();
+  if (!there && options.may_lack_split_by) return -1;
+  return find_column(path, names, options.split_by, "split_by");
+}
+
+std::vector<std::int32_t> wanted_columns(const std::string& path,
+                                         const std::vector<std::string>& names,
+                                         const ReadOptions& options) {
+  std::vector<std::int32_t> out;
+  for (const std::string& name : options.columns) {
+    out.push_back(find_column(path, names, name, "columns"));
+    NF_CHECK(std::count(out.begin(), out.end(), out.back()) == 1, "[data] column '",
+             printable(name), "' is named twice in columns");
+  }
+  if (options.columns.empty()) {
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (options.split_by.empty() || names[i] != options.split_by) {
+        out.push_back(static_cast<std::int32_t>(i));
+      }
+    }
+  }
+  NF_CHECK(!out.empty(), "[data] '", path, "': no columns are left");
+  return out;
+}
+
+Samples samples_of(const std::string& path, const Tensor& array, const ReadOptions& options) {
   const int rank = array.rank();
   NF_CHECK(rank >= 2, "[data] '", path, "': holds ", array.shape(),
            ", one number for each sample: labels where images or rows were expected");
   NF_CHECK(array.numel() > 0, "[data] '", path, "': holds nothing: ", array.shape());
   NF_CHECK(rank <= 4, "[data] '", path, "': holds ", array.shape(),
-           "; expected rows (N, D) or images (N, H, W) or (N, C, H, W)");
-  const Tensor x = channels_first(array);
+           "; expected rows (N, D) or images (N, H, W), (N, C, H, W) or (N, H, W, C)");
+  const Tensor x = rank == 4 ? channels_first(path, array, options.layout) : array;
   Samples out;
   if (rank >= 3) {
     NF_CHECK(x.dtype() == DType::U8, "[data] '", path, "': images of ", name(x.dtype()),
              "; pixels must be u8");
+    NF_CHECK(options.columns.empty() && options.split_by.empty(), "[data] '", path,
+             "': columns and split_by are for tables, this holds images ", array.shape());
     out.channels = rank == 4 ? x.dim(1) : 1;
     out.height = x.dim(-2);
     out.width = x.dim(-1);
@@ -40,9 +121,10 @@ Samples samples_of(const std::string& path, const Tensor& array) {
   const std::int64_t n = x.dim(0);
   out.rows.x = x.contiguous().reshape({n, x.numel() / n});
   if (x.dtype() != DType::U8) {
-    out.rows.x = out.rows.x.to(DType::F32);
-    check_finite(path, out.rows.x);
+    out.rows.x = out.rows.x.to(DType::F64);
+    check_numbers(path, out.rows.x);
   }
+  if (rank == 2) choose_columns(path, options, out);
   return out;
 }
 

@@ -14,12 +14,40 @@ struct Samples {
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
   std::vector<std::string> columns;                  ///< names, where the file has them
   std::string family;                                ///< of Dataset
+  std::vector<std::string> groups;                   ///< of each row, with ReadOptions::split_by
+  std::vector<std::string> notes;                    ///< of Dataset
 };
 
-/// The array read from `path` as samples: (N, D) rows, (N, H, W) gray images, (N, C, H, W) or
-/// (N, H, W, 3) images. Pixels are u8; rows of other types become f32. Throws Error for other
-/// shapes, for none, and for numbers that are not finite, naming row and column.
-Samples samples_of(const std::string& path, const Tensor& array);
+/// How a file is read.
+struct ReadOptions {
+  /// Where arrays (N, A, B, C) have their channels: "first" (A) or "last" (C). "auto": on the side
+  /// whose size is 1, 3 or 4.
+  std::string layout = "auto";
+  /// The columns of a table that are wanted, in this order; none: all. In a table without names
+  /// they are 1, 2, ...
+  std::vector<std::string> columns = {};
+  /// A column that says which rows belong together (Samples::groups). It is no column of the rows.
+  /// A text column of a CSV file may be one.
+  std::string split_by = {};
+  bool may_lack_split_by = false;  ///< of files that are not cut
+};
+
+/// The array read from `path` as samples: (N, D) rows, (N, H, W) gray images, images of several
+/// channels as `options.layout` says. Pixels are u8; every other type becomes f64.
+/// Throws Error for other shapes, for none, for channels on both sides or on none, for columns that
+/// are not there, and for numbers that are not finite or beyond f32's range, naming row and column.
+Samples samples_of(const std::string& path, const Tensor& array, const ReadOptions& options = {});
+
+/// Positions of the columns that `options` wants among `names`. Throws Error, with the nearest
+/// name, for one that is not there, and when none is left.
+std::vector<std::int32_t> wanted_columns(const std::string& path,
+                                         const std::vector<std::string>& names,
+                                         const ReadOptions& options);
+/// The position of options.split_by, -1 without; throws Error when it is not there but must be.
+std::int32_t split_by_column(const std::string& path, const std::vector<std::string>& names,
+                             const ReadOptions& options);
+/// "1", "2", ...: the names of columns without names.
+std::vector<std::string> numbered(std::int64_t columns);
 
 /// Integers (N) or (N, 1) as labels i32 (N) of `samples` samples. Throws Error when they are not
 /// whole, negative or absurdly large, or another number.

@@ -5,11 +5,11 @@
 #include <optional>
 
 #include "data/checksum.h"
+#include "data/columns.h"
 #include "data/formats.h"
 #include "data/glyphs.h"
+#include "data/splits.h"
 #include "data/toy2d.h"
-#include "tensor/ops.h"
-#include "tensor/random.h"
 #include "tensor/text.h"
 
 namespace nf::data {
@@ -17,42 +17,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// --- splits -------------------------------------------------------------------------------------
-
-Split narrow(const Split& all, std::int64_t first, std::int64_t count) {
-  Split out{all.x.narrow(0, first, count), {}};
-  if (all.labels.defined()) out.labels = all.labels.narrow(0, first, count);
-  return out;
-}
-
 std::int64_t count_or(std::int64_t wanted, std::int64_t otherwise) {
   return wanted < 0 ? otherwise : wanted;
 }
 
-void check_counts(const std::string& what, std::int64_t wanted, std::int64_t there) {
-  NF_CHECK(wanted <= there, "[data] '", what, "': ", wanted, " samples asked for, ", there,
-           " are there; ask for fewer");
-}
-
-/// Training samples from the front of `all`, validation samples from its end.
-void split_training(const Split& all, std::int64_t valid, std::int64_t train, Dataset& out) {
-  check_counts(out.name, train + valid, all.size());
-  out.train = narrow(all, 0, train);
-  out.valid = narrow(all, all.size() - valid, valid);
-}
-
 // --- files --------------------------------------------------------------------------------------
-
-/// Rows of files without parts come in an order that must not decide which part they fall into:
-/// often they are sorted. The same for every seed: which rows are the test is a property of the
-/// file.
-Split shuffled(const Split& rows) {
-  constexpr std::uint64_t kSeed = 0, kStream = 0x73706C69;  // "spli"
-  Generator gen(kSeed, kStream);
-  const Tensor order = permutation(gen, rows.size());
-  return {index_select(rows.x, 0, order),
-          rows.labels.defined() ? index_select(rows.labels, 0, order) : Tensor()};
-}
 
 int count_classes(const Split& split) {
   if (!split.labels.defined() || split.size() == 0) return 0;
@@ -60,28 +29,52 @@ int count_classes(const Split& split) {
   return 1 + *std::max_element(values, values + split.size());
 }
 
-void check_alike(const std::string& path, const Samples& a, const Samples& b) {
-  NF_CHECK(a.rows.x.dim(1) == b.rows.x.dim(1) && a.rows.x.dtype() == b.rows.x.dtype() &&
-               a.channels == b.channels && a.height == b.height,
-           "[data] '", path, "': training samples are ", describe(a.rows.x), ", others ",
-           describe(b.rows.x), "; the files do not belong together");
+/// A path, or "format:path" where there is no such path.
+struct Place {
+  std::string path, format;
+};
+
+std::optional<Place> find_place(const std::string& spec) {
+  std::error_code error;
+  if (fs::exists(spec, error)) return Place{spec, ""};
+  const std::size_t colon = spec.find(':');
+  if (colon == std::string::npos) return std::nullopt;
+  const std::string format = spec.substr(0, colon), path = spec.substr(colon + 1);
+  for (const std::string& known : format_names()) {
+    if (format == known) return Place{path, format};
+  }
+  NF_CHECK(!fs::exists(path, error), "[data] '", printable(spec), "': unknown format '",
+           printable(format), "'; known are ", join(format_names(), ", "));
+  return std::nullopt;
 }
 
-/// The first `wanted` of a part that is there by itself.
-Split take_first(const std::string& path, const Split& rows, std::int64_t wanted) {
-  const std::int64_t count = count_or(wanted, rows.size());
-  check_counts(path, count, rows.size());
-  return narrow(rows, 0, count);
+/// Throws unless `other` is of the same kind as the training samples; gives it their type.
+void make_alike(const std::string& path, const Samples& train, Samples& other) {
+  Tensor &x = other.rows.x, like = train.rows.x;
+  NF_CHECK(like.dim(1) == x.dim(1) && is_float(like.dtype()) == is_float(x.dtype()) &&
+               train.channels == other.channels && train.height == other.height,
+           "[data] '", path, "': training samples are ", describe(like), ", others ", describe(x),
+           "; the files do not belong together");
+  x = x.to(like.dtype());
 }
 
-/// Of a path with these parts, in words.
-std::string cut_of(const Parts& parts, bool in_file_order) {
-  const char* const kEnd = " the end of the training samples";
-  if (parts.valid && parts.test) return "the source's own";
-  if (parts.test) return str("test is the source's own, validation", kEnd);
-  if (parts.valid) return str("validation is the source's own, test", kEnd);
-  return in_file_order ? "in the order of the file: training, validation, test"
-                       : "drawn from the rows at random, the same ones every time";
+/// The rows of a file that is a whole part, with the columns of the training rows.
+Samples read_part_file(const std::string& spec, const char* setting, const Samples& train,
+                       const ReadOptions& options) {
+  const std::optional<Place> place = find_place(spec);
+  NF_CHECK(place, "[data] ", setting, " '", printable(spec), "': no such file");
+  ReadOptions like = options;
+  like.may_lack_split_by = true;
+  Samples part = read_parts(place->path, place->format, like).train;
+  Dataset rows;
+  rows.name = spec;
+  rows.train = part.rows;
+  rows.dims = part.rows.x.dim(1);
+  rows.columns = part.columns;
+  const std::string note = match_columns(rows, train.columns);
+  if (!note.empty()) part.notes.push_back(note);
+  part.rows = rows.train;
+  return part;
 }
 
 std::string checksum_of(const Parts& parts) {
@@ -96,8 +89,13 @@ std::string checksum_of(const Parts& parts) {
   return sum.text();
 }
 
-Dataset load_path(const std::string& path, const std::string& format, const LoadOptions& options) {
-  const Parts parts = read_parts(path, format);
+Dataset load_path(const Place& place, const LoadOptions& options) {
+  const std::string& path = place.path;
+  const ReadOptions reading{.layout = options.layout,
+                            .columns = options.columns,
+                            .split_by = parse_split_by(options.split_by).column,
+                            .may_lack_split_by = options.in_file_order};
+  Parts parts = read_parts(path, place.format, reading);
   Dataset out;
   out.name = path;
   out.family = parts.train.family;
@@ -107,26 +105,23 @@ Dataset load_path(const std::string& path, const std::string& format, const Load
   out.width = parts.train.width;
   out.discrete = parts.train.rows.x.dtype() == DType::U8;
   out.columns = parts.train.columns;
-  out.cut = cut_of(parts, options.in_file_order);
   out.checksum = checksum_of(parts);
-  out.classes = count_classes(parts.train.rows);
-  for (const std::optional<Samples>* part : {&parts.valid, &parts.test}) {
-    if (!*part) continue;
-    check_alike(path, parts.train, **part);
-    out.classes = std::max(out.classes, count_classes((*part)->rows));
+  if (!options.valid_data.empty()) {
+    parts.valid = read_part_file(options.valid_data, "valid_data", parts.train, reading);
   }
-  // What has no part of its own is cut from the end of the training samples, the test last.
-  const bool as_it_is = parts.test || parts.valid || options.in_file_order;
-  Split rest = as_it_is ? parts.train.rows : shuffled(parts.train.rows);
-  const std::int64_t n = rest.size();
-  const std::int64_t test = parts.test ? 0 : count_or(options.test, n / 10);
-  const std::int64_t valid = parts.valid ? 0 : count_or(options.valid, n / parts.valid_share);
-  check_counts(path, test + valid, n);
-  out.test =
-      parts.test ? take_first(path, parts.test->rows, options.test) : narrow(rest, n - test, test);
-  rest = narrow(rest, 0, n - test);
-  split_training(rest, valid, count_or(options.train, n - test - valid), out);
-  if (parts.valid) out.valid = take_first(path, parts.valid->rows, options.valid);
+  if (!options.test_data.empty()) {
+    parts.test = read_part_file(options.test_data, "test_data", parts.train, reading);
+  }
+  out.classes = count_classes(parts.train.rows);
+  out.notes = parts.train.notes;
+  for (std::optional<Samples>* part : {&parts.valid, &parts.test}) {
+    if (!*part) continue;
+    make_alike(path, parts.train, **part);
+    out.classes = std::max(out.classes, count_classes((*part)->rows));
+    out.notes.insert(out.notes.end(), (*part)->notes.begin(), (*part)->notes.end());
+  }
+  split_rows(parts, options, out);
+  look_at_types(out, options.types);
   return out;
 }
 
@@ -149,7 +144,9 @@ Dataset load_glyphs(const LoadOptions& options) {
   out.discrete = true;
   out.classes = 10;
   out.cut = "drawn: training and validation from one random stream, test from another";
-  split_training(glyphs(options.seed, GlyphSet::Train, 0, train + valid), valid, train, out);
+  const Split drawn = glyphs(options.seed, GlyphSet::Train, 0, train + valid);
+  out.train = narrow(drawn, 0, train);
+  out.valid = narrow(drawn, train, valid);
   out.test = glyphs(options.seed, GlyphSet::Test, 0, count_or(options.test, 10000));
   return out;
 }
@@ -167,6 +164,17 @@ Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
   return out;
 }
 
+/// What is about files does not go with what is drawn.
+void check_drawn(const std::string& name, const LoadOptions& options) {
+  const std::pair<const char*, bool> settings[] = {
+      {"valid_data", !options.valid_data.empty()}, {"test_data", !options.test_data.empty()},
+      {"split_by", !options.split_by.empty()},     {"columns", !options.columns.empty()},
+      {"layout", options.layout != "auto"},        {"types", !options.types.empty()}};
+  for (const auto& [setting, given] : settings) {
+    NF_CHECK(!given, "[data] ", setting, " is for files; '", name, "' is drawn");
+  }
+}
+
 // --- paths and names ----------------------------------------------------------------------------
 
 [[noreturn]] void fail_unknown(const std::string& spec) {
@@ -174,7 +182,7 @@ Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
   const bool a_path = spec.find_first_of("/.") != std::string::npos;
   const std::string hint = a_path ? "" : did_you_mean(spec, names);
   const bool mnist = spec.find("mnist") != std::string::npos;
-  fail(str("[data] '", spec, "': no such file or folder, nor a built-in source", hint,
+  fail(str("[data] '", printable(spec), "': no such file or folder, nor a built-in source", hint,
            "; built-in are: ", join(names, " "), mnist ? str("; ", kWhereMnistIs) : ""));
 }
 
@@ -191,24 +199,17 @@ Dataset load(const std::string& spec, const LoadOptions& options) {
     NF_CHECK(count <= std::int64_t{1} << 31, "[data] ", count,
              " samples are more than a split can have (2^31)");
   }
+  NF_CHECK(!spec.empty(), "[data] the data source is empty; give a name or a path");
   const Toy2d* const toy = find_toy2d(spec);
   if (spec == "glyphs" || toy) {
+    check_drawn(spec, options);
     Dataset drawn = toy ? load_toy2d(*toy, options) : load_glyphs(options);
     drawn.checksum = checksum_of(drawn, options.seed);
     return drawn;
   }
-  std::error_code error;
-  if (fs::exists(spec, error)) return load_path(spec, "", options);
-  const std::size_t colon = spec.find(':');
-  if (colon != std::string::npos) {
-    const std::string format = spec.substr(0, colon), path = spec.substr(colon + 1);
-    for (const std::string& known : format_names()) {
-      if (format == known) return load_path(path, format, options);
-    }
-    NF_CHECK(!fs::exists(path, error), "[data] '", spec, "': unknown format '", format,
-             "'; known are ", join(format_names(), ", "));
-  }
-  fail_unknown(spec);
+  const std::optional<Place> place = find_place(spec);
+  if (!place) fail_unknown(spec);
+  return load_path(*place, options);
 }
 
 }  // namespace nf::data

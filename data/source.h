@@ -13,27 +13,40 @@ struct LoadOptions {
   /// Of the built-in sources, which are drawn; files do not depend on it.
   std::uint64_t seed = 0;
   /// Samples in each split; -1 takes the source's own number:
-  ///   built-in densities  100000 / 20000 / 20000
-  ///   glyphs              50000 / 10000 / 10000
-  ///   files with parts    their own parts; without one for validation, the last samples of the
-  ///                       training part: 1/6 of MNIST (50k/10k/10k), 1/5 of CIFAR (40k/10k/10k, as
-  ///                       in NICE's paper), 1/10 of others
-  ///   one array or table  put in an order drawn at random, the same every time; then the last 1/10
-  ///                       is for test and the 1/10 before it for validation
-  /// Asked for fewer, training and test parts give their first samples. Where a part is cut from
-  /// another, the count asked for moves the cut.
+  ///   built-in densities    100000 / 20000 / 20000
+  ///   glyphs                50000 / 10000 / 10000
+  ///   MNIST, CIFAR, SVHN    their published parts; the end of the training part for validation:
+  ///                         1/6 of MNIST (50k/10k/10k), 1/5 of CIFAR (40k/10k/10k, as in NICE's
+  ///                         paper), 1/10 of SVHN
+  ///   other files           their own parts; what is missing is cut from the training rows after
+  ///                         these were put in an order drawn at random, the same every time: the
+  ///                         last 1/10 for test, the 1/10 before it for validation
+  /// Asked for fewer, a part gives some of its rows (of published ones the first, else of a part
+  /// that was cut the last, or rows drawn at random), and no row moves into another part. Only 0,
+  /// more than 1/10, and more training rows than are left otherwise move a cut.
   std::int64_t train = -1, valid = -1, test = -1;
   /// One array or table is cut in the order of the file instead: train, valid and test one after
   /// the other are then its rows as they stand.
   bool in_file_order = false;
+  /// Files whose rows are the validation and the test part, instead of rows of the source.
+  std::string valid_data = {}, test_data = {};
+  /// A column of a table whose rows of equal value never fall into different parts, as
+  /// measurements of one patient. The groups go to the parts in an order drawn at random, the same
+  /// every time; with "ordered:COLUMN" in ascending order of the values (times), so that the test
+  /// is the latest. The column is not modelled.
+  std::string split_by = {};
+  /// Names of the columns of a table to take, in this order; none: all.
+  std::vector<std::string> columns = {};
+  std::string layout = "auto";  ///< of images: ReadOptions (samples.h)
+  std::string types = {};       ///< of columns: integer_columns() (columns.h)
 };
 
 /// `spec` is the name of a built-in source, a path, or "format:path" (formats.h). A path is a
 /// folder with the files of MNIST, CIFAR or SVHN, or a single file: IDX, .npy, .npz, .mat, CSV or
 /// CIFAR's records, told by the content and gzipped or not.
 ///
-/// Throws Error for an unknown name (with the nearest one), a missing or malformed file, and counts
-/// that the source does not have.
+/// Throws Error for an unknown name (with the nearest one), a missing or malformed file, counts
+/// that the source does not have, and options that do not apply to it.
 Dataset load(const std::string& spec, const LoadOptions& options = {});
 
 /// glyphs and the densities of toy2d.h.

@@ -36,6 +36,9 @@ class Bijection : public nn::Module {
   virtual Mapped forward_rows(const Tensor& data, const Tensor& rows) {
     return forward(index_select(data, 0, rows));
   }
+  /// Whether x may be f64 beside parameters that are f32: the layer computes in f64 what needs it,
+  /// and its output has the type of the parameters.
+  virtual bool takes_f64() const { return false; }
   /// Sets initial values from samples of this layer's input, before training begins: as many as
   /// initial_rows() says, if there are so many. Most layers have none to set.
   virtual void initialize(const Samples& /*x*/) {}
@@ -57,6 +60,7 @@ class Compose : public Bijection {
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   Mapped forward_rows(const Tensor& data, const Tensor& rows) override;
+  bool takes_f64() const override { return !parts_.empty() && parts_[0].second->takes_f64(); }
   void initialize(const Samples& x) override;
   std::int64_t initial_rows() const override;
   std::string kind() const override { return "Compose"; }

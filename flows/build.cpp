@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "data/columns.h"
 #include "flows/coupling.h"
 #include "flows/level_cdf.h"
 #include "flows/whitening.h"
@@ -29,36 +30,53 @@ nn::Init init_of(const Config& config, double scale) {
   return {kinds.at(config.init), scale};
 }
 
-// Data to the space in which the couplings work, and how its density is told.
-Convention add_preprocessing(const Config& config, const DataShape& data, Compose& flow,
-                             const SharedGenerator& noise) {
-  const std::string& kind = config.preprocess;
-  const double dims = static_cast<double>(data.dims);
+// What does not apply is an error, never ignored.
+void check_preprocessing(const std::string& kind, const DataShape& data) {
+  const bool of_levels = kind == "unit" || kind == "symmetric" || kind == "cdf";
+  NF_CHECK(!data.discrete || of_levels || kind == "logit",
+           "[preprocess] pixels need preprocess = unit, symmetric, logit or cdf, not ", kind);
+  NF_CHECK(data.discrete || !of_levels, "[preprocess] preprocess = ", kind,
+           " is for pixels; these data are real numbers: standard, logit (of numbers in [0,1]) or "
+           "none");
+}
+
+// Pixels to the space in which the couplings work, and how their density is told.
+Convention add_pixels(const std::string& kind, const Config& config, std::int64_t dims,
+                      Compose& flow, const SharedGenerator& noise) {
   const bool symmetric = kind == "symmetric";
-  if (data.discrete) {
-    NF_CHECK(kind == "unit" || symmetric || kind == "logit" || kind == "cdf",
-             "[preprocess] pixels need preprocess = unit, symmetric, logit or cdf, not ", kind);
-    flow.add("dequantize", std::make_shared<Dequantize>(noise));
-    if (kind == "cdf") {
-      flow.add("cdf", std::make_shared<LevelCdf>(data.dims));
-    } else if (symmetric) {
-      flow.add("scale", std::make_shared<Scale>(1.0 / 128, -1));
-    } else {
-      flow.add("scale", std::make_shared<Scale>(1.0 / 256));
-    }
-  }
-  if (kind == "standard") {
-    flow.add("standardize", std::make_shared<Standardize>(data.dims, data.columns));
+  flow.add("dequantize", std::make_shared<Dequantize>(noise));
+  if (kind == "cdf") {
+    flow.add("cdf", std::make_shared<LevelCdf>(dims));
+  } else if (symmetric) {
+    flow.add("scale", std::make_shared<Scale>(1.0 / 128, -1));
+  } else {
+    flow.add("scale", std::make_shared<Scale>(1.0 / 256));
   }
   if (kind == "logit" || kind == "cdf") flow.add("logit", std::make_shared<Logit>(config.alpha));
-  if (!data.discrete) {
-    return {
-        0, false,
-        str("nats of x in R^", data.dims, " as given; bits/dim = -nats/(", data.dims, " ln 2)")};
+  return {
+      static_cast<double>(dims) * std::log(symmetric ? 128.0 : 256.0), true,
+      str("nats of x in ", symmetric ? "[-1,1]^" : "[0,1]^", dims,
+          ", uniform dequantisation; bits/dim = ", symmetric ? 7 : 8, " - nats/(", dims, " ln 2)")};
+}
+
+// The same for real numbers.
+Convention add_reals(const std::string& kind, const Config& config, const DataShape& data,
+                     Compose& flow, const SharedGenerator& noise) {
+  const std::vector<std::int32_t> integers =
+      data::integer_columns(config.types, data.columns, data.dims);
+  NF_CHECK(integers.empty() || kind == "standard",
+           "[types] whole numbers need preprocess = standard, not ", kind);
+  if (!integers.empty()) {
+    flow.add("dequantize", std::make_shared<DequantizeColumns>(noise, data.dims, integers));
   }
-  return {dims * std::log(symmetric ? 128.0 : 256.0), true,
-          str("nats of x in ", symmetric ? "[-1,1]^" : "[0,1]^", data.dims,
-              ", uniform dequantisation; bits/dim = ", symmetric ? 7 : 8, " - nats/(", data.dims,
+  if (kind == "standard") {
+    flow.add("standardize", std::make_shared<Standardize>(data.dims, data.columns, /*wide=*/true));
+  }
+  if (kind == "logit") flow.add("logit", std::make_shared<Logit>(config.alpha));
+  const std::string noisy =
+      integers.empty() ? "" : str(", uniform dequantisation of ", integers.size(), " columns");
+  return {0, !integers.empty(),
+          str("nats of x in R^", data.dims, " as given", noisy, "; bits/dim = -nats/(", data.dims,
               " ln 2)")};
 }
 
@@ -122,7 +140,6 @@ Config resolved(const Config& config, const DataShape& data) {
   Config full = config;
   std::string& kind = full.preprocess;
   if (kind == "auto") kind = data.discrete ? "unit" : data.unit_scale ? "none" : "standard";
-  if (kind == "cdf" && !data.discrete) kind = "standard";  // there are no levels to count
   return full;
 }
 
@@ -132,7 +149,12 @@ std::shared_ptr<Density> make_density(const Config& given, const DataShape& data
   Generator weights(seed, kWeights);
   const auto noise = std::make_shared<Generator>(seed, kNoise);
   auto flow = std::make_shared<Compose>();
-  const Convention convention = add_preprocessing(config, data, *flow, noise);
+  const std::string& kind = config.preprocess;
+  check_preprocessing(kind, data);
+  NF_CHECK(config.types.empty() || !data.discrete,
+           "[types] pixels are whole numbers already; types is for tables");
+  const Convention convention = data.discrete ? add_pixels(kind, config, data.dims, *flow, noise)
+                                              : add_reals(kind, config, data, *flow, noise);
   if (!config.whitening_last) add_whitening(config, data.dims, *flow);
   const auto map = coupling_map_by_name(config.coupling, config.scale_limit);
   const std::vector<int> depths = depths_of(config);
@@ -159,6 +181,27 @@ std::shared_ptr<Density> make_density(const Config& given, const DataShape& data
       std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, noise, convention);
   density->set_description(description_of(config, data));
   return density;
+}
+
+std::vector<std::string> split_names(const std::string& text) {
+  std::vector<std::string> names;
+  std::istringstream parts(text);
+  for (std::string name; std::getline(parts, name, ',');) names.push_back(name);
+  return names;
+}
+
+data::LoadOptions load_options(const Config& config) {
+  data::LoadOptions options{.seed = static_cast<std::uint64_t>(config.seed),
+                            .train = config.train,
+                            .valid = config.valid,
+                            .test = config.test,
+                            .valid_data = config.valid_data,
+                            .test_data = config.test_data,
+                            .split_by = config.split_by,
+                            .layout = config.layout,
+                            .types = config.types};
+  options.columns = split_names(config.columns);
+  return options;
 }
 
 FitOptions fit_options(const Config& config) {

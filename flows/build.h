@@ -3,6 +3,7 @@
 
 #include <memory>
 
+#include "data/source.h"
 #include "flows/config.h"
 #include "flows/density.h"
 #include "flows/fit.h"
@@ -18,6 +19,12 @@ Config resolved(const Config& config, const DataShape& data);
 /// "settings", a JSON object with the settings of the model, resolved, its dims and its levels.
 /// Throws Error when they do not fit the data.
 std::shared_ptr<Density> make_density(const Config& config, const DataShape& data);
+
+/// "a,b c" as names.
+std::vector<std::string> split_names(const std::string& text);
+
+/// How a configuration's data are read and cut.
+data::LoadOptions load_options(const Config& config);
 
 /// The training settings of a configuration.
 FitOptions fit_options(const Config& config);

@@ -31,7 +31,11 @@ std::vector<Field> grouped(std::vector<Field> fields) {
 }  // namespace
 
 std::string Field::nested_key() const {
-  return key == "model" ? "name" : key == "data" ? "source" : key;
+  // What the columns are called is a fact of the data, beside which columns are wanted.
+  return key == "model"     ? "name"
+         : key == "data"    ? "source"
+         : key == "columns" ? "wanted_columns"
+                            : key;
 }
 
 const std::vector<Field>& fields() {
@@ -132,6 +136,17 @@ const std::vector<Field>& fields() {
       {"train", "training samples to use (-1: all)", &C::train, {}, -1, 1e12},
       {"valid", "validation samples (-1: the source's own number)", &C::valid, {}, -1, 1e12},
       {"test", "test samples (-1: all)", &C::test, {}, -1, 1e12},
+      {"valid_data", "file whose rows are the validation part", &C::valid_data},
+      {"test_data", "file whose rows are the test part", &C::test_data},
+      {"split_by",
+       "column whose equal values stay in one part; ordered:COLUMN: the highest are the test",
+       &C::split_by},
+      {"columns", "columns of a table to take, as a,b,c (empty: all)", &C::columns},
+      {"types", "columns that hold whole numbers, as a=integer,b=integer", &C::types},
+      {"layout",
+       "which axis of image arrays holds the channels: (N,C,H,W) or (N,H,W,C)",
+       &C::layout,
+       {"auto", "first", "last"}},
       {"save_every", "epochs between checkpoints", &C::save_every, {}, 1, 1e9},
       {"sample_every",
        "epochs between sample pictures (0: only at the end)",

@@ -62,6 +62,12 @@ struct Config {
   std::int64_t train = -1;
   std::int64_t valid = -1;
   std::int64_t test = -1;
+  std::string valid_data;
+  std::string test_data;
+  std::string split_by;
+  std::string columns;
+  std::string types;
+  std::string layout = "auto";
   std::int64_t save_every = 1;
   std::int64_t sample_every = 5;
   std::int64_t samples = 64;
@@ -73,8 +79,9 @@ struct DataShape {
   std::int64_t dims = 0;
   bool discrete = false;    ///< levels 0..255, to be dequantised
   bool unit_scale = false;  ///< real numbers around 0 of size 1, as built-in densities are
-  std::vector<std::string> columns = {};  ///< names of the dimensions, or none
-  std::int64_t rows = 0;                  ///< training samples; 0: not known
+  std::vector<std::string> columns = {};             ///< names of the dimensions, or none
+  std::int64_t rows = 0;                             ///< training samples; 0: not known
+  std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
   std::string family = {};  ///< "mnist", "cifar-10", "svhn", ...: the data set, where it is known
 };
 
@@ -90,7 +97,8 @@ struct Field {
   double highest = 1e18;
   std::string group = {};  ///< "model", "training", "data" or "output"; fields() sets it
 
-  /// In its group of a nested configuration: the key, but "name" of the model and "source" of data.
+  /// In its group of a nested configuration: the key, but "name" of the model, and "source" and
+  /// "wanted_columns" of data.
   std::string nested_key() const;
 };
 

@@ -15,16 +15,24 @@ Density::Density(std::shared_ptr<Bijection> bijection, std::shared_ptr<Base> bas
       noise_(std::move(noise)),
       convention_(std::move(convention)) {}
 
+Var Density::entering(const Var& x) {
+  if (x.dtype() != DType::F64 || bijection_.takes_f64()) return x;
+  DType dtype = DType::F64;
+  for_each_parameter([&](const std::string&, Var& p) { dtype = p.dtype(); });
+  return cast(x, dtype);
+}
+
 Var Density::log_prob(const Var& x, const Var& context) {
   NF_CHECK(x.rank() == 2 && x.dim(1) == dims_, "[log_prob] the model is for data of shape (N, ",
            dims_, "), got ", x.shape());
-  const auto [z, log_det] = bijection_.forward(x, context);
+  const auto [z, log_det] = bijection_.forward(entering(x), context);
   return base_.log_prob(z) + log_det;
 }
 
 Var Density::log_prob_rows(const Tensor& data, const Tensor& rows) {
   NF_CHECK(data.rank() == 2 && data.dim(1) == dims_,
            "[log_prob] the model is for data of shape (N, ", dims_, "), got ", data.shape());
+  if (data.dtype() == DType::F64) return log_prob(index_select(data, 0, rows));
   const auto [z, log_det] = bijection_.forward_rows(data, rows);
   return base_.log_prob(z) + log_det;
 }
@@ -37,9 +45,23 @@ Tensor Density::sample(Generator& gen, std::int64_t n, double temperature, const
 
 Tensor Density::encode(const Tensor& x, const Var& context) {
   const NoGrad no_grad;
-  if (levels() == 0) return bijection_.forward(Var(x), context).value.value();
+  if (levels() == 0) return encode_reals(x, context);
   const Tensor middle = (is_float(x.dtype()) ? x : x.to(DType::F32)) + 0.5;
   return continuous()->bijection().forward(Var(middle), context).value.value();
+}
+
+Tensor Density::encode_reals(const Tensor& x, const Var& context) {
+  const auto* flow = dynamic_cast<const Compose*>(&bijection_);
+  const auto* noisy =
+      flow && !flow->parts().empty()
+          ? dynamic_cast<const DequantizeColumns*>(flow->parts().front().second.get())
+          : nullptr;
+  if (!noisy) return bijection_.forward(entering(x), context).value.value();
+  Var value = noisy->middle(x);
+  for (std::size_t i = 1; i < flow->parts().size(); ++i) {
+    value = flow->parts()[i].second->forward(value, context).value;
+  }
+  return value.value();
 }
 
 Tensor Density::decode(const Tensor& z, const Var& context) {
@@ -110,7 +132,7 @@ std::optional<std::string> Density::find_nonfinite_inverse(const Tensor& z) {
 std::optional<std::string> Density::find_nonfinite(const Tensor& x) {
   const NoGrad no_grad;
   if (const auto where = nonfinite_parameter()) return where;
-  Var value = x.to(device());
+  Var value = entering(x.to(device()));
   if (const auto* parts = dynamic_cast<Compose*>(&bijection_)) {
     for (const auto& [name, part] : parts->parts()) {
       const Mapped mapped = part->forward(value);

@@ -40,8 +40,9 @@ class Density : public nn::Module {
   /// n draws (n, D) on the density's device, latents scaled by `temperature`; the latents are the
   /// same on every device.
   Tensor sample(Generator& gen, std::int64_t n, double temperature = 1, const Var& context = {});
-  /// data -> latent, the same at every call: of levels, the latent of their middles x + 1/2.
-  /// decode() then gives them back exactly, since rounding would have to move them by half a level.
+  /// data -> latent, the same at every call: of levels (and of columns of whole numbers), the
+  /// latent of their middles x + 1/2. decode() then gives them back exactly, since rounding would
+  /// have to move them by half a level.
   Tensor encode(const Tensor& x, const Var& context = {});
   Tensor decode(const Tensor& z, const Var& context = {});  ///< latent -> data
 
@@ -63,6 +64,10 @@ class Density : public nn::Module {
   /// inverse, which begins with the last one.
   std::optional<std::string> find_nonfinite_inverse(const Tensor& z);
 
+  /// x as the bijection takes it: f64 rows become what the parameters are, unless its first layer
+  /// takes them wide.
+  Var entering(const Var& x);
+
   std::int64_t dims() const { return dims_; }
   Bijection& bijection() { return bijection_; }
   Base& base() { return base_; }
@@ -78,6 +83,7 @@ class Density : public nn::Module {
 
  private:
   std::optional<std::string> nonfinite_parameter();
+  Tensor encode_reals(const Tensor& x, const Var& context);
 
   Bijection& bijection_;
   Base& base_;

@@ -114,10 +114,10 @@ std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
   const Examination examination(density, options.seed);
   std::vector<LayerDiagnosis> rows;
   std::vector<Bijection*> exact;  // all but Dequantize
-  Tensor value = x.to(density.device()), first, total;
+  Tensor value = density.entering(x.to(density.device())).value(), first, total;
   for (const auto& [name, layer] : layers_of(density)) {
     const auto [z, log_det] = layer->forward(value);
-    if (!dynamic_cast<Dequantize*>(layer)) {
+    if (!dynamic_cast<Dequantize*>(layer) && !dynamic_cast<DequantizeColumns*>(layer)) {
       const Tensor l = log_det.value();
       const auto [back, inverse_log_det] = layer->inverse(z);
       rows.push_back({.name = name,
@@ -176,7 +176,7 @@ LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t
   for (std::int64_t at = 0; at < x.dim(0); at += batch_size) {
     const Tensor rows = x.narrow(0, at, std::min(batch_size, x.dim(0) - at));
     // With noise, not encode(): the middles of levels do not follow the base even in a right model.
-    const Mapped latents = density.bijection().forward(rows.to(density.device()));
+    const Mapped latents = density.bijection().forward(density.entering(rows.to(density.device())));
     parts.push_back(latents.value.value().to(Device::CPU));
   }
   const Tensor z = concat(parts, 0);

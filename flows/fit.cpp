@@ -76,10 +76,14 @@ void Trainer::prepare() {
   prepared_ = true;
   density_.train();
   const NoGrad no_grad;
+  // In an order drawn at random, for layers that take the first ones: files may be sorted.
+  constexpr std::uint64_t kRowsStream = 0x726F7773;  // "rows"
   const std::int64_t rows = std::min(density_.bijection().initial_rows(), data_.train.size());
+  Generator gen(0, kRowsStream);
+  const Tensor order = permutation(gen, data_.train.size());
   density_.bijection().initialize(
       {rows, [&](std::int64_t first, std::int64_t count) {
-         return data_.train.x.narrow(0, first, count).to(density_.device());
+         return index_select(data_.train.x, 0, order.narrow(0, first, count)).to(density_.device());
        }});
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
 }

@@ -3,10 +3,16 @@
 #include <cmath>
 
 #include "nn/init.h"
+#include "tensor/text.h"
 
 namespace nf::flows {
 
 namespace {
+
+// Zeros (N) of the parameters' type, for rows x (N, D) of any type.
+Var no_log_det(const Tensor& parameter, const Var& x) {
+  return Tensor::zeros({x.dim(0)}, parameter.dtype(), x.device());
+}
 
 Var constant_log_det(const Var& x, double per_dim) {
   const double total = per_dim * static_cast<double>(x.numel()) / std::max<double>(1, x.dim(0));
@@ -162,11 +168,53 @@ Mapped Scale::inverse(const Var& z, const Var&) {
 
 double Scale::flops(const Shape& in) const { return 2.0 * static_cast<double>(in.numel()); }
 
+// --- DequantizeColumns --------------------------------------------------------------------------
+
+DequantizeColumns::DequantizeColumns(SharedGenerator noise, std::int64_t dims,
+                                     const std::vector<std::int32_t>& columns)
+    : noise_(std::move(noise)), integer_(add_buffer("integer", Tensor::zeros({dims}))) {
+  for (const std::int32_t column : columns) {
+    NF_CHECK(column >= 0 && column < dims, "[DequantizeColumns] column ", column, " of ", dims);
+    integer_.narrow(0, column, 1).fill_(1);
+  }
+}
+
+Mapped DequantizeColumns::forward(const Var& x, const Var&) {
+  check_dims("DequantizeColumns", x, integer_.numel());
+  const Tensor wide = x.value().to(DType::F64);
+  const Tensor noise = uniform(*noise_, wide.shape(), DType::F64, wide.device());
+  return {wide + noise * integer_.to(DType::F64), no_log_det(integer_, x)};
+}
+
+Mapped DequantizeColumns::inverse(const Var& z, const Var&) {
+  check_dims("DequantizeColumns", z, integer_.numel());
+  Tensor values = z.value().to(Device::CPU).to(DType::F64).clone();
+  double* value = values.mutable_data<double>();
+  const std::vector<double> integer = integer_.to(DType::F64).to_vector<double>();
+  for (std::int64_t i = 0; i < z.dim(0); ++i) {
+    for (const double whole : integer) {
+      if (whole != 0) *value = std::floor(*value);
+      ++value;
+    }
+  }
+  return {values.to(z.device()), no_log_det(integer_, z)};
+}
+
+Tensor DequantizeColumns::middle(const Tensor& x) const {
+  return x.to(DType::F64) + 0.5 * integer_.to(DType::F64);
+}
+
+std::string DequantizeColumns::kind() const {
+  return str("DequantizeColumns(", sum(integer_).item(), " of ", integer_.numel(), ")");
+}
+
 // --- Standardize --------------------------------------------------------------------------------
 
-Standardize::Standardize(std::int64_t dims, std::vector<std::string> names)
+Standardize::Standardize(std::int64_t dims, std::vector<std::string> names, bool wide)
     : names_(std::move(names)),
+      wide_(wide),
       mean_(add_buffer("mean", Tensor::zeros({dims}))),
+      mean_rest_(add_buffer("mean_rest", Tensor::zeros({dims}))),
       std_(add_buffer("std", Tensor::ones({dims}))) {
   NF_CHECK(names_.empty() || static_cast<std::int64_t>(names_.size()) == dims, "[Standardize] ",
            names_.size(), " names of ", dims, " columns");
@@ -174,12 +222,17 @@ Standardize::Standardize(std::int64_t dims, std::vector<std::string> names)
 
 Mapped Standardize::forward(const Var& x, const Var&) {
   check_dims("Standardize", x, mean_.numel());
-  return {(x - Var(mean_)) / Var(std_), broadcast_to(Var(-sum(log(std_))), {x.dim(0)})};
+  const DType in = x.dtype();
+  const Var centred = (x - Var(mean_.to(in))) - Var(mean_rest_.to(in));
+  return {cast(centred / Var(std_.to(in)), std_.dtype()),
+          broadcast_to(Var(-sum(log(std_))), {x.dim(0)})};
 }
 
 Mapped Standardize::inverse(const Var& z, const Var&) {
   check_dims("Standardize", z, mean_.numel());
-  return {z * Var(std_) + Var(mean_), broadcast_to(Var(sum(log(std_))), {z.dim(0)})};
+  const DType out = wide_ ? DType::F64 : z.dtype();
+  const Var spread = cast(z, out) * Var(std_.to(out)) + Var(mean_rest_.to(out));
+  return {spread + Var(mean_.to(out)), broadcast_to(Var(sum(log(std_))), {z.dim(0)})};
 }
 
 double Standardize::flops(const Shape& in) const {
@@ -190,18 +243,29 @@ void Standardize::initialize(const Samples& samples) {
   const Tensor x = samples.all();
   // In f64, or columns far from 0 would lose what they vary by. The data may be wide and long: one
   // column at a time.
+  // Below this, numbers of this size do not differ; NaN is for fit() to report.
+  const double relative = x.dtype() == DType::F64 ? 1e-14 : 1e-7;
+  constexpr double kSmallest = 1e-30;  // the buffers are f32
+  std::string constant;
+  int more = 0;
   for (std::int64_t i = 0; i < mean_.numel(); ++i) {
     const Tensor column = x.narrow(1, i, 1).to(DType::F64);
     const double average = mean(column).item(), deviation = std::sqrt(variance(column).item());
-    // Below this, f32 numbers of this size do not differ.
-    const bool constant = deviation <= 1e-7 * std::abs(average);  // NaN is for fit() to report
-    NF_CHECK(!constant, "[Standardize] column ", i + 1,
-             names_.empty() ? "" : " ('" + names_[static_cast<std::size_t>(i)] + "')",
-             " is constant (", average, ") in the ", x.dim(0),
-             " training samples: it has no density; leave it out of the data");
+    if (deviation <= std::max(kSmallest, relative * std::abs(average))) {
+      constexpr int kListed = 5;
+      const std::string column_name =
+          names_.empty() ? "" : " ('" + printable(names_[static_cast<std::size_t>(i)], 40) + "')";
+      if (more++ < kListed) constant += str(more > 1 ? ", " : "", i + 1, column_name);
+      if (more == kListed + 1) constant += " and more";
+      continue;
+    }
     mean_.narrow(0, i, 1).fill_(average);
+    mean_rest_.narrow(0, i, 1).fill_(average - mean_.narrow(0, i, 1).item());
     std_.narrow(0, i, 1).fill_(deviation);
   }
+  NF_CHECK(constant.empty(), "[Standardize] constant in the ", x.dim(0),
+           " training samples: column ", constant,
+           "; a constant has no density: leave it out of the data");
 }
 
 // --- Logit --------------------------------------------------------------------------------------

@@ -99,14 +99,41 @@ class Scale : public Bijection {
   double factor_, shift_;
 };
 
-/// z = (x - mean) / std for each dimension, with buffers that initialize() fits to the training
-/// data. log_det = -sum ln std. The identity until then.
-class Standardize : public Bijection {
+/// Whole numbers in some columns of a table become reals: z = x + u there, u ~ U[0, 1) fresh at
+/// every call, and z = x in the others. log_det 0; like Dequantize, of which only the range is
+/// missing, it makes the expected log density a lower bound. inverse takes the floor. The output is
+/// f64, for a Standardize behind it: in f32 no noise is left beside large numbers. Not
+/// differentiable in x.
+class DequantizeColumns : public Bijection {
  public:
-  /// `names` of the D columns, for the error of initialize(), or none.
-  explicit Standardize(std::int64_t dims, std::vector<std::string> names = {});
+  /// `columns`: positions from 0 of D dimensions.
+  DequantizeColumns(SharedGenerator noise, std::int64_t dims,
+                    const std::vector<std::int32_t>& columns);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  bool takes_f64() const override { return true; }
+  /// x + 1/2 in these columns, f64.
+  Tensor middle(const Tensor& x) const;
+  std::string kind() const override;
+
+ private:
+  SharedGenerator noise_;
+  Tensor& integer_;  // (D), 1 for the columns of whole numbers, else 0
+};
+
+/// z = (x - mean) / std for each dimension, with buffers that initialize() fits to the training
+/// data. log_det = -sum ln std. The identity until then.
+///
+/// x may be f64 beside f32 parameters, and should be for columns far from 0: z is then computed in
+/// f64 and rounded. The mean is the sum of two buffers, so that f32 files hold it to f64's digits.
+class Standardize : public Bijection {
+ public:
+  /// `names` of the D columns, for the error of initialize(), or none. `wide`: inverse gives f64,
+  /// which can tell 1.7e9 from 1.7e9 + 1.
+  explicit Standardize(std::int64_t dims, std::vector<std::string> names = {}, bool wide = false);
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  bool takes_f64() const override { return true; }
   /// Throws Error, naming the columns, for those that are constant: they have no density.
   void initialize(const Samples& x) override;
   std::int64_t initial_rows() const override { return kAllRows; }
@@ -115,8 +142,10 @@ class Standardize : public Bijection {
 
  private:
   std::vector<std::string> names_;
-  Tensor& mean_;  // (D)
-  Tensor& std_;   // (D)
+  bool wide_;
+  Tensor& mean_;       // (D)
+  Tensor& mean_rest_;  // (D), what mean_ is rounded by
+  Tensor& std_;        // (D)
 };
 
 /// z = ln s - ln(1 - s), s = alpha + (1 - 2 alpha) x, for x in [0, 1].

@@ -9,19 +9,22 @@ namespace nf::flows {
 
 namespace {
 
-constexpr std::int64_t kTfd = 48 * 48;         // Toronto faces, gray
-constexpr std::int64_t kColour = 3 * 32 * 32;  // SVHN and CIFAR
+bool images_of(const DataShape& data, std::int64_t channels, std::int64_t side) {
+  return data.channels == channels && data.height == side && data.width == side;
+}
+bool like_faces(const DataShape& data) { return images_of(data, 1, 48); }  // Toronto's, gray
+bool like_cifar(const DataShape& data) { return images_of(data, 3, 32); }  // and SVHN
 
 // Section 5.1. MNIST's are the defaults of Config. CIFAR-10 is told on [-1,1].
 Config nice_of_paper(const DataShape& data) {
   Config config;
-  if (data.dims == kTfd) {
+  if (like_faces(data)) {
     config.hidden_layers = 4;
     config.hidden_units = 5000;
     config.prior = "gaussian";
     config.whitening = "triangular";  // "approximate whitening", appendix B
   }
-  if (data.dims == kColour) {
+  if (like_cifar(data)) {
     config.hidden_layers = 4;
     config.hidden_units = 2000;
     config.whitening = "zca";
@@ -46,13 +49,13 @@ Config nice_of_code(const DataShape& data) {
   config.schedule = "exponential";
   config.lr_decay = 1 / 1.0005;
   config.lr_lowest = 0.1;
-  if (data.dims == kTfd) {
+  if (like_faces(data)) {
     config.couplings = 8;
     config.depths = "3,3,2,2,1,1,1,1";
     config.hidden_units = 2000;
     config.batch_size = 128;
   }
-  if (data.dims == kColour) {
+  if (like_cifar(data)) {
     config.partition = "halves";
     config.prior = "gaussian";
     if (data.family == "svhn") {
@@ -70,12 +73,14 @@ Config nice_of_code(const DataShape& data) {
   return config;
 }
 
-Config nice_plus() {
+Config nice_plus(const DataShape& data) {
   Config config;
   config.couplings = 6;
   config.coupling = "affine";
   config.hidden_layers = 2;
-  config.preprocess = "cdf";
+  // Real numbers have no levels to count. (No data: the preset as it is spoken of, for images)
+  const bool levels = data.discrete || data.dims == 0;
+  config.preprocess = levels ? "cdf" : "auto";
   config.whitening = "triangular";
   config.prior = "gaussian";
   config.epochs = 20;
@@ -135,7 +140,7 @@ Config preset(const std::string& name, const DataShape& data, const std::string&
   if (name == "nice") {
     config = recipe == "code" ? nice_of_code(data) : nice_of_paper(data);
   } else if (name == "nice-plus") {
-    config = nice_plus();
+    config = nice_plus(data);
   } else if (name == "realnvp-2d") {
     config = realnvp_2d(data);
   } else {

@@ -20,7 +20,7 @@ BOOST_AUTO_TEST_SUITE(data_csv)
 
 BOOST_AUTO_TEST_CASE(separators_headers_and_quotes_are_told_by_the_content) {
   using Names = std::vector<std::string>;
-  using Rows = std::vector<float>;
+  using Rows = std::vector<double>;
   struct Case {
     const char* what;
     std::string text;
@@ -44,13 +44,23 @@ BOOST_AUTO_TEST_CASE(separators_headers_and_quotes_are_told_by_the_content) {
       {"empty lines", "\n\na,b\n\n1,2\n \n\n3,4\n\n", {"a", "b"}, {1, 2, 3, 4}},
       {"quotes", "\"a, \"\"b\"\"\", \"c\" \n\"1\",2\n", {"a, \"b\"", "c"}, {1, 2}},
       {"an unnamed column", ",b\n1,2\n", {"1", "b"}, {1, 2}},
-      {"numbers", "x\n1e3\n-.5\n+2.\n1e-50\n3.4e38\n", {"x"}, {1000, -.5F, 2, 0, 3.4e38F}},
+      {"numbers",
+       "x\n1e3\n-.5\n+2.\n1e-50\n3.4e38\n1700000000.25\n",
+       {"x"},
+       {1000, -.5, 2, 1e-50, 3.4e38, 1700000000.25}},
+      {"numbers that are too small are 0", "x\n1e-400\n-1e-999\n", {"x"}, {0, 0}},
+      {"names in UTF-8", "gr\u00F6\u00DFe\n1\n", {"gr\u00F6\u00DFe"}, {1}},
+      {"names in Windows-1252",
+       "gr\xF6\xDF"
+       "e;\x80\n1;2\n",
+       {"gr\u00F6\u00DFe", "\u20AC"},
+       {1, 2}},
   };
   for (const Case& c : cases) {
     BOOST_TEST_CONTEXT(c.what) {
       const Table table = parse(c.text);
       BOOST_CHECK(table.columns == c.columns);
-      BOOST_CHECK(table.values.to_vector<float>() == c.values);
+      BOOST_CHECK(table.values.to_vector<double>() == c.values);
       BOOST_CHECK_EQUAL(table.values.dim(1), static_cast<std::int64_t>(c.columns.size()));
     }
   }
@@ -62,6 +72,36 @@ BOOST_AUTO_TEST_CASE(gzipped_tables_are_read) {
   const Table table = parse(gzip(text));
   BOOST_CHECK_EQUAL(table.values.shape(), Shape({30000, 2}));
   BOOST_CHECK_EQUAL(table.values.narrow(0, 29999, 1).narrow(1, 0, 1).item(), 29999);
+}
+
+BOOST_AUTO_TEST_CASE(columns_are_chosen_and_groups_told) {
+  const TempFolder folder;
+  const std::string path = folder.write("t.csv", "id,town,a,b\n7,K\xF6ln,1,2\n8,\"B, onn\",3,4\n");
+  const Table two = read_csv(path, {.columns = {"b", "a"}, .split_by = "town"});
+  BOOST_CHECK((two.columns == std::vector<std::string>{"b", "a"}));
+  BOOST_CHECK((two.values.to_vector<double>() == std::vector<double>{2, 1, 4, 3}));
+  BOOST_CHECK((two.groups == std::vector<std::string>{"K\u00F6ln", "B, onn"}));
+  const Table rest = read_csv(path, {.split_by = "town"});
+  BOOST_CHECK((rest.columns == std::vector<std::string>{"id", "a", "b"}));
+  BOOST_CHECK(read_csv(path, {.columns = {"a"}, .split_by = "none", .may_lack_split_by = true})
+                  .groups.empty());
+  check_error([&] { read_csv(path, {.columns = {"aa"}}); },
+              {"no column 'aa'", "columns", "did you mean 'a'"});
+  check_error([&] { read_csv(path, {.columns = {"a", "b", "a"}}); }, {"'a' is named twice"});
+  check_error([&] { read_csv(path, {.columns = {"a"}, .split_by = "twon"}); },
+              {"no column 'twon'", "split_by", "'town'"});
+  check_error([&] { read_csv(path); }, {"line 2, column 2 ('town')", "--columns"});
+}
+
+BOOST_AUTO_TEST_CASE(names_that_are_no_utf8_are_told) {
+  const TempFolder folder;
+  const std::string path = folder.write("t.csv",
+                                        "gr\xF6\xDF"
+                                        "e\n1\n");
+  const Table table = read_csv(path);
+  BOOST_REQUIRE(table.notes.size() == 1);
+  BOOST_TEST(table.notes[0].find("Windows-1252") != std::string::npos);
+  BOOST_TEST(read_csv(folder.write("u.csv", "gr\u00F6\u00DFe\n1\n")).notes.empty());
 }
 
 BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
@@ -79,7 +119,14 @@ BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
       {"1,2\n3,\n", "line 2, column 2: the number is missing"},
       {"1,2\n\n3,x\n", "line 3, column 2: 'x' is not a number"},
       {"1,x\n3,4\n", "line 1, column 2: 'x' is not a number"},
-      {"a,b\nc,d\n", "line 2, column 1: 'c' is not a number"},
+      {"a,b\nc,d\n", "line 2, column 1 ('a'): 'c' is not a number; choose the columns that are"},
+      {"id,b\n1,\n", "line 2, column 2 ('b'): the number is missing; fill it in"},
+      {"day,b\n2024-01-31,2\n", "column 1 ('day'): '2024-01-31' is not a number"},
+      {"\xFF\xFE"
+       "a\0,\0",
+       "UTF-16 text; save it as UTF-8"},
+      {"1,2\n\x1B[31m,4\n", "line 2: byte 27 is not text"},
+      {"1,2\n\u202E,4\n", "'\\u202e' is not a number"},
       {"1,2\n3,NaN\n", "line 2, column 2: 'NaN' is not a finite number"},
       {"1,2\n-inf,4\n", "line 2, column 1: '-inf' is not a finite number"},
       {"1,2\n1e39,4\n", "line 2, column 1: '1e39' is not a finite number of 32 bits"},
@@ -115,6 +162,9 @@ BOOST_AUTO_TEST_CASE(text_is_told_from_other_bytes) {
   BOOST_CHECK(
       looks_like_text("gr\xC3\xB6\xC3\x9F"
                       "e,b"));
+  BOOST_CHECK(
+      looks_like_text("\xFF\xFE"
+                      "a"));  // UTF-16, which read_csv() refuses in words
   BOOST_CHECK(!looks_like_text(""));
   BOOST_CHECK(!looks_like_text(std::string_view("1,2\0", 4)));
 }

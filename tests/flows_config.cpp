@@ -205,9 +205,12 @@ BOOST_AUTO_TEST_CASE(nice_knows_the_data_sets_of_its_paper) {
     std::vector<const char*> layers;
   };
   const DataShape mnist = {.dims = 784, .discrete = true, .family = "mnist"},
-                  tfd = {.dims = 2304, .discrete = true},
-                  svhn = {.dims = 3072, .discrete = true, .family = "svhn"},
-                  cifar = {.dims = 3072, .discrete = true, .family = "cifar-10"};
+                  tfd = {.dims = 2304, .discrete = true, .channels = 1, .height = 48, .width = 48};
+  const auto colour = [](const char* family) {
+    return DataShape{
+        .dims = 3072, .discrete = true, .channels = 3, .height = 32, .width = 32, .family = family};
+  };
+  const DataShape svhn = colour("svhn"), cifar = colour("cifar-10");
   const char *const unit = "Scale(0.00390625, 0)", *const symmetric = "Scale(0.0078125, -1)";
   const Case cases[] = {
       {"paper", mnist, 1000, {5, 5, 5, 5}, "StandardLogistic", {unit, "odd"}},
@@ -241,6 +244,50 @@ BOOST_AUTO_TEST_CASE(nice_knows_the_data_sets_of_its_paper) {
       BOOST_TEST((all.find("Whitening") == std::string::npos) == (config.whitening == "none"));
     }
   }
+}
+
+BOOST_AUTO_TEST_CASE(presets_go_by_geometry_and_not_by_the_number_of_columns) {
+  for (const char* recipe : {"paper", "code"}) {
+    const DataShape table = {.dims = 3072}, flat = {.dims = 2304, .discrete = true};
+    const DataShape wide = {
+        .dims = 3072, .discrete = true, .channels = 3, .height = 16, .width = 64};
+    for (const DataShape& data : {table, flat, wide}) {
+      BOOST_CHECK(to_json(preset("nice", data, recipe)) ==
+                  to_json(preset("nice", {.dims = 784, .discrete = true}, recipe)));
+    }
+  }
+  BOOST_TEST(preset("nice-plus").preprocess == "cdf");
+  BOOST_TEST(preset("nice-plus", {.dims = 5}).preprocess == "auto");  // no levels to count
+}
+
+BOOST_AUTO_TEST_CASE(preprocessing_that_does_not_apply_is_an_error) {
+  for (const char* kind : {"unit", "symmetric", "cdf"}) {
+    Config config = preset("nice");
+    config.hidden_units = 4;
+    config.preprocess = kind;
+    check_error([&] { make_density(config, {.dims = 6}); }, {kind, "is for pixels"});
+  }
+  Config config = preset("nice");
+  config.hidden_units = 4;
+  config.types = "1=integer";
+  check_error([&] { make_density(config, {.dims = 6, .discrete = true}); }, {"[types]", "tables"});
+  config.preprocess = "none";
+  check_error([&] { make_density(config, {.dims = 6}); }, {"[types]", "preprocess = standard"});
+}
+
+BOOST_AUTO_TEST_CASE(load_options_are_those_of_the_configuration) {
+  Config config;
+  for (const char* text : {"split_by=town", "columns=a,b c", "types=a=integer", "layout=last",
+                           "valid_data=v.csv", "test_data=t.csv", "test=7", "seed=5"}) {
+    set(config, text);
+  }
+  const data::LoadOptions options = load_options(config);
+  BOOST_CHECK(options.split_by == "town" && options.types == "a=integer" && options.seed == 5);
+  BOOST_CHECK((options.columns == std::vector<std::string>{"a", "b c"}));
+  BOOST_CHECK(options.layout == "last" && options.valid_data == "v.csv");
+  BOOST_CHECK(options.test_data == "t.csv" && options.test == 7);
+  BOOST_CHECK(to_json(from_json(Json::parse(to_json(config).dump()), Config(), "")) ==
+              to_json(config));
 }
 
 // The same density, told on [0,1], on [-1,1] and in bits/dim.
@@ -303,8 +350,9 @@ BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
     // What a preset says is allowed, and survives its config.json.
     BOOST_CHECK(to_json(from_json(Json::parse(to_json(config).dump()), Config(), "")) ==
                 to_json(config));
-    config.hidden_units = 8;
     for (const bool discrete : {false, true}) {
+      config = preset(name, {.dims = 6, .discrete = discrete});
+      config.hidden_units = 8;
       const auto density = make_density(config, {.dims = 6, .discrete = discrete});
       const Tensor x = Tensor::full({3, 6}, 7, discrete ? DType::U8 : DType::F32);
       BOOST_CHECK(all_finite(density->log_prob(x).value()));

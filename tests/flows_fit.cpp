@@ -308,6 +308,60 @@ BOOST_AUTO_TEST_CASE(scales_and_their_averages_start_from_the_data) {
   }
 }
 
+// A file of which one half is unlike the other: the scales must be of both.
+BOOST_AUTO_TEST_CASE(scales_start_from_rows_of_the_whole_file) {
+  data::Dataset data = moons(6000, 10);
+  data.train.x.narrow(0, 3000, 3000).copy_(data.train.x.narrow(0, 3000, 3000) * 100.0F);
+  Config config = small("nice");
+  config.preprocess = "none";
+  const auto density = build(config, data);
+  Trainer trainer(*density, data, {.epochs = 1, .batch_size = 100});
+  trainer.prepare();
+  const Tensor z = density->encode(data.train.x);
+  BOOST_CHECK_CLOSE_FRACTION(mean(variance(z, {0})).item(), 1, 0.1);
+}
+
+// Time stamps: the density is that of the same data near 0.
+BOOST_AUTO_TEST_CASE(where_a_table_lies_does_not_change_its_density) {
+  Generator gen(2);
+  const Tensor near = normal(gen, {2000, 2}, DType::F64) * 100.0;
+  std::vector<double> nats;
+  for (const double at : {0.0, 1.7e9}) {
+    data::Dataset data;
+    data.name = "table";
+    data.dims = 2;
+    data.train.x = near.narrow(0, 0, 1500) + at;
+    data.valid.x = near.narrow(0, 1500, 500) + at;
+    const auto density = build(small("realnvp-2d"), data);
+    const FitResult result = fit(*density, data, {.epochs = 2, .batch_size = 100});
+    nats.push_back(result.best_valid_nats);
+    const Tensor x = data.valid.x;
+    BOOST_CHECK_SMALL(max(abs(density->decode(density->encode(x)) - x)).item(), 1e-3);
+  }
+  BOOST_CHECK_SMALL(nats[0] - nats[1], 1e-3);
+  BOOST_CHECK_SMALL(nats[0] + 2 * (0.5 * std::log(2 * M_PI * M_E) + std::log(100)), 0.2);
+}
+
+BOOST_AUTO_TEST_CASE(whole_numbers_have_a_bound_when_they_are_known_as_such) {
+  Generator gen(3);
+  data::Dataset data;
+  data.name = "counts";
+  data.dims = 2;
+  data.train.x = (uniform(gen, {2000, 2}, DType::F64) * 4.0).to(DType::I32).to(DType::F64);
+  data.valid.x = data.train.x.narrow(0, 0, 500);
+  Config config = small("realnvp-2d");
+  config.types = "1=integer,2=integer";
+  const auto density = build(config, data);
+  BOOST_TEST(density->convention().bound);
+  const FitResult result = fit(*density, data, {.epochs = 10, .batch_size = 100});
+  BOOST_TEST(result.best_valid_nats < -2 * std::log(4) + 0.05);  // of 16 equally likely cells
+  BOOST_TEST(result.best_valid_nats > -2 * std::log(4) - 0.5);
+  BOOST_CHECK_EQUAL(max(abs(density->decode(density->encode(data.valid.x)) - data.valid.x)).item(),
+                    0);
+  const auto drawn = density->sample(gen, 100).to_vector<double>();
+  for (const double value : drawn) BOOST_CHECK_EQUAL(value, std::floor(value));
+}
+
 BOOST_AUTO_TEST_CASE(states_of_something_else_are_refused) {
   const TempFolder folder;
   const std::string path = folder.path("state.safetensors"), path_weights = folder.path("weights");

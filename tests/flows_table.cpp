@@ -165,6 +165,17 @@ std::vector<FlowRow> flow_table() {
        .differentiable = false,
        .deterministic = false,
        .extremes = Tensor::from<double>({0, 255, 0, 255, 128}, {1, 5})});
+  add("DequantizeColumns", {.name = "",
+                            .make =
+                                [](Generator&) {
+                                  return std::make_shared<DequantizeColumns>(
+                                      std::make_shared<Generator>(4), 5,
+                                      std::vector<std::int32_t>{0, 3});
+                                },
+                            .input = levels,
+                            .differentiable = false,
+                            .deterministic = false,
+                            .extremes = Tensor::from<double>({0, -1e6, 0, 1e6, 128}, {1, 5})});
   for (const std::int64_t dims : {5, 6}) {
     for (const auto& [name, partition] : partitions(dims)) {
       for (const auto& map : kMaps) {
@@ -378,16 +389,57 @@ BOOST_AUTO_TEST_CASE(standardizing_fits_all_samples) {
                              -0.5 * sum(log(variance(wide, {0}))).item(), 1e-5);
 }
 
-BOOST_AUTO_TEST_CASE(constant_columns_are_named) {
-  const Tensor x = Tensor::from<float>({1, 7, 2, 7, 3, 7}, {3, 2});
+BOOST_AUTO_TEST_CASE(constant_columns_are_named_all_at_once) {
+  const Tensor x = Tensor::from<float>({1, 7, 8, 2, 7, 8, 3, 7, 8}, {3, 3});
   for (const auto& [names, said] :
        std::initializer_list<std::pair<std::vector<std::string>, std::string>>{
-           {{}, "column 2 is constant (7) in the 3 training samples"},
-           {{"size", "age"}, "column 2 ('age') is constant (7)"}}) {
-    Standardize layer(2, names);
+           {{}, "constant in the 3 training samples: column 2, 3;"},
+           {{"size", "age", "mass"}, "column 2 ('age'), 3 ('mass');"}}) {
+    Standardize layer(3, names);
     test::check_error([&] { layer.initialize(x); }, {"[Standardize]", said, "leave it out"});
   }
   test::check_error([] { Standardize(3, {"a"}); }, {"1 names of 3 columns"});
+}
+
+// Times in seconds since 1970: f32 has steps of 128 there.
+BOOST_AUTO_TEST_CASE(columns_far_from_zero_keep_their_digits) {
+  Generator gen(4);
+  const Tensor spread = Tensor::from<double>({100, 1e-3}, {2}),
+               shift = Tensor::from<double>({1.7e9, -5e4}, {2});
+  const Tensor x = normal(gen, {3000, 2}, DType::F64) * spread + shift;
+  Compose flow;
+  flow.add("standardize",
+           std::make_shared<Standardize>(2, std::vector<std::string>(), /*wide=*/true));
+  flow.initialize(x);
+  const auto [z, log_det] = flow.forward(x);
+  BOOST_CHECK(z.dtype() == DType::F32 && log_det.dtype() == DType::F32);
+  const Tensor exact = (x - mean(x, {0})) / sqrt(variance(x, {0}));
+  BOOST_CHECK_SMALL(max(abs(z.value().to(DType::F64) - exact)).item(), 1e-6);
+  BOOST_CHECK_CLOSE_FRACTION(log_det.value().narrow(0, 0, 1).item(),
+                             -0.5 * sum(log(variance(x, {0}))).item(), 1e-5);
+  const Tensor back = flow.inverse(z).value.value();
+  BOOST_CHECK(back.dtype() == DType::F64);
+  BOOST_CHECK_SMALL(max(abs((back - x) / spread)).item(), 1e-6);
+}
+
+BOOST_AUTO_TEST_CASE(whole_numbers_are_spread_over_their_unit) {
+  Generator gen(5);
+  Tensor x = normal(gen, {500, 3}, DType::F64) * 1e6;
+  x.narrow(1, 1, 1).copy_(
+      (uniform(gen, {500, 1}, DType::F64) * 9.0 - 4.0).to(DType::I32).to(DType::F64) + 1e9);
+  DequantizeColumns layer(std::make_shared<Generator>(1), 3, {1});
+  const Tensor z = layer.forward(x).value.value(), other = layer.forward(x).value.value();
+  const auto column = [](const Tensor& t, int i) { return t.narrow(1, i, 1).to_vector<double>(); };
+  BOOST_CHECK(column(z, 0) == column(x, 0) && column(z, 2) == column(x, 2));
+  BOOST_CHECK(column(z, 1) != column(other, 1));  // fresh noise
+  const Tensor noise = (z - x).narrow(1, 1, 1);
+  BOOST_CHECK(min(noise).item() >= 0 && max(noise).item() < 1);
+  BOOST_CHECK_CLOSE_FRACTION(mean(noise).item(), 0.5, 0.1);
+  const auto same = [&](const Tensor& t) { return max(abs(t - x)).item() == 0; };
+  BOOST_CHECK(same(layer.inverse(Var(z)).value.value()));
+  BOOST_CHECK(same(layer.inverse(Var(layer.middle(x))).value.value()));
+  test::check_error([] { DequantizeColumns(std::make_shared<Generator>(), 3, {3}); },
+                    {"column 3 of 3"});
 }
 
 // --- the checker ---------------------------------------------------------------------------------

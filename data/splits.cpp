@@ -1,0 +1,223 @@
+#include "data/splits.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstdint>
+#include <map>
+#include <numeric>
+
+#include "data/checksum.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+#include "tensor/text.h"
+
+namespace nf::data {
+namespace {
+
+using Order = std::vector<std::int32_t>;
+
+/// The same for every seed: which rows are the test is a property of the file.
+Order shuffled(std::int64_t n) {
+  constexpr std::uint64_t kSeed = 0, kStream = 0x73706C69;  // "spli"
+  Generator gen(kSeed, kStream);
+  return permutation(gen, n).to_vector<std::int32_t>();
+}
+
+Order as_they_stand(std::int64_t n) {
+  Order order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+Split take(const Split& rows, const Order& order, std::int64_t first, std::int64_t count) {
+  const Tensor index =
+      Tensor::from(Order(order.begin() + first, order.begin() + first + count), {count});
+  return {index_select(rows.x, 0, index),
+          rows.labels.defined() ? index_select(rows.labels, 0, index) : Tensor()};
+}
+
+// --- groups -------------------------------------------------------------------------------------
+
+/// Groups by what they are called: those that are numbers by their value, then the others.
+bool ascending(const std::string& a, const std::string& b) {
+  const auto number = [](const std::string& text, double& value) {
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc() && end == text.data() + text.size();
+  };
+  double x = 0, y = 0;
+  const bool first = number(a, x), second = number(b, y);
+  if (first != second) return first;
+  return first && x != y ? x < y : a < b;
+}
+
+bool by_hash(const std::string& a, const std::string& b) {
+  const auto hash = [](const std::string& text) {
+    Checksum sum;
+    sum.add(text);
+    return sum.mixed();
+  };
+  const std::uint64_t x = hash(a), y = hash(b);
+  return x != y ? x < y : a < b;
+}
+
+/// Rows in the order of their groups, and where each group begins, the end included.
+struct Grouped {
+  Order order;
+  std::vector<std::int64_t> edges;
+};
+
+Grouped grouped(const std::vector<std::string>& groups, bool ordered) {
+  std::map<std::string, Order> rows;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    rows[groups[i]].push_back(static_cast<std::int32_t>(i));
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, of_group] : rows) names.push_back(name);
+  std::sort(names.begin(), names.end(), ordered ? ascending : by_hash);
+  Grouped out;
+  for (const std::string& name : names) {
+    out.edges.push_back(std::ssize(out.order));
+    out.order.insert(out.order.end(), rows[name].begin(), rows[name].end());
+  }
+  out.edges.push_back(std::ssize(out.order));
+  return out;
+}
+
+/// The edge nearest to `at` that leaves at least one group before it, and one between it and `end`.
+std::int64_t nearest_edge(const std::string& name, const std::vector<std::int64_t>& edges,
+                          std::int64_t at, std::int64_t end) {
+  std::int64_t best = -1;
+  for (const std::int64_t edge : edges) {
+    if (edge <= 0 || edge >= end) continue;
+    if (best < 0 || std::abs(edge - at) < std::abs(best - at)) best = edge;
+  }
+  NF_CHECK(best > 0, "[data] '", name, "': split_by makes ", edges.size() - 1,
+           " groups of rows, too few for the parts; give --valid 0 or --test 0, or another column");
+  return best;
+}
+
+// --- cuts ---------------------------------------------------------------------------------------
+
+/// Where validation and test begin in an order of the training rows.
+struct Cut {
+  std::int64_t valid_begin, test_begin, end;
+};
+
+/// How many rows a part is cut with: 0 when none are wanted, and no fewer than its share.
+std::int64_t zone(std::int64_t wanted, std::int64_t share) {
+  return wanted == 0 ? 0 : std::max(wanted, share);
+}
+
+struct Wanted {
+  std::int64_t train, valid, test;  ///< -1: as many as there are
+};
+
+Cut cut_at(const std::string& name, std::int64_t n, const Wanted& wanted, std::int64_t valid_share,
+           bool exact) {
+  std::int64_t test = zone(wanted.test, n / 10), valid = zone(wanted.valid, n / valid_share);
+  const std::int64_t least_test = wanted.test < 0 ? test : wanted.test,
+                     least_valid = wanted.valid < 0 ? valid : wanted.valid;
+  const std::int64_t train = std::max<std::int64_t>(wanted.train, 0);
+  check_counts(name, train + least_valid + least_test, n);
+  if (exact || train + valid + test > n) {
+    test = least_test;
+    valid = least_valid;
+  }
+  return {n - test - valid, n - test, n};
+}
+
+/// Some rows of a part that is there by itself: of a published one the first, else drawn.
+Split some_of(const std::string& name, const Split& rows, std::int64_t wanted, bool first) {
+  const std::int64_t n = rows.size();
+  if (wanted < 0 || wanted == n) return rows;
+  check_counts(name, wanted, n);
+  if (first) return narrow(rows, 0, wanted);
+  Order order = shuffled(n);
+  std::sort(order.begin(), order.begin() + wanted);
+  return take(rows, order, 0, wanted);
+}
+
+std::string cut_in_words(const Parts& parts, bool published, const LoadOptions& options) {
+  const SplitBy by = parse_split_by(options.split_by);
+  const std::string drawn =
+      by.column.empty() ? "drawn from the rows at random, the same ones every time"
+      : by.ordered      ? "cut where the column '" + printable(by.column) + "' grows, test the last"
+                        : "whole groups of the column '" + printable(by.column) +
+                         "', drawn at random, the same ones every time";
+  const auto source = [&](const std::string& file) {
+    return file.empty() ? std::string("the source's own") : "'" + printable(file) + "'";
+  };
+  const std::string valid = source(options.valid_data), test = source(options.test_data);
+  const std::string rest = published ? "the end of the training samples" : drawn;
+  if (parts.valid && parts.test) {
+    return valid == test ? valid : "validation is " + valid + ", test " + test;
+  }
+  if (parts.test) return "test is " + test + ", validation " + rest;
+  if (parts.valid) return "validation is " + valid + ", test " + rest;
+  return options.in_file_order ? "in the order of the file: training, validation, test" : rest;
+}
+
+}  // namespace
+
+Split narrow(const Split& all, std::int64_t first, std::int64_t count) {
+  Split out{all.x.narrow(0, first, count), {}};
+  if (all.labels.defined()) out.labels = all.labels.narrow(0, first, count);
+  return out;
+}
+
+void check_counts(const std::string& what, std::int64_t wanted, std::int64_t there) {
+  NF_CHECK(wanted <= there, "[data] '", printable(what), "': ", wanted, " samples asked for, ",
+           there, " are there; ask for fewer");
+}
+
+SplitBy parse_split_by(const std::string& text) {
+  constexpr std::string_view kOrdered = "ordered:";
+  const bool ordered = text.starts_with(kOrdered);
+  return {ordered ? text.substr(kOrdered.size()) : text, ordered};
+}
+
+void split_rows(const Parts& parts, const LoadOptions& options, Dataset& out) {
+  const Split& rows = parts.train.rows;
+  const std::int64_t n = rows.size();
+  const bool published = !parts.train.family.empty() && parts.test && options.test_data.empty();
+  const bool as_it_is = published || options.in_file_order;
+  const bool by_group = !as_it_is && !parts.train.groups.empty();
+  out.cut = cut_in_words(parts, published, options);
+
+  Grouped groups;
+  if (by_group) groups = grouped(parts.train.groups, parse_split_by(options.split_by).ordered);
+  const Order order = by_group ? groups.order : as_it_is ? as_they_stand(n) : shuffled(n);
+  const Wanted wanted{options.train, parts.valid ? 0 : options.valid,
+                      parts.test ? 0 : options.test};
+  Cut cut = cut_at(out.name, n, wanted, parts.valid_share, options.in_file_order);
+  if (by_group) {
+    if (cut.test_begin < cut.end) {
+      cut.test_begin = nearest_edge(out.name, groups.edges, cut.test_begin, cut.end);
+      cut.valid_begin = std::min(cut.valid_begin, cut.test_begin);
+    }
+    if (wanted.valid != 0 && cut.valid_begin < n) {
+      cut.valid_begin = nearest_edge(out.name, groups.edges, cut.valid_begin, cut.test_begin);
+    } else {
+      cut.valid_begin = cut.test_begin;
+    }
+  }
+  // Fewer rows than a part has are its last ones.
+  const auto part = [&](std::int64_t begin, std::int64_t end, std::int64_t count) {
+    const std::int64_t have = end - begin;
+    const std::int64_t taken = count < 0 ? have : std::min(count, have);
+    return as_it_is ? narrow(rows, end - taken, taken) : take(rows, order, end - taken, taken);
+  };
+  out.test = parts.test ? some_of(out.name, parts.test->rows, options.test, published)
+                        : part(cut.test_begin, cut.end, wanted.test);
+  out.valid = parts.valid ? some_of(out.name, parts.valid->rows, options.valid, published)
+                          : part(cut.valid_begin, cut.test_begin, wanted.valid);
+  const std::int64_t train = options.train < 0 ? cut.valid_begin : options.train;
+  check_counts(out.name, train, cut.valid_begin);
+  if (by_group) {  // the first rows shall be of all groups
+    out.train = take(part(0, cut.valid_begin, -1), shuffled(cut.valid_begin), 0, train);
+  } else {
+    out.train = as_it_is ? narrow(rows, 0, train) : take(rows, order, 0, train);
+  }
+}
+
+}  // namespace nf::data

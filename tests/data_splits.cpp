@@ -1,0 +1,202 @@
+// Which rows are for training, validation and test.
+#include "data/splits.h"
+
+#include <algorithm>
+#include <fstream>
+#include <map>
+#include <set>
+
+#include "data/columns.h"
+#include "data/idx.h"
+#include "data/npy.h"
+#include "data/source.h"
+#include "tests/data_util.h"
+
+using namespace nf;
+using namespace nf::data;
+using namespace nf::test;
+
+namespace {
+
+/// Of the first column.
+std::vector<int> numbers(const Split& split) {
+  std::vector<int> out;
+  if (split.size() == 0) return out;
+  for (const double x : split.x.narrow(1, 0, 1).to(DType::F64).to_vector<double>()) {
+    out.push_back(static_cast<int>(x));
+  }
+  return out;
+}
+
+std::set<int> set_of(const Split& split) {
+  const std::vector<int> all = numbers(split);
+  return {all.begin(), all.end()};
+}
+
+bool apart(const std::set<int>& a, const std::set<int>& b) {
+  return std::none_of(a.begin(), a.end(), [&](int x) { return b.contains(x); });
+}
+
+/// Rows (i, g) with g = i / 10, sorted.
+std::string sorted_table(const TempFolder& folder, int n = 200) {
+  std::ofstream out(folder.path("sorted.csv"));
+  out << "i,g\n";
+  for (int i = 0; i < n; ++i) out << i << "," << i / 10 << "\n";
+  return folder.path("sorted.csv");
+}
+
+std::string sorted_archive(const TempFolder& folder, int train, int test) {
+  const auto array = [&](int n) {
+    std::vector<float> rows(static_cast<std::size_t>(n));
+    for (int i = 0; i < n; ++i) rows[static_cast<std::size_t>(i)] = static_cast<float>(i);
+    write_npy(folder.path("array"), Tensor::from(rows, {n, 1}));
+    return bytes_of(folder.path("array"));
+  };
+  return folder.write("parts.npz",
+                      zip_file({{"x_train.npy", array(train)}, {"x_test.npy", array(test)}}));
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(data_splits)
+
+BOOST_AUTO_TEST_CASE(a_sorted_archive_gives_no_sorted_validation) {
+  const TempFolder folder;
+  const std::string path = sorted_archive(folder, 1000, 100);
+  const Dataset d = load(path);
+  BOOST_CHECK(d.train.size() == 900 && d.valid.size() == 100 && d.test.size() == 100);
+  double mean = 0;
+  for (const int i : numbers(d.valid)) mean += i / 100.0;
+  BOOST_TEST(std::abs(mean - 500) < 100);  // the last hundred have 950
+  const std::vector<int> test = numbers(d.test);
+  BOOST_TEST(std::is_sorted(test.begin(), test.end()));  // whole parts stay as they are
+  BOOST_TEST(d.cut ==
+             "test is the source's own, validation drawn from the rows at random, the "
+             "same ones every time");
+  const Dataset few = load(path, {.train = 20, .test = 20});
+  const std::vector<int> train = numbers(few.train);
+  BOOST_TEST(*std::max_element(train.begin(), train.end()) > 500);  // not the first ones
+  BOOST_TEST(*set_of(few.test).rbegin() > 50);
+}
+
+BOOST_AUTO_TEST_CASE(asking_for_fewer_rows_moves_none_into_another_part) {
+  const TempFolder folder;
+  const std::string path = sorted_table(folder);
+  const Dataset d = load(path);
+  for (const std::int64_t test : {1, 5, 20}) {
+    for (const std::int64_t valid : {1, 7, 20}) {
+      for (const std::int64_t train : {-1, 30}) {
+        const Dataset few = load(path, {.train = train, .valid = valid, .test = test});
+        BOOST_CHECK(few.test.size() == test && few.valid.size() == valid);
+        BOOST_CHECK_EQUAL(few.train.size(), train < 0 ? 160 : train);
+        for (const auto& [part, whole] :
+             {std::pair{&few.train, &d.train}, {&few.valid, &d.valid}, {&few.test, &d.test}}) {
+          const std::set<int> all = set_of(*whole);
+          for (const int i : numbers(*part)) BOOST_CHECK(all.contains(i));
+        }
+      }
+    }
+  }
+  // Those who want all rows get them; the test stays the end of the same order.
+  BOOST_CHECK_EQUAL(load(path, {.valid = 0, .test = 0}).train.size(), 200);
+  const Dataset most = load(path, {.train = 190, .valid = 5, .test = 5});
+  BOOST_CHECK(set_of(most.test) == set_of(load(path, {.test = 5}).test));
+  check_error([&] { load(path, {.train = 190, .valid = 6, .test = 5}); },
+              {"201 samples asked for, 200"});
+}
+
+BOOST_AUTO_TEST_CASE(groups_stay_together) {
+  const TempFolder folder;
+  const std::string path = sorted_table(folder);
+  const Dataset d = load(path, {.split_by = "g"}), again = load(path, {.seed = 9, .split_by = "g"});
+  BOOST_CHECK((d.columns == std::vector<std::string>{"i"}) && d.dims == 1);
+  BOOST_CHECK(numbers(d.train) == numbers(again.train) && numbers(d.test) == numbers(again.test));
+  BOOST_CHECK(d.train.size() == 160 && d.valid.size() == 20 && d.test.size() == 20);
+  const auto groups = [](const Split& split) {
+    std::set<int> out;
+    for (const int i : numbers(split)) out.insert(i / 10);
+    return out;
+  };
+  BOOST_CHECK(apart(groups(d.train), groups(d.valid)) && apart(groups(d.train), groups(d.test)) &&
+              apart(groups(d.valid), groups(d.test)));
+  BOOST_CHECK(groups(d.test) != (std::set<int>{18, 19}));  // at random
+  BOOST_TEST(d.cut.starts_with("whole groups of the column 'g'"));
+  const std::vector<int> train = numbers(d.train);
+  BOOST_TEST(!std::is_sorted(train.begin(), train.end()));
+
+  const Dataset late = load(path, {.split_by = "ordered:g"});
+  BOOST_CHECK(groups(late.test) == (std::set<int>{18, 19}));
+  BOOST_CHECK(groups(late.valid) == (std::set<int>{16, 17}));  // 9 comes before 10
+  BOOST_CHECK_EQUAL(load(path, {.valid = 0, .test = 15, .split_by = "ordered:g"}).test.size(), 15);
+  // A table without names has numbers.
+  write_npy(folder.path("x.npy"), load(path, {.in_file_order = true}).train.x);
+  const Dataset numbered = load(folder.path("x.npy"), {.split_by = "2", .columns = {"1"}});
+  BOOST_CHECK(apart(groups(numbered.train), groups(numbered.test)));
+  // Whoever takes all rows in the order of the file cuts nothing.
+  BOOST_CHECK_EQUAL(load(path, {.in_file_order = true, .split_by = "none"}).dims, 2);
+}
+
+BOOST_AUTO_TEST_CASE(too_few_groups_and_columns_that_are_not_there) {
+  const TempFolder folder;
+  const std::string path = folder.write("t.csv", "a,g\n1,x\n2,x\n3,y\n4,y\n");
+  check_error([&] { load(path, {.valid = 1, .test = 1, .split_by = "g"}); },
+              {"2 groups of rows", "--valid 0"});
+  BOOST_CHECK_EQUAL(load(path, {.valid = 0, .test = 1, .split_by = "g"}).test.size(), 1);
+  check_error([&] { load(path, {.split_by = "h"}); }, {"no column 'h'", "split_by"});
+  check_error([&] { load("moons", {.split_by = "g"}); }, {"split_by is for files"});
+  check_error([&] { load("glyphs", {.layout = "last"}); }, {"layout is for files"});
+}
+
+BOOST_AUTO_TEST_CASE(parts_from_files_of_their_own) {
+  const TempFolder folder;
+  const std::string path = sorted_table(folder, 100);
+  const std::string valid = folder.write("v.csv", "g,i\n1,1000\n2,1001\n");
+  const std::string test = folder.write("t.csv", "i,g\n2000,1\n2001,2\n2002,3\n");
+  const Dataset d = load(path, {.valid_data = valid, .test_data = test});
+  BOOST_CHECK_EQUAL(d.train.size(), 100);
+  BOOST_CHECK(numbers(d.valid) == (std::vector<int>{1000, 1001}));  // by name
+  BOOST_CHECK(numbers(d.test) == (std::vector<int>{2000, 2001, 2002}));
+  BOOST_CHECK(d.cut.find("v.csv") != std::string::npos && d.cut.find("t.csv") != std::string::npos);
+  BOOST_CHECK_EQUAL(d.checksum, load(path).checksum);
+  const Dataset half = load(path, {.test_data = test});
+  BOOST_CHECK(half.train.size() == 90 && half.valid.size() == 10 && half.test.size() == 3);
+  check_error([&] { load(path, {.test_data = folder.write("w.csv", "i,h\n1,2\n")}); },
+              {"no column 'g'"});
+  check_error([&] { load(path, {.test_data = folder.path("none")}); },
+              {"test_data", "no such file"});
+}
+
+// --- types --------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(whole_numbers_are_noted_unless_they_are_known) {
+  const TempFolder folder;
+  const std::string path =
+      folder.write("t.csv", "count,size,big\n1,0.5,1e300\n2,1.5,2\n-3,2.5,3\n4,3.5,4.5\n");
+  check_error([&] { load(path); }, {"'1e300' is not a finite number of 32 bits"});
+  const std::string good =
+      folder.write("t.csv", "count,size,big\n1,0.5,1e20\n2,1.5,2\n-3,2.5,3\n4,3.5,4.5\n");
+  const Dataset d = load(good, {.valid = 0, .test = 0});
+  BOOST_REQUIRE(d.notes.size() == 1);
+  BOOST_TEST(d.notes[0].find("column 'count'") != std::string::npos);
+  BOOST_TEST(d.notes[0].find("--types count=integer") != std::string::npos);
+  BOOST_TEST(load(good, {.types = "count=integer"}).notes.empty());
+  check_error([&] { load(good, {.types = "size=integer"}); }, {"'size'", "not whole"});
+  check_error([&] { load(good, {.types = "cuont=integer"}); }, {"'cuont'", "did you mean 'count'"});
+  check_error([&] { load(good, {.types = "count=real"}); }, {"not COLUMN=integer"});
+}
+
+BOOST_AUTO_TEST_CASE(constant_columns_are_named_all_at_once) {
+  Dataset d;
+  d.name = "t.csv";
+  d.dims = 4;
+  d.columns = {"a", "b", "c", "d"};
+  d.train.x = Tensor::from<double>({1, 5, 7, 1, 2, 5, 7, 1}, {2, 4});
+  d.valid.x = Tensor::from<double>({3, 5, 7, 2}, {1, 4});
+  check_error([&] { check_varies(d, ""); },
+              {"constant in all of 't.csv'", "'b', 'c'", "--columns"});
+  check_error([&] { check_varies(d, "b=integer,c=integer"); },
+              {"column 'd'", "not in the 2 training rows", "--types"});
+  BOOST_CHECK_NO_THROW(check_varies(d, "b=integer,c=integer,d=integer"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

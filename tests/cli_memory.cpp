@@ -32,9 +32,10 @@ Outcome run_within(const ScratchFolder& folder, int kib,
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(cli_memory, *boost::unit_test::precondition(addresses_can_be_limited))
+BOOST_AUTO_TEST_SUITE(cli_memory)
 
-BOOST_AUTO_TEST_CASE(every_command_ends_within_any_address_space) {
+BOOST_AUTO_TEST_CASE(every_command_ends_within_any_address_space,
+                     *boost::unit_test::precondition(addresses_can_be_limited)) {
   const ScratchFolder folder;
   const std::string run = folder.file("run");
   std::vector<std::string> training = tiny_training(run, 1);

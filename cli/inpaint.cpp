@@ -104,7 +104,8 @@ int inpaint(const InpaintCommand& options) {
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
     return density->nats(sum / static_cast<double>(log_probs.size()));
   };
-  const double original = density->nats(mean(density->log_prob(middle).value()).item());
+  const Tensor of_originals = density->log_prob(middle).value().to(Device::CPU);
+  const double original = nats(of_originals.to(DType::F64).to_vector<double>());
   const double start = nats(result.start), end = nats(result.end);
   const bool helped = end > start;
   const bool paper = ascent.ascent == flows::Ascent::Paper;

@@ -65,7 +65,7 @@ void check_pixels(const std::vector<std::uint8_t>& levels, double bits, double e
   BOOST_TEST(checked["latents"]["ks_worst"].get<double>() <
              checked["latents"]["ks_chance"].get<double>());
   const auto scored = json_of(folder, {"score", run, "--out", folder.file("scores.csv")});
-  BOOST_TEST(std::abs(scored["lowest"][0]["bits_per_dim"].get<double>() - bits) < 0.3);
+  BOOST_TEST(std::abs(scored["lowest"][0]["bits_per_dim"].get<double>() - bits) < 0.5);
   const auto reported = json_of(folder, {"report", run, "--out", folder.file("page.html")});
   BOOST_TEST(reported["verdict"] == "ok");
 }

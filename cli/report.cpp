@@ -1,11 +1,11 @@
 // flowcli report: a run as one HTML file that needs nothing else.
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
 
 #include "cli/check.h"
 #include "cli/cli.h"
+#include "cli/lines.h"
 #include "cli/plot.h"
 #include "cli/trained_model.h"
 #include "data/svg.h"
@@ -70,12 +70,6 @@ std::string table(const Table& rows) {
     out += "<tr><td>" + markup(name) + "</td><td>" + markup(value) + "</td></tr>\n";
   }
   return out + "</table>\n";
-}
-
-std::string fixed(double value, int digits) {
-  char text[64];
-  std::snprintf(text, sizeof text, "%.*f", digits, value);
-  return text;
 }
 
 std::string configuration(const flows::Config& config) {

@@ -15,7 +15,7 @@ struct Moments {
 // so that nothing cancels in the end.
 Moments moments(const char* layer, const Samples& x) {
   NF_CHECK(x.size() >= 2, "[", layer, "] needs at least two samples (N, D) to whiten, got ",
-           x.size());
+           x.all().shape());
   Tensor near, total, products;
   x.for_each_part([&](const Tensor& part) {
     NF_CHECK(part.rank() == 2, "[", layer, "] needs samples (N, D) to whiten, got ", part.shape());

@@ -132,8 +132,35 @@ std::string entry(const std::string& name, const std::string& text) {
   return left + (right.empty() ? "\n" : right);
 }
 
+/// The text under the options: prose as paragraphs that fit, examples as they are.
+std::string footer(const std::string& text) {
+  std::string out, paragraph;
+  const auto end_paragraph = [&] {
+    std::istringstream lines(wrapped(paragraph));
+    for (std::string line; std::getline(lines, line);) {
+      out += line.substr(std::min(line.find_first_not_of(' '), line.size())) + "\n";
+    }
+    paragraph.clear();
+  };
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    const bool prose = !line.empty() && line[0] != ' ' && line != "Examples:";
+    if (!prose) end_paragraph();
+    if (prose) {
+      paragraph += (paragraph.empty() ? "" : " ") + line;
+    } else {
+      out += line + "\n";
+    }
+  }
+  end_paragraph();
+  return out;
+}
+
 class HelpFormat : public CLI::Formatter {
  public:
+  std::string make_footer(const CLI::App* command) const override {
+    return footer(command->get_footer());
+  }
   std::string make_option(const CLI::Option* option, bool positional) const override {
     const Type type = type_of(*option);
     const bool flag = option->get_items_expected_max() == 0;
@@ -200,7 +227,7 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
   const auto names = names_of(app.get_subcommands([](const CLI::App*) { return true; }));
   const bool known = std::find(names.begin(), names.end(), argv[1]) != names.end();
   check_usage(known, "unknown command ", shown(argv[1]), did_you_mean(argv[1], names),
-              "; 'flowcli --help' lists them");
+              " (see 'flowcli --help')");
 }
 
 std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
@@ -214,7 +241,7 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
   } else if (dynamic_cast<const CLI::RequiredError*>(&error) && &command == &app) {
     message = "a command is missing";
   }
-  return str(message.substr(0, message.find('\n')), "; see '", path_of(command), " --help'");
+  return str(message.substr(0, message.find('\n')), " (see '", path_of(command), " --help')");
 }
 
 }  // namespace nf::cli

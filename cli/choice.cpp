@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "flows/fit.h"
+#include "tensor/memory.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -125,6 +126,8 @@ Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const
 Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_t n,
                        const std::function<Tensor(std::int64_t, std::int64_t)>& latents) {
   constexpr std::int64_t kPart = 10000;
+  check_memory(2.0 * sizeof(float) * static_cast<double>(n) * static_cast<double>(density.dims()),
+               str(n, " samples"), "take fewer at a time");
   std::vector<Tensor> parts;
   std::int64_t broken = 0;
   std::string where;
@@ -153,6 +156,11 @@ void check_ending(const char* command, const std::string& path,
                                  [&](const std::string& e) { return path.ends_with(e); });
   check_usage(known, "[", command, "] ", path, " must end in ",
               join(std::vector<std::string>(endings), " or "));
+}
+
+void add_scale(CLI::App& app, int& scale) {
+  app.add_option("--scale", scale, "Picture's pixels for one of an image (default: as fits)")
+      ->check(whole(1, 64));
 }
 
 std::string out_path(const std::string& out, const RunFolder& run, const std::string& name) {

@@ -64,6 +64,9 @@ Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_
 void check_ending(const char* command, const std::string& path,
                   std::initializer_list<std::string> endings);
 
+/// --scale of pictures that are grids of images.
+void add_scale(CLI::App& app, int& scale);
+
 /// Where a command writes: `out`, or `name` in the run's folder when --out was not given.
 std::string out_path(const std::string& out, const RunFolder& run, const std::string& name);
 

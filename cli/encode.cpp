@@ -1,4 +1,5 @@
 // flowcli encode and decode: data to latents and back, as .npy.
+#include <algorithm>
 #include <memory>
 
 #include "cli/choice.h"
@@ -31,13 +32,13 @@ void add_encode(CLI::App& app) {
     Common common;
     ModelOptions model;
     RowOptions rows;
-    std::string out = "latents.npy";
+    std::string out;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("encode", "Data to latents");
   options->model.add_to(*command);
   options->rows.add_to(*command);
-  command->add_option("--out", options->out, "FILE.npy: f32 (N, D)")->capture_default_str();
+  command->add_option("--out", options->out, "FILE.npy: f32 (N, D) (default: RUN/latents.npy)");
   options->common.add_to(*command);
   command->footer(
       "Pixels are encoded at the middle of their levels; decode gives back the same pixels.\n"
@@ -46,22 +47,31 @@ void add_encode(CLI::App& app) {
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
-    check_ending("encode", options->out, {".npy"});
+    const std::string out = out_path(options->out, model.run, "latents.npy");
+    check_ending("encode", out, {".npy"});
     const Rows rows = options->rows.load(model);
     flows::Density& density = *model.density;
-    const Tensor z = in_parts(rows.x, device, [&](const Tensor& x) { return density.encode(x); });
-    const Tensor back =
-        in_parts(z, device, [&](const Tensor& part) { return density.decode(part); });
-    const double error = largest_difference(back, rows.x);
-    data::write_npy(options->out, z);
+    // In parts, so that latents need not fit into memory beside the data.
+    constexpr std::int64_t kPart = 1000;
+    const std::int64_t n = rows.x.dim(0), dims = density.dims();
+    std::int64_t at = 0;
+    double error = 0;
+    data::write_npy(out, DType::F32, Shape{n, dims}, [&] {
+      const Tensor x = rows.x.narrow(0, at, std::min(kPart, n - at)).to(device);
+      at += x.dim(0);
+      const Tensor z = density.encode(x);
+      const double off = largest_difference(density.decode(z).to(Device::CPU), x.to(Device::CPU));
+      if (!(off <= error)) error = off;  // NaN is the largest
+      return z;
+    });
     options->common.result(
-        {{"file", options->out},
-         {"count", z.dim(0)},
-         {"dims", z.dim(1)},
+        {{"file", out},
+         {"count", n},
+         {"dims", dims},
          {"split", rows.split},
-         {"round_trip_error", error}},
-        str("wrote ", z.dim(0), " latents of ", z.dim(1), " dimensions to ", options->out,
-            "; decoding them is ", error == 0 ? str("exact") : str("within ", error), "\n"));
+         {"round_trip_error", number(error)}},
+        str("wrote ", n, " latents of ", dims, " dimensions to ", out, "; decoding them is ",
+            error == 0 ? str("exact") : str("within ", error), "\n"));
   });
 }
 
@@ -69,13 +79,15 @@ void add_decode(CLI::App& app) {
   struct Options {
     Common common;
     ModelOptions model;
-    std::string latents, out = "decoded.npy";
+    int scale = 0;
+    std::string latents, out;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("decode", "Latents to data");
   options->model.add_to(*command);
   command->add_option("LATENTS", options->latents, "FILE.npy: reals (N, D)")->required();
-  command->add_option("--out", options->out, "FILE.npy or FILE.png")->capture_default_str();
+  command->add_option("--out", options->out, "FILE.npy or FILE.png (default: RUN/decoded.npy)");
+  add_scale(*command, options->scale);
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli decode runs/mnist latents.npy --out digits.npy\n"
@@ -83,14 +95,16 @@ void add_decode(CLI::App& app) {
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
-    check_ending("decode", options->out, {".npy", ".png"});
+    const std::string out = out_path(options->out, model.run, "decoded.npy");
+    check_ending("decode", out, {".npy", ".png"});
     const Tensor z = read_latents(options->latents, model.density->dims());
+    check_picture(out, z.dim(0), model.shape, 0, options->scale);
     const Tensor x = decode_in_parts(
         "decode", *model.density, z.dim(0),
         [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); });
-    write_samples(options->out, x, model.shape);
-    options->common.result({{"file", options->out}, {"count", x.dim(0)}, {"dims", x.dim(1)}},
-                           str("wrote ", x.dim(0), " samples to ", options->out, "\n"));
+    write_samples(out, x, model.shape, 0, options->scale);
+    options->common.result({{"file", out}, {"count", x.dim(0)}, {"dims", x.dim(1)}},
+                           str("wrote ", x.dim(0), " samples to ", out, "\n"));
   });
 }
 

@@ -165,7 +165,7 @@ void add_inpaint(CLI::App& app, int& status) {
   command->footer(
       "Ctrl-C ends the ascent; the picture is of where it got to.\n"
       "Examples:\n  flowcli inpaint runs/mnist --out inpaint.png\n"
-      "  flowcli inpaint runs/mnist --mask left --indices 0-9 --steps 500 --out left.png");
+      "  flowcli inpaint runs/mnist --mask left --indices 0-9 --out left.png");
   command->callback([options, &status] { status = inpaint(*options); });
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "cli/cli.h"
+#include "cli/lines.h"
 #include "cli/settings.h"
 #include "cli/trained_model.h"
 
@@ -24,29 +25,41 @@ std::string amount(double value) {
   return text;
 }
 
+// "784", "32x32x3": the shape of one sample.
+std::string event_text(const Shape& shape) {
+  std::string text;
+  for (int i = 1; i < shape.rank(); ++i) text += str(i > 1 ? "x" : "", shape[i]);
+  return text;
+}
+
 std::string table(const std::vector<nn::LayerInfo>& rows) {
-  std::size_t name = 5, kind = 4, shape = 12;
+  constexpr std::size_t kNumbers = 3 + 10 + 8;  // parameters and FLOPs, and spaces before columns
+  std::size_t name = 5, kind = 4, shape = 6;
   for (const nn::LayerInfo& row : rows) {
     name = std::max(name, row.name.size());
     kind = std::max(kind, row.kind.size());
-    shape = std::max(shape, str(row.out_shape).size());
+    shape = std::max(shape, event_text(row.out_shape).size());
   }
+  const std::size_t others = name + 2 + shape + kNumbers;
+  kind = std::min(kind, std::max<std::size_t>(12, kColumns - std::min(kColumns, others)));
   std::string out;
-  const auto line = [&](const std::string& a, const std::string& b, const std::string& c,
+  const auto line = [&](const std::string& a, std::string b, const std::string& c,
                         const std::string& d, const std::string& e) {
+    if (b.size() > kind) b = b.substr(0, kind - 3) + "...";
     char text[512];
-    std::snprintf(text, sizeof text, "%-*s  %-*s  %-*s  %12s  %10s\n", static_cast<int>(name),
-                  a.c_str(), static_cast<int>(kind), b.c_str(), static_cast<int>(shape), c.c_str(),
-                  d.c_str(), e.c_str());
+    std::snprintf(text, sizeof text, "%-*s  %-*s %*s %10s %8s\n", static_cast<int>(name), a.c_str(),
+                  static_cast<int>(kind), b.c_str(), static_cast<int>(shape), c.c_str(), d.c_str(),
+                  e.c_str());
     out += text;
   };
-  line("layer", "kind", "output shape", "parameters", "FLOPs");
-  out += std::string(name + kind + shape + 30, '-') + "\n";
+  const std::string rule(others + kind, '-');
+  line("layer", "kind", "output", "parameters", "FLOPs");
+  out += rule + "\n";
   for (const nn::LayerInfo& row : rows) {
-    line(row.name, row.kind, str(row.out_shape), row.parameters ? str(row.parameters) : "-",
+    line(row.name, row.kind, event_text(row.out_shape), row.parameters ? str(row.parameters) : "-",
          row.flops > 0 ? amount(row.flops) : "-");
   }
-  out += std::string(name + kind + shape + 30, '-') + "\n";
+  out += rule + "\n";
   return out;
 }
 

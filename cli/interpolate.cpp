@@ -26,6 +26,7 @@ void add_interpolate(CLI::App& app) {
     Common common;
     ModelOptions model;
     RowOptions rows;
+    int scale = 0;
     std::string out;
     std::int64_t steps = 10;
   };
@@ -38,6 +39,7 @@ void add_interpolate(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--out", options->out,
                       "FILE.png, a line in each row, or FILE.npy (default: RUN/interpolation.png)");
+  add_scale(*command, options->scale);
   options->common.add_to(*command);
   command->footer(
       "Rows are taken in pairs: the first goes to the second, the third to the fourth.\n"
@@ -51,12 +53,13 @@ void add_interpolate(CLI::App& app) {
     const Rows rows = options->rows.load(model);
     const std::int64_t n = rows.x.dim(0);
     check_usage(n % 2 == 0, "[interpolate] rows are taken in pairs; ", n, " rows have an odd one");
+    check_picture(out, n / 2 * options->steps, model.shape, options->steps, options->scale);
     flows::Density& density = *model.density;
     const Tensor z =
         lines_between(in_parts(rows.x, device, [&](const Tensor& x) { return density.encode(x); }),
                       options->steps);
     const Tensor x = in_parts(z, device, [&](const Tensor& part) { return density.decode(part); });
-    write_samples(out, x, model.shape, options->steps);
+    write_samples(out, x, model.shape, options->steps, options->scale);
     options->common.result(
         {{"file", out}, {"lines", n / 2}, {"steps", options->steps}},
         str("wrote ", n / 2, " lines of ", options->steps, " samples to ", out, "\n"));

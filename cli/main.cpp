@@ -15,7 +15,7 @@ namespace {
 constexpr const char* kExamples = R"(Examples:
   flowcli train nice --data glyphs --epochs 10      train on built-in digits
   flowcli train nice --data path/to/mnist --out runs/mnist
-  flowcli train realnvp-2d --data moons             a 2-D density, about a minute
+  flowcli train realnvp-2d --data moons             a 2-D density
   flowcli resume runs/mnist                         go on where it stopped
   flowcli eval runs/mnist --split test --json       nats and bits/dim
   flowcli check runs/mnist                          is the trained model sound?

@@ -11,6 +11,7 @@ void add_manifold(CLI::App& app) {
   struct Options {
     Common common;
     ModelOptions model;
+    int scale = 0;
     std::string out;
     std::int64_t rows = 15, columns = 30;
     double temperature = 1;
@@ -31,6 +32,7 @@ void add_manifold(CLI::App& app) {
       ->capture_default_str();
   add_seed(*command, options->seed, "Of its rotation");
   command->add_option("--out", options->out, "FILE.png or FILE.npy (default: RUN/manifold.png)");
+  add_scale(*command, options->scale);
   options->common.add_to(*command);
   command->footer(
       "Each row of the picture is a circle of latitude: its right end meets its left one.\n"
@@ -41,12 +43,14 @@ void add_manifold(CLI::App& app) {
     const TrainedModel model = options->model.load(options->common, device);
     const std::string out = out_path(options->out, model.run, "manifold.png");
     check_ending("manifold", out, {".png", ".npy"});
+    check_picture(out, options->rows * options->columns, model.shape, options->columns,
+                  options->scale);
     Generator gen(options->seed);
     const Tensor z = flows::latent_sphere(model.density->base(), gen, model.density->dims(),
                                           options->rows, options->columns, options->temperature);
     const Tensor x =
         in_parts(z, device, [&](const Tensor& part) { return model.density->decode(part); });
-    write_samples(out, x, model.shape, options->columns);
+    write_samples(out, x, model.shape, options->columns, options->scale);
     options->common.result(
         {{"file", out},
          {"rows", options->rows},

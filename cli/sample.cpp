@@ -10,6 +10,7 @@ void add_sample(CLI::App& app) {
   struct Options {
     Common common;
     ModelOptions model;
+    int scale = 0;
     std::string out;
     std::int64_t n = 0;
     double temperature = 1;
@@ -26,6 +27,7 @@ void add_sample(CLI::App& app) {
   add_seed(*command, options->seed, "Of the draws");
   command->add_option("--out", options->out,
                       "FILE.png or FILE.npy (default: RUN/samples/sample.png)");
+  add_scale(*command, options->scale);
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli sample runs/mnist -n 100 --temperature 0.8 --out grid.png\n"
@@ -37,13 +39,14 @@ void add_sample(CLI::App& app) {
     const std::int64_t n = options->n > 0 ? options->n : (images ? 64 : 20000);
     const std::string out = out_path(options->out, model.run, "samples/sample.png");
     check_ending("sample", out, {".png", ".npy"});
+    check_picture(out, n, model.shape, 0, options->scale);
     Generator gen(options->seed);
     flows::Density& density = *model.density;
     const Tensor samples =
         decode_in_parts("sample", density, n, [&](std::int64_t, std::int64_t count) {
           return density.base().sample(gen, count, density.dims(), options->temperature);
         });
-    write_samples(out, samples, model.shape);
+    write_samples(out, samples, model.shape, 0, options->scale);
     options->common.result({{"file", out}, {"count", n}, {"temperature", options->temperature}},
                            str("wrote ", n, " samples to ", out, "\n"));
   });

@@ -1,4 +1,5 @@
 // flowcli train and flowcli resume.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -14,6 +15,7 @@
 #include "data/columns.h"
 #include "nn/safetensors.h"
 #include "tensor/fault.h"
+#include "tensor/memory.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -39,7 +41,7 @@ class Training {
         config_(std::move(config)),
         device_(device),
         precision_(set_precision(device, config_.precision)),
-        data_(std::move(data)),
+        data_(checked(std::move(data), config_)),
         density_(make_density(config_, data_, device)),
         trainer_(*density_, data_, fit_options(config_, graph)) {
     if (device != Device::CPU) config_.precision = precision_;  // what auto meant
@@ -231,6 +233,18 @@ class Training {
                    "");
   }
 
+  /// Parameters, gradients and two moments, before any of them is made; on the CPU they are most of
+  /// what a training takes.
+  static data::Dataset checked(data::Dataset data, const flows::Config& config) {
+    const double count = flows::parameter_count(config, shape_of(data));
+    check_memory(4 * sizeof(float) * count, str("training ", count, " parameters"),
+                 "make the model smaller: hidden_units, hidden_layers, couplings");
+    const double batch = static_cast<double>(std::min(config.batch_size, data.train.size()));
+    check_memory(sizeof(float) * batch * static_cast<double>(config.hidden_units), "a batch",
+                 "give a smaller --batch-size");
+    return data;
+  }
+
   static flows::FitOptions fit_options(const flows::Config& config, bool graph) {
     flows::FitOptions options = flows::fit_options(config);
     options.graph = graph;
@@ -278,6 +292,9 @@ void add_train(CLI::App& app, int& status) {
   command->callback([options, &status] {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);
+    check_usage(device != Device::CPU || !options->settings.given("precision") ||
+                    config.precision == "auto" || config.precision == "f32",
+                "[precision] would change nothing: products on the CPU are f32");
     data::check_varies(data, config.types);
     Training training(config, std::move(data), options->common, device, !options->no_graph);
     training.begin(options->out, options->overwrite);

@@ -220,13 +220,13 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
 // --- pictures -----------------------------------------------------------------------------------
 
 std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like,
-                        std::int64_t columns) {
+                        std::int64_t columns, int scale) {
   NF_CHECK(!is_float(samples.dtype()) || all_finite(samples), "[picture] some of the ",
            samples.dim(0), " samples are NaN or infinite; see 'flowcli check'");
   if (shape.images()) {
     const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
     return data::grid_png(pixels.reshape({-1, shape.channels, shape.height, shape.width}),
-                          {.columns = columns, .zoom = 0});
+                          {.columns = columns, .zoom = scale});
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
            " dimensions has no picture; write the samples with --out FILE.npy");
@@ -240,9 +240,20 @@ void write_samples_png(const std::string& path, const Tensor& samples, const dat
 }
 
 void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                   std::int64_t columns) {
-  if (!path.ends_with(".npy")) return write_samples_png(path, samples, shape, {}, columns);
+                   std::int64_t columns, int scale) {
+  if (!path.ends_with(".npy")) {
+    return atomic_write(path, samples_png(samples, shape, {}, columns, scale));
+  }
   data::write_npy(path, shape.discrete ? samples.to(DType::U8) : samples);
+}
+
+void check_picture(const std::string& path, std::int64_t n, const data::Dataset& shape,
+                   std::int64_t columns, int scale) {
+  if (path.ends_with(".npy")) return;
+  NF_CHECK(shape.images() || shape.dims == 2, "[picture] data of ", shape.dims,
+           " dimensions has no picture; write numbers with --out FILE.npy");
+  if (!shape.images()) return;
+  data::check_grid(n, shape.height, shape.width, {.columns = columns, .zoom = scale});
 }
 
 }  // namespace nf::cli

@@ -52,15 +52,18 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
 const Tensor& samples_of(const data::Dataset& data, const std::string& split);
 
 /// Samples as a picture: a grid of images with so many columns (0: about square), or the density of
-/// 2-D points (in the square of `like`, when given): the bytes of a PNG file. Throws for data that
-/// is neither.
+/// 2-D points (in the square of `like`, when given): the bytes of a PNG file. `scale`: pixels of
+/// the picture for one of an image (0: as fits). Throws for data that is neither.
 std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like = {},
-                        std::int64_t columns = 0);
+                        std::int64_t columns = 0, int scale = 0);
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
                        const Tensor& like = {}, std::int64_t columns = 0);
 
 /// The same, or the numbers (N, D) as .npy: u8 for pixels, else f32.
 void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                   std::int64_t columns = 0);
+                   std::int64_t columns = 0, int scale = 0);
+/// Throws Error for a picture of n samples that would be too large: before they are computed.
+void check_picture(const std::string& path, std::int64_t n, const data::Dataset& shape,
+                   std::int64_t columns = 0, int scale = 0);
 
 }  // namespace nf::cli

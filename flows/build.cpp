@@ -2,14 +2,15 @@
 
 #include <charconv>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "data/columns.h"
 #include "flows/coupling.h"
+#include "flows/kinds.h"
 #include "flows/level_cdf.h"
 #include "flows/whitening.h"
+#include "tensor/memory.h"
 #include "tensor/text.h"
 
 namespace nf::flows {
@@ -20,14 +21,9 @@ namespace {
 enum Stream : std::uint64_t { kWeights = 1, kNoise = 2 };
 
 nn::Init init_of(const Config& config, double scale) {
-  using Kind = nn::Init::Kind;
-  static const std::map<std::string, Kind> kinds = {{"kaiming", Kind::Kaiming},
-                                                    {"xavier", Kind::Xavier},
-                                                    {"uniform", Kind::Uniform},
-                                                    {"normal", Kind::Normal},
-                                                    {"orthogonal", Kind::Orthogonal}};
-  if (scale == 0) return {Kind::Zeros, 0};
-  return {kinds.at(config.init), scale};
+  const nn::Init::Kind kind = init_kinds().at(config.init);
+  if (scale == 0) return {nn::Init::Kind::Zeros, 0};
+  return {kind, scale};
 }
 
 // What does not apply is an error, never ignored.
@@ -81,15 +77,19 @@ Convention add_reals(const std::string& kind, const Config& config, const DataSh
 }
 
 void add_whitening(const Config& config, std::int64_t dims, Compose& flow) {
-  if (config.whitening == "zca") flow.add("whitening", std::make_shared<ZcaWhitening>(dims));
-  if (config.whitening == "triangular") {
-    flow.add("whitening", std::make_shared<TriangularWhitening>(dims));
+  switch (whitenings().at(config.whitening)) {
+    case Whitening::None:
+      return;
+    case Whitening::Zca:
+      return flow.add("whitening", std::make_shared<ZcaWhitening>(dims));
+    case Whitening::Triangular:
+      return flow.add("whitening", std::make_shared<TriangularWhitening>(dims));
   }
 }
 
 Partition partition_of(const Config& config, std::int64_t dims, bool swap) {
-  return config.partition == "halves" ? Partition::halves(dims, swap)
-                                      : Partition::odd_even(dims, swap);
+  return splittings().at(config.partition) == Splitting::Halves ? Partition::halves(dims, swap)
+                                                                : Partition::odd_even(dims, swap);
 }
 
 // Hidden layers of each coupling's network.
@@ -136,6 +136,28 @@ std::map<std::string, std::string> description_of(const Config& config, const Da
 
 }  // namespace
 
+double parameter_count(const Config& config, const DataShape& data) {
+  const auto dims = static_cast<double>(data.dims);
+  const auto width = static_cast<double>(config.hidden_units);
+  const auto map = coupling_map_by_name(config.coupling, config.scale_limit);
+  double count = config.scaling ? dims : 0;
+  if (whitenings().at(config.whitening) != Whitening::None) count += dims * dims;
+  if (mixings().at(config.mixing) == Mixing::Linear) {
+    count += static_cast<double>(config.couplings - 1) * dims * dims;
+  }
+  const std::vector<int> depths = depths_of(config);
+  for (std::size_t i = 0; i < depths.size(); ++i) {
+    const Partition partition = partition_of(config, data.dims, /*swap=*/i % 2 == 1);
+    const auto in = static_cast<double>(partition.passive());
+    const auto out = static_cast<double>(partition.active() * map->parameters());
+    const double hidden = depths[i];
+    count += hidden == 0
+                 ? (in + 1) * out
+                 : (in + 1) * width + (hidden - 1) * (width + 1) * width + (width + 1) * out;
+  }
+  return count;
+}
+
 Config resolved(const Config& config, const DataShape& data) {
   Config full = config;
   std::string& kind = full.preprocess;
@@ -145,6 +167,10 @@ Config resolved(const Config& config, const DataShape& data) {
 
 std::shared_ptr<Density> make_density(const Config& given, const DataShape& data) {
   const Config config = resolved(given, data);
+  const double count = parameter_count(config, data);
+  check_memory(count * sizeof(float), str("a model of ", count, " parameters"),
+               "make it smaller: hidden_units, hidden_layers, couplings");
+  preprocessings().at(config.preprocess);  // throws for what is no name
   const auto seed = static_cast<std::uint64_t>(config.seed);
   Generator weights(seed, kWeights);
   const auto noise = std::make_shared<Generator>(seed, kNoise);
@@ -158,8 +184,9 @@ std::shared_ptr<Density> make_density(const Config& given, const DataShape& data
   if (!config.whitening_last) add_whitening(config, data.dims, *flow);
   const auto map = coupling_map_by_name(config.coupling, config.scale_limit);
   const std::vector<int> depths = depths_of(config);
+  const bool mixes = mixings().at(config.mixing) == Mixing::Linear;
   for (std::int64_t i = 0; i < config.couplings; ++i) {
-    if (config.mixing == "linear" && i > 0) {
+    if (mixes && i > 0) {
       flow->add(str("mixings.", i), std::make_shared<InvertibleLinear>(data.dims, weights));
     }
     const Partition partition = partition_of(config, data.dims, /*swap=*/i % 2 == 1);

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "flows/kinds.h"
 #include "nn/layers.h"
 #include "nn/optim.h"
 #include "tensor/error.h"
@@ -42,31 +43,22 @@ const std::vector<Field>& fields() {
   using C = Config;
   static const std::vector<Field> all = grouped({
       {"model", "the preset this came from", &C::model},
-      {"recipe",
-       "whose settings the preset has: the paper's, or those of its authors' code (nice)",
-       &C::recipe,
-       {"paper", "code"}},
+      {"recipe", "whose settings the preset has: the paper's, or those of its authors' code (nice)",
+       &C::recipe, recipes().all()},
       {"couplings", "number of coupling layers", &C::couplings, {}, 1, 1000},
       {"coupling", "what a coupling does", &C::coupling, {"additive", "multiplicative", "affine"}},
-      {"partition", "how a coupling splits the dimensions", &C::partition, {"odd-even", "halves"}},
-      {"mixing",
-       "between couplings: linear is a learned invertible matrix",
-       &C::mixing,
-       {"none", "linear"}},
-      {"whitening",
-       "zca: fitted, not learned; triangular: begins fitted, learned",
-       &C::whitening,
-       {"none", "zca", "triangular"}},
+      {"partition", "how a coupling splits the dimensions", &C::partition, splittings().all()},
+      {"mixing", "between couplings: linear is a learned invertible matrix", &C::mixing,
+       mixings().all()},
+      {"whitening", "zca: fitted, not learned; triangular: begins fitted, learned", &C::whitening,
+       whitenings().all()},
       {"whitening_last", "whitening follows the couplings instead of preceding them",
        &C::whitening_last},
       {"hidden_units", "width of the conditioners", &C::hidden_units, {}, 1, 1e6},
       {"hidden_layers", "hidden layers of the conditioners", &C::hidden_layers, {}, 0, 100},
       {"depths", "the same for each coupling, as 3,3,1,1 (empty: hidden_layers)", &C::depths},
       {"activation", "of the conditioners", &C::activation, nn::activation_names()},
-      {"init",
-       "how weights are drawn",
-       &C::init,
-       {"kaiming", "xavier", "uniform", "normal", "orthogonal"}},
+      {"init", "how weights are drawn", &C::init, init_kinds().all()},
       {"init_scale", "scale of that draw", &C::init_scale, {}, 0, 1e3},
       {"last_init_scale",
        "the same for a conditioner's last layer (0: starts as the identity)",
@@ -87,8 +79,7 @@ const std::vector<Field>& fields() {
       {"preprocess",
        "auto: unit for images, standard for real data, none for built-in densities; symmetric: "
        "pixels in [-1,1]; cdf: every pixel through its own distribution function",
-       &C::preprocess,
-       {"auto", "unit", "symmetric", "logit", "cdf", "standard", "none"}},
+       &C::preprocess, preprocessings().all()},
       {"alpha", "of logit preprocessing", &C::alpha, {}, 1e-12, 0.49},
 
       {"epochs", "passes over the training data", &C::epochs, {}, 1, 1e9},

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "flows/kinds.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
 
@@ -138,7 +139,7 @@ std::vector<std::string> preset_names() { return {"nice", "nice-plus", "realnvp-
 Config preset(const std::string& name, const DataShape& data, const std::string& recipe) {
   Config config;
   if (name == "nice") {
-    config = recipe == "code" ? nice_of_code(data) : nice_of_paper(data);
+    config = recipes().at(recipe) == Recipe::Code ? nice_of_code(data) : nice_of_paper(data);
   } else if (name == "nice-plus") {
     config = nice_plus(data);
   } else if (name == "realnvp-2d") {

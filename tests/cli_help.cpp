@@ -170,6 +170,27 @@ BOOST_AUTO_TEST_CASE(examples_name_commands_and_options_that_exist) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(help_fits_and_tells_types_and_defaults) {
+  const ScratchFolder folder;
+  std::vector<std::vector<std::string>> commands = {{}, {"data", "make"}};
+  for (const std::string& name : subcommands_in(help_of(folder, {}))) commands.push_back({name});
+  for (const auto& command : commands) {
+    std::istringstream lines(help_of(folder, command));
+    for (std::string line; std::getline(lines, line);) BOOST_TEST(line.size() <= 80U, line);
+  }
+  const std::string train = help_of(folder, {"train"});
+  for (const char* shown : {"--epochs N", "--lr X", "--scaling BOOL", "--optimizer NAME",
+                            "[200; realnvp-2d 300]", "rmsprop-floor"}) {
+    BOOST_TEST(train.find(shown) != std::string::npos, shown);
+  }
+  for (const std::string command : {"inspect", "bench"}) {  // --set has the rest
+    const std::string help = help_of(folder, {command});
+    BOOST_TEST(help.find("--couplings") != std::string::npos);
+    BOOST_TEST(help.find("--weight-decay") == std::string::npos);
+    BOOST_TEST(help.find("flowcli train --help") != std::string::npos);
+  }
+}
+
 // Every example of every --help, in order, with small models.
 BOOST_AUTO_TEST_CASE(examples_work) {
   const ScratchFolder folder;
@@ -227,6 +248,10 @@ BOOST_AUTO_TEST_CASE(bash_completes) {
       {"train nice --data mo", "moons"},
       {"score runs --against gl", "glyphs"},
       {"inpaint runs --mask ri", "right"},
+      {"train nice --optimizer adam", "adam adamw adamax"},
+      {"train nice --set", "--set"},
+      {"train nice --couplings ru", ""},  // a number is no file
+      {"train nice --scaling t", "true"},
   };
   for (const Row& row : rows) {
     const std::string count = std::to_string(words_of(row.typed).size());

@@ -13,7 +13,7 @@ BOOST_AUTO_TEST_CASE(an_epoch_is_one_line_of_a_terminal) {
                                 .seconds = 83,
                                 .train_nats = 1912.341,
                                 .valid_nats = 1901.219,
-                                .valid_bits_per_dim = 3.12345,
+                                .valid_bits_per_dim = 3.12341,
                                 .best = true};
   BOOST_TEST(epoch_line(report, 60) ==
              "epoch 12/60  train 1912.34  valid 1901.22 nats  3.1234 bits/dim  1:23  best");

@@ -35,9 +35,9 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
   const Row rows[] = {
       {{}, "a command is missing"},
       {{"trian", "nice"}, "unknown command 'trian'; did you mean 'train'?"},
-      {{"frobnicate"}, "unknown command 'frobnicate'; 'flowcli --help'", "did you mean"},
+      {{"frobnicate"}, "unknown command 'frobnicate' (see 'flowcli --help')", "did you mean"},
       {{"trian", "data"}, "'train'"},  // "data" is a command, too
-      {{"train"}, "MODEL is required; see 'flowcli train --help'"},
+      {{"train"}, "MODEL is required (see 'flowcli train --help')"},
       {{"train", "nice", "--epoch", "5"}, "no option '--epoch'; did you mean '--epochs'?"},
       {{"train", "nice", "--epoch=5"}, "no option '--epoch'; did you mean '--epochs'?"},
       {{"train", "nice", "--xyzzy"}, "no option '--xyzzy'", "did you mean"},

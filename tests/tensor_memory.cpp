@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "tensor/backend.h"
+#include "tensor/memory.h"
+#include "tests/data_util.h"
 
 BOOST_AUTO_TEST_SUITE(tensor_memory)
 
@@ -97,6 +99,17 @@ BOOST_AUTO_TEST_CASE(many_threads_at_once) {
   for (std::thread& thread : threads) thread.join();
   BOOST_TEST(wrong == std::vector<int>(4, 0), boost::test_tools::per_element());
   BOOST_TEST(cpu.bytes_in_use() == before);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_needed_is_compared_with_what_is_there) {
+  const std::uint64_t free = available_memory();
+  BOOST_TEST(free > 1'000'000U);
+  BOOST_TEST(free < std::uint64_t{1} << 60);
+  BOOST_CHECK_NO_THROW(check_memory(1e6, "nothing", ""));
+  nf::test::check_error([] { check_memory(1.6e19, "a model", "make it smaller"); },
+                        {"[memory] a model needs 16000.0 PB, ", "are free; make it smaller"});
+  BOOST_TEST(bytes_text(999) == "999 B");
+  BOOST_TEST(bytes_text(1234567) == "1.2 MB");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,22 @@
+// The settings of Config that are one of some names, as enums: each name stands in one table.
+#pragma once
+
+#include "nn/init.h"
+#include "tensor/names.h"
+
+namespace nf::flows {
+
+enum class Recipe { Paper, Code };
+enum class Splitting { OddEven, Halves };
+enum class Mixing { None, Linear };
+enum class Whitening { None, Zca, Triangular };
+enum class Preprocess { Auto, Unit, Symmetric, Logit, Cdf, Standard, None };
+
+const Names<Recipe>& recipes();
+const Names<Splitting>& splittings();
+const Names<Mixing>& mixings();
+const Names<Whitening>& whitenings();
+const Names<Preprocess>& preprocessings();
+const Names<nn::Init::Kind>& init_kinds();  ///< but zeros, which is scale 0
+
+}  // namespace nf::flows

@@ -4,6 +4,7 @@
 // (tensor/fault.h), and one that is to be interrupted has more epochs than it could ever do.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <csignal>
 #include <map>
@@ -28,6 +29,12 @@ Arguments training(const std::string& run, int epochs, const Arguments& more = {
   Arguments all = tiny_training(run, epochs);
   all.insert(all.end(), {"--schedule", "constant"});
   all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+Arguments training_of_steps(const std::string& run, int steps) {
+  Arguments all = training(run, steps);
+  *std::find(all.begin(), all.end(), "--epochs") = "--steps";
   return all;
 }
 
@@ -229,12 +236,12 @@ BOOST_AUTO_TEST_CASE(resume_can_go_further) {
   const ScratchFolder folder;
   const std::string run = folder.file("run"), reference = folder.file("reference");
   // 20 steps are an epoch. What was said of half an epoch gives way to the whole one.
-  BOOST_TEST_REQUIRE(flowcli(folder, training(run, 1, {"--steps", "30"})).status == 0);
+  BOOST_TEST_REQUIRE(flowcli(folder, training_of_steps(run, 30)).status == 0);
   BOOST_TEST(log_of(run).size() == 2U);
   BOOST_TEST(flowcli(folder, resume(run)).status == 0);  // nothing to do
   BOOST_TEST(log_of(run).size() == 2U);
   BOOST_TEST(flowcli(folder, resume(run, {"--steps", "70"})).status == 0);
-  BOOST_TEST_REQUIRE(flowcli(folder, training(reference, 1, {"--steps", "70"})).status == 0);
+  BOOST_TEST_REQUIRE(flowcli(folder, training_of_steps(reference, 70)).status == 0);
   BOOST_TEST(log_of(run).size() == 4U);
   BOOST_TEST((log_of(run) == log_of(reference)), "the logs differ");
   BOOST_TEST(slurp(run + "/last.safetensors") == slurp(reference + "/last.safetensors"));

@@ -364,7 +364,7 @@ BOOST_AUTO_TEST_CASE(whitening_takes_out_all_correlations) {
                     {"[ZcaWhitening] dimension 4 is constant in all 3000 samples"});
   test::check_error(
       [&] { TriangularWhitening(6).initialize(x.narrow(0, 0, 1)); },
-      {"[TriangularWhitening] needs at least two samples (N, D) to whiten, got 1"});
+      {"[TriangularWhitening] needs at least two samples (N, D) to whiten, got (1, 6)"});
 }
 
 BOOST_AUTO_TEST_CASE(standardizing_fits_all_samples) {

@@ -723,7 +723,10 @@ inline std::vector<OpRow> index_rows() {
              out.at(i) += value;
            });
            return out;
-         }},
+         },
+         false,
+         axis == 0 ? std::vector<Shape>{{3, 40'000}, {4, 40'000}}
+                   : std::vector<Shape>{{40'000, 3}, {40'000, 4}}},
         [] {
           index_add(x, 1, Tensor::from<std::int32_t>({-1}, {1}), Var(Tensor::zeros({2, 1})));
         },
@@ -797,6 +800,7 @@ inline std::vector<OpRow> op_table() {
                   }};
   where_row.wrong = [] { where(Tensor::zeros({2}), Var(Tensor::zeros({2})), Tensor::zeros({2})); };
   where_row.message = "[where] the condition must be u8";
+  where_row.large = {{9000, 3, 4}, {9000, 3, 4}};
   all.push_back(std::move(where_row));
 
   OpRow checkpoint_row{
@@ -810,6 +814,7 @@ inline std::vector<OpRow> op_table() {
       {{-2, 2}, {-2, 2}},
       {{{3, 4}, {4}}, {{}, {}}, {{0}, {0}}},
       elementwise([](const std::vector<double>& v) { return std::tanh(v[0]) * v[1] + v[0]; })};
+  checkpoint_row.large = {{100'000}, {100'000}};
   all.push_back(std::move(checkpoint_row));
   return all;
 }

@@ -128,7 +128,8 @@ BOOST_AUTO_TEST_CASE(optimizer_steps) {
           const Tensor scale = scaled ? Tensor::scalar(0.25) : Tensor();
           std::vector<UpdateFactors> factors;  // some, or none given
           for (int i = 0; scaled && i < 170; ++i) {
-            factors.push_back({.lr = 1 + i % 5, .eps = 1.0 / (1 + i % 4), .weight_decay = i % 3});
+            factors.push_back(
+                {.lr = 1.0 + i % 5, .eps = 1.0 / (1 + i % 4), .weight_decay = 1.0 * (i % 3)});
           }
           cpu_backend().update(rule, kArgs, scale, here[0], here[1], here[2], here[3], factors);
           backend_for(device).update(rule, kArgs, scaled ? scale.to(device) : scale, there[0],

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/memory.h"
+
 namespace nf::data {
 namespace {
 
@@ -115,6 +117,9 @@ Shape checked_shape(const Input& in, std::span<const std::uint64_t> sizes,
 
 Tensor read_elements(Input& in, ElementType type, bool big_endian, const Shape& shape,
                      DType dtype) {
+  // A packed file may be honest and still a thousand times smaller than what it holds.
+  check_memory(static_cast<double>(shape.numel()) * static_cast<double>(size_of(dtype)),
+               "[read] " + in.name(), "take a part of the data");
   Tensor out = Tensor::empty(shape, dtype);
   visit_dtype(dtype, [&]<class To>() {
     To* values = out.mutable_data<To>();

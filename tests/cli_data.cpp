@@ -43,7 +43,7 @@ BOOST_AUTO_TEST_CASE(a_built_in_source_is_written_as_one_file) {
   for (const char* ending : {".csv", ".npy", ".idx"}) {
     const std::string path = folder.file(std::string("moons") + ending);
     const Outcome made =
-        flowcli(folder, {"data", "make", "moons", "--train", "50", "--out", path, "--json"});
+        flowcli(folder, {"data", "--json", "make", "moons", "--train", "50", "--out", path});
     BOOST_REQUIRE_EQUAL(made.status, 0);
     BOOST_TEST(made.json()["count"] == 50);
     const Outcome read = flowcli(folder, {"data", path, "--json"});

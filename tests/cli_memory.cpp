@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(every_command_ends_within_any_address_space,
       {"--help"},
       {"data", "moons"},
       {"eval", run, "--threads", "2"},
-      {"sample", run, "-n", "4", "--out", folder.file("four.csv")},
+      {"sample", run, "-n", "4", "--out", folder.file("four.npy")},
       training};
   int results = 0;
   for (const int mib : {20, 60, 100, 130, 180, 240, 300, 400, 600}) {

@@ -138,7 +138,7 @@ void Trainer::update_on(const Tensor& batch, bool measure) {
   Tensor scale;
   if (options_.clip_norm > 0) scale = nn::clip_scale(norm, options_.clip_norm);
   if (late) {
-    unread_.add_(affine(norm.to(DType::F64), 0, 1));
+    unread_.add_(affine(norm, 0, 0));  // f64: 0 or NaN
     const Tensor one_or_nan = affine(unread_, 0, 1).to(DType::F32);
     scale = scale.defined() ? scale * one_or_nan : one_or_nan;
   }

@@ -13,7 +13,7 @@ static void show(const char* what, const Tensor& t) {
   std::printf("\n");
 }
 
-int main(int, char** argv) {
+int main() {
   // A view is another layout over the same storage: no element moves.
   Tensor a = Tensor::arange(6).reshape({2, 3});
   show("a", a);

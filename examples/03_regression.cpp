@@ -7,7 +7,7 @@
 
 using namespace nf;
 
-int main(int, char** argv) {
+int main() {
   // 256 points (x, sin 3x + noise), x in [-1, 1).
   Generator gen(/*seed=*/1);
   const Tensor x = 2 * uniform(gen, {256, 1}) - 1;

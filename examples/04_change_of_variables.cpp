@@ -64,7 +64,7 @@ static double integral(flows::Bijection& flow) {
   return sum(exp(log_p.value())).item() * cell * cell;
 }
 
-int main(int, char** argv) {
+int main() {
   const double one_dimension = uniform_density();
   Generator gen(/*seed=*/1);
   const auto flow = two_layers(gen);

@@ -33,6 +33,7 @@ std::string event_text(const Shape& shape) {
 }
 
 std::string table(const std::vector<nn::LayerInfo>& rows) {
+  constexpr std::size_t kWidth = 80;
   constexpr std::size_t kNumbers = 3 + 10 + 8;  // parameters and FLOPs, and spaces before columns
   std::size_t name = 5, kind = 4, shape = 6;
   for (const nn::LayerInfo& row : rows) {
@@ -41,7 +42,7 @@ std::string table(const std::vector<nn::LayerInfo>& rows) {
     shape = std::max(shape, event_text(row.out_shape).size());
   }
   const std::size_t others = name + 2 + shape + kNumbers;
-  kind = std::min(kind, std::max<std::size_t>(12, kColumns - std::min(kColumns, others)));
+  kind = std::min(kind, std::max<std::size_t>(12, kWidth - std::min(kWidth, others)));
   std::string out;
   const auto line = [&](const std::string& a, std::string b, const std::string& c,
                         const std::string& d, const std::string& e) {

@@ -18,8 +18,8 @@ const Tensor& moved_to(Device device, Tensor& index) {
 Partition Partition::halves(std::int64_t dims, bool swap) {
   check_dims(dims);
   const std::int64_t first = (dims + 1) / 2;
-  return {Kind::Halves, swap ? "first half given second half" : "second half given first half",
-          swap ? dims - first : first, swap ? first : dims - first, swap};
+  return {Kind::Halves, swap ? "1st given 2nd" : "2nd given 1st", swap ? dims - first : first,
+          swap ? first : dims - first, swap};
 }
 
 Partition Partition::odd_even(std::int64_t dims, bool swap) {

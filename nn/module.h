@@ -54,8 +54,9 @@ class Module {
   /// Shape of the output for an input of shape `in` (batch first).
   virtual Shape out_shape(const Shape& in) const { return in; }
   /// Floating-point operations of this module alone in one forward pass of `in`: 1 for each + - * /
-  /// and each elementary function (exp, log, tanh, max, ...) of one number, so 2 for a multiply-add.
-  /// What is done once for a batch counts too; moving, selecting and drawing numbers does not.
+  /// and each elementary function (exp, log, tanh, max, ...) of one number, so 2 for a
+  /// multiply-add. What is done once for a batch counts too; moving, selecting and drawing numbers
+  /// does not.
   virtual double flops(const Shape& /*in*/) const { return 0; }
   /// Appends the rows of the `inspect` table. Leaves add one row; containers hand down. Returns
   /// out_shape(in).

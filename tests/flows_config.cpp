@@ -219,8 +219,8 @@ BOOST_AUTO_TEST_CASE(nice_knows_the_data_sets_of_its_paper) {
       {"paper", cifar, 2000, {4, 4, 4, 4}, "StandardLogistic", {symmetric, "odd", "ZcaWhitening"}},
       {"code", mnist, 1000, {5, 5, 5, 5}, "StandardLogistic", {unit, "odd"}},
       {"code", tfd, 2000, {3, 3, 2, 2, 1, 1, 1, 1}, "StandardLogistic", {unit, "odd"}},
-      {"code", svhn, 2000, {3, 3, 3, 3}, "StandardNormal", {unit, "first half"}},
-      {"code", cifar, 2400, {1, 1, 3, 3, 2, 2, 1, 1}, "StandardNormal", {symmetric, "first half"}},
+      {"code", svhn, 2000, {3, 3, 3, 3}, "StandardNormal", {unit, "1st given 2nd"}},
+      {"code", cifar, 2400, {1, 1, 3, 3, 2, 2, 1, 1}, "StandardNormal", {symmetric, "1st given 2nd"}},
   };
   for (const Case& c : cases) {
     BOOST_TEST_CONTEXT(c.recipe << " " << c.data.family << " " << c.data.dims) {
@@ -386,7 +386,7 @@ BOOST_AUTO_TEST_CASE(every_setting_reaches_the_model) {
            {"couplings=6", "couplings.5 Coupling"},
            {"coupling=affine", "Coupling(affine"},
            {"coupling=multiplicative", "Coupling(multiplicative"},
-           {"partition=halves", "second half given first half"},
+           {"partition=halves", "2nd given 1st"},
            {"hidden_units=5", "Linear(3 -> 5, relu)"},
            {"hidden_layers=3", "Linear(4 -> 4, relu)"},
            {"depths=1,2,1,1", "couplings.1.net.2 "},

@@ -16,8 +16,8 @@ using Json = nlohmann::json;
 
 namespace {
 
-Config small(const char* model) {
-  Config config = preset(model);
+Config small(const char* model, const DataShape& shape) {
+  Config config = preset(model, shape);
   config.couplings = 2;
   config.hidden_units = 4;
   config.steps = 1;
@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(settings_are_resolved) {
                         Case{"nice-plus", "", table, "standard", 0, {2, 2}},
                         Case{"realnvp-2d", "", table, "standard", 0, {2, 2}},
                         Case{"realnvp-2d", "", toy, "none", 0, {2, 2}}}) {
-    Config config = small(c.model);
+    Config config = small(c.model, c.shape);
     config.depths = c.depths;
     const Json settings = settings_of(config, c.shape);
     BOOST_TEST_CONTEXT(c.model << " " << settings) {
@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(settings_are_resolved) {
 BOOST_AUTO_TEST_CASE(a_file_holds_true_values_and_says_what_they_mean) {
   const data::Dataset data = test::dependent_bytes(3000, 0);
   const test::TempFolder folder;
-  Config config = small("nice");
+  Config config = small("nice", {.dims = 6, .discrete = true});
   config.whitening = "triangular";
   const auto density = make_density(config, {.dims = 6, .discrete = true});
   Trainer trainer(*density, data, fit_options(config));

@@ -220,7 +220,12 @@ BOOST_AUTO_TEST_CASE(nice_knows_the_data_sets_of_its_paper) {
       {"code", mnist, 1000, {5, 5, 5, 5}, "StandardLogistic", {unit, "odd"}},
       {"code", tfd, 2000, {3, 3, 2, 2, 1, 1, 1, 1}, "StandardLogistic", {unit, "odd"}},
       {"code", svhn, 2000, {3, 3, 3, 3}, "StandardNormal", {unit, "1st given 2nd"}},
-      {"code", cifar, 2400, {1, 1, 3, 3, 2, 2, 1, 1}, "StandardNormal", {symmetric, "1st given 2nd"}},
+      {"code",
+       cifar,
+       2400,
+       {1, 1, 3, 3, 2, 2, 1, 1},
+       "StandardNormal",
+       {symmetric, "1st given 2nd"}},
   };
   for (const Case& c : cases) {
     BOOST_TEST_CONTEXT(c.recipe << " " << c.data.family << " " << c.data.dims) {

@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kLevels = 256;
+using data::kLevels;
 constexpr double kMostRows = 0x1p31, kMostDims = 0x1p31;
 
 const std::vector<std::string>& fact_keys() {

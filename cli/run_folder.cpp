@@ -194,13 +194,6 @@ RunState RunFolder::state() const {
   return read_state(file("state.safetensors"));
 }
 
-void RunFolder::set_status(const std::string& status) const {
-  nn::SafetensorsFile state = nn::load_safetensors(file("state.safetensors"));
-  state.metadata["status"] = status;
-  nn::save_safetensors(file("state.safetensors"), {state.tensors.begin(), state.tensors.end()},
-                       state.metadata);
-}
-
 std::string RunFolder::warning(const RunState& state) const {
   if (state.status == "finished") return "";
   if (state.status == "diverged") {

@@ -53,8 +53,6 @@ class RunFolder {
   void lock();
   /// Throws Error without a state: then this is no run.
   RunState state() const;
-  /// Writes `status` into the state, which stays as it is otherwise.
-  void set_status(const std::string& status) const;
   /// In a sentence's end, what must be known of weights that are no finished training's; else
   /// empty.
   std::string warning(const RunState& state) const;

@@ -129,13 +129,7 @@ class Training {
     }
   }
 
-  /// By the rule of the verdicts of check and report; or patience is at its end, far below the
-  /// best: there validation may jump too much for that rule.
-  bool overfits(const flows::FitResult& result) const {
-    const double far = 0.1 * static_cast<double>(data_.dims);
-    const bool fell = result.last_valid_nats < result.best_valid_nats - far;
-    return (result.stopped_early && fell) || overfitting(run_.read_log(), data_.dims).has_value();
-  }
+  bool overfits() const { return overfitting(run_.read_log(), data_.dims).has_value(); }
 
   void describe_end(const flows::FitResult& result) const {
     if (result.stopped_early) {
@@ -150,7 +144,7 @@ class Training {
     const double nats = result.best_valid_nats;
     common_.note(printed("best: epoch %lld, %.*f nats%s", static_cast<long long>(result.best_epoch),
                          std::abs(nats) < 100 ? 4 : 2, nats,
-                         overfits(result) ? "; it overfits since" : ""));
+                         overfits() ? "; it overfits since" : ""));
   }
 
   void describe() const {
@@ -234,7 +228,7 @@ class Training {
                     {"steps", result.steps},
                     {"best_epoch", validated ? Json(result.best_epoch) : Json()},
                     {"best_valid_nats", number(result.best_valid_nats)},
-                    {"overfits", overfits(result)}},
+                    {"overfits", overfits()}},
                    "");
   }
 

@@ -82,8 +82,8 @@ bool far_from_base(double ks, double chance) {
 
 std::optional<Overfitting> overfitting(const std::vector<flows::EpochReport>& log,
                                        std::int64_t dims) {
-  constexpr std::ptrdiff_t kLast = 5;
-  constexpr double kTimes = 4, kPerDim = 0.01;
+  constexpr std::ptrdiff_t kLast = 5, kLong = 10;
+  constexpr double kTimes = 4, kPerDim = 0.01, kFarPerDim = 0.1;
   const auto known = validated(log);
   if (known.empty()) return std::nullopt;
   const auto best = best_of(known);
@@ -99,7 +99,9 @@ std::optional<Overfitting> overfitting(const std::vector<flows::EpochReport>& lo
   std::erase(rises, 0);  // what is left is noise: since its best, validation should only fall
   const double noise = rises.empty() ? 0 : median_of(rises);
   const double now = median_of(last), fall = best->valid_nats - now;
-  const bool fell = fall > std::max(kTimes * noise, kPerDim * static_cast<double>(dims));
+  const double per_dim = fall / static_cast<double>(dims);
+  const bool beyond_noise = fall > kTimes * noise || (since >= kLong && per_dim > kFarPerDim);
+  const bool fell = per_dim > kPerDim && beyond_noise;
   if (!fell || !(median_of(train) > best->train_nats)) return std::nullopt;
   return Overfitting{best->epoch, known.back().epoch, best->valid_nats, now};
 }

@@ -10,6 +10,9 @@
 
 namespace nf::data {
 
+/// Of a u8 value: 0..255.
+inline constexpr int kLevels = 256;
+
 struct Split {
   /// (N, D): u8 for pixels. Real numbers are f64 when they come from a file, because columns far
   /// from 0 lose digits in f32 before they can be standardised; built-in densities are f32.

@@ -5,6 +5,7 @@
 #include <functional>
 #include <numbers>
 
+#include "data/dataset.h"
 #include "tensor/linalg.h"
 #include "tensor/ops.h"
 
@@ -12,7 +13,9 @@ namespace nf::flows {
 
 namespace {
 
-constexpr std::int64_t kMostRows = 20000, kMostDims = 1024, kLevels = 256;
+using data::kLevels;
+
+constexpr std::int64_t kMostRows = 20000, kMostDims = 1024;
 constexpr double kRidge = 1e-9, kNoiseVariance = 1.0 / 12;
 const double kLnTwoPi = std::log(2 * std::numbers::pi);
 

@@ -112,12 +112,10 @@ std::vector<int> depths_of(const Config& config) {
   return depths;
 }
 
-constexpr int kLevels = 256;  // of discrete data
-
 // For who has a file of weights and not this program.
 std::map<std::string, std::string> description_of(const Config& config, const DataShape& data) {
   const nlohmann::ordered_json settings = {{"dims", data.dims},
-                                           {"levels", data.discrete ? kLevels : 0},
+                                           {"levels", data.discrete ? data::kLevels : 0},
                                            {"preprocess", config.preprocess},
                                            {"alpha", config.alpha},
                                            {"whitening", config.whitening},

@@ -151,6 +151,14 @@ void write_facts(const KnownData& known, Json& data) {
 }
 
 nlohmann::json take_facts(nlohmann::json& data) {
+  // A text, "a,b", is the setting by its flat name; a list is what a run's columns are called.
+  if (const auto text = data.find("columns"); text != data.end() && text->is_string()) {
+    const nlohmann::json wanted = *text;
+    data.erase(text);
+    NF_CHECK(!data.contains("wanted_columns"),
+             "[config] 'data' has both 'columns' and 'wanted_columns'; give one of them");
+    data["wanted_columns"] = wanted;
+  }
   nlohmann::json facts = nlohmann::json::object();
   for (const std::string& key : fact_keys()) {
     if (const auto found = data.find(key); found != data.end()) {

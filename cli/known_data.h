@@ -41,7 +41,7 @@ void add_baselines(KnownData& known, const data::Dataset& data, const flows::Den
 
 /// Puts the facts among the settings `data`.
 void write_facts(const KnownData& known, Json& data);
-/// Takes them out again.
+/// Takes them out again. A text for `columns` is no fact: it stays, as the setting.
 nlohmann::json take_facts(nlohmann::json& data);
 /// Throws Error for what is missing, of a wrong type, or contradicts itself; `where` begins the
 /// message.

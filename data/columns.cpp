@@ -144,8 +144,8 @@ std::vector<std::int32_t> integer_columns(const std::string& types, const Names&
              "' is not COLUMN=integer; several go with commas between");
     const std::string name = part.substr(0, equals);
     const auto found = std::find(names.begin(), names.end(), name);
-    NF_CHECK(found != names.end(), "[types] there is no column '", printable(name),
-             "'; did you mean '", printable(nearest(name, names)), "'?");
+    NF_CHECK(found != names.end(), "[types] there is no column '", printable(name), "'",
+             printable(did_you_mean(name, names)));
     out.push_back(static_cast<std::int32_t>(found - names.begin()));
   }
   std::sort(out.begin(), out.end());

@@ -60,7 +60,7 @@ std::int32_t find_column(const std::string& path, const std::vector<std::string>
                          const std::string& name, const char* setting) {
   const auto found = std::find(names.begin(), names.end(), name);
   NF_CHECK(found != names.end(), "[data] '", path, "': there is no column '", printable(name),
-           "', which ", setting, " names; did you mean '", printable(nearest(name, names)), "'?");
+           "', which ", setting, " names", printable(did_you_mean(name, names)));
   return static_cast<std::int32_t>(found - names.begin());
 }
 

@@ -73,6 +73,14 @@ BOOST_AUTO_TEST_CASE(a_table_of_all_sorts_says_what_to_do) {
   BOOST_TEST(counts.status == 0);
   BOOST_TEST(contains(counts.err, "--types n=integer"));
 
+  const std::string config = folder.file("c.json"), nested = folder.file("nested");
+  std::ofstream(config) << nlohmann::json(
+      {{"model", {{"name", "realnvp-2d"}}}, {"data", {{"source", table}, {"columns", "a,b"}}}});
+  const Outcome of_file =
+      flowcli(folder, {"train", config, "--out", nested, "--steps", "2", "--hidden-units", "8"});
+  BOOST_TEST(of_file.status == 0, of_file.err);
+  BOOST_TEST(contains(slurp(nested + "/config.json"), "\"wanted_columns\": \"a,b\""));
+
   const std::string good = folder.file("good");
   const Outcome trained = flowcli(
       folder,

@@ -87,6 +87,12 @@ BOOST_AUTO_TEST_CASE(columns_are_chosen_and_groups_told) {
                   .groups.empty());
   check_error([&] { read_csv(path, {.columns = {"aa"}}); },
               {"no column 'aa'", "columns", "did you mean 'a'"});
+  try {
+    read_csv(path, {.columns = {"temperature"}});
+    BOOST_ERROR("a column that is not there");
+  } catch (const Error& error) {
+    BOOST_TEST(std::string(error.what()).find("did you mean") == std::string::npos, error.what());
+  }
   check_error([&] { read_csv(path, {.columns = {"a", "b", "a"}}); }, {"'a' is named twice"});
   check_error([&] { read_csv(path, {.columns = {"a"}, .split_by = "twon"}); },
               {"no column 'twon'", "split_by", "'town'"});

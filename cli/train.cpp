@@ -58,10 +58,13 @@ class Training {
     run_.save_config(config_, known);
   }
 
-  /// Goes on with a locked run.
-  void resume(const RunFolder& run) {
+  /// Goes on with a locked run; `later`: to an end that was asked for, which must be ahead.
+  void resume(const RunFolder& run, bool later) {
     run_ = run;
     trainer_.load(run_.file("state.safetensors"));
+    check_usage(!later || trainer_.step() < trainer_.total_steps(),
+                "[resume] the run stands at step ", trainer_.step(), ", epoch ", trainer_.epoch(),
+                "; give a later end");
     run_.save_config(config_, run_.known());
     // A training that ended in mid-epoch has told that epoch; one that goes on tells it as a whole.
     run_.truncate_log(trainer_.step(), trainer_.epoch() + (trainer_.done() ? 1 : 0));
@@ -134,7 +137,8 @@ class Training {
   void describe_end(const flows::FitResult& result) const {
     if (result.stopped_early) {
       common_.note(str("stopped early: ", config_.patience,
-                       " epochs without a better validation result (--patience)"));
+                       " epochs without a better validation result; to go on: flowcli resume ",
+                       run_.path(), " --patience N (0: no end)"));
     }
     common_.note("finished: " + run_.path());
     if (result.best_epoch == 0) {
@@ -337,7 +341,7 @@ void add_resume(CLI::App& app, int& status) {
     if (options->patience >= 0) end["patience"] = options->patience;
     const flows::Config config = flows::from_json(end, run.config(), "[resume] ");
     Training training(config, load_run_data(run), options->common, device, !options->no_graph);
-    training.resume(run);
+    training.resume(run, options->epochs > 0 || options->steps > 0);
     status = training.run();
   });
 }

@@ -247,6 +247,16 @@ BOOST_AUTO_TEST_CASE(resume_can_go_further) {
   BOOST_TEST(slurp(run + "/last.safetensors") == slurp(reference + "/last.safetensors"));
   BOOST_TEST(flowcli(folder, resume(run, {"--epochs", "5"})).status == 0);
   BOOST_TEST(log_of(run).size() == 5U);
+  const std::string config = slurp(run + "/config.json");
+  for (const char* end : {"--epochs", "--steps"}) {
+    const Outcome passed = flowcli(folder, resume(run, {end, "5"}));
+    BOOST_TEST(passed.status == 2);
+    BOOST_TEST(
+        passed.err.find("stands at step 100, epoch 5; give a later end") != std::string::npos,
+        passed.err);
+  }
+  BOOST_TEST(slurp(run + "/config.json") == config);
+  BOOST_TEST(state_of(run).at("status") == "finished");
 }
 
 BOOST_AUTO_TEST_CASE(without_validation_samples_nothing_is_invented) {
@@ -298,6 +308,8 @@ BOOST_AUTO_TEST_CASE(a_table_is_not_learned_by_heart) {
   BOOST_TEST(outcome.err.find("it overfits since") != std::string::npos, outcome.err);
   BOOST_TEST(outcome.err.find("best: epoch " + std::to_string(best) + ", ") != std::string::npos,
              outcome.err);
+  const Outcome ended = flowcli(folder, resume(run, {"--epochs", "250"}));
+  BOOST_TEST(ended.err.find("--patience N (0: no end)") != std::string::npos, ended.err);
   // Who wants more says so.
   const Outcome more = flowcli(folder, resume(run, {"--patience", "25", "--json"}));
   BOOST_TEST(more.json().at("epochs") == best + 25, more.err);

@@ -8,8 +8,8 @@ Of each run it reads best.safetensors and nothing else: tensors, and the setting
 the formulas of docs/weights.md (torch_flow.py), in f64. The rows are samples of the model, scored by
 `flowcli score`, whose dequantisation noise is drawn here once more. It prints the median and the largest
 difference in nats, and fails when the median is more than --limit of the size of ln p. The largest is
-larger where a row's noise comes near 0 or 1 behind a distribution function and a logit: there f32 has few
-digits, and flowcli computes in f32.
+larger where a row's noise comes near 1 behind a distribution function and a logit: flowcli stores F in
+f32, where few digits of 1 - F are left.
 """
 import argparse
 import pathlib

@@ -90,7 +90,8 @@ class Flow:
     def from_levels(self, x, noise):
         kind, level = self.s["preprocess"], x.long()
         dims, levels = x.shape[1], self.s["levels"]
-        noise = (x.float() + noise.float()).double() - x  # as f32 holds it, between 255 and 256 too
+        value = x.float() + noise.float()  # as f32 holds it, but never the next level's number
+        noise = torch.minimum(value, (x.float() + 1) * (1 - 2.0**-24)).double() - x
         if kind == "cdf":
             below = self.t["cdf.below"]
             start = below.gather(0, level)

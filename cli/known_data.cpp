@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "data/checksum.h"
+#include "data/columns.h"
 #include "data/formats.h"
 #include "data/source.h"
 #include "flows/baselines.h"
@@ -113,9 +114,11 @@ KnownData known_data(const data::Dataset& data, const std::string& source) {
   return known;
 }
 
-void add_baselines(KnownData& known, const data::Dataset& data, const flows::Density& density) {
+void add_baselines(KnownData& known, const data::Dataset& data, const flows::Config& config,
+                   const flows::Density& density) {
   if (known.valid.count == 0 && known.test.count == 0) return;
-  const flows::Baselines baselines(data.train.x);
+  const flows::Baselines baselines(data.train.x,
+                                   data::integer_columns(config.types, data.columns, data.dims));
   const auto add = [&](KnownData::Part& part, const data::Split& rows) {
     if (rows.size() == 0) return;
     const auto nats = baselines.nats(rows.x);

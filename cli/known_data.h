@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "data/dataset.h"
 #include "data/png.h"
+#include "flows/config.h"
 #include "flows/density.h"
 
 namespace nf::cli {
@@ -37,7 +38,8 @@ std::string checksum_of(const data::Split& part);
 /// All of it but the baselines; `source` as in the settings.
 KnownData known_data(const data::Dataset& data, const std::string& source);
 /// Sets the baselines of `known`, fitted to the training rows.
-void add_baselines(KnownData& known, const data::Dataset& data, const flows::Density& density);
+void add_baselines(KnownData& known, const data::Dataset& data, const flows::Config& config,
+                   const flows::Density& density);
 
 /// Puts the facts among the settings `data`.
 void write_facts(const KnownData& known, Json& data);

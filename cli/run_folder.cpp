@@ -56,11 +56,9 @@ void remove_run(const std::string& run) {
   fs::remove(run + "/config.json", ignored);
 }
 
-/// Whether a folder without a config.json has files of names that training would write over, and
-/// no lock that says that a start of ours was killed there.
+/// Whether a folder has files of names that training would write over.
 bool holds_files_like_ours(const std::string& path) {
   std::error_code error;
-  if (fs::exists(path + "/.lock", error)) return false;
   const auto any = [&](const std::string& folder, bool (*ours)(const std::string&)) {
     for (const auto& entry : fs::directory_iterator(folder, error)) {
       if (ours(entry.path().filename().string())) return true;
@@ -68,6 +66,16 @@ bool holds_files_like_ours(const std::string& path) {
     return false;
   };
   return any(path, is_our_file) || any(path + "/samples", is_our_picture);
+}
+
+/// Whether a training of ours has begun in a folder: its lock holds nothing but a process's number.
+bool holds_our_lock(const std::string& path) {
+  std::error_code error;
+  const std::string lock = path + "/.lock";
+  if (fs::symlink_status(lock, error).type() != fs::file_type::regular) return false;
+  if (fs::file_size(lock, error) > 24 || error) return false;
+  static const std::regex number("[0-9]+\n|");
+  return std::regex_match(read_file(lock, 24), number);
 }
 
 bool holds_config(const std::string& path) {
@@ -92,27 +100,42 @@ RunState read_state(const std::string& path) {
   return state;
 }
 
-/// What stands in the way of a new run in this folder; empty: nothing.
-std::string obstacle(const std::string& path, bool overwrite) {
-  if (!holds_config(path)) {
-    if (overwrite || !holds_files_like_ours(path)) return "";
-    return " holds files that a run would write over; choose another --out, or give --overwrite";
-  }
+/// Whether config.json is that of a run, of any version.
+bool holds_config_of_run(const std::string& path) {
   try {
-    const RunFolder run = RunFolder::open(path);
-    if (overwrite || !run.state().usable()) return "";
-    return str(" already holds a run that was trained for ", run.state().step,
-               " steps; continue it with 'flowcli resume ", path,
-               "', choose another --out, or give --overwrite");
-  } catch (const Error&) {  // no run of this version, or none that training got through with
-    std::error_code error;
-    if (read_config(path + "/config.json").is_run()) {
-      const bool state = fs::exists(path + "/state.safetensors", error);
-      if (overwrite || !state) return "";
-      return " already holds a run; choose another --out, or give --overwrite";
-    }
+    return read_config(path + "/config.json").is_run();
+  } catch (const Error&) {  // damaged
+    return holds_our_lock(path);
+  }
+}
+
+/// What stands in the way of a new run in this folder; empty: nothing. Without `overwrite` only
+/// what a start of ours left that never came to a first step is written over: there the state is
+/// written first, then weights, config.json last.
+std::string obstacle(const std::string& path, bool overwrite) {
+  const bool config = holds_config(path);
+  if (config && !holds_config_of_run(path)) {
     return " holds a config.json that is not of a run; choose another --out";
   }
+  if (overwrite || (!config && !holds_files_like_ours(path))) return "";
+  const std::string way_out = "choose another --out, or give --overwrite";
+  std::error_code error;
+  const auto there = [&](const char* name) { return fs::exists(path + "/" + name, error); };
+  if (there("state.safetensors")) {
+    try {
+      const RunState state = read_state(path + "/state.safetensors");
+      if (!state.usable() && holds_our_lock(path)) return "";
+      return str(" already holds a run that was trained for ", state.step,
+                 " steps; continue it with 'flowcli resume ", path, "', ", way_out);
+    } catch (const Error&) {  // damaged, or of another version
+      return " already holds a run; " + way_out;
+    }
+  }
+  const bool trained = config || there("best.safetensors") || there("last.safetensors");
+  if (!trained && holds_our_lock(path)) return "";
+  return (config ? " holds a run that has lost its state; "
+                 : " holds files that a run would write over; ") +
+         way_out;
 }
 
 std::string default_path(const flows::Config& config) {

@@ -24,7 +24,12 @@ struct ConfigFile {
 
   /// Whether this is the file of a run folder, of any version: the first said none.
   bool is_run() const {
-    return version > 0 || (settings.contains("recipe") && settings.contains("save_every"));
+    const auto object = [&](const char* key) {
+      const auto found = settings.find(key);
+      return found != settings.end() && found->is_object();
+    };
+    return version > 0 ? object("model") && object("training") && object("data")
+                       : settings.contains("recipe") && settings.contains("save_every");
   }
 
   flows::Config on(const flows::Config& base) const {

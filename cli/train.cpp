@@ -52,7 +52,7 @@ class Training {
   void begin(const std::string& out, bool overwrite) {
     trainer_.prepare();
     KnownData known = known_data(data_, config_.data);
-    add_baselines(known, data_, *density_);
+    add_baselines(known, data_, config_, *density_);
     run_ = RunFolder::create(out, config_, overwrite);
     save(flows::TrainingStatus::Running);
     run_.save_config(config_, known);

@@ -29,9 +29,10 @@ struct Evidence {
 /// Validation has passed its best for good; nothing when it has not.
 ///
 /// That is, the median of the epochs since (of the last five at most) is below the best by more
-/// than a hundredth of a nat for each dimension and by more than four times what it usually rises by
-/// between two epochs since then; after ten epochs without a better one, a tenth of a nat for each
-/// dimension is enough, however much it jumps. Meanwhile the training rows became ever more likely.
+/// than a hundredth of a nat for each dimension and by more than four times what it usually rises
+/// by between two epochs since then; after ten epochs without a better one, a tenth of a nat for
+/// each dimension is enough, however much it jumps. Meanwhile the training rows became ever more
+/// likely.
 struct Overfitting {
   std::int64_t best_epoch = 0, last_epoch = 0;
   double best_nats = 0, last_nats = 0;  ///< of validation

@@ -45,7 +45,8 @@ Tensor log_frequencies(const Tensor& x) {
 
 }  // namespace
 
-Baselines::Baselines(const Tensor& train) : levels_(train.dtype() == DType::U8) {
+Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integer)
+    : levels_(train.dtype() == DType::U8) {
   NF_CHECK(train.rank() == 2 && train.dim(0) > 0, "[baselines] needs rows (N, D), got ",
            train.shape());
   const Tensor x = train.narrow(0, 0, std::min(kMostRows, train.dim(0))).to(Device::CPU);
@@ -55,7 +56,9 @@ Baselines::Baselines(const Tensor& train) : levels_(train.dtype() == DType::U8) 
   in_parts(x, [&](const Tensor& part) { total = total + sum(part, {0}); });
   mean_ = total / n;
   in_parts(x, [&](const Tensor& part) { squares = squares + sum_squares(part - mean_, {0}); });
-  deviation_ = sqrt(squares / n + (levels_ ? kNoiseVariance : 0));
+  noise_ = Tensor::full({dims}, levels_ ? kNoiseVariance : 0, DType::F64);
+  for (const std::int32_t d : integer) noise_.narrow(0, d, 1).fill_(kNoiseVariance);
+  deviation_ = sqrt(squares / n + noise_);
   if (levels_) log_frequency_ = log_frequencies(x);
   if (dims > kMostDims || !(min(deviation_).item() > 0)) return;
   Tensor products = Tensor::zeros({dims, dims}, DType::F64);
@@ -63,7 +66,7 @@ Baselines::Baselines(const Tensor& train) : levels_(train.dtype() == DType::U8) 
     const Tensor y = standardized(part);
     products = products + matmul(y.transpose(0, 1), y);
   });
-  // Of levels the noise's variance is missing on the diagonal; it is 1 there in any case.
+  // The noise's variance is missing on the diagonal; it is 1 there in any case.
   const Tensor eye = Tensor::eye(dims, DType::F64);
   const Tensor correlation = products / n * affine(eye, -1, 1) + eye * (1 + (levels_ ? 0 : kRidge));
   const Tensor l = cholesky(correlation);
@@ -86,18 +89,20 @@ double Baselines::independent(const Tensor& x) const {
     return sum_of_all / static_cast<double>(rows.dim(0));
   }
   in_parts(x, [&](const Tensor& part) { sum_of_all += sum_squares(standardized(part)).item(); });
-  return -0.5 * sum_of_all / static_cast<double>(x.dim(0)) - sum(log(deviation_)).item() -
+  const double squares =
+      sum_of_all / static_cast<double>(x.dim(0)) + sum(noise_ / (deviation_ * deviation_)).item();
+  return -0.5 * squares - sum(log(deviation_)).item() -
          0.5 * static_cast<double>(x.dim(1)) * kLnTwoPi;
 }
 
-// The noise u of levels is independent of them: E |L^-1 (y + u)|^2 = |L^-1 y|^2 + E |L^-1 u|^2.
+// The noise u is independent of the data: E |L^-1 (y + u)|^2 = |L^-1 y|^2 + E |L^-1 u|^2.
 double Baselines::gaussian(const Tensor& x) const {
   double squares = 0;
   in_parts(x, [&](const Tensor& part) {
     squares += sum_squares(matmul(standardized(part), whiten_.transpose(0, 1))).item();
   });
   squares /= static_cast<double>(x.dim(0));
-  if (levels_) squares += kNoiseVariance * sum_squares(whiten_ / deviation_).item();
+  squares += sum_squares(whiten_ / deviation_ * sqrt(noise_)).item();
   return -0.5 * squares - log_det_ - sum(log(deviation_)).item() -
          0.5 * static_cast<double>(x.dim(1)) * kLnTwoPi;
 }

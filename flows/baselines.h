@@ -1,7 +1,9 @@
 // What the simplest densities reach on the same data: a model is worth as much as it is above them.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -19,7 +21,8 @@ class Baselines {
  public:
   /// train (N, D): u8 levels 0..255, or real numbers. Only the first 20000 rows are taken: in 784
   /// dimensions more of them would gain the Gaussian about 8 nats. Throws Error without rows.
-  explicit Baselines(const Tensor& train);
+  /// `integer`: columns of whole numbers among reals, which are spread as levels are.
+  explicit Baselines(const Tensor& train, const std::vector<std::int32_t>& integer = {});
 
   struct Nats {
     double independent = 0;
@@ -36,6 +39,7 @@ class Baselines {
   double gaussian(const Tensor& x) const;
 
   bool levels_;
+  Tensor noise_;             // f64 (D): variance of the noise
   Tensor mean_, deviation_;  // f64 (D)
   Tensor log_frequency_;     // f64 (D, 256), of levels
   Tensor whiten_;       // f64 (D, D): L^-1 with L L^T the correlations; undefined when too many

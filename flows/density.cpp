@@ -51,17 +51,9 @@ Tensor Density::encode(const Tensor& x, const Var& context) {
 }
 
 Tensor Density::encode_reals(const Tensor& x, const Var& context) {
-  const auto* flow = dynamic_cast<const Compose*>(&bijection_);
-  const auto* noisy =
-      flow && !flow->parts().empty()
-          ? dynamic_cast<const DequantizeColumns*>(flow->parts().front().second.get())
-          : nullptr;
+  const DequantizeColumns* const noisy = whole_numbers();
   if (!noisy) return bijection_.forward(entering(x), context).value.value();
-  Var value = noisy->middle(x);
-  for (std::size_t i = 1; i < flow->parts().size(); ++i) {
-    value = flow->parts()[i].second->forward(value, context).value;
-  }
-  return value.value();
+  return continuous()->bijection().forward(Var(noisy->middle(x)), context).value.value();
 }
 
 Tensor Density::decode(const Tensor& z, const Var& context) {
@@ -76,9 +68,15 @@ int Density::levels() const {
   return first ? first->levels() : 0;
 }
 
+const DequantizeColumns* Density::whole_numbers() const {
+  const auto* flow = dynamic_cast<const Compose*>(&bijection_);
+  if (!flow || flow->parts().empty()) return nullptr;
+  return dynamic_cast<const DequantizeColumns*>(flow->parts().front().second.get());
+}
+
 std::shared_ptr<Density> Density::continuous() const {
   auto bijection = std::dynamic_pointer_cast<Bijection>(children()[0].second);
-  if (levels() > 0) {
+  if (levels() > 0 || whole_numbers()) {
     auto rest = std::make_shared<Compose>();
     const auto& parts = dynamic_cast<const Compose&>(bijection_).parts();
     for (std::size_t i = 1; i < parts.size(); ++i) rest->add(parts[i].first, parts[i].second);

@@ -48,8 +48,11 @@ class Density : public nn::Module {
 
   /// K when the data are levels 0..K-1 (the first layer is Dequantize), 0 when they are real.
   int levels() const;
-  /// The density of the reals in [0, K) behind the levels: this one without its Dequantize layer,
-  /// sharing all others. It is exact and differentiable in x. Of real data: the same density.
+  /// The layer that adds noise to columns of whole numbers, when that is the first; else null.
+  const DequantizeColumns* whole_numbers() const;
+  /// The density of the reals behind levels or whole numbers: this one without the first layer,
+  /// which adds noise, sharing all others. It is exact and differentiable in x. Of real data: the
+  /// same.
   std::shared_ptr<Density> continuous() const;
 
   /// nats of log_prob to bits per dimension of the discrete (or real) data.

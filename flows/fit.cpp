@@ -81,10 +81,11 @@ void Trainer::prepare() {
   const std::int64_t rows = std::min(density_.bijection().initial_rows(), data_.train.size());
   Generator gen(0, kRowsStream);
   const Tensor order = permutation(gen, data_.train.size());
-  density_.bijection().initialize(
-      {rows, [&](std::int64_t first, std::int64_t count) {
-         return index_select(data_.train.x, 0, order.narrow(0, first, count)).to(density_.device());
-       }});
+  density_.bijection().initialize({rows, [&](std::int64_t first, std::int64_t count) {
+                                     const Tensor x = index_select(data_.train.x, 0,
+                                                                   order.narrow(0, first, count));
+                                     return density_.entering(x.to(density_.device())).value();
+                                   }});
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
 }
 

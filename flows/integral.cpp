@@ -112,7 +112,7 @@ class Integrator {
       }
       const Tensor x = Tensor::from(
           rows, {static_cast<std::int64_t>(last - first), static_cast<std::int64_t>(dims_)});
-      const Tensor log_prob = density_.log_prob(x.to(DType::F32).to(density_.device())).value();
+      const Tensor log_prob = density_.log_prob(x.to(density_.device())).value();
       const auto values = log_prob.to(Device::CPU).to(DType::F64).to_vector<double>();
       for (std::size_t i = first; i < last; ++i) {
         const double volume = volume_ * std::pow(cells[i].side, static_cast<double>(dims_));
@@ -155,7 +155,13 @@ Integral integrate(Density& density, const Tensor& x, const IntegralOptions& opt
   const Examination examination(density, options.seed);
   const int levels = density.levels();
   if (levels == 0) {
-    Integral out = Integrator(density, box_around(density, x, options.seed)).run(options.points);
+    Box box = box_around(density, x, options.seed);
+    const DequantizeColumns* const whole = density.whole_numbers();
+    for (std::int64_t d = 0; whole && d < density.dims(); ++d) {  // k stands for [k, k + 1)
+      const Tensor zero = Tensor::zeros({1, density.dims()}, DType::F64, density.device());
+      box.high[static_cast<std::size_t>(d)] += 2 * whole->middle(zero).narrow(1, d, 1).item();
+    }
+    Integral out = Integrator(*density.continuous(), box).run(options.points);
     out.tolerance += 3.0 / static_cast<double>(kSamples);
     return out;
   }

@@ -128,7 +128,9 @@ Mapped Dequantize::forward(const Var& x, const Var&) {
   if (x.rank() == 2 && x.dtype() == DType::U8) return forward_rows(x.value(), {});
   const Tensor levels = is_float(x.dtype()) ? x.value() : x.value().to(DType::F32);
   const Tensor noise = uniform(*noise_, levels.shape(), levels.dtype(), levels.device());
-  const Var value = clamp(levels + noise, 0, highest());
+  const Tensor next = levels + 1, sum = levels + noise;  // f32 may round k + u up to k + 1
+  const double below = 1 - (levels.dtype() == DType::F32 ? 0x1p-24 : 0x1p-53);
+  const Var value = clamp(where(less(sum, next), sum, next * below), 0, highest());
   return {value, zero_log_det(value)};
 }
 

@@ -148,8 +148,12 @@ void make_folders(const std::string& path) {
     made /= part;
     if (::mkdir(made.c_str(), 0777) == 0) {
       sync_folder_of(made.string());
-    } else if (errno != EEXIST && errno != EISDIR && !std::filesystem::is_directory(made)) {
-      fail(str("cannot make the folder '", path, "': ", std::strerror(errno)));
+      continue;
+    }
+    const int reason = errno;
+    std::error_code error;
+    if (reason != EEXIST && reason != EISDIR && !std::filesystem::is_directory(made, error)) {
+      fail(str("cannot make the folder '", path, "': ", std::strerror(reason)));
     }
   }
   NF_CHECK(std::filesystem::is_directory(path), "cannot make the folder '", path,
@@ -157,7 +161,7 @@ void make_folders(const std::string& path) {
 }
 
 std::optional<FileLock> FileLock::take(const std::string& path, long* holder) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0666);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW, 0666);
   if (fd < 0) fail_write(path, errno);
   FileLock lock;
   lock.file_ = {new int(fd), [](const int* file) {

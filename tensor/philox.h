@@ -41,6 +41,13 @@ NF_HD inline PhiloxBlock philox(std::uint64_t key, std::uint64_t counter,
 /// 24 random bits as a float in [0, 1): never rounds up to 1.
 NF_HD inline float uniform_f32(std::uint32_t bits) { return (bits >> 8) * 0x1p-24F; }
 
+/// level + u for u in [0, 1). Where f32 rounds that up to the next level's number, it is the float
+/// below: (level + 1) (1 - 2^-24).
+NF_HD inline float within_level(float level, float u) {
+  const float next = level + 1, value = level + u;
+  return value < next ? value : next * (1 - 0x1p-24F);
+}
+
 /// 53 random bits as a double in [0, 1).
 NF_HD inline double uniform_f64(std::uint32_t high, std::uint32_t low) {
   const std::uint64_t bits = (std::uint64_t{high} << 32 | low) >> 11;

@@ -346,13 +346,38 @@ BOOST_AUTO_TEST_CASE(overwrite_removes_only_what_is_ours) {
   write(other + "/log.jsonl", "a user's");
   expect_failure(flowcli(folder, tiny_training(other, 1)), {"write over", "--overwrite"});
   BOOST_TEST(slurp(other + "/log.jsonl") == "a user's");
+  // Nor does a lock of somebody else make a folder ours, or weights that a state is missing for.
+  for (const char* lock : {"user's lock\n", "4711\n"}) {
+    write(other + "/.lock", lock);
+    write(other + "/best.safetensors", "a user's");
+    expect_failure(flowcli(folder, tiny_training(other, 1)), {"write over", "--overwrite"});
+    BOOST_TEST(slurp(other + "/best.safetensors") == "a user's");
+  }
+  for (const char* lost : {"/config.json", "/state.safetensors"}) {
+    const std::string copy = folder.file("copy");
+    fs::remove_all(copy);
+    fs::copy(run, copy, fs::copy_options::recursive);
+    fs::remove(copy + lost);
+    expect_failure(flowcli(folder, tiny_training(copy, 1)), {"--overwrite"});
+    BOOST_TEST((slurp(copy + "/best.safetensors") == slurp(run + "/best.safetensors")));
+  }
+  // A lock that is a link would be written into what it leads to.
+  const std::string linked = folder.file("linked");
+  fs::create_directories(linked);
+  write(folder.file("letter.txt"), "a user's");
+  fs::create_symlink(folder.file("letter.txt"), linked + "/.lock");
+  BOOST_TEST(flowcli(folder, tiny_training(linked, 1)).status == 1);
+  BOOST_TEST(slurp(folder.file("letter.txt")) == "a user's");
   // A folder with somebody's config.json is none of ours.
   fs::create_directories(mine + "/samples");
   write(mine + "/config.json", "{\"port\": 8080}");
   write(mine + "/samples/final.png", "a user's");
   auto there = tiny_training(mine, 1);
   there.push_back("--overwrite");
-  expect_failure(flowcli(folder, there), {"not of a run"});
+  for (const char* config : {"{\"version\": 2}", "{\"port\": 8080}"}) {
+    write(mine + "/config.json", config);
+    expect_failure(flowcli(folder, there), {"not of a run"});
+  }
   BOOST_TEST(slurp(mine + "/config.json") == "{\"port\": 8080}");
   BOOST_TEST(slurp(mine + "/samples/final.png") == "a user's");
 }

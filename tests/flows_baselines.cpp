@@ -48,6 +48,18 @@ BOOST_AUTO_TEST_CASE(levels_by_hand) {
   BOOST_CHECK_CLOSE(*nats.gaussian, first + second, 1e-9);
 }
 
+BOOST_AUTO_TEST_CASE(whole_numbers_are_spread_over_their_unit) {
+  // Uncorrelated: column 0 is real with variance 1, column 1 is 0 or 1, which as a real number
+  // has the variance 1/4, spread 1/4 + 1/12.
+  const Tensor x = Tensor::from(std::vector<double>{-1, 0, 1, 0, -1, 1, 1, 1}, {4, 2});
+  const double whole = 0.25 + 1. / 12, two_pi = 2 * std::numbers::pi;
+  const double expected = -0.5 * (2 * std::log(two_pi) + 1 + std::log(whole) + 1);
+  const auto nats = Baselines(x, {1}).nats(x);
+  BOOST_CHECK_CLOSE(nats.independent, expected, 1e-6);
+  BOOST_REQUIRE(nats.gaussian.has_value());
+  BOOST_CHECK_CLOSE(*nats.gaussian, expected, 1e-6);
+}
+
 BOOST_AUTO_TEST_CASE(columns_that_follow_from_others_and_constant_ones) {
   Generator gen(2);
   const Tensor u = normal(gen, {500, 1});

@@ -272,6 +272,26 @@ BOOST_AUTO_TEST_CASE(densities_integrate_to_one_and_others_do_not) {
   check_error([&] { integrate(many, Tensor::zeros({1, 4})); }, {"at most 3", "has 4"});
 }
 
+BOOST_AUTO_TEST_CASE(tables_far_out_and_whole_numbers_integrate_to_one) {
+  Generator gen(9);
+  const Tensor noise = normal(gen, {400, 2}, DType::F64);
+  // Seconds since 1970, 128 of them apart in f32; and counts.
+  const Tensor seconds = noise.narrow(1, 0, 1) * 10.0 + 1.7e9;
+  const Tensor counts = abs(noise.narrow(1, 1, 1) * 4.0).to(DType::I32).to(DType::F64);
+  const Tensor x = concat(std::vector<Tensor>{seconds, counts}, 1);
+  Config config = preset("realnvp-2d");
+  config.couplings = 2;
+  config.hidden_units = 4;
+  for (const char* types : {"", "n=integer"}) {
+    config.types = types;
+    const auto density = make_density(config, {.dims = 2, .columns = {"t", "n"}});
+    density->bijection().initialize(Samples(x));
+    const Integral all = integrate(*density, x);
+    BOOST_CHECK_MESSAGE(std::abs(all.value - 1) < 0.01 && all.tolerance < 0.02,
+                        types << " " << all.value << " to within " << all.tolerance);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(another_dtype_is_put_back_to_the_bit) {
   auto scaling = std::make_shared<Scaling>(3);
   auto permute = Permute::reverse(3);

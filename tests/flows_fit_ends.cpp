@@ -19,6 +19,27 @@ using test::weights;
 
 BOOST_AUTO_TEST_SUITE(flows_fit_ends)
 
+BOOST_AUTO_TEST_CASE(tables_of_f64_begin_with_every_preprocessing) {
+  data::Dataset data;
+  data.name = "unit";
+  data.dims = 2;
+  Generator gen(5);
+  data.train.x = uniform(gen, {300, 2}, DType::F64);
+  data.valid.x = uniform(gen, {50, 2}, DType::F64);
+  for (const char* preprocess : {"none", "logit", "standard"}) {
+    for (const char* whitening : {"none", "zca", "triangular"}) {
+      Config config = small("realnvp-2d");
+      config.preprocess = preprocess;
+      config.whitening = whitening;
+      config.steps = 2;
+      const auto density = make_density(config, {.dims = 2});
+      const FitResult result = fit(*density, data, fit_options(config));
+      BOOST_TEST(result.finished, preprocess << " " << whitening);
+      BOOST_TEST(std::isfinite(result.best_valid_nats), preprocess << " " << whitening);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(patience_ends_a_training_that_overfits_and_the_best_weights_stay) {
   data::Dataset data;  // too few points for so large a model
   data.name = "few";

@@ -780,13 +780,19 @@ BOOST_AUTO_TEST_CASE(dequantisation_noise_is_fresh_everywhere) {
   BOOST_CHECK_GT(std::set<float>(seen.begin(), seen.end()).size(), 3980U);
 }
 
-BOOST_AUTO_TEST_CASE(the_highest_level_never_becomes_the_next_one) {
+BOOST_AUTO_TEST_CASE(no_level_becomes_the_next_one) {
   // Enough draws that u > 1 - 2^-17, which 255 + u rounds up to 256 in f32, comes up many times.
-  Dequantize layer(std::make_shared<Generator>(2));
-  const Tensor x = Tensor::full({1000, 2000}, 255, DType::U8);
-  const Tensor z = layer.forward(x).value.value();
-  BOOST_CHECK_LT(max(z).item(), 256);
-  BOOST_CHECK_EQUAL(min(layer.inverse(z).value.value()).item(), 255);
+  Tensor z;
+  for (const double level : {70.0, 143.0, 255.0}) {
+    const Tensor x = Tensor::full({1000, 2000}, level, DType::U8);
+    for (const Tensor& levels : {x, x.to(DType::F32)}) {
+      Dequantize layer(std::make_shared<Generator>(2));
+      z = layer.forward(levels).value.value();
+      BOOST_CHECK_LT(max(z).item(), level + 1);
+      BOOST_CHECK_GT(max(z).item(), level + 1 - 1e-4);
+      BOOST_CHECK_EQUAL(min(layer.inverse(z).value.value()).item(), level);
+    }
+  }
   Scale unit(1.0 / 256);
   Logit logit(1e-6);
   BOOST_CHECK(all_finite(logit.forward(unit.forward(z).value).value.value()));

@@ -119,7 +119,7 @@ void CpuBackend::dequantize(const Tensor& levels, const Tensor* rows, float high
         const Index count = std::min(width - column, stop - at);
         const std::uint8_t* const level = from + (row_of ? row_of[row] : row) * width + column;
         for (Index i = 0; i < count; ++i) {
-          const float value = static_cast<float>(level[i]) + noise[at - first + i];
+          const float value = within_level(level[i], noise[at - first + i]);
           to[at + i] = value < highest ? value : highest;
         }
         at += count;

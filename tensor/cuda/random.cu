@@ -82,7 +82,7 @@ __global__ void dequantize_rows(Position at, I n, Divider<I> width, const std::u
       const I row = width.divide(4 * b + v), column = 4 * b + v - row * width.divisor;
       const std::uint64_t from = rows ? static_cast<std::uint64_t>(rows[row]) : row;
       const float value =
-          static_cast<float>(levels[from * width.divisor + column]) + uniform_f32(words[v]);
+          within_level(levels[from * width.divisor + column], uniform_f32(words[v]));
       out[4 * b + v] = value < highest ? value : highest;
     }
   }

@@ -195,11 +195,12 @@ Json Checkup::json() const {
 
 namespace {
 
-Evidence evidence_of(const TrainedModel& model, const Checkup& check) {
+Evidence evidence_of(const TrainedModel& model, const Checkup& check, bool own) {
   Evidence evidence{.status = model.state.status,
                     .step = model.state.step,
                     .dims = model.density->dims(),
                     .log = model.run.read_log(),
+                    .own = own,
                     .sound = check.fault.empty(),
                     .ks_heldout = check.latents.ks_worst,
                     .chance_heldout = check.latents.ks_chance};
@@ -241,21 +242,14 @@ Checkup examine(const TrainedModel& model, const Tensor& x, const Tensor& train,
     judge_integral(check);
   }
   judge_latents(check);
-  const Judgement judgement = judge(evidence_of(model, check));
+  const Judgement judgement = judge(evidence_of(model, check, options.own));
   check.verdict = judgement.verdict;
   check.findings.insert(check.findings.begin(), judgement.reason);
   return check;
 }
 
-Tensor training_rows(const TrainedModel& model, const data::Dataset& data, bool own,
-                     const std::string& split) {
-  if (split == "train" && own) return {};
-  if (own) return data.train.x;
-  try {
-    return load_run_data(model.run).train.x;
-  } catch (const Error&) {
-    return {};  // the run has moved away from its data
-  }
+Tensor training_rows(const data::Dataset& data, bool own, const std::string& split) {
+  return own && split != "train" ? data.train.x : Tensor();
 }
 
 namespace {
@@ -310,7 +304,8 @@ void add_check(CLI::App& app) {
     tell_if_untrained(options->run, options->common);
     const TrainedModel model = load_model(options->run, options->weights, options->common, device);
     const data::Dataset data = load_data_for(model, options->data);
-    const Tensor train = training_rows(model, data, options->data.empty(), options->split);
+    options->check.own = data.checksum == model.run.known().shape.checksum;
+    const Tensor train = training_rows(data, options->check.own, options->split);
     const Checkup check = examine(model, samples_of(data, options->split), train, options->check);
     std::string text = str(data.name, ", ", options->split, " split: latents of ",
                            check.latents.count, " samples, Jacobians at ", check.jacobians, "\n\n",

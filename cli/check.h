@@ -12,6 +12,7 @@
 namespace nf::cli {
 
 struct CheckOptions {
+  bool own = true;                   ///< the rows are of the data that the run was trained with
   std::int64_t samples = 10000;      ///< whose latents are looked at
   std::int64_t layer_samples = 200;  ///< that go through the layers one by one
   std::int64_t jacobians = -1;       ///< samples; -1: as many as are quick in so many dimensions
@@ -39,9 +40,8 @@ struct Checkup {
 Checkup examine(const TrainedModel& model, const Tensor& x, const Tensor& train,
                 const CheckOptions& options);
 
-/// What to compare with the rows of `split` of `data`: the training rows of the run, whose data it
-/// is if it is its `own`. Undefined where they are the same, or cannot be had any more.
-Tensor training_rows(const TrainedModel& model, const data::Dataset& data, bool own,
-                     const std::string& split);
+/// What to compare with the rows of `split` of the run's own data: its training rows. Undefined
+/// where they are the same, and for other data, which tell nothing of how the training went.
+Tensor training_rows(const data::Dataset& data, bool own, const std::string& split);
 
 }  // namespace nf::cli

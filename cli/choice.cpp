@@ -169,8 +169,7 @@ std::string out_path(const std::string& out, const RunFolder& run, const std::st
 
 std::string convention_of(const flows::Density& density) {
   const flows::Convention& convention = density.convention();
-  return convention.text +
-         (convention.bound ? "; a lower bound of the pixels' log probability" : "");
+  return convention.text + (convention.bound ? "; a lower bound of the log probability" : "");
 }
 
 }  // namespace nf::cli

@@ -198,7 +198,7 @@ void add_report(CLI::App& app) {
       options->check.seed = options->seed;
       const Checkup check =
           examine(model, samples_of(data, options->split),
-                  training_rows(model, data, true, options->split), options->check);
+                  training_rows(data, true, options->split), options->check);
       body += section("Check", examination(check));
       sound = check.fault.empty();
       verdict = name_of(check.verdict);

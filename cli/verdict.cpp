@@ -35,19 +35,21 @@ auto best_of(const std::vector<flows::EpochReport>& log) {
 
 std::string overfit_text(const Overfitting& o) {
   return worded(
-      "OVERFIT: validation was best in epoch %lld (%.4f nats) and has fallen to %.4f by epoch "
+      "OVERFIT: validation was best in epoch %lld (%.6g nats) and has fallen to %.6g by epoch "
       "%lld, while the training rows became ever more likely. Longer training makes it worse: "
       "take the best weights, and more data, a smaller model (--hidden-units, --couplings) or "
-      "more --set weight_decay.",
+      "more --weight-decay.",
       static_cast<long long>(o.best_epoch), o.best_nats, o.last_nats,
       static_cast<long long>(o.last_epoch));
 }
 
 std::string underfit_text(const Evidence& e, const std::string& what) {
   const auto log = validated(e.log);
+  if (log.empty()) {
+    return "UNDERFIT: " + what + " Nothing was validated: train longer (flowcli resume RUN).";
+  }
   // Validation is still rising when its best epoch is one of the last few.
-  const bool rising =
-      !log.empty() && log.end() - best_of(log) <= std::max<std::ptrdiff_t>(1, std::ssize(log) / 20);
+  const bool rising = log.end() - best_of(log) <= std::max<std::ptrdiff_t>(1, std::ssize(log) / 20);
   return "UNDERFIT: " + what +
          (rising ? " Validation was still rising when training ended: train longer (flowcli resume "
                    "RUN --epochs N), then give the model more couplings or hidden units."
@@ -103,7 +105,7 @@ std::optional<Overfitting> overfitting(const std::vector<flows::EpochReport>& lo
   const bool beyond_noise = fall > kTimes * noise || (since >= kLong && per_dim > kFarPerDim);
   const bool fell = per_dim > kPerDim && beyond_noise;
   if (!fell || !(median_of(train) > best->train_nats)) return std::nullopt;
-  return Overfitting{best->epoch, known.back().epoch, best->valid_nats, now};
+  return Overfitting{best->epoch, known.back().epoch, best->valid_nats, known.back().valid_nats};
 }
 
 Judgement judge(const Evidence& e) {
@@ -124,6 +126,12 @@ Judgement judge(const Evidence& e) {
     return {Verdict::Overfit, overfit_text(*falling)};
   }
   const bool far = far_from_base(e.ks_heldout, e.chance_heldout);
+  if (far && !e.own) {
+    return {
+        Verdict::Ok,
+        "OK: nothing is wrong with the map. These are other data than the run's, and their latents "
+        "are far from the base distribution: to the model they are unlike its own."};
+  }
   const bool far_in_training = far_from_base(e.ks_train, e.chance_train);
   if (far && !far_in_training && std::isfinite(e.ks_train)) {
     return {Verdict::Overfit,

@@ -20,6 +20,7 @@ struct Evidence {
   std::int64_t step = 0;                     ///< updates done
   std::int64_t dims = 1;                     ///< D
   std::vector<flows::EpochReport> log = {};  ///< of every epoch
+  bool own = true;                           ///< latents are of the run's own data
   bool sound = true;                         ///< the map inverts, its log-determinants are right
   double ks_heldout = NAN, ks_train = NAN;   ///< worst Kolmogorov-Smirnov distance of a dimension,
                                              ///< NaN: not known

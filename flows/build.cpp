@@ -69,8 +69,9 @@ Convention add_reals(const std::string& kind, const Config& config, const DataSh
     flow.add("standardize", std::make_shared<Standardize>(data.dims, data.columns, /*wide=*/true));
   }
   if (kind == "logit") flow.add("logit", std::make_shared<Logit>(config.alpha));
-  const std::string noisy =
-      integers.empty() ? "" : str(", uniform dequantisation of ", integers.size(), " columns");
+  const std::string noisy = integers.empty() ? ""
+                                             : str(", uniform dequantisation of ", integers.size(),
+                                                   integers.size() == 1 ? " column" : " columns");
   return {0, !integers.empty(),
           str("nats of x in R^", data.dims, " as given", noisy, "; bits/dim = -nats/(", data.dims,
               " ln 2)")};

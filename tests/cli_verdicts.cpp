@@ -168,6 +168,12 @@ BOOST_AUTO_TEST_CASE(a_model_that_learned_by_heart) {
 BOOST_AUTO_TEST_CASE(logs_are_read_for_overfitting) {
   const ScratchFolder folder;
   const std::string run = train_table(folder, gaussian());
+  // Other data, far away, tell nothing of how the training went.
+  const std::string other = folder.file("other.npy");
+  data::write_npy(other, gaussian() * 3.0);
+  const auto foreign = json_of(folder, {"check", run, "--data", other, "--jacobians", "0"});
+  BOOST_TEST(foreign["verdict"] == "ok", foreign["findings"]);
+  BOOST_TEST(foreign["findings"].dump().find("other data") != std::string::npos);
   struct Row {
     const char* what;
     std::vector<double> train, valid;

@@ -196,9 +196,8 @@ void add_report(CLI::App& app) {
             section("Training", training(model.run));
     if (there) {
       options->check.seed = options->seed;
-      const Checkup check =
-          examine(model, samples_of(data, options->split),
-                  training_rows(data, true, options->split), options->check);
+      const Checkup check = examine(model, samples_of(data, options->split),
+                                    training_rows(data, true, options->split), options->check);
       body += section("Check", examination(check));
       sound = check.fault.empty();
       verdict = name_of(check.verdict);

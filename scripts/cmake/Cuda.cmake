@@ -34,6 +34,8 @@ message(STATUS "CUDA backend: ${NF_CUDA}")
 function(nf_cuda_backend target)
   if(NOT NF_CUDA)
     target_sources(${target} PRIVATE tensor/cuda/stub.cpp)
+    # In an object of its own: where the emulator is linked, the stub must not come along.
+    set_source_files_properties(tensor/cuda/stub.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     return()
   endif()
   file(GLOB sources CONFIGURE_DEPENDS tensor/cuda/*.cpp tensor/cuda/*.cu)

@@ -121,27 +121,24 @@ Dequantize::Dequantize(SharedGenerator noise, int levels)
   NF_CHECK(levels >= 2 && levels <= 256, "[Dequantize] levels must be 2 to 256, got ", levels);
 }
 
-// In f32, 255 + u rounds up to 256 for the u nearest to 1: that is the next level's number.
-double Dequantize::highest() const { return std::nextafter(static_cast<float>(levels_), 0.0F); }
-
 Mapped Dequantize::forward(const Var& x, const Var&) {
   if (x.rank() == 2 && x.dtype() == DType::U8) return forward_rows(x.value(), {});
   const Tensor levels = is_float(x.dtype()) ? x.value() : x.value().to(DType::F32);
   const Tensor noise = uniform(*noise_, levels.shape(), levels.dtype(), levels.device());
   const Tensor next = levels + 1, sum = levels + noise;  // f32 may round k + u up to k + 1
   const double below = 1 - (levels.dtype() == DType::F32 ? 0x1p-24 : 0x1p-53);
-  const Var value = clamp(where(less(sum, next), sum, next * below), 0, highest());
+  const Var value = where(less(sum, next), sum, next * below);
   return {value, zero_log_det(value)};
 }
 
 Mapped Dequantize::forward_rows(const Tensor& data, const Tensor& rows) {
   if (data.dtype() != DType::U8) return forward(index_select(data, 0, rows));
-  const Var value = dequantize(*noise_, data, highest(), rows);
+  const Var value = dequantize(*noise_, data, rows);
   return {value, zero_log_det(value)};
 }
 
 double Dequantize::flops(const Shape& in) const {
-  return 2.0 * static_cast<double>(in.numel());  // x + u, at most the highest
+  return 2.0 * static_cast<double>(in.numel());  // x + u, below x + 1
 }
 
 Mapped Dequantize::inverse(const Var& z, const Var&) {

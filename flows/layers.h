@@ -80,8 +80,6 @@ class Dequantize : public Bijection {
   std::string kind() const override { return str("Dequantize(", levels_, " levels)"); }
 
  private:
-  double highest() const;  ///< the largest float below `levels`
-
   SharedGenerator noise_;
   int levels_;
 };

@@ -104,11 +104,10 @@ class Backend {
   /// Fills `out` with draws number 0, 1, ... of the sequence that starts at block `offset`.
   virtual void random(Distribution kind, std::uint64_t seed, std::uint64_t stream,
                       std::uint64_t offset, Tensor& out) = 0;
-  /// out[i, j] = min(levels[rows[i], j] + u, highest), u the uniform draws of random(): levels u8
+  /// out[i, j] = within_level(levels[rows[i], j], u), u the uniform draws of random(): levels u8
   /// (N, D) and contiguous, rows i32 (B) and contiguous, or null for all; out f32.
-  virtual void dequantize(const Tensor& levels, const Tensor* rows, float highest,
-                          std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
-                          Tensor& out) = 0;
+  virtual void dequantize(const Tensor& levels, const Tensor* rows, std::uint64_t seed,
+                          std::uint64_t stream, std::uint64_t offset, Tensor& out) = 0;
 
   // --- linear algebra: contiguous f64 matrices, a and b overwritten in place --------------------
   // What a training step may need does not say whether it went well, for that would be to wait:

@@ -55,7 +55,7 @@ Tensor bernoulli(Generator& gen, double p, const Shape& shape, DType dtype, Devi
   return less(u, Tensor::full({}, p, DType::F32, device)).to(dtype);
 }
 
-Tensor dequantize(Generator& gen, const Tensor& levels, double highest, const Tensor& rows) {
+Tensor dequantize(Generator& gen, const Tensor& levels, const Tensor& rows) {
   NF_CHECK(levels.rank() == 2 && levels.dtype() == DType::U8,
            "[dequantize] levels must be u8 (N, D), got ", describe(levels));
   const std::int64_t count = rows.defined() ? rows.numel() : levels.dim(0);
@@ -67,9 +67,8 @@ Tensor dequantize(Generator& gen, const Tensor& levels, double highest, const Te
   Tensor out = Tensor::empty({count, levels.dim(1)}, DType::F32, levels.device());
   if (out.numel() == 0) return out;
   const auto blocks = static_cast<std::uint64_t>((out.numel() + 3) / 4);
-  backend_of(out).dequantize(levels.contiguous(), rows.defined() ? &rows : nullptr,
-                             static_cast<float>(highest), gen.seed(), gen.stream(),
-                             gen.advance(blocks), out);
+  backend_of(out).dequantize(levels.contiguous(), rows.defined() ? &rows : nullptr, gen.seed(),
+                             gen.stream(), gen.advance(blocks), out);
   return out;
 }
 

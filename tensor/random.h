@@ -50,10 +50,10 @@ Tensor logistic(Generator& gen, const Shape& shape, DType dtype = DType::F32,
 /// 1 with probability p, else 0 (of the given dtype).
 Tensor bernoulli(Generator& gen, double p, const Shape& shape, DType dtype = DType::F32,
                  Device device = Device::CPU);
-/// Levels to reals: out[i, j] = min(levels[rows[i], j] + u, highest) with the draws of
+/// Levels to reals: out[i, j] = levels[rows[i], j] + u, below the next level, with the draws of
 /// uniform(gen, out.shape()). levels u8 (N, D), rows i32 (B) or undefined for all; out f32. In one
 /// pass: on a GPU a batch, its noise and its dtype are one kernel.
-Tensor dequantize(Generator& gen, const Tensor& levels, double highest, const Tensor& rows = {});
+Tensor dequantize(Generator& gen, const Tensor& levels, const Tensor& rows = {});
 /// A random order of 0..n-1, i32, shape (n). Claims ceil(n/4) blocks.
 Tensor permutation(Generator& gen, std::int64_t n);
 

@@ -5,20 +5,12 @@
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 
+#include "tests/addresses.h"
 #include "tests/cli_util.h"
 
 using namespace nf::test;
 
 namespace {
-
-/// The sanitizers need terabytes of addresses.
-boost::test_tools::assertion_result addresses_can_be_limited(boost::unit_test::test_unit_id) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return false;
-#else
-  return true;
-#endif
-}
 
 /// flowcli with at most `kib` KiB of address space. What hangs ends with status 124.
 Outcome run_within(const ScratchFolder& folder, int kib,

@@ -81,7 +81,7 @@ BOOST_AUTO_TEST_CASE(a_file_holds_true_values_and_says_what_they_mean) {
   // z = exp(d) (c + S c) with c = x - shift has the covariance of the identity, so that exp(s) = 1.
   const auto value = [&](const char* name) { return file.tensors.at(name).to(DType::F64); };
   Generator noise(5);
-  const Tensor x = dequantize(noise, data.train.x, 255.99) / 256.0;
+  const Tensor x = dequantize(noise, data.train.x) / 256.0;
   const Tensor c = x.to(DType::F64) - value("whitening.shift");
   const Tensor below = value("whitening.below");
   const Tensor z = (c + matmul(c, below.t())) * exp(value("whitening.log_diagonal"));

@@ -9,20 +9,13 @@
 #include <cstdio>
 #include <string>
 
+#include "tests/addresses.h"
+
 BOOST_AUTO_TEST_SUITE(tensor_blas)
 
 using namespace nf;
 
 namespace {
-
-/// The sanitizers need terabytes of addresses.
-boost::test_tools::assertion_result addresses_can_be_limited(boost::unit_test::test_unit_id) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  return false;
-#else
-  return true;
-#endif
-}
 
 /// What nf_report_core writes to stdout and stderr, in a given environment.
 std::string report(const std::string& environment, const std::string& arguments = "",
@@ -75,7 +68,7 @@ BOOST_AUTO_TEST_CASE(it_is_not_loaded_before_it_is_needed) {
 }
 
 BOOST_AUTO_TEST_CASE(without_memory_for_it_there_is_one_line,
-                     *boost::unit_test::precondition(addresses_can_be_limited)) {
+                     *boost::unit_test::precondition(test::addresses_can_be_limited)) {
   for (const char* limit : {"60000", "150000"}) {
     const std::string text =
         report("PRETEND_CORE=Zen prlimit --as=" + std::string(limit) + "000", "", 1);

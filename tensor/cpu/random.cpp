@@ -100,9 +100,8 @@ void CpuBackend::random(Distribution kind, std::uint64_t seed, std::uint64_t str
   });
 }
 
-void CpuBackend::dequantize(const Tensor& levels, const Tensor* rows, float highest,
-                            std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
-                            Tensor& out) {
+void CpuBackend::dequantize(const Tensor& levels, const Tensor* rows, std::uint64_t seed,
+                            std::uint64_t stream, std::uint64_t offset, Tensor& out) {
   constexpr Index kBatch = kBlocks * 4;
   const Index n = out.numel(), width = out.dim(1);
   const std::uint8_t* const from = levels.data<std::uint8_t>();
@@ -119,8 +118,7 @@ void CpuBackend::dequantize(const Tensor& levels, const Tensor* rows, float high
         const Index count = std::min(width - column, stop - at);
         const std::uint8_t* const level = from + (row_of ? row_of[row] : row) * width + column;
         for (Index i = 0; i < count; ++i) {
-          const float value = within_level(level[i], noise[at - first + i]);
-          to[at + i] = value < highest ? value : highest;
+          to[at + i] = within_level(level[i], noise[at - first + i]);
         }
         at += count;
       }

@@ -73,7 +73,7 @@ void draw_all(const Position& at, Tensor& out) {
 /// A thread makes four elements of `out`. I: unsigned type of indices.
 template <class I>
 __global__ void dequantize_rows(Position at, I n, Divider<I> width, const std::uint8_t* levels,
-                                const std::int32_t* rows, float highest, float* out) {
+                                const std::int32_t* rows, float* out) {
   const std::uint64_t offset = at.offset + (at.live ? *at.live : 0);
   const I step = gridDim.x * blockDim.x;
   for (I b = blockIdx.x * blockDim.x + threadIdx.x; b < (n + 3) / 4; b += step) {
@@ -81,9 +81,7 @@ __global__ void dequantize_rows(Position at, I n, Divider<I> width, const std::u
     for (I v = 0; v < 4 && 4 * b + v < n; ++v) {
       const I row = width.divide(4 * b + v), column = 4 * b + v - row * width.divisor;
       const std::uint64_t from = rows ? static_cast<std::uint64_t>(rows[row]) : row;
-      const float value =
-          within_level(levels[from * width.divisor + column], uniform_f32(words[v]));
-      out[4 * b + v] = value < highest ? value : highest;
+      out[4 * b + v] = within_level(levels[from * width.divisor + column], uniform_f32(words[v]));
     }
   }
 }
@@ -112,15 +110,14 @@ void CudaBackend::random(Distribution kind, std::uint64_t seed, std::uint64_t st
   });
 }
 
-void CudaBackend::dequantize(const Tensor& levels, const Tensor* rows, float highest,
-                             std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
-                             Tensor& out) {
+void CudaBackend::dequantize(const Tensor& levels, const Tensor* rows, std::uint64_t seed,
+                             std::uint64_t stream, std::uint64_t offset, Tensor& out) {
   const Position at = position(seed, stream, offset);
   const std::int64_t n = out.numel(), width = out.dim(1);
   const auto run = [&]<class I>() {
     launch("dequantize", grid_for((n + 3) / 4), dim3(kThreads), dequantize_rows<I>, at,
            static_cast<I>(n), Divider<I>(width), levels.data<std::uint8_t>(),
-           rows ? rows->data<std::int32_t>() : nullptr, highest, out.mutable_data<float>());
+           rows ? rows->data<std::int32_t>() : nullptr, out.mutable_data<float>());
   };
   if (n < std::int64_t{1} << 30) {
     run.template operator()<std::uint32_t>();

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autograd/tape.h"
+#include "flows/level_cdf.h"
 #include "tensor/text.h"
 
 namespace nf::flows {
@@ -53,17 +54,51 @@ Tensor column(const std::vector<double>& values, const Tensor& x) {
   return Tensor::from(values, {std::ssize(values), 1}).to(x.dtype()).to(x.device());
 }
 
+/// A model whose first layer is LevelCdf, taken apart.
+struct Parts {
+  std::shared_ptr<LevelCdf> cdf;  // nothing: another model
+  std::shared_ptr<Compose> rest = std::make_shared<Compose>();
+};
+
+Parts parts_of(Density& density) {
+  Parts out;
+  const auto* flow = dynamic_cast<const Compose*>(&density.bijection());
+  if (!flow || flow->parts().empty()) return out;
+  out.cdf = std::dynamic_pointer_cast<LevelCdf>(flow->parts().front().second);
+  for (std::size_t i = 1; out.cdf && i < flow->parts().size(); ++i) {
+    out.rest->add(flow->parts()[i].first, flow->parts()[i].second);
+  }
+  return out;
+}
+
 /// What both ascents need.
 struct Climb {
   Density& density;
   const InpaintOptions& options;
-  const Tensor& x;  // observed where mask is not 0
+  Tensor x;  // observed where mask is not 0
   Tensor mask;
   Generator gen;
-  double width;  // of the range
+  double low, high;
+  Parts parts = {};           // with a cdf, x is what that makes of the pixels
+  double width = high - low;  // of the range
 
+  Tensor random_start() {
+    const Tensor random = uniform(gen, x.shape(), x.dtype(), x.device());
+    return where(mask, x, affine(random, width, low));
+  }
   Tensor moved(const Tensor& from, const Tensor& step) const {
-    return where(mask, x, clamp(from + step, options.low, options.high));
+    return where(mask, x, clamp(from + step, low, high));
+  }
+  /// look(); behind a cdf, ln p is still that of the pixels, of which it has the same slope all
+  /// over a level.
+  Point look_at(const Tensor& at) const {
+    if (!parts.cdf) return look(density, at);
+    Tape tape;
+    const Var leaf = Var::leaf(at);
+    const auto [z, log_det] = parts.rest->forward(leaf);
+    const Var log_prob = density.base().log_prob(z) + log_det;
+    tape.backward(sum(log_prob));
+    return {log_prob.value() - parts.cdf->inverse(at).log_det.value(), leaf.grad()};
   }
   Tensor noise() { return normal(gen, x.shape(), x.dtype(), x.device()); }
   bool goes_on(int i) const { return !options.on_step || options.on_step(i + 1); }
@@ -86,7 +121,7 @@ Tensor controlled_ascent(Climb& climb, Tensor value) {
   constexpr double kLonger = 1.5, kMean = 0.9, kSize = 0.9, kTiny = 1e-12;
   const int steps = climb.options.steps;
   const double width = climb.width;
-  Point at = look(climb.density, value);
+  Point at = climb.look_at(value);
   std::vector<double> log_prob = numbers(at.log_prob);
   std::vector<double> length(log_prob.size(), kFirst);
   Tensor mean = at.gradient, size = square(at.gradient);
@@ -94,7 +129,7 @@ Tensor controlled_ascent(Climb& climb, Tensor value) {
     const double heat = std::max(0.0, 1 - 2.0 * i / steps);
     const Tensor direction = mean / (sqrt(size) + kTiny) + climb.noise() * heat;
     const Tensor next = climb.moved(value, direction * column(length, value) * width);
-    const Point there = look(climb.density, next);
+    const Point there = climb.look_at(next);
     const std::vector<double> reached = numbers(there.log_prob);
     std::vector<double> kept(reached.size());
     for (std::size_t n = 0; n < reached.size(); ++n) {
@@ -129,21 +164,26 @@ Inpainted inpaint(Density& density, const Tensor& x, const Tensor& observed,
            "[inpaint] needs steps and a range, got ", options.steps, " steps in [", options.low,
            ", ", options.high, "]");
   const Frozen frozen(density);
-  Climb climb{density,
-              options,
-              x,
-              observed.to(x.device()),
-              Generator(options.seed, /*stream=*/0x696E7061),
-              options.high - options.low};
-  const Tensor random = uniform(climb.gen, x.shape(), x.dtype(), x.device());
-  const Tensor start = where(climb.mask, x, affine(random, climb.width, options.low));
+  const bool paper = options.ascent == Ascent::Paper;
+  const Tensor mask = observed.to(x.device());
+  Generator gen(options.seed, /*stream=*/0x696E7061);
+  const Parts parts = paper ? Parts() : parts_of(density);
+  Climb climb = parts.cdf
+                    ? Climb{density,     options, parts.cdf->forward(x).value.value(), mask, gen, 0,
+                            1 - 0x1p-24, parts}
+                    : Climb{density, options, x, mask, gen, options.low, options.high};
+  const auto pixels = [&](const Tensor& value) {
+    if (!parts.cdf) return value;
+    const Tensor back = parts.cdf->inverse(value).value.value();
+    return where(mask, x, clamp(back, options.low, options.high));
+  };
+  const Tensor start = climb.random_start();
   const auto log_prob = [&](const Tensor& at) {
     const NoGrad no_grad;
     return density.log_prob(at).value();
   };
-  Inpainted out{.x = {}, .start = numbers(log_prob(start)), .end = {}};
-  out.x = options.ascent == Ascent::Paper ? paper_ascent(climb, start)
-                                          : controlled_ascent(climb, start);
+  Inpainted out{.x = {}, .start = numbers(log_prob(pixels(start))), .end = {}};
+  out.x = pixels(paper ? paper_ascent(climb, start) : controlled_ascent(climb, start));
   const Tensor reached = log_prob(out.x);
   NF_CHECK(all_finite(reached), "[inpaint] the density is not finite, first in ",
            density.find_nonfinite(out.x).value_or("the sum"), "; is the observed part in range?");

@@ -14,7 +14,9 @@ namespace nf::flows {
 enum class Ascent {
   /// A row keeps a step only if its density rises, else its next step is half as long. Directions
   /// are gradients divided by their running size, number by number (as Adam's); noise is added to
-  /// them in the first half of the steps, less and less.
+  /// them in the first half of the steps, less and less. A model that begins with LevelCdf has a
+  /// density that jumps from level to level, with hardly a slope between: there the ascent is in
+  /// what LevelCdf makes of x, of which each level takes as much room as it is likely.
   Controlled,
   /// The paper's: steps and noise of a fixed size, which may end far below the start.
   Paper
@@ -23,8 +25,8 @@ enum class Ascent {
 struct InpaintOptions {
   Ascent ascent = Ascent::Controlled;
   int steps = 2000;
-  /// The range of the numbers that are filled in: they begin uniform in it and are kept in it. Step
-  /// sizes are for a range of width 1.
+  /// The range of the numbers that are filled in: they begin uniform in it (behind a LevelCdf, as
+  /// its levels are distributed) and are kept in it. Step sizes are for a range of width 1.
   double low = 0, high = 1;
   /// Ascent::Paper: factor of the gradient beside the noise. The paper's formula has 1; its
   /// authors' program takes the gradient of the mean over 100 images, which is 1/100 of each
@@ -42,7 +44,7 @@ struct Inpainted {
 };
 
 /// x (N, D) with what `observed` (u8 (N, D) or (D), 0: missing) does not cover replaced by likely
-/// values, found by ascent of the density from uniform random ones, within [low, high]. log_prob
+/// values, found by ascent of the density from random ones, within [low, high]. log_prob
 /// has to be differentiable in x: of levels take density.continuous(), whose x is in [0, K).
 /// Parameters get no gradients. Ascent::Paper is (NICE, section 5.2)
 ///

@@ -2,12 +2,14 @@
 // sphere.
 #include "flows/inpaint.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <numeric>
 #include <set>
 
 #include "flows/layers.h"
+#include "flows/level_cdf.h"
 #include "flows/sphere.h"
 #include "flows/whitening.h"
 #include "tensor/ops.h"
@@ -109,6 +111,22 @@ BOOST_AUTO_TEST_CASE(ascent_ends_near_the_conditional_mode) {
     BOOST_TEST(parameter->requires_grad());
 }
 
+// Without a gradient the paper's steps are its noise alone: a_i = 10 / (100 + i).
+BOOST_AUTO_TEST_CASE(the_papers_steps_get_shorter) {
+  const auto density = tilted();
+  const Tensor x = Tensor::zeros({1000, 2}, DType::F64), none = Tensor::zeros({2}, DType::U8);
+  InpaintOptions options = {.ascent = Ascent::Paper, .low = -10, .high = 10, .gradient = 0};
+  for (const int i : {10, 100, 900}) {
+    options.steps = i;
+    const Tensor before = inpaint(*density, x, none, options).x;
+    options.steps = i + 1;
+    auto moves = abs(inpaint(*density, x, none, options).x - before).to_vector<double>();
+    std::nth_element(moves.begin(), moves.begin() + 1000, moves.end());
+    const double rate = moves[1000] / (0.6745 * 20);  // the median of |e|, and the range
+    BOOST_TEST(rate == 10.0 / (100 + i), boost::test_tools::tolerance(0.15));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_is_filled_in_stays_in_range) {
   const auto density = tilted();
   const Tensor x = Tensor::zeros({20, 2}, DType::F64);
@@ -171,6 +189,37 @@ BOOST_AUTO_TEST_CASE(a_controlled_ascent_never_ends_below_its_start) {
     BOOST_TEST(sum_of(paper.end) < sum_of(filled.end));
     if (whitened) BOOST_TEST(sum_of(paper.end) < original - 1000);
   }
+}
+
+// Behind a cdf a likely level is reached by no slope: the ascent goes on in what the cdf makes of
+// the pixels, where all levels are side by side.
+BOOST_AUTO_TEST_CASE(an_ascent_behind_a_cdf_finds_likely_levels) {
+  constexpr std::int64_t kDims = 8;
+  Generator gen(6);
+  const Tensor black = bernoulli(gen, 0.7, {4000, kDims}), noise = uniform(gen, {4000, kDims});
+  const Tensor data = where(black.to(DType::U8), noise, affine(noise, 50, 200));
+  auto flow = std::make_shared<Compose>();
+  flow->add("cdf", std::make_shared<LevelCdf>(kDims));
+  flow->add("logit", std::make_shared<Logit>(1e-6));
+  flow->add("whitening", std::make_shared<TriangularWhitening>(kDims));
+  flow->initialize(data);
+  Density density(flow, base_by_name("gaussian"), kDims);
+  const Tensor x = data.narrow(0, 0, 50);
+  Tensor observed = Tensor::ones({kDims}, DType::U8);
+  observed.narrow(0, 2, 4).fill_(0);
+  const Inpainted filled =
+      inpaint(density, x, observed, {.steps = 100, .low = 0, .high = 255.99, .seed = 1});
+  const auto original = density.log_prob(x).value().to(DType::F64).to_vector<double>();
+  double end = 0, taken = 0;
+  for (std::size_t i = 0; i < filled.end.size(); ++i) {
+    BOOST_TEST(filled.end[i] >= filled.start[i] - 1e-3);
+    end += filled.end[i];
+    taken += original[i];
+  }
+  BOOST_TEST(end > taken + 50 * 1.0);  // likelier than what was there, by a nat each
+  BOOST_TEST((min(filled.x).item() >= 0 && max(filled.x).item() < 256));
+  const Tensor kept = where(observed, filled.x - x, x.zeros_like());
+  BOOST_TEST(max(abs(kept)).item() == 0);
 }
 
 // All points at one distance from the origin, evenly spaced, in three dimensions.

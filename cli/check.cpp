@@ -100,10 +100,10 @@ void judge_latents(Checkup& check) {
     check.findings.push_back("WRONG: latents of the data are NaN.");
     return;
   }
-  const char* words = z.ks_worst <= z.ks_chance
-                          ? "cannot be told from the base distribution, dimension by dimension"
-                      : far_from_base(z.ks_worst, z.ks_chance)
+  const char* words = far_from_base(z.ks_worst, z.ks_chance, z.wide)
                           ? "are far from the base distribution"
+                      : z.ks_worst <= z.ks_chance
+                          ? "cannot be told from the base distribution, dimension by dimension"
                           : "are near the base distribution";
   std::string beside;
   if (check.train_latents) {
@@ -114,7 +114,7 @@ void judge_latents(Checkup& check) {
       format("Latents of the data %s (Kolmogorov-Smirnov distance %.4f at worst, by chance up to "
              "%.4f%s).",
              words, z.ks_worst, z.ks_chance, beside.c_str()));
-  if (!(z.tails <= 0.01)) {
+  if (!(z.tails <= std::max(0.01, z.tails_chance))) {
     check.findings.push_back(
         format("CARE: %.2f %% of the latents lie where the base has 0.2 %%, up to %.1f standard "
                "deviations out: some data is much less likely than any sample.",
@@ -127,33 +127,30 @@ std::int64_t quick_jacobians(std::int64_t dims) { return dims <= 64 ? 20 : dims 
 
 }  // namespace
 
-std::string Checkup::table() const {
-  std::size_t width = 9;
-  for (const auto& row : exact) width = std::max(width, row.name.size());
-  const int w = static_cast<int>(width);
-  std::string out = format("%-*s  %10s  %19s  %19s  %9s  %9s\n", w, "", "", "round trip",
-                           "log-dets cancel", "against", "largest");
-  out += format("%-*s  %10s  %9s %9s  %9s %9s  %9s  %9s\n", w, "layer", "log|det|", "f32", "f64",
-                "f32", "f64", "Jacobian", "|log s|");
+std::string Checkup::table(std::size_t width) const {
+  std::vector<std::vector<std::string>> rows = {
+      {"", "", "round", "trip", "log-dets", "cancel", "against", "largest"},
+      {"layer", "log|det|", "f32", "f64", "f32", "f64", "Jacobian", "|log s|"}};
+  const auto small = [](double value) { return format("%.1e", value); };
   for (std::size_t i = 0; i < exact.size(); ++i) {
     const auto &row = exact[i], &narrow = working[i];
-    out += format("%-*s  %10.3f  %9.1e %9.1e  %9.1e %9.1e  ", w, row.name.c_str(), row.log_det,
-                  narrow.round_trip, row.round_trip, narrow.log_det_gap, row.log_det_gap);
-    out += jacobians > 0 ? format("%9.1e  %9.3f\n", row.jacobian_gap, row.largest_stretch)
-                         : format("%9s  %9s\n", "-", "-");
+    rows.push_back({row.name, short_number(row.log_det), small(narrow.round_trip),
+                    small(row.round_trip), small(narrow.log_det_gap), small(row.log_det_gap),
+                    jacobians > 0 ? small(row.jacobian_gap) : "-",
+                    jacobians > 0 ? short_number(row.largest_stretch) : "-"});
   }
-  return out;
+  return table_text(rows, width, {.headers = 2});
 }
 
 std::string Checkup::latents_text() const {
   const flows::LatentDiagnosis& z = latents;
   return format(
       "mean %+.4f, standard deviation %.4f, largest %.2f, in deviations of the base\n"
-      "%.3f %% outside the base's middle 99.8 %%\n"
+      "%.3f %% outside the base's middle 99.8 %%, by chance up to %.3f %%\n"
       "Kolmogorov-Smirnov distance %.4f in dimension %lld, %.4f on average; by chance up "
       "to %.4f\n",
-      z.mean, z.deviation, z.largest, 100 * z.tails, z.ks_worst, static_cast<long long>(z.ks_dim),
-      z.ks_mean, z.ks_chance);
+      z.mean, z.deviation, z.largest, 100 * z.tails, 100 * z.tails_chance, z.ks_worst,
+      static_cast<long long>(z.ks_dim), z.ks_mean, z.ks_chance);
 }
 
 Json Checkup::json() const {
@@ -181,6 +178,7 @@ Json Checkup::json() const {
             {"deviation", number(latents.deviation)},
             {"largest", number(latents.largest)},
             {"tails", number(latents.tails)},
+            {"tails_chance", latents.tails_chance},
             {"ks_worst", number(latents.ks_worst)},
             {"ks_dim", latents.ks_dim},
             {"ks_mean", number(latents.ks_mean)},
@@ -203,10 +201,12 @@ Evidence evidence_of(const TrainedModel& model, const Checkup& check, bool own) 
                     .own = own,
                     .sound = check.fault.empty(),
                     .ks_heldout = check.latents.ks_worst,
-                    .chance_heldout = check.latents.ks_chance};
+                    .chance_heldout = check.latents.ks_chance,
+                    .wide_heldout = check.latents.wide};
   if (check.train_latents) {
     evidence.ks_train = check.train_latents->ks_worst;
     evidence.chance_train = check.train_latents->ks_chance;
+    evidence.wide_train = check.train_latents->wide;
   }
   return evidence;
 }
@@ -309,7 +309,7 @@ void add_check(CLI::App& app) {
     const Checkup check = examine(model, samples_of(data, options->split), train, options->check);
     std::string text = str(data.name, ", ", options->split, " split: latents of ",
                            check.latents.count, " samples, Jacobians at ", check.jacobians, "\n\n",
-                           check.table(), "\nlatents: ", check.latents_text(), "\n");
+                           check.table(output_width()), "\nlatents: ", check.latents_text(), "\n");
     for (const std::string& sentence : check.findings) text += sentence + "\n";
     Json json = check.json();
     json["split"] = options->split;

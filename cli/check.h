@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/lines.h"
 #include "cli/trained_model.h"
 #include "cli/verdict.h"
 #include "flows/diagnose.h"
@@ -30,7 +31,7 @@ struct Checkup {
   std::vector<std::string> findings;  ///< sentences, the verdict's reason first
   std::string fault;                  ///< what is wrong with the map; empty: it is sound
 
-  std::string table() const;
+  std::string table(std::size_t width = kColumns) const;  ///< of the layers
   std::string latents_text() const;
   Json json() const;
 };

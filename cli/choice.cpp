@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <numeric>
 
 #include "flows/fit.h"
@@ -165,6 +166,24 @@ void add_scale(CLI::App& app, int& scale) {
 
 std::string out_path(const std::string& out, const RunFolder& run, const std::string& name) {
   return out.empty() ? run.file(name) : out;
+}
+
+KnownData::Part baselines_of(const RunFolder& run, const std::string& split,
+                             const std::string& checksum, std::int64_t count) {
+  const KnownData& known = run.known();
+  if (split != "valid" && split != "test") return {};
+  const KnownData::Part& part = known.part(split);
+  return checksum == known.shape.checksum && count == part.count ? part : KnownData::Part();
+}
+
+std::vector<std::string> baseline_lines(const KnownData::Part& baselines) {
+  std::vector<std::string> lines;
+  const auto add = [&](const char* who, double nats) {
+    if (std::isfinite(nats)) lines.push_back(str(who, nats, " nats there"));
+  };
+  add("a Gaussian reaches ", baselines.gaussian_nats);
+  add("independent dimensions reach ", baselines.independent_nats);
+  return lines;
 }
 
 std::string convention_of(const flows::Density& density) {

@@ -68,7 +68,7 @@ void Common::result(const Json& object, const std::string& text) const {
   if (!json) return print(stdout, text);
   const std::string line =
       object.dump(-1, ' ', /*ensure_ascii=*/false, nlohmann::json::error_handler_t::replace);
-  std::fprintf(stdout, "%s\n", line.c_str());
+  std::fprintf(stdout, "%s\n", printable_json(line).c_str());
 }
 
 }  // namespace nf::cli

@@ -63,9 +63,10 @@ void describe(const Common& common, const std::string& source, const std::string
     const Tensor first = data.train.x.narrow(0, 0, shown);
     const bool table = !data.images() && data.dims > 2;  // a picture has two axes
     if (table) {
-      data::write_scatter_png(out, first.narrow(1, 0, 2));
+      const Tensor points = first.narrow(1, 0, 2);
+      data::write_scatter_png(out, points, 512, data::bounds_of(points, data::Axes::OwnUnits));
     } else {
-      write_samples_png(out, first, data);
+      write_samples_png(out, first, data, first);
     }
     json["picture"] = out;
     more += str("  picture: ", out, table ? " (columns 1 and 2)" : "", "\n");

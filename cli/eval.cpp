@@ -8,20 +8,6 @@
 
 namespace nf::cli {
 
-namespace {
-
-// What the simplest densities reach on the same rows, where the run knows it: on a whole part of
-// its own data.
-KnownData::Part baselines_of(const TrainedModel& model, const Rows& rows) {
-  const KnownData& known = model.run.known();
-  if (rows.split != "valid" && rows.split != "test") return {};
-  const KnownData::Part& part = known.part(rows.split);
-  const bool same = rows.source.checksum == known.shape.checksum && rows.x.dim(0) == part.count;
-  return same ? part : KnownData::Part();
-}
-
-}  // namespace
-
 void add_eval(CLI::App& app) {
   struct Options {
     Common common;
@@ -65,17 +51,12 @@ void add_eval(CLI::App& app) {
                  {"convention", convention},
                  {"device", name(device)},
                  {"precision", model.precision}};
-    const KnownData::Part baselines = baselines_of(model, rows);
+    const KnownData::Part baselines =
+        baselines_of(model.run, rows.split, data.checksum, rows.x.dim(0));
     json["gaussian_nats"] = number(baselines.gaussian_nats);
     json["independent_nats"] = number(baselines.independent_nats);
     std::string compared;
-    if (std::isfinite(baselines.gaussian_nats)) {
-      compared += str("  a Gaussian reaches ", baselines.gaussian_nats, " nats there\n");
-    }
-    if (std::isfinite(baselines.independent_nats)) {
-      compared +=
-          str("  independent dimensions reach ", baselines.independent_nats, " nats there\n");
-    }
+    for (const std::string& line : baseline_lines(baselines)) compared += "  " + line + "\n";
     std::string entropy;
     if (std::isfinite(data.entropy)) {
       json["entropy"] = data.entropy;

@@ -32,36 +32,14 @@ std::string event_text(const Shape& shape) {
   return text;
 }
 
-std::string table(const std::vector<nn::LayerInfo>& rows) {
-  constexpr std::size_t kWidth = 80;
-  constexpr std::size_t kNumbers = 3 + 10 + 8;  // parameters and FLOPs, and spaces before columns
-  std::size_t name = 5, kind = 4, shape = 6;
-  for (const nn::LayerInfo& row : rows) {
-    name = std::max(name, row.name.size());
-    kind = std::max(kind, row.kind.size());
-    shape = std::max(shape, event_text(row.out_shape).size());
+std::string table(const std::vector<nn::LayerInfo>& layers) {
+  std::vector<std::vector<std::string>> rows = {{"layer", "kind", "output", "parameters", "FLOPs"}};
+  for (const nn::LayerInfo& row : layers) {
+    rows.push_back({row.name, row.kind, event_text(row.out_shape),
+                    row.parameters ? str(row.parameters) : "-",
+                    row.flops > 0 ? amount(row.flops) : "-"});
   }
-  const std::size_t others = name + 2 + shape + kNumbers;
-  kind = std::min(kind, std::max<std::size_t>(12, kWidth - std::min(kWidth, others)));
-  std::string out;
-  const auto line = [&](const std::string& a, std::string b, const std::string& c,
-                        const std::string& d, const std::string& e) {
-    if (b.size() > kind) b = b.substr(0, kind - 3) + "...";
-    char text[512];
-    std::snprintf(text, sizeof text, "%-*s  %-*s %*s %10s %8s\n", static_cast<int>(name), a.c_str(),
-                  static_cast<int>(kind), b.c_str(), static_cast<int>(shape), c.c_str(), d.c_str(),
-                  e.c_str());
-    out += text;
-  };
-  const std::string rule(others + kind, '-');
-  line("layer", "kind", "output", "parameters", "FLOPs");
-  out += rule + "\n";
-  for (const nn::LayerInfo& row : rows) {
-    line(row.name, row.kind, event_text(row.out_shape), row.parameters ? str(row.parameters) : "-",
-         row.flops > 0 ? amount(row.flops) : "-");
-  }
-  out += rule + "\n";
-  return out;
+  return table_text(rows, output_width(), {.left = 2, .shrinks = 1, .lines = true});
 }
 
 }  // namespace

@@ -110,7 +110,7 @@ KnownData known_data(const data::Dataset& data, const std::string& source) {
   known.train = part(data.train);
   known.valid = part(data.valid);
   known.test = part(data.test);
-  if (data.dims == 2 && !data.discrete) known.bounds = data::bounds_of(data.train.x);
+  if (data.dims == 2 && !data.discrete) known.bounds = data::bounds_of(data.train.x, known.axes());
   return known;
 }
 

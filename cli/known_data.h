@@ -18,6 +18,8 @@ struct KnownData {
   data::Dataset shape;                 ///< without rows
   std::string path;                    ///< absolute, of the source; empty for what is built in
   std::optional<data::Bounds> bounds;  ///< of the training rows of 2-D data
+  /// Both columns of a built-in density have one unit.
+  data::Axes axes() const { return path.empty() ? data::Axes::OneUnit : data::Axes::OwnUnits; }
 
   /// Which rows a part has is told by its cut, and checked by its checksum. What flows/baselines.h
   /// reach on it is in nats of the model's convention, NaN when unknown.

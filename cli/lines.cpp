@@ -1,18 +1,17 @@
 #include "cli/lines.h"
 
 #include <sys/ioctl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <numeric>
 
 #include "tensor/error.h"
 
 namespace nf::cli {
 
-namespace {
-
-// At most eight characters, whatever the size: 1.2345 1912.34 -250000 -5.2e+15
 std::string short_number(double value) {
   const double size = std::abs(value);
   char text[32];
@@ -24,8 +23,6 @@ std::string short_number(double value) {
   }
   return text;
 }
-
-}  // namespace
 
 std::string duration_text(double seconds) {
   const auto s = static_cast<long long>(std::max(0.0, seconds) + 0.5);
@@ -41,6 +38,69 @@ std::string duration_text(double seconds) {
 int terminal_width(int file) {
   winsize size{};
   return ioctl(file, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::size_t output_width() {
+  if (!isatty(STDOUT_FILENO)) return kColumns + 1;
+  return static_cast<std::size_t>(std::max(20, terminal_width(STDOUT_FILENO) - 1));
+}
+
+namespace {
+
+// The columns first to last - 1, beside column 0, `gap` spaces apart.
+std::string part_of_table(const std::vector<std::vector<std::string>>& rows,
+                          const std::vector<std::size_t>& widths, std::size_t first,
+                          std::size_t last, std::size_t gap, const TableLayout& layout) {
+  std::string out;
+  std::size_t total = widths[0];
+  for (std::size_t c = first; c < last; ++c) total += gap + widths[c];
+  const std::string rule = layout.lines ? std::string(total, '-') + "\n" : "";
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    if (r == layout.headers) out += rule;
+    std::string line;
+    const auto add = [&](std::size_t c) {
+      std::string cell = rows[r][c];
+      if (cell.size() > widths[c]) cell = cell.substr(0, widths[c] - 3) + "...";
+      const std::string space(widths[c] - cell.size(), ' ');
+      line += c < layout.left ? cell + space : space + cell;
+    };
+    add(0);
+    for (std::size_t c = first; c < last; ++c) {
+      line += std::string(gap, ' ');
+      add(c);
+    }
+    out += line.substr(0, line.find_last_not_of(' ') + 1) + "\n";
+  }
+  return out + rule;
+}
+
+}  // namespace
+
+std::string table_text(const std::vector<std::vector<std::string>>& rows, std::size_t width,
+                       const TableLayout& layout) {
+  constexpr std::size_t kLeast = 12;
+  if (rows.empty()) return "";
+  std::vector<std::size_t> widths(rows[0].size());
+  for (const auto& row : rows) {
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  std::size_t total = std::accumulate(widths.begin(), widths.end(), 2 * (widths.size() - 1));
+  const std::size_t gap = total <= width ? 2 : 1;
+  if (gap == 1) total -= widths.size() - 1;
+  std::size_t& soft = widths[layout.shrinks];
+  if (total > width && soft > kLeast) soft -= std::min(total - width, soft - kLeast);
+  // A name longer than half the line would leave no room for what it is the name of.
+  widths[0] = std::min(widths[0], std::max(kLeast, width / 2));
+  std::string out;
+  for (std::size_t first = 1, last = 1; first < widths.size() || first == 1; first = last) {
+    std::size_t used = widths[0];
+    while (last < widths.size() && (last == first || used + gap + widths[last] <= width)) {
+      used += gap + widths[last++];
+    }
+    out += (out.empty() ? "" : "\n") + part_of_table(rows, widths, first, last, gap, layout);
+    if (last >= widths.size()) break;
+  }
+  return out;
 }
 
 std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs) {

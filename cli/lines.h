@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "flows/fit.h"
 
@@ -26,6 +27,26 @@ std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs);
 /// A number with so many decimals, in a short form where it is huge; "nan", "inf" and "-inf"
 /// otherwise.
 std::string fixed(double value, int decimals);
+
+/// The columns that what a command writes to stdout may have: its terminal's but for the last one;
+/// 80 for a pipe or a file.
+std::size_t output_width();
+
+/// How a table is laid out.
+struct TableLayout {
+  std::size_t left = 1;     ///< so many first columns are flush left, the others right
+  std::size_t headers = 1;  ///< so many first rows are above the line
+  std::size_t shrinks = 0;  ///< this column is cut, to 12 characters at least, where that is enough
+  bool lines = false;       ///< below the headers and at the end
+};
+
+/// Rows of equally many cells in at most `width` columns, two spaces between them, or one where
+/// that is needed. What has no room follows below, beside the first column once more.
+std::string table_text(const std::vector<std::vector<std::string>>& rows, std::size_t width,
+                       const TableLayout& layout = {});
+
+/// At most eight characters, whatever the size: 1.2345 1912.34 -250000 -5.2e+15
+std::string short_number(double value);
 
 /// The text with every line that is longer than `width` broken at spaces; what follows a break is
 /// indented by four more than the line. A word that is too long stays whole.

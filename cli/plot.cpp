@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <limits>
 #include <map>
 #include <memory>
 
@@ -17,33 +16,38 @@ namespace nf::cli {
 namespace {
 
 // p(x) at the middle of every pixel, (size, size), the first row on top, as ln(1 + 100 p / p_max) /
-// ln 101: a hundredth of the highest density is still seen. p_max leaves out the highest 0.1 %.
+// ln 101: a hundredth of the highest density is still seen. p_max leaves out the highest 0.1 %. In
+// f64, which tells columns far from 0 apart; only the ratio is taken, p itself may be beyond f32.
 Tensor density_picture(flows::Density& density, const data::Bounds& box, int size) {
   const double step_x = (box.right - box.left) / size, step_y = (box.top - box.bottom) / size;
-  const Tensor columns = affine(Tensor::arange(size), step_x, box.left + step_x / 2);
-  std::vector<Tensor> rows;
+  const Tensor columns = affine(Tensor::arange(size, DType::F64), step_x, box.left + step_x / 2);
+  std::vector<Tensor> rows;  // ln p
   const NoGrad no_grad;
   for (int row = 0; row < size; ++row) {
-    const Tensor y = Tensor::full({size}, box.top - (row + .5) * step_y);
+    const Tensor y = Tensor::full({size}, box.top - (row + .5) * step_y, DType::F64);
     const Tensor points = concat(std::vector{columns.unsqueeze(1), y.unsqueeze(1)}, 1);
-    rows.push_back(exp(density.log_prob(points.to(density.device())).value()).to(Device::CPU));
+    const Tensor log_p = density.log_prob(points.to(density.device())).value();
+    rows.push_back(log_p.to(Device::CPU).to(DType::F64));
   }
-  const Tensor p = concat(rows, 0);
-  auto sorted = p.to_vector<float>();
-  std::erase_if(sorted, [](float v) { return !std::isfinite(v); });
+  const Tensor log_p = concat(rows, 0);
+  auto sorted = log_p.to_vector<double>();
+  std::erase_if(sorted, [](double v) { return !std::isfinite(v); });
   if (sorted.empty()) return Tensor::zeros({size, size});
   const auto high = sorted.begin() + static_cast<std::ptrdiff_t>(.999 * (sorted.size() - 1));
   std::nth_element(sorted.begin(), high, sorted.end());
-  const double most = std::max<double>(*high, std::numeric_limits<float>::min());
-  return (log(affine(p, 100 / most, 1)) / std::log(101.)).reshape({size, size});
+  const Tensor ratio = exp(log_p - *high);
+  return (log(affine(ratio, 100, 1)) / std::log(101.)).reshape({size, size});
 }
 
 // Where the line z_fixed = at goes in data space. A flow may stretch a short piece of it over the
-// whole picture, so points are put between neighbours that are far apart, until f32 has none
+// whole picture, so points are put between neighbours that are far apart there, until f32 has none
 // between them.
-data::Series grid_line(flows::Density& density, int fixed, double at, double reach, double far) {
+data::Series grid_line(flows::Density& density, const data::Bounds& box, int fixed, double at,
+                       double reach) {
   constexpr std::size_t kPoints = 500, kMostPoints = 20000;
   constexpr int kRounds = 14;
+  constexpr double kFar = 1. / 200;  // of the picture's sides
+  const double width = box.right - box.left, height = box.top - box.bottom;
   const auto decode = [&](const std::vector<double>& along) {
     const auto n = static_cast<std::int64_t>(along.size());
     const Tensor free = Tensor::from(along, {n, 1}).to(DType::F32);
@@ -63,7 +67,8 @@ data::Series grid_line(flows::Density& density, int fixed, double at, double rea
     for (auto b = points.begin(), a = b++; b != points.end(); a = b++) {
       const auto [ax, ay] = a->second;
       const auto [bx, by] = b->second;
-      if (std::hypot(ax - bx, ay - by) > far) along.push_back((a->first + b->first) / 2);
+      if (std::hypot((ax - bx) / width, (ay - by) / height) > kFar)
+        along.push_back((a->first + b->first) / 2);
     }
   }
   data::Series line{fixed == 0 ? "first latent" : "second latent", {}, {}};
@@ -78,12 +83,12 @@ data::Series grid_line(flows::Density& density, int fixed, double at, double rea
 std::vector<data::Series> grid_lines(flows::Density& density, const data::Bounds& box) {
   constexpr int kLines = 25;
   constexpr double kReach = 3, kEnds = 3.5;  // the lines go on a little beyond each other
-  const double unit = density.base().deviation(), far = (box.right - box.left) / 200;
+  const double unit = density.base().deviation();
   std::vector<data::Series> lines;
   for (const int fixed : {0, 1}) {
     for (int i = 0; i < kLines; ++i) {
       const double at = unit * (-kReach + 2 * kReach * i / (kLines - 1));
-      lines.push_back(grid_line(density, fixed, at, kEnds * unit, far));
+      lines.push_back(grid_line(density, box, fixed, at, kEnds * unit));
     }
   }
   return lines;
@@ -98,7 +103,8 @@ Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& 
   flows::Density& density = *model.density;
   const auto& bounds = model.run.known().bounds;
   NF_CHECK(x.defined() || bounds, "[plot] ", model.run.path(), " does not know where its data lie");
-  Plots plots{.bounds = x.defined() ? data::bounds_of(x) : *bounds};
+  const data::Axes axes = model.run.known().axes();
+  Plots plots{.bounds = x.defined() ? data::bounds_of(x, axes) : *bounds};
   const auto scatter = [&](const Tensor& points) {
     return data::scatter_png(points, options.size, plots.bounds);
   };

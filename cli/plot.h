@@ -14,14 +14,14 @@ struct PlotOptions {
   std::uint64_t seed = 0;      ///< of the samples
 };
 
-/// The bytes of the files, all of the same square of the plane; no picture of data that are not
+/// The bytes of the files, all of the same part of the plane; no picture of data that are not
 /// there.
 struct Plots {
   data::Bounds bounds = {};
   std::string data_png = {}, samples_png = {}, density_png = {}, grid_svg = {};
 };
 
-/// x (N, 2): data, which sets the square; undefined: that of the training data. Throws for a model
+/// x (N, 2): data, which sets that part; undefined: that of the training data. Throws for a model
 /// of other than two real dimensions.
 Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& options);
 

@@ -4,12 +4,14 @@
 #include <memory>
 
 #include "cli/check.h"
+#include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/lines.h"
 #include "cli/plot.h"
 #include "cli/trained_model.h"
 #include "data/svg.h"
 #include "tensor/files.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -21,13 +23,16 @@ constexpr const char* kStyle = R"(
 body { font: 15px/1.5 sans-serif; color: #222; background: #fdfdfb; max-width: 60em;
        margin: 2em auto; padding: 0 1em; }
 h2 { border-bottom: 1px solid #ddd; margin-top: 2em; }
-table { border-collapse: collapse; }
-td { padding: .1em 1.5em .1em 0; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; max-width: 100%; }
+td { padding: .1em 1.5em .1em 0; font-variant-numeric: tabular-nums; vertical-align: top;
+     overflow-wrap: anywhere; }
+td:first-child { white-space: nowrap; }
+h1, li, p { overflow-wrap: anywhere; }
 pre { font-size: 12px; overflow-x: auto; background: #f4f4ef; padding: 1em; }
-figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top; }
+figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top; max-width: 100%; }
 figcaption { color: #666; }
-img { image-rendering: pixelated; max-width: 100%; }
-svg { max-width: 100%; }
+img { image-rendering: pixelated; max-width: 100%; height: auto; }
+svg { display: block; width: 100%; }
 .columns { columns: 3 16em; }
 )";
 
@@ -72,10 +77,12 @@ std::string table(const Table& rows) {
   return out + "</table>\n";
 }
 
-std::string configuration(const flows::Config& config) {
+std::string configuration(const RunFolder& run) {
   Table rows;
   for (const flows::Field& field : flows::fields()) {
-    rows.emplace_back(field.key, flows::value_text(config, field));
+    rows.emplace_back(field.key, flows::value_text(run.config(), field));
+    // Which they are, where the setting leaves it to the file.
+    if (rows.back().first == "columns") rows.back().second = join(run.known().shape.columns, ", ");
   }
   return "<div class=\"columns\">\n" + table(rows) + "</div>\n";
 }
@@ -103,12 +110,19 @@ std::string training(const RunFolder& run) {
          drawing(run.curve(), 760, "Log-likelihood over epochs");
 }
 
-std::string likelihood(flows::Density& density, const Tensor& x) {
-  const flows::Evaluation e = flows::evaluate(density, x);
-  return table({{"samples", str(e.count)},
+std::string likelihood(const TrainedModel& model, const data::Dataset& data,
+                       const std::string& split) {
+  const Tensor& x = samples_of(data, split);
+  const flows::Evaluation e = flows::evaluate(*model.density, x);
+  Table rows = {{"samples", str(e.count)},
                 {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},
                 {"bits/dim", fixed(e.bits_per_dim, 5) + " ± " + fixed(e.bits_per_dim_se, 5)},
-                {"convention", density.convention().text}});
+                {"convention", convention_of(*model.density)}};
+  const auto baselines = baselines_of(model.run, split, data.checksum, x.dim(0));
+  for (const std::string& line : baseline_lines(baselines)) {
+    rows.emplace_back(rows.size() == 4 ? "beside it" : "", line);
+  }
+  return table(rows);
 }
 
 std::string pictures(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
@@ -185,8 +199,8 @@ void add_report(CLI::App& app) {
     const std::string warning = model.run.warning(model.state);
     if (!warning.empty()) body += "<p>" + markup(warning) + ".</p>\n";
     if (there) {
-      const Tensor& x = samples_of(data, options->split);
-      body += section("Likelihood, " + options->split + " split", likelihood(*model.density, x));
+      body += section("Likelihood, " + options->split + " split",
+                      likelihood(model, data, options->split));
     } else {
       const char* const kGone = "the data are not there any more: neither evaluated nor checked";
       options->common.note(str("note: ", kGone));
@@ -204,7 +218,7 @@ void add_report(CLI::App& app) {
       told = "  " + check.findings.front() + "\n";
     }
     const std::string html =
-        document(title, body + section("Configuration", configuration(config)));
+        document(title, body + section("Configuration", configuration(model.run)));
     const std::string out = options->out.empty() ? model.run.file("report.html") : options->out;
     atomic_write(out, html);
     options->common.result(

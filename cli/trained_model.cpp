@@ -230,8 +230,11 @@ std::string samples_png(const Tensor& samples, const data::Dataset& shape, const
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
            " dimensions has no picture; write the samples with --out FILE.npy");
-  return data::scatter_png(samples.to(Device::CPU), 512,
-                           like.defined() ? std::optional(data::bounds_of(like)) : std::nullopt);
+  // Rows of files are f64, those of built-in densities f32.
+  const bool table = !shape.columns.empty() || (like.defined() && like.dtype() == DType::F64);
+  const Tensor points = samples.to(Device::CPU);
+  const data::Axes axes = table ? data::Axes::OwnUnits : data::Axes::OneUnit;
+  return data::scatter_png(points, 512, data::bounds_of(like.defined() ? like : points, axes));
 }
 
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,

@@ -77,9 +77,10 @@ const char* name_of(Verdict verdict) {
   return "";
 }
 
-bool far_from_base(double ks, double chance) {
+bool far_from_base(double ks, double chance, bool wide) {
   constexpr double kFar = 0.1;
-  return std::isnan(ks) ? false : ks > std::max(kFar, chance);
+  if (std::isnan(ks)) return false;
+  return ks > std::max(kFar, chance) || (chance > kFar && wide);
 }
 
 std::optional<Overfitting> overfitting(const std::vector<flows::EpochReport>& log,
@@ -125,14 +126,14 @@ Judgement judge(const Evidence& e) {
   if (const auto falling = overfitting(e.log, e.dims)) {
     return {Verdict::Overfit, overfit_text(*falling)};
   }
-  const bool far = far_from_base(e.ks_heldout, e.chance_heldout);
+  const bool far = far_from_base(e.ks_heldout, e.chance_heldout, e.wide_heldout);
   if (far && !e.own) {
     return {
         Verdict::Ok,
         "OK: nothing is wrong with the map. These are other data than the run's, and their latents "
         "are far from the base distribution: to the model they are unlike its own."};
   }
-  const bool far_in_training = far_from_base(e.ks_train, e.chance_train);
+  const bool far_in_training = far_from_base(e.ks_train, e.chance_train, e.wide_train);
   if (far && !far_in_training && std::isfinite(e.ks_train)) {
     return {Verdict::Overfit,
             worded("OVERFIT: latents of the training rows follow the base distribution (distance "

@@ -24,7 +24,8 @@ struct Evidence {
   bool sound = true;                         ///< the map inverts, its log-determinants are right
   double ks_heldout = NAN, ks_train = NAN;   ///< worst Kolmogorov-Smirnov distance of a dimension,
                                              ///< NaN: not known
-  double chance_heldout = 0, chance_train = 0;  ///< what they are by chance
+  double chance_heldout = 0, chance_train = 0;    ///< what they are by chance
+  bool wide_heldout = false, wide_train = false;  ///< latents are much too wide for the base
 };
 
 /// Validation has passed its best for good; nothing when it has not.
@@ -47,7 +48,8 @@ struct Judgement {
 };
 Judgement judge(const Evidence& evidence);
 
-/// A KS distance that is plain to see in a histogram, and is not chance.
-bool far_from_base(double ks, double chance);
+/// A KS distance that is plain to see in a histogram, and is not chance; of so few rows that any
+/// distance may be chance, latents that are much too wide.
+bool far_from_base(double ks, double chance, bool wide);
 
 }  // namespace nf::cli

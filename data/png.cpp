@@ -172,7 +172,7 @@ Tensor read_png(const std::string& path) {
   return Tensor::from(gray, {height, width});
 }
 
-Bounds bounds_of(const Tensor& points) {
+Bounds bounds_of(const Tensor& points, Axes axes) {
   NF_CHECK(points.rank() == 2 && points.dim(1) == 2, "[scatter] expected points (N, 2), got ",
            describe(points));
   const std::vector<double> xy = points.to(DType::F64).to_vector<double>();
@@ -185,10 +185,20 @@ Bounds bounds_of(const Tensor& points) {
     }
   }
   if (low[0] > high[0]) return {-1, 1, -1, 1};
-  double half = .55 * std::max(high[0] - low[0], high[1] - low[1]);
-  if (half == 0) half = 1;
-  const double x = (low[0] + high[0]) / 2, y = (low[1] + high[1]) / 2;
-  return {x - half, x + half, y - half, y + half};
+  constexpr double kMargin = .05, kFlat = 8;
+  double half[2], middle[2];
+  for (int k = 0; k < 2; ++k) {
+    half[k] = (.5 + kMargin) * (high[k] - low[k]);
+    middle[k] = low[k] + (high[k] - low[k]) / 2;
+  }
+  const double longer = std::max(half[0], half[1]), shorter = std::min(half[0], half[1]);
+  const bool square = axes == Axes::OneUnit && kFlat * shorter > longer;
+  for (int k = 0; k < 2; ++k) {
+    if (square) half[k] = longer;
+    // All in one place: what f64 can tell from it.
+    if (half[k] == 0) half[k] = std::max(1., 1e-3 * std::abs(middle[k]));
+  }
+  return {middle[0] - half[0], middle[0] + half[0], middle[1] - half[1], middle[1] + half[1]};
 }
 
 namespace {

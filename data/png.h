@@ -35,9 +35,15 @@ struct Bounds {
   double left, right, bottom, top;
 };
 
-/// The smallest square around the points (N, 2) with 5 % margin. Points that are not finite do not
+/// Which lengths of a picture's two axes are alike.
+enum class Axes {
+  OneUnit,  ///< a square box, unless one side would be an eighth of the other or less
+  OwnUnits  ///< each column of a table has a side of its own
+};
+
+/// The smallest box around the points (N, 2) with 5 % margin. Points that are not finite do not
 /// count. To show data and samples side by side, take one's bounds for both.
-Bounds bounds_of(const Tensor& points);
+Bounds bounds_of(const Tensor& points, Axes axes = Axes::OneUnit);
 
 /// f32 or f64 points (N, 2) as a size x size picture of their density, log-scaled, dark to bright;
 /// y points up. Points outside the bounds (default: bounds_of) or not finite are left out.

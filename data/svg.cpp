@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <iomanip>
 #include <sstream>
 
@@ -79,12 +80,63 @@ Range robust_range(std::vector<double> values) {
   return divisible({std::max(full.low, low - slack), std::min(full.high, high + slack)});
 }
 
-/// A step of 1, 2 or 5 times a power of ten that gives about `count` ticks.
-double tick_step(const Range& range, int count) {
-  const double raw = range.span() / count, power = std::pow(10, std::floor(std::log10(raw)));
-  const double lead = raw / power;
-  return power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10);
-}
+/// The power of ten of the first digit.
+int exponent_of(double v) { return static_cast<int>(std::floor(std::log10(v) + 1e-9)); }
+
+/// Where an axis has its lines, and the few characters that stand there.
+class Ticks {
+ public:
+  /// About `count` ticks at multiples of 1, 2 or 5 times a power of ten, at least `least_step`
+  /// apart.
+  Ticks(const Range& range, int count, double least_step = 0) {
+    const double raw = range.span() / count, power = std::pow(10, std::floor(std::log10(raw)));
+    const double lead = raw / power;
+    step_ = std::max(least_step, power * (lead < 1.5 ? 1 : lead < 3.5 ? 2 : lead < 7.5 ? 5 : 10));
+    const double first = std::ceil(range.low / step_);
+    const double last = std::floor(range.high / step_ + 1e-9);
+    for (double i = 0; i <= last - first && i < kMost; ++i) at_.push_back((first + i) * step_);
+    const double largest = std::max(std::abs(range.low), std::abs(range.high));
+    if (!(largest / step_ >= kNear)) return;
+    const double unit = std::pow(10, std::ceil(std::log10(range.span())));
+    offset_ = std::round((range.low + range.span() / 2) / unit) * unit;
+  }
+
+  const std::vector<double>& at() const { return at_; }
+
+  /// v without the offset, with as many digits as its neighbours need: 0.25, 1500, 2.5e9.
+  std::string label(double v) const {
+    const double shown = v - offset_, size = std::abs(shown);
+    char text[64];
+    if (size < step_ / 2) return "0";
+    const int last_digit = exponent_of(step_);
+    if (size < kPlain && last_digit >= -kDecimals) {
+      std::snprintf(text, sizeof text, "%.*f", std::max(0, -last_digit), shown);
+      return text;
+    }
+    std::snprintf(text, sizeof text, "%.*e", std::max(0, exponent_of(size) - last_digit), shown);
+    const std::string digits = text;  // 2.5e+09
+    const std::size_t e = digits.find('e');
+    return str(digits.substr(0, e), "e", std::stoi(digits.substr(e + 1)));
+  }
+
+  /// "+ 1700000000": what all labels leave out, or nothing.
+  std::string note() const {
+    char text[64];
+    std::snprintf(text, sizeof text, "%.15g", std::abs(offset_));
+    std::string digits = text;
+    if (const std::size_t e = digits.find("e+"); e != std::string::npos) digits.erase(e + 1, 1);
+    return offset_ == 0 ? "" : (offset_ < 0 ? "- " : "+ ") + digits;
+  }
+
+ private:
+  // Labels have about six digits; values nearer to each other than a part in kNear leave out what
+  // they have in common.
+  static constexpr double kPlain = 1e6, kNear = 1e5, kMost = 100;
+  static constexpr int kDecimals = 4;
+
+  double step_ = 1, offset_ = 0;
+  std::vector<double> at_;
+};
 
 class Chart {
  public:
@@ -93,8 +145,8 @@ class Chart {
       : size_(size),
         x_(x),
         y_(y),
-        step_x_(std::max(least_step, tick_step(x, 8))),
-        step_y_(tick_step(y, 6)),
+        ticks_x_(x, 8, least_step),
+        ticks_y_(y, 6),
         title_end_(size.width - kRight),
         clip_(str("plot-", size.width, "x", size.height)) {
     out_ << std::setprecision(6);
@@ -115,49 +167,66 @@ class Chart {
     constexpr double kCharacter = 8.8;  // of the title's size, on average
     const auto room = static_cast<std::size_t>(std::max(40., title_end_ - kLeft) / kCharacter);
     text(kLeft, 27, shortened(labels.title, room), "font-size=\"16\" fill=\"#111\"");
-    text((kLeft + size_.width - kRight) / 2, size_.height - 14, labels.x,
+    text((kLeft + size_.width - kRight) / 2, size_.height - 14, shortened(labels.x, 48),
          "text-anchor=\"middle\" fill=\"#222\"");
     const double middle = (kTop + size_.height - kBottom) / 2;
-    text(18, middle, labels.y,
-         str("text-anchor=\"middle\" fill=\"#222\" transform=\"rotate(-90 18 ", middle, ")\""));
+    text(14, middle, shortened(labels.y, 48),
+         str("text-anchor=\"middle\" fill=\"#222\" transform=\"rotate(-90 14 ", middle, ")\""));
   }
 
   void axes() {
-    for (double v = std::ceil(x_.low / step_x_) * step_x_; v <= x_.high + 1e-9 * step_x_;
-         v += step_x_) {
+    for (const double v : ticks_x_.at()) {
       line(px(v), kTop, px(v), size_.height - kBottom, "#e4e4de");
-      text(px(v), size_.height - kBottom + 18, number(v, step_x_),
+      text(px(v), size_.height - kBottom + 18, ticks_x_.label(v),
            "text-anchor=\"middle\" fill=\"#444\"");
     }
-    for (double v = std::ceil(y_.low / step_y_) * step_y_; v <= y_.high + 1e-9 * step_y_;
-         v += step_y_) {
+    for (const double v : ticks_y_.at()) {
       line(kLeft, py(v), size_.width - kRight, py(v), "#e4e4de");
-      text(kLeft - 8, py(v) + 4.5, number(v, step_y_), "text-anchor=\"end\" fill=\"#444\"");
+      text(kLeft - 8, py(v) + 4.5, ticks_y_.label(v), "text-anchor=\"end\" fill=\"#444\"");
     }
+    const std::string of_x = ticks_x_.note(), of_y = ticks_y_.note();
+    if (!of_x.empty()) small(size_.width - kRight, size_.height - 14, of_x, "end");
+    if (!of_y.empty()) small(6, kTop - 4, of_y, "start");
     line(kLeft, kTop, kLeft, size_.height - kBottom, "#444");
     line(kLeft, size_.height - kBottom, size_.width - kRight, size_.height - kBottom, "#444");
   }
 
-  /// Points nearer than `least` pixels to the last one drawn are left out, but for the end.
+  /// Says that points have no place on the chart.
+  void outside(std::int64_t count) {
+    if (count == 0) return;
+    small(kLeft, size_.height - 14,
+          str(count, count == 1 ? " point lies" : " points lie", " outside of the chart"), "start");
+  }
+
+  /// Points nearer than `least` pixels to the last one drawn are left out, but for the end. Lines
+  /// end where they leave the plot.
   void curve(const Series& series, const char* color, double width = 1.8, double least = 0) {
     const std::string style = str("fill=\"none\" stroke=\"", color, "\" stroke-width=\"", width,
                                   "\" stroke-linejoin=\"round\" "
                                   "stroke-linecap=\"round\" clip-path=\"url(#",
                                   clip_, ")\"");
     std::ostringstream path;
-    bool pen_down = false;
-    double last_x = 0, last_y = 0;
+    bool began = false, pen_down = false;  // the pen is down where `last` is drawn
+    Place last{};
     for (std::size_t i = 0; i < series.x.size(); ++i) {
-      const bool drawn = drawable(series.x[i]) && drawable(series.y[i]);
-      const double x = drawn ? px(series.x[i]) : 0, y = drawn ? py(series.y[i]) : 0;
-      const bool near = pen_down && std::hypot(x - last_x, y - last_y) < least;
-      if (drawn && near && i + 1 < series.x.size()) continue;
+      if (!drawable(series.x[i]) || !drawable(series.y[i])) {
+        began = pen_down = false;
+        continue;
+      }
+      const Place here{px(series.x[i]), py(series.y[i])};
+      const bool near = began && std::hypot(here.x - last.x, here.y - last.y) < least;
+      if (near && i + 1 < series.x.size()) continue;
       // A point between two gaps is a line of no length, which the round cap makes a dot.
-      if (drawn && !pen_down) path << 'M' << x << ' ' << y;
-      if (drawn) path << 'L' << x << ' ' << y;
-      pen_down = drawn;
-      last_x = x;
-      last_y = y;
+      Place from = began ? last : here, to = here;
+      if (clip(from, to)) {
+        if (!pen_down || !(from == last)) path << 'M' << from.x << ' ' << from.y;
+        if (!began || !(from == to)) path << 'L' << to.x << ' ' << to.y;
+        pen_down = to == here;
+      } else {
+        pen_down = false;
+      }
+      began = true;
+      last = here;
     }
     out_ << "<path d=\"" << path.str() << "\" " << style << "/>\n";
   }
@@ -199,18 +268,42 @@ class Chart {
     out_ << "<line x1=\"" << x1 << "\" y1=\"" << y1 << "\" x2=\"" << x2 << "\" y2=\"" << y2
          << "\" stroke=\"" << color << "\"/>\n";
   }
-  /// v with as many decimals as its neighbours at distance `step` need.
-  static std::string number(double v, double step) {
-    std::ostringstream out;
-    const int decimals = std::clamp(-static_cast<int>(std::floor(std::log10(step) + 1e-9)), 0, 9);
-    out << std::fixed << std::setprecision(decimals) << (std::abs(v) < step / 2 ? 0. : v);
-    return out.str();
+  void small(double x, double y, const std::string& what, const char* anchor) {
+    text(x, y, what, str("text-anchor=\"", anchor, "\" font-size=\"11\" fill=\"#666\""));
+  }
+
+  struct Place {
+    double x, y;  // pixels
+    bool operator==(const Place&) const = default;
+  };
+
+  /// Shortens a line to what is inside of the plot and a little around it; false: nothing is.
+  /// (Liang and Barsky 1984)
+  bool clip(Place& from, Place& to) const {
+    constexpr double kAround = 4;  // half the width of a line, and more
+    const double dx = to.x - from.x, dy = to.y - from.y;
+    double begin = 0, end = 1;
+    // Where from + t (to - from) crosses a side: `way` t <= `room`.
+    const auto cut = [&](double way, double room) {
+      if (way == 0) return room >= 0;
+      if (way < 0) begin = std::max(begin, room / way);
+      if (way > 0) end = std::min(end, room / way);
+      return begin <= end;
+    };
+    const bool some =
+        cut(-dx, from.x - kLeft + kAround) && cut(dx, size_.width - kRight + kAround - from.x) &&
+        cut(-dy, from.y - kTop + kAround) && cut(dy, size_.height - kBottom + kAround - from.y);
+    if (!some) return false;
+    const Place all = from;
+    if (end < 1) to = {all.x + end * dx, all.y + end * dy};
+    if (begin > 0) from = {all.x + begin * dx, all.y + begin * dy};
+    return true;
   }
 
   std::ostringstream out_;
   Size size_;
   Range x_, y_;
-  double step_x_, step_y_;
+  Ticks ticks_x_, ticks_y_;
   double title_end_;  // where the legend begins
   std::string clip_;  // charts in one HTML file share their names
 };
@@ -251,10 +344,14 @@ std::string curve_svg(const ChartLabels& labels, const std::vector<Series>& seri
   Chart chart(kWide, x, y, whole ? 1 : 0);
   chart.axes();
   std::vector<std::string> names;
+  std::int64_t outside = 0;
   for (std::size_t i = 0; i < series.size(); ++i) {
     chart.curve(series[i], kColors[i % std::size(kColors)]);
     names.push_back(series[i].name);
+    outside += std::count_if(series[i].y.begin(), series[i].y.end(),
+                             [&](double v) { return drawable(v) && (v < y.low || v > y.high); });
   }
+  chart.outside(outside);
   if (names != std::vector{labels.y}) chart.legend(names);  // the axis says it already
   chart.labels(labels);
   return chart.finish();

@@ -16,11 +16,12 @@ struct Series {
 
 struct ChartLabels {
   std::string title, x, y;
-  bool whole_range = false;  ///< y shows every value; else what lies far from the others may be cut
+  /// y shows every value; else what lies far from the others may be cut, which the chart says
+  bool whole_range = false;
 };
 
 /// A chart with axes, ticks and a legend, as an SVG document. A chart without a finite point has
-/// empty axes.
+/// empty axes. Labels of ticks are short: an offset that all have stands at the end of their axis.
 std::string curve_svg(const ChartLabels& labels, const std::vector<Series>& series);
 /// The same as a file, written atomically.
 void write_curve_svg(const std::string& path, const ChartLabels& labels,

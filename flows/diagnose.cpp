@@ -29,19 +29,34 @@ std::vector<Layer> layers_of(Density& density) {
   return layers;
 }
 
+/// NaN is the larger of any two.
+void raise(double& most, double value) {
+  if (!(value <= most) && !std::isnan(most)) most = value;
+}
+
 double worst(const Tensor& x) { return max(abs(x)).item(); }
 
-double relative_distance(const Tensor& a, const Tensor& b) {
-  return worst(a - b) / std::max(worst(b), std::numeric_limits<double>::min());
+/// max |a - b| / max |b| of (N, D): of the column where it is worst, for columns have units of
+/// their own; of all numbers when they are `alike`. A column that is 0 all over is measured by all.
+double relative_distance(const Tensor& a, const Tensor& b, bool alike) {
+  const auto from = a.to(Device::CPU).to(DType::F64).to_vector<double>();
+  const auto to = b.to(Device::CPU).to(DType::F64).to_vector<double>();
+  const auto dims = static_cast<std::size_t>(b.dim(1));
+  std::vector<double> size(dims), distance(dims);
+  double largest = std::numeric_limits<double>::min(), out = 0;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    raise(size[i % dims], std::abs(to[i]));
+    raise(distance[i % dims], std::abs(from[i] - to[i]));
+    raise(largest, std::abs(to[i]));
+  }
+  for (std::size_t d = 0; d < dims; ++d) {
+    raise(out, distance[d] / (alike || size[d] == 0 ? largest : size[d]));
+  }
+  return out;
 }
 
 double relative_gap(const Tensor& l, const Tensor& other) {
   return worst((l - other) / (abs(l) + 1));
-}
-
-/// NaN is the larger of any two.
-void raise(double& most, double value) {
-  if (!(value <= most) && !std::isnan(most)) most = value;
 }
 
 /// J^T of the layer at x (1, D): row j holds dz/dx_j. Steps are small against x, because a logit
@@ -114,6 +129,7 @@ std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
   const Examination examination(density, options.seed);
   std::vector<LayerDiagnosis> rows;
   std::vector<Bijection*> exact;  // all but Dequantize
+  const bool alike = density.levels() > 0;
   Tensor value = density.entering(x.to(density.device())).value(), first, total;
   for (const auto& [name, layer] : layers_of(density)) {
     const auto [z, log_det] = layer->forward(value);
@@ -123,7 +139,7 @@ std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
       rows.push_back({.name = name,
                       .kind = layer->kind(),
                       .log_det = mean(l).item(),
-                      .round_trip = relative_distance(back.value(), value),
+                      .round_trip = relative_distance(back.value(), value, alike),
                       .log_det_gap = relative_gap(l, -inverse_log_det.value())});
       examine_jacobians(*layer, value, l, std::min(options.jacobians, x.dim(0)), rows.back());
       if (exact.empty()) first = value;
@@ -142,7 +158,7 @@ std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
     back_total = back_total + log_det.value();
   }
   whole.log_det = mean(total).item();
-  whole.round_trip = relative_distance(value, first);
+  whole.round_trip = relative_distance(value, first, alike);
   whole.log_det_gap = relative_gap(total, -back_total);
   for (const LayerDiagnosis& row : rows) {
     raise(whole.jacobian_gap, row.jacobian_gap);
@@ -167,6 +183,29 @@ double ks_distance(std::vector<double> values, const Base& base) {
   return distance;
 }
 
+namespace {
+
+/// The least share k / n that at least k of n events of probability p reach once in 10000 times;
+/// the count is as good as Poisson's.
+double share_by_chance(double n, double p) {
+  constexpr double kRare = 1e-4;
+  double term = std::exp(-n * p), above = 1, k = 0;  // P(X = k), P(X >= k)
+  if (term < std::numeric_limits<double>::min()) return p + 4 * std::sqrt(p / n);  // thousands
+  while (above > kRare && k < n) {
+    above -= term;
+    term *= n * p / ++k;
+  }
+  return k / n;
+}
+
+/// Whether a mean square of n latents, 1 on average, is absurd: six of its standard deviations, of
+/// which the logistic base has the larger ones, E z^4 = 4.2.
+bool absurd_mean_square(double mean_square, double n) {
+  return mean_square > std::max(4.0, 1 + 6 * std::sqrt((4.2 - 1) / n));
+}
+
+}  // namespace
+
 LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t batch_size,
                                  std::uint64_t seed) {
   check_samples("diagnose_latents", density, x);
@@ -183,7 +222,8 @@ LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t
   const Base& base = density.base();
   const double n = static_cast<double>(z.dim(0)), dims = static_cast<double>(z.dim(1));
   LatentDiagnosis out{.count = z.dim(0),
-                      .ks_chance = std::sqrt(std::log(2 * dims / 0.01) / (2 * n))};
+                      .ks_chance = std::sqrt(std::log(2 * dims / 0.01) / (2 * n)),
+                      .tails_chance = share_by_chance(n * dims, 0.002)};
   double sum = 0, squares = 0, outside = 0;
   for (std::int64_t j = 0; j < z.dim(1); ++j) {
     const auto column = z.narrow(1, j, 1).to(DType::F64).to_vector<double>();
@@ -204,6 +244,7 @@ LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t
   out.mean = sum / (n * dims);
   out.deviation = std::sqrt(std::max(squares / (n * dims) - out.mean * out.mean, 0.0));
   out.tails = outside / (n * dims);
+  out.wide = absurd_mean_square(squares / (n * dims), n * dims);
   return out;
 }
 

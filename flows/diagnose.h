@@ -35,8 +35,9 @@ class InDtype {
 /// are NaN or infinite, never left out.
 struct LayerDiagnosis {
   std::string name, kind;
-  double log_det = 0;      ///< of forward: mean over samples, nats
-  double round_trip = 0;   ///< max |inverse(forward(x)) - x| / max |x|
+  double log_det = 0;  ///< of forward: mean over samples, nats
+  /// max |inverse(forward(x)) - x| / max |x|: of the worst column; for levels, of all numbers.
+  double round_trip = 0;
   double log_det_gap = 0;  ///< max |l + l'| / (1 + |l|): l of forward, l' of inverse, should cancel
   /// Only with DiagnoseOptions::jacobians > 0. J by central differences, log|det J| by LU:
   double jacobian_gap = 0;     ///< max |l - log|det J|| / (1 + |l|)
@@ -70,6 +71,12 @@ struct LatentDiagnosis {
   /// What ks_worst exceeds with a probability of at most 1 % if the latents do follow the base:
   /// sqrt(ln(2 D / 0.01) / (2 N)). (Massart 1990, Corollary 1, for each of D dimensions)
   double ks_chance = 0;
+  /// What `tails` exceeds once in 10000 times if the latents follow the base: of N D of them, all
+  /// dimensions together, each is outside with a probability of 0.002.
+  double tails_chance = 0;
+  /// The mean square is above what so few latents have by chance, and above 4: with a handful of
+  /// rows, whose ks_chance is near 1, all that can be told.
+  bool wide = false;
 };
 
 /// Of the rows of x (N, D), N >= 1, `batch_size` at a time, in evaluation mode. Levels are

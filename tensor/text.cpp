@@ -127,6 +127,24 @@ std::string escaped(std::string_view text) {
 
 }  // namespace
 
+std::string printable_json(std::string_view json) {
+  std::string out;
+  while (!json.empty()) {
+    const Character c = first_character(json);
+    const std::size_t bytes = std::max<std::size_t>(c.bytes, 1);
+    if (c.bytes == 0 || !unprintable(c.code)) {
+      out += json.substr(0, bytes);
+    } else if (c.code < 0x10000) {
+      out += "\\u" + hex(c.code, 4);
+    } else {  // a pair of surrogates (RFC 8259, section 7)
+      const std::uint32_t rest = c.code - 0x10000;
+      out += "\\u" + hex(0xD800 + (rest >> 10), 4) + "\\u" + hex(0xDC00 + (rest & 0x3FF), 4);
+    }
+    json.remove_prefix(bytes);
+  }
+  return out;
+}
+
 bool is_utf8(std::string_view text) {
   while (!text.empty()) {
     const Character c = first_character(text);

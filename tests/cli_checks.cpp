@@ -1,9 +1,14 @@
 // flowcli check, plot and report: what they find, what they write, how they fail.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <iomanip>
+#include <set>
+#include <sstream>
 
 #include "cli_util.h"
 #include "data/npy.h"
 #include "nn/safetensors.h"
+#include "tensor/random.h"
 
 using namespace nf::test;
 
@@ -89,6 +94,99 @@ BOOST_AUTO_TEST_CASE(a_2d_run_is_checked_plotted_and_reported) {
   }
 }
 
+namespace {
+
+/// "age,income" or so: columns of these middles and deviations, trained for a moment.
+std::string train_table(const ScratchFolder& folder, const std::string& header, double x,
+                        double x_deviation, double y, double y_deviation) {
+  nf::Generator gen(5);
+  const auto e = nf::normal(gen, {600, 2}, nf::DType::F64).to_vector<double>();
+  const std::string run = folder.file("run"), data = folder.file("table.csv");
+  std::ofstream file(data);
+  file << header << "\n" << std::setprecision(17);
+  for (std::size_t i = 0; i < e.size(); i += 2) {
+    file << x + x_deviation * e[i] << "," << y + y_deviation * e[i + 1] << "\n";
+  }
+  file.close();
+  const Outcome trained =
+      flowcli(folder, {"train", "realnvp-2d", "--data", data, "--out", run, "--couplings", "2",
+                       "--hidden-units", "8", "--epochs", "1", "--threads", "1"});
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  return run;
+}
+
+/// How much of the picture's width and height the lines of a grid.svg take, and how many different
+/// x there are.
+struct Extent {
+  double width = 0, height = 0;
+  std::size_t different = 0;
+};
+Extent extent_of(const std::string& svg) {
+  double low[2] = {1e9, 1e9}, high[2] = {-1e9, -1e9};
+  std::set<double> different;
+  for (auto at = svg.find("d=\"M"); at != std::string::npos; at = svg.find("d=\"M", at + 1)) {
+    std::string path = svg.substr(at + 3, svg.find('"', at + 3) - at - 3);
+    std::replace_if(
+        path.begin(), path.end(), [](char c) { return c == 'M' || c == 'L'; }, ' ');
+    std::istringstream numbers(path);
+    double v = 0;
+    for (int k = 0; numbers >> v; k = 1 - k) {
+      low[k] = std::min(low[k], v);
+      high[k] = std::max(high[k], v);
+      if (k == 0) different.insert(v);
+    }
+  }
+  return {(high[0] - low[0]) / 520, (high[1] - low[1]) / 520, different.size()};
+}
+
+}  // namespace
+
+// Each column of a table has a unit and a place of its own; pictures show both in full.
+BOOST_AUTO_TEST_CASE(tables_fill_their_pictures) {
+  struct Row {
+    const char* header;
+    double x, x_deviation, y, y_deviation;
+  };
+  for (const Row& row :
+       {Row{"age,income", 50, 10, 5e4, 2e4}, Row{"time,value", 1.7e9, 30, 0, 1e-3}}) {
+    const ScratchFolder folder;
+    const std::string run =
+        train_table(folder, row.header, row.x, row.x_deviation, row.y, row.y_deviation);
+    const Outcome plotted = flowcli(folder, {"plot", run, "--size", "64", "-n", "500", "--json"});
+    BOOST_TEST_REQUIRE(plotted.status == 0, plotted.err);
+    const auto box = plotted.json()["bounds"].get<std::vector<double>>();
+    BOOST_TEST((box[0] > row.x - 5 * row.x_deviation && box[1] < row.x + 5 * row.x_deviation));
+    BOOST_TEST((box[2] > row.y - 5 * row.y_deviation && box[3] < row.y + 5 * row.y_deviation));
+    const Extent lines = extent_of(slurp(run + "/plot/grid.svg"));
+    BOOST_TEST((lines.width > 0.8 && lines.width < 1.05), lines.width);
+    BOOST_TEST((lines.height > 0.8 && lines.height < 1.05), lines.height);
+    BOOST_TEST(lines.different > 500U);
+    BOOST_TEST(slurp(run + "/plot/grid.svg").size() < 2'000'000U);
+    const std::string page = folder.file("page.html");
+    BOOST_TEST_REQUIRE(flowcli(folder, {"report", run, "--out", page}).status == 0);
+    const std::string html = slurp(page);
+    const std::string columns =
+        std::string(row.header).replace(std::string(row.header).find(','), 1, ", ");
+    for (const std::string& part :
+         {"<td>columns</td><td>" + columns, std::string("a Gaussian reaches "),
+          std::string("independent dimensions reach ")}) {
+      BOOST_TEST(html.find(part) != std::string::npos, part);
+    }
+  }
+}
+
+// Marks that turn the direction of writing around are escaped in JSON as in texts.
+BOOST_AUTO_TEST_CASE(json_has_no_marks_that_a_terminal_obeys) {
+  const ScratchFolder folder;
+  const std::string data = folder.file("a\u202Eb.csv");
+  std::ofstream(data) << "x,\u202Ey\n1,2\n2,1\n3,5\n4,3\n5,1\n";
+  const Outcome told = flowcli(folder, {"data", data, "--json"});
+  BOOST_TEST_REQUIRE(told.status == 0, told.err);
+  BOOST_TEST(told.out.find("\u202E") == std::string::npos);
+  BOOST_TEST(told.out.find("\\u202e") != std::string::npos, told.out);
+  BOOST_TEST(told.json()["columns"][1] == "\u202Ey");
+}
+
 BOOST_AUTO_TEST_CASE(images_are_checked_and_reported) {
   const ScratchFolder folder;
   const std::string run = train_images(folder);
@@ -102,6 +200,8 @@ BOOST_AUTO_TEST_CASE(images_are_checked_and_reported) {
   BOOST_TEST(flowcli(folder, {"report", run, "--jacobians", "0"}).status == 0);
   const std::string html = slurp(run + "/report.html");
   BOOST_TEST(occurrences(html, "src=\"data:image/png;base64,iVBORw0KGgo") == 2U);
+  BOOST_TEST(html.find("a lower bound of the log probability") != std::string::npos);
+  BOOST_TEST(html.find("independent dimensions reach ") != std::string::npos);
   const Outcome plotted = flowcli(folder, {"plot", run});
   BOOST_TEST(plotted.status == 1);
   BOOST_TEST(plotted.err.find("784") != std::string::npos, plotted.err);

@@ -45,6 +45,32 @@ BOOST_AUTO_TEST_CASE(numbers_of_any_size_are_whole) {
   BOOST_TEST(fixed(-HUGE_VAL, 3) == "-inf");
 }
 
+BOOST_AUTO_TEST_CASE(tables_fit) {
+  const std::vector<std::vector<std::string>> rows = {
+      {"layer", "kind", "output", "FLOPs"},
+      {"couplings.10.net.0", "Linear(392 -> 1000, relu)", "1000", "157.00 M"},
+      {"scale", "Scale(0.00390625, 0)", "784", "313.60 k"}};
+  const auto widest = [](const std::string& text) {
+    std::size_t most = 0;
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) most = std::max(most, line.size());
+    return most;
+  };
+  const TableLayout layout = {.left = 2, .shrinks = 1, .lines = true};
+  for (std::size_t width = 30; width < 90; ++width) {
+    const std::string text = table_text(rows, width, layout);
+    BOOST_TEST(widest(text) <= width, width << ":\n" << text);
+    for (const char* cell : {"couplings.1", "scale", "157.00 M", "313.60 k", "784"}) {
+      BOOST_TEST(text.find(cell) != std::string::npos, width << ":\n" << text);
+    }
+  }
+  BOOST_TEST(table_text({{"a", "b"}, {"name", "1.5"}}, 20) == "a       b\nname  1.5\n");
+  // What has no room stands below.
+  BOOST_TEST(table_text({{"a", "first", "other"}, {"n", "1", "2"}}, 10) ==
+             "a first\nn     1\n\na other\nn     2\n");
+  BOOST_TEST(table_text({{"x"}, {"y"}}, 10, {.lines = true}) == "x\n-\ny\n-\n");
+}
+
 BOOST_AUTO_TEST_CASE(long_lines_are_broken_at_spaces) {
   BOOST_TEST(wrapped("short\nlines\n", 10) == "short\nlines\n");
   BOOST_TEST(wrapped("one two three four\n", 10) == "one two\n    three\n    four\n");

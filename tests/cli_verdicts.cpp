@@ -164,6 +164,54 @@ BOOST_AUTO_TEST_CASE(a_model_that_learned_by_heart) {
   BOOST_TEST(slurp(page).find("OVERFIT: validation was best in epoch") != std::string::npos);
 }
 
+// How training ended comes before what the numbers say.
+BOOST_AUTO_TEST_CASE(runs_without_a_step_and_runs_that_diverged) {
+  const ScratchFolder folder;
+  const std::string run = train_table(folder, gaussian()), path = run + "/state.safetensors";
+  struct Row {
+    const char *status, *step, *verdict, *says;
+    int exit;
+  };
+  const Row rows[] = {
+      {"diverged", "3", "diverged", "DIVERGED: training ended at a loss that is not finite", 0},
+      {"diverged", "0", "diverged", "DIVERGED: training ended at a loss that is not finite", 1},
+      {"running", "0", "untrained", "UNTRAINED: no step has been done", 1},
+      {"finished", "3", "ok", "OK: nothing is wrong", 0},
+  };
+  for (const Row& row : rows) {
+    auto state = nn::load_safetensors(path);
+    state.metadata["status"] = row.status;
+    state.metadata["step"] = row.step;
+    nn::save_safetensors(path, {state.tensors.begin(), state.tensors.end()}, state.metadata);
+    const Outcome checked = flowcli(folder, {"check", run, "--jacobians", "0", "--json"});
+    BOOST_TEST(checked.status == row.exit, checked.err);
+    BOOST_TEST(checked.json()["verdict"] == row.verdict, checked.out);
+    const std::string reason = checked.json()["findings"][0];
+    BOOST_TEST(reason.starts_with(row.says), reason);
+    if (row.exit != 0) continue;
+    const std::string page = folder.file("page.html");
+    BOOST_TEST(json_of(folder, {"report", run, "--out", page})["verdict"] == row.verdict);
+    BOOST_TEST(slurp(page).find(row.says) != std::string::npos);
+  }
+}
+
+// Three rows are too few for a distance; that they are far too wide is seen all the same.
+BOOST_AUTO_TEST_CASE(a_few_rows_far_away_are_far) {
+  const ScratchFolder folder;
+  const std::string run = train_table(folder, gaussian());
+  const std::string near = folder.file("near.npy"), far = folder.file("far.npy");
+  data::write_npy(near, gaussian().narrow(0, 0, 3).contiguous());
+  data::write_npy(far, gaussian().narrow(0, 0, 3) * 100.0);
+  const auto check = [&](const std::string& data) {
+    return json_of(folder, {"check", run, "--data", data, "--split", "train", "--jacobians",
+                            "0"})["findings"]
+        .dump();
+  };
+  BOOST_TEST(check(near).find("cannot be told from the base") != std::string::npos, check(near));
+  BOOST_TEST(check(far).find("cannot be told from the base") == std::string::npos, check(far));
+  BOOST_TEST(check(far).find("are far from the base") != std::string::npos, check(far));
+}
+
 // The rules, on logs made by hand beside a model that is right.
 BOOST_AUTO_TEST_CASE(logs_are_read_for_overfitting) {
   const ScratchFolder folder;

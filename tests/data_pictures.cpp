@@ -1,5 +1,7 @@
 // PNG and SVG: what is written is read back here, by zlib and by a small check of the markup.
 #include <cmath>
+#include <set>
+#include <sstream>
 
 #include "data/png.h"
 #include "data/svg.h"
@@ -197,6 +199,36 @@ BOOST_AUTO_TEST_CASE(points_are_bright_where_they_are) {
   }
 }
 
+// A table's columns have units of their own: each fills its side of the picture.
+BOOST_AUTO_TEST_CASE(boxes_of_tables_fill_the_picture) {
+  struct Row {
+    const char* what;
+    std::vector<double> xy;
+    Axes axes;
+    Bounds box;
+  };
+  const Row rows[] = {
+      {"age and income", {20, 1e4, 80, 1e5}, Axes::OwnUnits, {17, 83, 5500, 104500}},
+      {"seconds",
+       {1.7e9 - 100, 1, 1.7e9 + 100, 3},
+       Axes::OwnUnits,
+       {1.7e9 - 110, 1.7e9 + 110, 0.9, 3.1}},
+      {"one unit", {0, 0, 2, 1}, Axes::OneUnit, {-0.1, 2.1, -0.6, 1.6}},
+      {"one unit, but flat", {0, 0, 100, 1}, Axes::OneUnit, {-5, 105, -0.05, 1.05}},
+      {"a constant column", {5, 0, 5, 1}, Axes::OwnUnits, {4, 6, -0.05, 1.05}},
+      {"one point far out", {1e20, 3, 1e20, 3}, Axes::OwnUnits, {0.999e20, 1.001e20, 2, 4}},
+  };
+  for (const Row& row : rows) {
+    const Bounds box = bounds_of(Tensor::from(row.xy, {2, 2}), row.axes);
+    BOOST_TEST_CONTEXT(row.what) {
+      BOOST_CHECK_CLOSE_FRACTION(box.left, row.box.left, 1e-12);
+      BOOST_CHECK_CLOSE_FRACTION(box.right, row.box.right, 1e-12);
+      BOOST_CHECK_CLOSE_FRACTION(box.bottom, row.box.bottom, 1e-9);
+      BOOST_CHECK_CLOSE_FRACTION(box.top, row.box.top, 1e-9);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(heat_is_dark_below_and_bright_above) {
   TempFolder folder;
   const std::string path = folder.path("a.png");
@@ -290,6 +322,74 @@ BOOST_AUTO_TEST_CASE(charts_show_what_matters) {
   BOOST_CHECK_EQUAL(occurrences(text, ">exp(-s)<"), 1U);
   const std::string title = curve_svg({std::string(500, 'x'), "", ""}, {{"a", {0, 1}, {1, 2}}});
   BOOST_CHECK_EQUAL(occurrences(title, std::string(90, 'x')), 0U);
+}
+
+/// What stands at the ticks, in the order of x and then of y.
+std::vector<std::string> labels_of(const std::string& svg) {
+  std::vector<std::string> out;
+  const std::string mark = "fill=\"#444\">";
+  for (std::size_t at = 0; (at = svg.find(mark, at)) != std::string::npos;) {
+    at += mark.size();
+    out.push_back(svg.substr(at, svg.find('<', at) - at));
+  }
+  return out;
+}
+
+BOOST_AUTO_TEST_CASE(labels_of_ticks_are_short) {
+  struct Row {
+    struct {
+      double low, high;
+    } x, y;
+    const char* has;
+  };
+  const Row rows[] = {
+      {{20, 80}, {1e4, 1e5}, ">40000<"},
+      {{1.7e9 - 100, 1.7e9 + 100}, {-3, 3}, ">+ 1700000000<"},
+      {{1.7e16, 1.7e16 + 64}, {-3, 3}, ">+ 1.7e16<"},
+      {{-1e11, 3e11}, {0, 1e-12}, ">-1.0e11<"},
+      {{0, 2.5e6}, {0, 1e-6}, ">2e-7<"},
+      {{-0.3, 0.3}, {-7.00002, -6.99998}, ">- 7<"},
+  };
+  for (const Row& row : rows) {
+    const std::string svg =
+        map_svg({"", "x", "y"}, {row.x.low, row.x.high, row.y.low, row.y.high}, {});
+    BOOST_TEST(svg.find(row.has) != std::string::npos, row.has << " in " << svg);
+    const auto labels = labels_of(svg);
+    BOOST_TEST((labels.size() >= 8U && labels.size() <= 24U), labels.size());
+    BOOST_TEST(std::set<std::string>(labels.begin(), labels.end()).size() >= labels.size() / 2);
+    for (const std::string& label : labels) BOOST_TEST(label.size() <= 8U, label);
+  }
+}
+
+// Lines end at the frame, and the chart says that points are not on it.
+BOOST_AUTO_TEST_CASE(curves_are_cut_at_the_frame) {
+  Series valid{"validation", {}, {}};
+  for (int i = 0; i < 20; ++i) {
+    valid.x.push_back(i);
+    valid.y.push_back(i < 18 ? 10 + i : -1e15);
+  }
+  const std::string text = curve_svg({"", "epoch", "nats"}, {valid});
+  BOOST_CHECK(well_formed(text));
+  BOOST_TEST(text.find(">2 points lie outside of the chart<") != std::string::npos);
+  const std::size_t path = text.find("d=\"M");
+  std::istringstream numbers(text.substr(path + 3, text.find('"', path + 3) - path - 3));
+  int count = 0;
+  for (std::string part; std::getline(numbers, part, 'L'); ++count) {
+    if (part[0] == 'M') part.erase(0, 1);
+    const double y = std::stod(part.substr(part.find(' ')));
+    BOOST_TEST((y >= 40 && y <= 388), part);
+  }
+  BOOST_TEST(count == 20);  // the first point twice, 17 more, and down to the frame
+  const std::string whole = curve_svg({"", "", "", true}, {valid});
+  BOOST_TEST(whole.find("outside") == std::string::npos);
+  // Two points outside, and the line between them inside; then none of it.
+  const auto through = [](double y) {
+    const std::string svg =
+        map_svg({}, {-1, 1, -1, 1}, {{"a", {-1e8, 1e8}, {-1e8 + y, 1e8 + y}}});
+    return svg.substr(svg.find("<path"), 60);
+  };
+  BOOST_TEST(through(0).find("d=\"M72 568L600 40\"") != std::string::npos, through(0));
+  BOOST_TEST(through(9).find("d=\"\"") != std::string::npos, through(9));
 }
 
 BOOST_AUTO_TEST_CASE(markup_keeps_lines) {

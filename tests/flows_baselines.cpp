@@ -31,6 +31,15 @@ BOOST_AUTO_TEST_CASE(a_correlated_gaussian_reaches_its_entropy) {
       0.05);  // u = 1, v = 0
 }
 
+// The time of a Gaussian is the cube of the dimensions.
+BOOST_AUTO_TEST_CASE(a_gaussian_has_at_most_1024_dimensions) {
+  Generator gen(2);
+  const Tensor x = (uniform(gen, {3, 1025}) * 256.0).to(DType::U8);
+  const Tensor fewer = x.narrow(1, 0, 1024).contiguous();
+  BOOST_TEST(!Baselines(x).nats(x).gaussian.has_value());
+  BOOST_TEST(Baselines(fewer).nats(fewer).gaussian.has_value());
+}
+
 BOOST_AUTO_TEST_CASE(levels_by_hand) {
   // One dimension: 3 times level 0, once level 255; then one with a single level.
   const Tensor x = Tensor::from(std::vector<std::uint8_t>{0, 7, 0, 7, 0, 7, 255, 7}, {4, 2});

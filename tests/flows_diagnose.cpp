@@ -33,6 +33,15 @@ struct Doubling : Bijection {
   double inverse_error, log_det_error;
 };
 
+/// z = x, but the inverse moves everything by so much.
+struct Moved : Bijection {
+  explicit Moved(double by) : by(by) {}
+  Mapped forward(const Var& x, const Var&) override { return {x, zero_log_det(x)}; }
+  Mapped inverse(const Var& z, const Var&) override { return {z + by, zero_log_det(z)}; }
+  std::string kind() const override { return "Moved"; }
+  double by;
+};
+
 /// z = x, with another log-determinant on the way back.
 struct OneWay : Bijection {
   Mapped forward(const Var& x, const Var&) override { return {x, zero_log_det(x)}; }
@@ -182,6 +191,14 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_seen_where_it_is) {
   }
 }
 
+// A column of scale 1e-3 beside one of 1e9 is judged by its own scale.
+BOOST_AUTO_TEST_CASE(each_column_has_its_own_scale) {
+  Density density(std::make_shared<Moved>(1e-3), std::make_shared<StandardNormal>(), 3);
+  const Tensor x = Tensor::from<double>({1e9, 1e-3, 0, -1e9, 2e-3, 0}, {2, 3});
+  const auto rows = diagnose_layers(density, x);
+  BOOST_CHECK_CLOSE_FRACTION(rows.back().round_trip, 0.5, 1e-9);
+}
+
 BOOST_AUTO_TEST_CASE(the_largest_stretch_is_the_largest_log_scale) {
   const auto scaling = std::make_shared<Scaling>(3);
   scaling->parameters()[0].second->set_value(Tensor::from<float>({0.5F, -1.25F, 1}, {3}));
@@ -272,6 +289,18 @@ BOOST_AUTO_TEST_CASE(densities_integrate_to_one_and_others_do_not) {
   check_error([&] { integrate(many, Tensor::zeros({1, 4})); }, {"at most 3", "has 4"});
 }
 
+// The box is a tenth wider than data and samples on either side.
+BOOST_AUTO_TEST_CASE(the_box_is_wider_than_the_samples) {
+  struct Narrow : StandardNormal {  // samples stop before the mass does
+    Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double t) override {
+      return clamp(StandardNormal::sample(gen, n, dims, t), -1.6, 1.6);
+    }
+  };
+  Density density(std::make_shared<Compose>(), std::make_shared<Narrow>(), 1);
+  const Integral all = integrate(density, Tensor::zeros({1, 1}));
+  BOOST_CHECK_SMALL(all.value - std::erf(1.92 / std::numbers::sqrt2), 0.002);
+}
+
 BOOST_AUTO_TEST_CASE(tables_far_out_and_whole_numbers_integrate_to_one) {
   Generator gen(9);
   const Tensor noise = normal(gen, {400, 2}, DType::F64);
@@ -336,6 +365,12 @@ BOOST_AUTO_TEST_CASE(latents_against_the_base) {
   BOOST_CHECK_CLOSE_FRACTION(good.ks_chance, std::sqrt(std::log(600.0) / 4000), 1e-12);
   BOOST_CHECK_LE(good.ks_worst, good.ks_chance);
   BOOST_CHECK_LE(good.ks_mean, good.ks_worst);
+  // 6000 latents, of which 12 are outside on average; 25 or more, once in 3000 times.
+  BOOST_CHECK(good.tails_chance > 25. / 6000 && good.tails_chance < 30. / 6000);
+  BOOST_CHECK(!good.wide);
+  const LatentDiagnosis away = latents("logistic", right + 5.0);  // the deviation is of the mean
+  BOOST_CHECK_SMALL(away.mean - 5 / 1.8137993642342178, 0.05);
+  BOOST_CHECK_CLOSE_FRACTION(away.deviation, good.deviation, 1e-9);
 
   // Logistic latents where normal ones should be: too wide, with heavy tails.
   const LatentDiagnosis wide = latents("gaussian", right);
@@ -349,6 +384,14 @@ BOOST_AUTO_TEST_CASE(latents_against_the_base) {
   BOOST_CHECK_EQUAL(one.ks_dim, 1);
   // sup |F(z - 1) - F(z)| is at z = 1/2: tanh(1/4)
   BOOST_CHECK_SMALL(one.ks_worst - std::tanh(0.25), good.ks_chance);
+
+  // Of 320 latents four are nothing rare; of three rows the distance tells nothing, the width does.
+  const LatentDiagnosis few = latents("logistic", right.narrow(0, 0, 160).narrow(1, 0, 2));
+  BOOST_CHECK(few.tails_chance > 4. / 320 && few.tails_chance < 8. / 320);
+  const LatentDiagnosis three = latents("logistic", right.narrow(0, 0, 3));
+  BOOST_CHECK(three.ks_worst < three.ks_chance && !three.wide);
+  BOOST_CHECK(latents("logistic", right.narrow(0, 0, 3) * 20.0).wide);
+  BOOST_CHECK(latents("logistic", right.narrow(0, 0, 3) + 50.0).wide);
 
   shifted.narrow(0, 5, 1).fill_(std::nan(""));
   const LatentDiagnosis nan = latents("logistic", shifted);

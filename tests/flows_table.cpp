@@ -330,6 +330,11 @@ BOOST_AUTO_TEST_CASE(levels_go_through_their_distribution_function) {
   const Tensor noise = Tensor::full({1, 2}, 255.5);
   const Tensor back = layer.inverse(layer.forward(noise).value).value.value();
   BOOST_CHECK_CLOSE_FRACTION(min(back).item(), 255.5, 1e-5);
+  // Latents that the base has beyond the ends become the first and the last level.
+  const Tensor ends = Tensor::from<float>({-0.5F, 0, 1, 1.5F}, {2, 2});
+  const Tensor levels = layer.inverse(ends).value.value();
+  BOOST_CHECK_EQUAL(min(levels).item(), 0);
+  BOOST_CHECK(max(levels).item() > 255 && max(levels).item() < 256);
   for (const double outside : {-1.0, 256.0, std::nan("")}) {
     test::check_error(
         [&] {

@@ -31,6 +31,13 @@ BOOST_AUTO_TEST_CASE(printable_shows_what_a_terminal_would_obey) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(json_has_no_characters_that_a_terminal_obeys) {
+  BOOST_TEST(printable_json("{\"a\\n\": \"gr\u00F6\u00DFe \u4E2D \U0001F600\"}") ==
+             "{\"a\\n\": \"gr\u00F6\u00DFe \u4E2D \U0001F600\"}");
+  BOOST_TEST(printable_json("[\"a\u202Eb\u009Bc\x7F\"]") == "[\"a\\u202eb\\u009bc\\u007f\"]");
+  BOOST_TEST(printable_json("[\"\U000E0041\"]") == "[\"\\udb40\\udc41\"]");
+}
+
 BOOST_AUTO_TEST_CASE(long_texts_are_cut_in_their_middle) {
   std::string name = "begin" + std::string(60'000, 'x') + "end";
   const std::string shown = printable(name);

@@ -27,8 +27,8 @@ bool is_utf8(std::string_view text);
 /// changes nothing more.
 std::string printable(std::string_view text, std::size_t most = 160);
 
-/// JSON whose strings have every character as \uXXXX that printable() does not show. `json` is valid
-/// and has no line breaks between its parts.
+/// JSON whose strings have as \uXXXX every character that printable() does not show. `json` is
+/// valid and has no line breaks between its parts.
 std::string printable_json(std::string_view json);
 
 }  // namespace nf

@@ -46,8 +46,10 @@ CLI::Validator whole(std::int64_t lowest, std::int64_t highest) {
     const char* const end = text.data() + text.size();
     const auto [at, error] = std::from_chars(text.data(), end, value);
     const bool right = error == std::errc() && at == end && value >= lowest && value <= highest;
-    return right ? std::string()
-                 : str(shown(text), " is not a whole number ", limits(lowest, highest));
+    if (right) return std::string();
+    const bool too_large = error == std::errc::result_out_of_range;
+    return str(shown(text), " is not a whole number ",
+               too_large ? str("from ", lowest, " to ", highest) : limits(lowest, highest));
   });
 }
 
@@ -56,7 +58,7 @@ CLI::Validator real(double lowest, double highest) {
     const double value = parsed(text);
     return value >= lowest && value <= highest && std::isfinite(value)
                ? std::string()
-               : str(shown(text), " is not a number ", limits(lowest, highest));
+               : str(shown(text), " is not a finite number ", limits(lowest, highest));
   });
 }
 
@@ -237,7 +239,9 @@ std::string usage_message(const CLI::App& app, const CLI::ParseError& error) {
   if (!words.empty()) {
     message = unexpected(command, words);
   } else if (dynamic_cast<const CLI::ArgumentMismatch*>(&error)) {
-    message = message.substr(0, message.find(':')) + " needs a value";
+    const bool repeated = message.find("At Most") != std::string::npos;
+    message = message.substr(0, message.find(':')) +
+              (repeated ? " is given more than once" : " needs a value");
   } else if (dynamic_cast<const CLI::RequiredError*>(&error) && &command == &app) {
     message = "a command is missing";
   }

@@ -33,48 +33,60 @@ void RowOptions::add_to(CLI::App& app, std::int64_t default_count) {
   app.add_option("--indices", indices, "These rows, from 0: 3,7,20-29")->excludes(few);
 }
 
-namespace {
-
-Tensor whole(const data::Dataset& source) {
-  std::vector<Tensor> parts;
-  for (const data::Split* split : {&source.train, &source.valid, &source.test}) {
-    if (split->size() > 0) parts.push_back(split->x);
+data::Split all_rows(const data::Dataset& source) {
+  std::vector<Tensor> x, numbers;
+  for (const data::Split* part : {&source.train, &source.valid, &source.test}) {
+    if (part->size() == 0) continue;
+    x.push_back(part->x);
+    if (part->numbers.defined()) numbers.push_back(part->numbers);
   }
-  return concat(parts, 0);
+  NF_CHECK(!x.empty(), "[data] ", source.name, " has no samples");
+  const bool known = numbers.size() == x.size();
+  return {concat(x, 0), {}, known ? concat(numbers, 0) : Tensor()};
 }
-
-}  // namespace
 
 Rows RowOptions::load(const TrainedModel& model) const {
   Rows rows;
   rows.split = !split.empty() ? split : data.empty() ? "test" : "all";
   rows.source = load_data_for(model, data, /*whole=*/rows.split == "all");
   const data::Dataset& source = rows.source;
-  rows.x = rows.split == "all"     ? whole(source)
-           : rows.split == "train" ? source.train.x
-           : rows.split == "valid" ? source.valid.x
-                                   : source.test.x;
-  const std::int64_t size = rows.x.defined() ? rows.x.dim(0) : 0;
-  NF_CHECK(size > 0, "[data] ", source.name, " has no ", rows.split, " samples");
+  const KnownData& known = model.run.known();
+  if (rows.split == "all" && source.checksum == known.shape.checksum) {
+    model.common.note(str("note: ", source.name, " is what ", model.run.path(),
+                          " was trained with: ", known.train.count,
+                          " of these rows were trained on; --split test takes others"));
+  }
+  const std::string file = rows.split == "valid"  ? source.valid_file
+                           : rows.split == "test" ? source.test_file
+                                                  : "";
+  rows.name = file.empty() ? source.name : file;
+  const data::Split part = rows.split == "all" ? all_rows(source) : part_of(source, rows.split);
+  const std::int64_t size = part.size();
   if (!indices.empty()) {
     rows.number = parse_indices(indices, size);
     const std::vector<std::int32_t> order(rows.number.begin(), rows.number.end());
-    rows.x = index_select(rows.x, 0, Tensor::from(order, {std::ssize(order)}));
-    return rows;
+    rows.x = index_select(part.x, 0, Tensor::from(order, {std::ssize(order)}));
+  } else {
+    NF_CHECK(count <= size, "[data] ", rows.name, " has ", size, " ", rows.split, " samples, not ",
+             count, "; ask for fewer with -n");
+    const std::int64_t n = count > 0 ? count : size;
+    rows.x = part.x.narrow(0, 0, n);
+    rows.number.resize(static_cast<std::size_t>(n));
+    std::iota(rows.number.begin(), rows.number.end(), 0);
   }
-  NF_CHECK(count <= size, "[data] ", source.name, " has ", size, " ", rows.split, " samples, not ",
-           count, "; ask for fewer with -n");
-  const std::int64_t n = count > 0 ? count : size;
-  rows.x = rows.x.narrow(0, 0, n);
-  rows.number.resize(static_cast<std::size_t>(n));
-  std::iota(rows.number.begin(), rows.number.end(), 0);
+  if (part.numbers.defined()) {
+    const std::vector<std::int32_t> in_file = part.numbers.to_vector<std::int32_t>();
+    for (const std::int64_t i : rows.number) {
+      rows.in_file.push_back(in_file[static_cast<std::size_t>(i)]);
+    }
+  }
   return rows;
 }
 
 void EvaluateOptions::add_to(CLI::App& app) {
   app.add_option("--noise-draws", noise_draws,
                  "Draws of dequantisation noise to average over for each sample")
-      ->check(whole(1))
+      ->check(whole(1, 10'000))
       ->capture_default_str();
   app.add_option("--batch-size", batch_size, "Samples at a time")
       ->check(whole(1))
@@ -159,8 +171,9 @@ void check_ending(const char* command, const std::string& path,
               join(std::vector<std::string>(endings), " or "));
 }
 
-void add_scale(CLI::App& app, int& scale) {
-  app.add_option("--scale", scale, "Picture's pixels for one of an image (default: as fits)")
+CLI::Option* add_scale(CLI::App& app, int& scale) {
+  return app
+      .add_option("--scale", scale, "Picture's pixels for one of an image (default: as fits)")
       ->check(whole(1, 64));
 }
 

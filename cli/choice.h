@@ -23,11 +23,16 @@ struct ModelOptions {
 
 /// Some rows of a data source, as a model takes them.
 struct Rows {
-  data::Dataset source;              ///< all of it
-  std::string split;                 ///< "train", "valid", "test" or "all"
-  Tensor x;                          ///< (N, D): u8 for pixels, else f32
-  std::vector<std::int64_t> number;  ///< of each row in its split, from 0
+  data::Dataset source;               ///< all of it
+  std::string name;                   ///< the source's, or that of the file which the part is
+  std::string split;                  ///< "train", "valid", "test" or "all"
+  Tensor x;                           ///< (N, D): u8 for pixels, else f32
+  std::vector<std::int64_t> number;   ///< of each row in its split, from 0
+  std::vector<std::int64_t> in_file;  ///< of each row in its file, from 0; none of what is drawn
 };
+
+/// The rows of all parts, one part after the other.
+data::Split all_rows(const data::Dataset& source);
 
 /// --data and --split, and --indices and -n where a command wants few rows.
 struct RowOptions {
@@ -38,7 +43,8 @@ struct RowOptions {
   void add_to(CLI::App& app, std::int64_t default_count = 0);
   /// The first -n rows of the split, or those of --indices. Without --split: the test part, or with
   /// --data all of it, in the order of the file. Throws Error for data that the model does not
-  /// take, rows that are not there, and a part without rows.
+  /// take, rows that are not there, and a part without rows. A note when rows of training are among
+  /// all of them.
   Rows load(const TrainedModel& model) const;
 };
 
@@ -65,7 +71,7 @@ void check_ending(const char* command, const std::string& path,
                   std::initializer_list<std::string> endings);
 
 /// --scale of pictures that are grids of images.
-void add_scale(CLI::App& app, int& scale);
+CLI::Option* add_scale(CLI::App& app, int& scale);
 
 /// Where a command writes: `out`, or `name` in the run's folder when --out was not given.
 std::string out_path(const std::string& out, const RunFolder& run, const std::string& name);

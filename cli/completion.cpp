@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "flows/config.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -28,10 +29,20 @@ struct Command {
   std::vector<Word> words = {};
 };
 
+// "lr=", "epochs=", ...: what --set takes.
+std::vector<std::string> settings() {
+  std::vector<std::string> out;
+  for (const flows::Field& field : flows::fields()) {
+    if (field.key != "model") out.push_back(field.key + "=");
+  }
+  return out;
+}
+
 // The choices are in the name of the type: "NAME:{train,valid,test}". PATH among them stands for
 // any file.
 std::vector<std::string> choices_of(const CLI::Option& option) {
   const std::string type = option.get_type_name();
+  if (type == "KEY=VALUE") return settings();
   const std::size_t open = type.find('{'), close = type.find('}');
   std::vector<std::string> out;
   if (open == std::string::npos || close == std::string::npos || close < open) return out;
@@ -101,6 +112,13 @@ std::string bash_script(const std::vector<Command>& commands) {
          "_flowcli() {\n"
          "  local word=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}\n"
          "  local path= next= files= i\n"
+         "  # --option=VALUE comes as three words.\n"
+         "  if [[ $word == = ]]; then\n"
+         "    word=\n"
+         "  elif [[ $previous == = ]]; then\n"
+         "    previous=${COMP_WORDS[COMP_CWORD-2]}\n"
+         "    [[ $previous == -* ]] || return 0\n"
+         "  fi\n"
          "  for ((i = 1; i < COMP_CWORD; ++i)); do\n"
          "    case \"${path:+$path }${COMP_WORDS[i]}\" in\n"
          "      " +
@@ -112,6 +130,7 @@ std::string bash_script(const std::vector<Command>& commands) {
          cases +
          "  esac\n"
          "  COMPREPLY=($(compgen -W \"$next\" -- \"$word\"))\n"
+         "  [[ ${COMPREPLY-} != *= ]] || compopt -o nospace 2>/dev/null\n"
          "  if [[ -n $files && $word != -* && -n $path ]]; then\n"
          "    compopt -o filenames 2>/dev/null\n"
          "    COMPREPLY+=($(compgen $files -- \"$word\"))\n"
@@ -153,7 +172,9 @@ std::string zsh_function(const Command& command) {
       continue;
     }
     for (const std::string& option : word.names) {
-      specs += " \\\n    '*" + option + "[" + zsh_escaped(word.help) + "]";
+      const bool takes_equals = word.takes_value && option.starts_with("--");
+      specs +=
+          " \\\n    '*" + option + (takes_equals ? "=" : "") + "[" + zsh_escaped(word.help) + "]";
       if (word.takes_value) specs += ":value:" + zsh_value(word);
       specs += "'";
     }

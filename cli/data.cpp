@@ -1,14 +1,17 @@
 // flowcli data: describes a data source, or makes one.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
 
+#include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/trained_model.h"
 #include "data/glyphs.h"
 #include "data/idx.h"
 #include "data/npy.h"
 #include "data/png.h"
+#include "data/setting_error.h"
 #include "data/source.h"
 #include "data/svg.h"
 #include "flows/build.h"
@@ -18,13 +21,45 @@ namespace nf::cli {
 
 namespace {
 
-void describe(const Common& common, const std::string& source, const std::string& out,
+struct Summary {
+  double low = INFINITY, high = -INFINITY, mean = 0, deviation = 0;
+};
+
+// Some rows at a time: as reals, pixels take eight times their memory.
+Summary summary_of(const Tensor& x) {
+  constexpr std::int64_t kPart = 1 << 20;  // numbers
+  const std::int64_t rows = std::max<std::int64_t>(1, kPart / x.dim(1));
+  const auto in_parts = [&](auto&& use) {
+    for (std::int64_t at = 0; at < x.dim(0); at += rows) {
+      use(x.narrow(0, at, std::min(rows, x.dim(0) - at)).to(DType::F64));
+    }
+  };
+  Summary out;
+  const auto n = static_cast<double>(x.numel());
+  in_parts([&](const Tensor& part) {
+    out.low = std::min(out.low, min(part).item());
+    out.high = std::max(out.high, max(part).item());
+    out.mean += sum(part).item() / n;
+  });
+  double variance = 0;
+  in_parts([&](const Tensor& part) { variance += sum(square(part - out.mean)).item() / n; });
+  out.deviation = std::sqrt(variance);
+  return out;
+}
+
+data::Dataset load_as_asked(const std::string& source, const data::LoadOptions& reading) {
+  try {
+    return data::load(source, reading);
+  } catch (const data::SettingError& error) {
+    throw UsageError(error.what());
+  }
+}
+
+void describe(const Common& common, const std::string& source, const std::string& out, int scale,
               const data::LoadOptions& reading) {
-  const data::Dataset data = data::load(source, reading);
+  const data::Dataset data = load_as_asked(source, reading);
   for (const std::string& note : data.notes) common.note("note: " + note);
-  const Tensor values = data.train.x.to(DType::F32);
-  const double low = min(values).item(), high = max(values).item();
-  const double mean_value = mean(values).item(), deviation = std::sqrt(variance(values).item());
+  const auto [low, high, mean_value, deviation] = summary_of(data.train.x);
   const std::string geometry =
       data.images() ? str(data.channels, " x ", data.height, " x ", data.width, " pixels")
                     : str(data.dims, " real numbers");
@@ -57,6 +92,8 @@ void describe(const Common& common, const std::string& source, const std::string
     json["entropy"] = data.entropy;
     more += str("  entropy ", data.entropy, " nats\n");
   }
+  check_usage(scale == 0 || (!out.empty() && data.images()),
+              "[scale] would change nothing: it is for a picture of images, with --out");
   if (!out.empty()) {
     const std::int64_t shown =
         std::min<std::int64_t>(data.train.size(), data.images() ? 100 : 50000);
@@ -66,7 +103,7 @@ void describe(const Common& common, const std::string& source, const std::string
       const Tensor points = first.narrow(1, 0, 2);
       data::write_scatter_png(out, points, 512, data::bounds_of(points, data::Axes::OwnUnits));
     } else {
-      write_samples_png(out, first, data, first);
+      write_samples_png(out, first, data, first, 0, scale);
     }
     json["picture"] = out;
     more += str("  picture: ", out, table ? " (columns 1 and 2)" : "", "\n");
@@ -136,6 +173,7 @@ void add_data(CLI::App& app) {
   struct Options {
     Common common;
     std::string source, out, columns;
+    int scale = 0;
     data::LoadOptions reading;
     MakeOptions make;
   };
@@ -144,6 +182,7 @@ void add_data(CLI::App& app) {
   command->add_option("DATA", options->source, "A built-in name, a path, or format:path")
       ->type_name(source_type());
   command->add_option("--out", options->out, "Write a picture of the first samples (.png)");
+  add_scale(*command, options->scale);
   command->add_option("--columns", options->columns, "Columns of a table to take, as a,b,c");
   command->add_option("--split-by", options->reading.split_by,
                       "Column whose equal values stay in one part");
@@ -151,6 +190,8 @@ void add_data(CLI::App& app) {
       ->add_option("--layout", options->reading.layout, "Which axis of images holds the channels")
       ->check(one_of({"auto", "first", "last"}))
       ->capture_default_str();
+  command->add_option("--types", options->reading.types,
+                      "Columns that hold whole numbers, as a=integer,b=integer");
   add_seed(*command, options->reading.seed, "Of built-in sources");
   options->common.add_to(*command);
   command->footer(
@@ -176,13 +217,14 @@ void add_data(CLI::App& app) {
   maker->add_option("--test", options->make.test, "Test images of a folder")
       ->check(whole(1, 10'000'000))
       ->capture_default_str();
+  options->common.add_to(*maker);
 
   command->callback([options, maker] {
     options->common.apply();
     if (maker->parsed()) return make(options->common, options->make);
     if (options->source.empty()) throw CLI::RequiredError("DATA");
     options->reading.columns = flows::split_names(options->columns);
-    describe(options->common, options->source, options->out, options->reading);
+    describe(options->common, options->source, options->out, options->scale, options->reading);
   });
 }
 

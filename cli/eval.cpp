@@ -35,7 +35,7 @@ void add_eval(CLI::App& app) {
     std::snprintf(text, sizeof text,
                   "%s, %s split, %lld samples of %lld dimensions\n"
                   "  %.4f +- %.4f nats\n  %.5f +- %.5f bits/dim\n",
-                  data.name.c_str(), rows.split.c_str(), static_cast<long long>(e.count),
+                  rows.name.c_str(), rows.split.c_str(), static_cast<long long>(e.count),
                   static_cast<long long>(model.density->dims()), e.nats, e.nats_se, e.bits_per_dim,
                   e.bits_per_dim_se);
     Json json = {{"nats", number(e.nats)},

@@ -1,4 +1,5 @@
 // flowcli inpaint: fills in missing parts of images (NICE, section 5.2 and figure 6).
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <numeric>
@@ -22,6 +23,7 @@ struct InpaintCommand {
   RowOptions rows;
   std::string mask = "all", out, ascent_name = "controlled";
   flows::InpaintOptions ascent;
+  int scale = 0;
 };
 
 // u8 (D), 1 where observed: white in the picture.
@@ -66,13 +68,24 @@ Tensor triples(const Tensor& x, const Tensor& observed, const Tensor& filled) {
   return concat(parts, 1).reshape({3 * n, dims});
 }
 
+void check_asked(const InpaintCommand& options, const TrainedModel& model) {
+  const std::vector<std::string> masks = flows::inpaint_masks();
+  check_usage(options.mask == "all" || options.mask.ends_with(".png") ||
+                  std::find(masks.begin(), masks.end(), options.mask) != masks.end(),
+              "[inpaint] there is no mask '", printable(options.mask), "'",
+              did_you_mean(options.mask, masks), "; masks are all, ", join(masks, ", "),
+              ", or a FILE.png");
+  check_usage(model.shape.images() && model.shape.discrete, "[inpaint] ", model.run.path(),
+              " is no model of images");
+}
+
 int inpaint(const InpaintCommand& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
   const data::Dataset& shape = model.shape;
   const std::string out = out_path(options.out, model.run, "inpaint.png");
   check_ending("inpaint", out, {".png"});
-  NF_CHECK(shape.images() && shape.discrete, "[inpaint] the model is not one of images");
+  check_asked(options, model);
   const Tensor x = options.rows.load(model).x;
   const std::int64_t n = x.dim(0);
   const Tensor observed = masks_for(n, options.mask, shape, options.ascent.seed);
@@ -99,7 +112,7 @@ int inpaint(const InpaintCommand& options) {
 
   const std::int64_t across = options.mask == "all" ? n / 10 : std::min<std::int64_t>(n, 5);
   const Tensor filled = result.x.to(Device::CPU).to(DType::U8);
-  write_samples_png(out, triples(x, observed, filled), shape, {}, 3 * across);
+  write_samples_png(out, triples(x, observed, filled), shape, {}, 3 * across, options.scale);
   const auto nats = [&](const std::vector<double>& log_probs) {
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
     return density->nats(sum / static_cast<double>(log_probs.size()));
@@ -161,6 +174,7 @@ void add_inpaint(CLI::App& app, int& status) {
   command->add_option(
       "--out", options->out,
       "FILE.png: original, masked, filled in; and so on (default: RUN/inpaint.png)");
+  add_scale(*command, options->scale);
   options->common.add_to(*command);
   command->footer(
       "Ctrl-C ends the ascent; the picture is of where it got to.\n"

@@ -60,9 +60,9 @@ void add_interpolate(CLI::App& app) {
                       options->steps);
     const Tensor x = in_parts(z, device, [&](const Tensor& part) { return density.decode(part); });
     write_samples(out, x, model.shape, options->steps, options->scale);
-    options->common.result(
-        {{"file", out}, {"lines", n / 2}, {"steps", options->steps}},
-        str("wrote ", n / 2, " lines of ", options->steps, " samples to ", out, "\n"));
+    options->common.result({{"file", out}, {"lines", n / 2}, {"steps", options->steps}},
+                           str("wrote ", n / 2, n == 2 ? " line of " : " lines of ", options->steps,
+                               " samples to ", out, "\n"));
   });
 }
 

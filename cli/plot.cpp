@@ -97,9 +97,9 @@ std::vector<data::Series> grid_lines(flows::Density& density, const data::Bounds
 }  // namespace
 
 Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& options) {
-  NF_CHECK(model.shape.dims == 2 && !model.shape.discrete, "[plot] a picture has two axes, ",
-           model.run.path(), " is a model of ", model.shape.dims,
-           " dimensions; 'flowcli sample' draws images, 'flowcli report' shows any run");
+  check_usage(model.shape.dims == 2 && !model.shape.discrete, "[plot] a picture has two axes, ",
+              model.run.path(), " is a model of ", model.shape.dims,
+              " dimensions; 'flowcli sample' draws images, 'flowcli report' shows any run");
   flows::Density& density = *model.density;
   const auto& bounds = model.run.known().bounds;
   NF_CHECK(x.defined() || bounds, "[plot] ", model.run.path(), " does not know where its data lie");

@@ -29,6 +29,7 @@ struct ScoreOptions {
   bool sort = false;
   EvaluateOptions evaluate;
   std::int64_t strangest = 64;
+  int scale = 0;
 };
 
 // Positions of the scores, the lowest first; NaN, a density that cannot even be told, before all.
@@ -57,29 +58,49 @@ Tensor table_of(const std::vector<double>& scores, const std::vector<std::int32_
   return Tensor::from(table, {std::ssize(order), 3});
 }
 
-void write_table(const std::string& path, const Tensor& table) {
+// `order`: which of `rows` each line of the table is.
+void write_table(const std::string& path, const Tensor& table,
+                 const std::vector<std::int32_t>& order, const Rows& rows) {
   if (path.ends_with(".npy")) return data::write_npy(path, table);
   atomic_write(path, [&](FileWriter& out) {
-    out.write("row,nats,bits_per_dim\n");
+    out.write("row,nats,bits_per_dim,file_row\n");
     const double* row = table.data<double>();
-    for (std::int64_t i = 0; i < table.dim(0); ++i, row += 3) {
+    for (const std::int32_t i : order) {
+      const std::string in_file =
+          rows.in_file.empty() ? "" : str(rows.in_file[static_cast<std::size_t>(i)]);
       out.write(str(static_cast<std::int64_t>(row[0]), ",", fixed(row[1], 6), ",", fixed(row[2], 6),
-                    "\n"));
+                    ",", in_file, "\n"));
+      row += 3;
     }
   });
 }
 
-// Scores of other sources, and how well the density tells them from `scores`. Rows are of the part
-// --split, else of the test; of more than there are scores, so many drawn at random, since files
-// may be sorted.
+// What scores are compared with: the part --split; else the test part of what is drawn and of the
+// run's own data, and all rows of another file, none of which was trained on.
+Rows rows_against(const ScoreOptions& options, const TrainedModel& model,
+                  const std::string& source) {
+  RowOptions choice;
+  choice.data = source;
+  choice.split = options.rows.split;
+  if (!choice.split.empty()) return choice.load(model);
+  const bool drawn = absolute_source(source).empty();
+  data::Dataset data = load_data_for(model, source, /*whole=*/!drawn);
+  const bool own = data.checksum == model.run.known().shape.checksum;
+  if (own && !drawn) data = load_data_for(model, source);
+  Rows rows;
+  rows.name = own && !data.test_file.empty() ? data.test_file : data.name;
+  rows.x = own || drawn ? samples_of(data, "test") : all_rows(data).x;
+  return rows;
+}
+
+// Scores of other sources, and how well the density tells them from `scores`. Of more rows than
+// there are scores, so many are drawn at random, since files may be sorted.
 Json scores_against(const ScoreOptions& options, const TrainedModel& model,
                     const std::vector<double>& scores, std::string& text) {
   Json out = Json::array();
   for (const std::string& source : options.against) {
-    RowOptions choice;
-    choice.data = source;
-    choice.split = options.rows.split.empty() ? "test" : options.rows.split;
-    const Tensor all = choice.load(model).x;
+    const Rows rows = rows_against(options, model, source);
+    const Tensor& all = rows.x;
     Generator gen(0, kAgainstStream);
     const Tensor order = permutation(gen, all.dim(0));
     const std::int64_t count = std::min(all.dim(0), std::ssize(scores));
@@ -90,8 +111,8 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
         std::accumulate(others.begin(), others.end(), 0.0) / static_cast<double>(others.size());
     const double nats = model.density->nats(mean);
     out.push_back(
-        {{"source", source}, {"count", others.size()}, {"auroc", area}, {"nats", number(nats)}});
-    text += str("  AUROC ", fixed(area, 4), ", mean ", fixed(nats, 2), " nats: ", source, " (",
+        {{"source", rows.name}, {"count", others.size()}, {"auroc", area}, {"nats", number(nats)}});
+    text += str("  AUROC ", fixed(area, 4), ", mean ", fixed(nats, 2), " nats: ", rows.name, " (",
                 others.size(), " samples)\n");
   }
   return out;
@@ -102,28 +123,38 @@ void score(const ScoreOptions& options) {
   const TrainedModel model = options.model.load(options.common, device);
   const std::string out = out_path(options.out, model.run, "scores.csv");
   check_ending("score", out, {".csv", ".npy"});
-  if (!options.png.empty()) check_ending("score", options.png, {".png"});
+  if (!options.png.empty()) {
+    check_ending("score", options.png, {".png"});
+    check_picture(options.png, options.strangest, model.shape, 0, options.scale);
+  }
   const Rows rows = options.rows.load(model);
   const std::vector<double> scores = flows::score(*model.density, rows.x, options.evaluate);
   const std::vector<std::int32_t> unusual = most_unusual_first(scores);
   std::vector<std::int32_t> as_given(unusual.size());
   std::iota(as_given.begin(), as_given.end(), 0);
   const Tensor sorted = table_of(scores, unusual, rows.number, *model.density);
-  write_table(out, options.sort ? sorted : table_of(scores, as_given, rows.number, *model.density));
+  const std::vector<std::int32_t>& order = options.sort ? unusual : as_given;
+  write_table(out, table_of(scores, order, rows.number, *model.density), order, rows);
 
   const std::int64_t n = rows.x.dim(0), shown = std::min<std::int64_t>(n, 10);
   Json lowest = Json::array();
-  std::string text = str("wrote ", n, " scores to ", out, "; the most unusual of ",
-                         rows.source.name, " (", rows.split, "):\n");
+  std::string text = str("wrote ", n, " scores to ", out, "; the most unusual of ", rows.name, " (",
+                         rows.split, "):\n");
   const double* row = sorted.data<double>();
   for (std::int64_t i = 0; i < shown; ++i, row += 3) {
+    const auto at = static_cast<std::size_t>(unusual[static_cast<std::size_t>(i)]);
+    const Json in_file = rows.in_file.empty() ? Json() : Json(rows.in_file[at]);
     lowest.push_back({{"row", static_cast<std::int64_t>(row[0])},
                       {"nats", number(row[1])},
-                      {"bits_per_dim", number(row[2])}});
+                      {"bits_per_dim", number(row[2])},
+                      {"file_row", in_file}});
     char line[160];
-    std::snprintf(line, sizeof line, "  row %-8lld %12s nats %10s bits/dim\n",
+    std::snprintf(line, sizeof line, "  row %-8lld %12s nats %10s bits/dim%s\n",
                   static_cast<long long>(row[0]), fixed(row[1], 3).c_str(),
-                  fixed(row[2], 4).c_str());
+                  fixed(row[2], 4).c_str(),
+                  in_file.is_null() || rows.split == "all"
+                      ? ""
+                      : str("  (row ", rows.in_file[at], " of the file)").c_str());
     text += line;
   }
   Json json = {{"file", out},
@@ -136,7 +167,8 @@ void score(const ScoreOptions& options) {
   if (!options.png.empty()) {
     const std::int64_t strangest = std::min(n, options.strangest);
     const Tensor first = Tensor::from(unusual, {n}).narrow(0, 0, strangest);
-    write_samples_png(options.png, index_select(rows.x, 0, first), model.shape, rows.x);
+    write_samples_png(options.png, index_select(rows.x, 0, first), model.shape, rows.x, 0,
+                      options.scale);
     json["picture"] = options.png;
     text += str("  picture of the ", strangest, " strangest: ", options.png, "\n");
   }
@@ -154,17 +186,19 @@ void add_score(CLI::App& app) {
   options->rows.add_to(*command);
   command->add_flag("--sort", options->sort, "Most unusual first, else in the order of the data");
   command->add_option("--out", options->out,
-                      "FILE.csv or FILE.npy: row number, nats, bits/dim (default: RUN/scores.csv)");
+                      "FILE.csv or FILE.npy: row number, nats, bits/dim, in .csv the row of the "
+                      "file (default: RUN/scores.csv)");
   auto* png =
       command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
   command->add_option("--strangest", options->strangest, "How many the picture shows")
       ->needs(png)
       ->check(whole(1, 10'000))
       ->capture_default_str();
+  add_scale(*command, options->scale)->needs(png);
   command
       ->add_option("--against", options->against,
-                   "Another source: how well the density tells its samples from these (AUROC); may "
-                   "be repeated")
+                   "Another source: how well the density tells its samples from these (AUROC); all "
+                   "rows of another file, else the test part; may be repeated")
       ->take_all()
       ->allow_extra_args(false)
       ->type_name(source_type());

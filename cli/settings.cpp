@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cli/trained_model.h"
+#include "data/setting_error.h"
 #include "flows/build.h"
 #include "flows/idle.h"
 #include "flows/presets.h"
@@ -31,17 +32,29 @@ std::string type_name(const flows::Field& field) {
       field.member);
 }
 
-/// The value that each preset has without data, the first one's name left out where all agree:
-/// "4", or "4; nice-plus 6; realnvp-2d 16".
+/// What a preset has for tables, where it differs: " (tables 0)", or "(tables by their rows)".
+std::string for_tables(const flows::Field& field, const std::string& preset) {
+  const auto of = [&](std::int64_t rows) {
+    return flows::value_text(flows::preset(preset, {.dims = 8, .rows = rows}), field);
+  };
+  const std::string few = of(500), many = of(1'000'000);
+  if (few != many) return " (tables: by their rows)";
+  return few == flows::value_text(flows::preset(preset), field) ? "" : " (tables: " + few + ")";
+}
+
+/// The value that each preset has without data, and for tables, which are left out where they
+/// agree with the first one's: "4", or "0; realnvp-2d 7000 (tables: 0)".
 std::string defaults(const flows::Field& field) {
   std::string text;
   std::string first;
   for (const std::string& name : flows::preset_names()) {
     const std::string value = flows::value_text(flows::preset(name), field);
+    const std::string tables = for_tables(field, name);
     if (name == flows::preset_names().front()) {
-      first = text = value;
-    } else if (value != first) {
-      text += "; " + name + " " + (value.empty() ? "none" : value);
+      first = value;
+      text = value + tables;
+    } else if (value != first || !tables.empty()) {
+      text += "; " + name + " " + (value.empty() ? "none" : value) + tables;
     }
   }
   return text;
@@ -166,11 +179,21 @@ SettingOptions::Job SettingOptions::configure(const std::string& model, Load* lo
     return config;
   };
   Job job{on(flows::preset(file.preset)), {}};
-  job.data = load(job.config);
-  const flows::DataShape shape = shape_of(job.data);
-  job.config = on(flows::preset(file.preset, shape, job.config.recipe));
-  refuse_idle(job);
-  job.config = flows::resolved(job.config, shape);
+  try {
+    data::check_setting(
+        job.config.train != 0, "train",
+        "[train] train = 0 leaves no samples to train on; give at least 1, or leave "
+        "it out");
+    job.data = load(job.config);
+    const flows::DataShape shape = shape_of(job.data);
+    job.config = on(flows::preset(file.preset, shape, job.config.recipe));
+    refuse_idle(job);
+    flows::check_settings(job.config, shape);
+    job.config = flows::resolved(job.config, shape);
+  } catch (const data::SettingError& error) {
+    if (given(error.key())) throw UsageError(error.what());
+    throw;  // a configuration file says so
+  }
   return job;
 }
 

@@ -7,6 +7,7 @@
 #include "data/columns.h"
 #include "data/npy.h"
 #include "data/png.h"
+#include "flows/kinds.h"
 #include "nn/safetensors.h"
 #include "tensor/backend.h"
 #include "tensor/ops.h"
@@ -17,13 +18,20 @@ namespace nf::cli {
 
 namespace {
 
+// How a run's own data are read: what its settings mean was said when it was trained.
+data::LoadOptions own_options(const flows::Config& config) {
+  data::LoadOptions options = flows::load_options(config);
+  options.of_run = true;
+  return options;
+}
+
 // How another source is read than the run's: the run's columns and layout, its own parts.
 data::LoadOptions options_for(const flows::Config& config, bool whole) {
   const auto built_in = data::built_in_sources();
   if (std::find(built_in.begin(), built_in.end(), config.data) != built_in.end()) {
     return {.seed = static_cast<std::uint64_t>(config.seed)};
   }
-  data::LoadOptions options = flows::load_options(config);
+  data::LoadOptions options = own_options(config);
   options.train = options.valid = options.test = -1;
   options.valid_data = options.test_data = "";
   options.in_file_order = whole;
@@ -43,7 +51,7 @@ void check_parts(const RunFolder& run, const data::Dataset& data) {
 }
 
 data::Dataset as_trained(const RunFolder& run, const flows::Config& config) {
-  data::Dataset data = data::load(config.data, flows::load_options(config));
+  data::Dataset data = data::load(config.data, own_options(config));
   check_parts(run, data);
   return data;
 }
@@ -69,7 +77,8 @@ flows::DataShape shape_of(const data::Dataset& data) {
           .channels = data.channels,
           .height = data.height,
           .width = data.width,
-          .family = data.family};
+          .family = data.family,
+          .spread = data.spread};
 }
 
 std::optional<flows::Config> with_data_there(const RunFolder& run) {
@@ -85,13 +94,13 @@ data::Dataset load_run_data(const RunFolder& run) {
   const KnownData& known = run.known();
   NF_CHECK(config, "[data] the data of ", run.path(), " are not there any more: neither '",
            run.config().data, "' nor '", known.path, "'; give them with --data");
-  data::Dataset data = data::load(config->data, flows::load_options(*config));
+  data::Dataset data = data::load(config->data, own_options(*config));
   // A path that was given may lead to another file from here.
   if (data.checksum != known.shape.checksum && config->data != known.path && !known.path.empty() &&
       source_exists(known.path)) {
     flows::Config absolute = *config;
     absolute.data = known.path;
-    data = data::load(absolute.data, flows::load_options(absolute));
+    data = data::load(absolute.data, own_options(absolute));
   }
   NF_CHECK(data.checksum == known.shape.checksum, "[data] ", data.name, " has changed since ",
            run.path(), " was trained on it (", known.train.count, " / ", known.valid.count, " / ",
@@ -117,15 +126,7 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
       config.data = source;
     }
     data = data::load(config.data, options_for(config, whole));
-    if (data.checksum == known.shape.checksum) {
-      if (whole) {
-        model.common.note(str("note: ", data.name, " is what ", model.run.path(),
-                              " was trained with: ", known.train.count,
-                              " of these rows were trained on; --split test takes others"));
-      } else {
-        data = as_trained(model.run, config);
-      }
-    }
+    if (data.checksum == known.shape.checksum && !whole) data = as_trained(model.run, config);
   }
   if (!model.shape.columns.empty()) {
     const std::string note = data::match_columns(data, model.shape.columns);
@@ -140,23 +141,21 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
   return data;
 }
 
-const Tensor& samples_of(const data::Dataset& data, const std::string& split) {
+const data::Split& part_of(const data::Dataset& data, const std::string& split) {
   const data::Split& part = split == "train"   ? data.train
                             : split == "valid" ? data.valid
                                                : data.test;
   NF_CHECK(part.size() > 0, "[data] ", data.name, " has no ", split,
            " samples; choose another --split");
-  return part.x;
+  return part;
 }
 
 // --- models -------------------------------------------------------------------------------------
 
 std::string set_precision(Device device, const std::string& precision) {
   if (device == Device::CPU) return name_of(Precision::F32);
-  Precision wanted = Precision::TF32;
-  for (const Precision p : {Precision::F32, Precision::TF32, Precision::BF16}) {
-    if (precision == name_of(p)) wanted = p;
-  }
+  const Precision wanted =
+      precision == "auto" ? Precision::TF32 : flows::precisions().at(precision);
   backend_for(device).set_precision(wanted);
   return name_of(wanted);
 }
@@ -238,8 +237,8 @@ std::string samples_png(const Tensor& samples, const data::Dataset& shape, const
 }
 
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                       const Tensor& like, std::int64_t columns) {
-  atomic_write(path, samples_png(samples, shape, like, columns));
+                       const Tensor& like, std::int64_t columns, int scale) {
+  atomic_write(path, samples_png(samples, shape, like, columns, scale));
 }
 
 void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
@@ -253,8 +252,12 @@ void write_samples(const std::string& path, const Tensor& samples, const data::D
 void check_picture(const std::string& path, std::int64_t n, const data::Dataset& shape,
                    std::int64_t columns, int scale) {
   if (path.ends_with(".npy")) return;
-  NF_CHECK(shape.images() || shape.dims == 2, "[picture] data of ", shape.dims,
-           " dimensions has no picture; write numbers with --out FILE.npy");
+  const std::string what = shape.images() ? str("images of ", shape.channels, " channels have")
+                                          : str("data of ", shape.dims, " dimensions has");
+  check_usage(data::has_picture(shape), "[picture] ", what,
+              " no picture; write numbers with --out FILE.npy");
+  check_usage(scale == 0 || shape.images(),
+              "[scale] would change nothing: only images have pixels");
   if (!shape.images()) return;
   data::check_grid(n, shape.height, shape.width, {.columns = columns, .zoom = scale});
 }

@@ -44,12 +44,16 @@ std::optional<flows::Config> with_data_there(const RunFolder& run);
 /// the same any more.
 data::Dataset load_run_data(const RunFolder& run);
 /// A source of the user's, or of none given the run's own. Cut as for the training where it is the
-/// same data; a note when rows of training may be among all of them. Throws Error when the model
-/// does not fit it. `whole`: all rows are wanted, in the order of the file.
+/// same data. Throws Error when the model does not fit it. `whole`: all rows are wanted, in the
+/// order of the file.
 data::Dataset load_data_for(const TrainedModel& model, const std::string& source,
                             bool whole = false);
-/// Of "train", "valid" or "test": (N, D), throws when there are none.
-const Tensor& samples_of(const data::Dataset& data, const std::string& split);
+/// "train", "valid" or "test"; throws when it has no rows.
+const data::Split& part_of(const data::Dataset& data, const std::string& split);
+/// Its rows (N, D).
+inline const Tensor& samples_of(const data::Dataset& data, const std::string& split) {
+  return part_of(data, split).x;
+}
 
 /// Samples as a picture: a grid of images with so many columns (0: about square), or the density of
 /// 2-D points (in the square of `like`, when given): the bytes of a PNG file. `scale`: pixels of
@@ -57,12 +61,13 @@ const Tensor& samples_of(const data::Dataset& data, const std::string& split);
 std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like = {},
                         std::int64_t columns = 0, int scale = 0);
 void write_samples_png(const std::string& path, const Tensor& samples, const data::Dataset& shape,
-                       const Tensor& like = {}, std::int64_t columns = 0);
+                       const Tensor& like = {}, std::int64_t columns = 0, int scale = 0);
 
 /// The same, or the numbers (N, D) as .npy: u8 for pixels, else f32.
 void write_samples(const std::string& path, const Tensor& samples, const data::Dataset& shape,
                    std::int64_t columns = 0, int scale = 0);
-/// Throws Error for a picture of n samples that would be too large: before they are computed.
+/// Before they are computed: throws UsageError for samples that have no picture, or no pixels to
+/// scale, Error for a picture that would be too large.
 void check_picture(const std::string& path, std::int64_t n, const data::Dataset& shape,
                    std::int64_t columns = 0, int scale = 0);
 

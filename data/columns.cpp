@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "data/samples.h"
+#include "data/setting_error.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -105,6 +106,10 @@ std::string match_columns(Dataset& data, const Names& wanted, const Names& ignor
 
 namespace {
 
+std::string plain_name(const Names& columns, std::int64_t i) {
+  return columns.empty() ? std::to_string(i + 1) : columns[static_cast<std::size_t>(i)];
+}
+
 std::string quoted_name(const Names& columns, std::int64_t i) {
   return columns.empty() ? std::to_string(i + 1)
                          : "'" + printable(columns[static_cast<std::size_t>(i)], 40) + "'";
@@ -139,13 +144,16 @@ std::vector<std::int32_t> integer_columns(const std::string& types, const Names&
     const std::string part = types.substr(at, end - at);
     at = end + 1;
     const std::size_t equals = part.rfind('=');
-    NF_CHECK(equals != std::string::npos && equals > 0 && part.substr(equals + 1) == "integer",
-             "[types] '", printable(part),
-             "' is not COLUMN=integer; several go with commas between");
+    const bool right =
+        equals != std::string::npos && equals > 0 && part.substr(equals + 1) == "integer";
+    check_setting(right, "types", "[types] '", printable(part),
+                  "' is not COLUMN=integer; several go with commas between");
     const std::string name = part.substr(0, equals);
     const auto found = std::find(names.begin(), names.end(), name);
-    NF_CHECK(found != names.end(), "[types] there is no column '", printable(name), "'",
-             printable(did_you_mean(name, names)));
+    if (found == names.end()) {
+      throw SettingError("types", str("[types] there is no column '", printable(name), "'",
+                                      printable(did_you_mean(name, names))));
+    }
     out.push_back(static_cast<std::int32_t>(found - names.begin()));
   }
   std::sort(out.begin(), out.end());
@@ -153,10 +161,10 @@ std::vector<std::int32_t> integer_columns(const std::string& types, const Names&
   return out;
 }
 
-void look_at_types(Dataset& data, const std::string& types) {
+void look_at_types(Dataset& data, const std::string& types, bool advise) {
   const std::vector<std::int32_t> named_so = integer_columns(types, data.columns, data.dims);
-  NF_CHECK(named_so.empty() || !data.discrete, "[types] '", printable(data.name),
-           "' holds pixels, which are whole numbers already");
+  check_setting(named_so.empty() || !data.discrete, "types", "[types] '", printable(data.name),
+                "' holds pixels, which are whole numbers already");
   if (data.discrete) return;
   constexpr double kMost = 1LL << 50;  // 1/2 must not be lost beside it
   std::vector<bool> whole(static_cast<std::size_t>(data.dims), true);
@@ -170,18 +178,18 @@ void look_at_types(Dataset& data, const std::string& types) {
     });
   }
   for (const std::int32_t j : named_so) {
-    NF_CHECK(whole[static_cast<std::size_t>(j)], "[types] column ", quoted_name(data.columns, j),
-             " of '", printable(data.name), "' holds numbers that are not whole");
+    check_setting(whole[static_cast<std::size_t>(j)], "types", "[types] column ",
+                  quoted_name(data.columns, j), " of '", printable(data.name),
+                  "' holds numbers that are not whole");
     whole[static_cast<std::size_t>(j)] = false;  // known
   }
   Names found, advice;
   for (std::int64_t j = 0; j < data.dims; ++j) {
     if (!whole[static_cast<std::size_t>(j)]) continue;
-    found.push_back(data.columns.empty() ? std::to_string(j + 1)
-                                         : data.columns[static_cast<std::size_t>(j)]);
+    found.push_back(plain_name(data.columns, j));
     if (advice.size() < 3) advice.push_back(found.back() + "=integer");
   }
-  if (found.empty() || data.train.size() < 2) return;
+  if (!advise || found.empty() || data.train.size() < 2) return;
   data.notes.push_back(str("whole numbers only in column ", listed(found),
                            ": as real numbers their density has no bound; if they are counts or "
                            "levels, give --types ",
@@ -213,34 +221,60 @@ ConstantColumns constant_columns(const Dataset& data) {
   ConstantColumns out;
   for (std::int64_t j = 0; j < data.dims; ++j) {
     if (!in_training[static_cast<std::size_t>(j)]) continue;
-    Names& names = elsewhere[static_cast<std::size_t>(j)] ? out.training_only : out.everywhere;
-    names.push_back(data.columns.empty() ? std::to_string(j + 1)
-                                         : data.columns[static_cast<std::size_t>(j)]);
+    auto& columns = elsewhere[static_cast<std::size_t>(j)] ? out.training_only : out.everywhere;
+    columns.push_back(static_cast<std::int32_t>(j));
   }
   return out;
 }
 
-void check_varies(const Dataset& data, const std::string& types) {
+namespace {
+
+/// Of a column in all rows.
+double deviation_of(const Dataset& data, std::int64_t column) {
+  double count = 0, mean = 0, squares = 0;  // Welford's way: columns may lie far from 0
+  for (const Split* part : {&data.train, &data.valid, &data.test}) {
+    for_each_column(*part, [&](std::int64_t j, auto&& values) {
+      if (j != column) return;
+      values([&](std::int64_t, double x) {
+        const double off = x - mean;
+        mean += off / ++count;
+        squares += off * (x - mean);
+        return true;
+      });
+    });
+  }
+  return std::sqrt(squares / count);
+}
+
+}  // namespace
+
+void check_varies(Dataset& data, const std::string& types) {
   const std::vector<std::int32_t> integers = integer_columns(types, data.columns, data.dims);
-  Dataset rest = data;
-  std::vector<std::int32_t> reals;
-  for (std::int32_t j = 0; j < static_cast<std::int32_t>(data.dims); ++j) {
-    if (!std::binary_search(integers.begin(), integers.end(), j)) reals.push_back(j);
+  if (data.discrete || data.train.size() == 0) return;
+  ConstantColumns constant = constant_columns(data);
+  const auto real = [&](std::int32_t j) {
+    return !std::binary_search(integers.begin(), integers.end(), j);
+  };
+  const auto names_of = [&](const std::vector<std::int32_t>& columns) {
+    Names names;
+    for (const std::int32_t j : columns) {
+      if (real(j)) names.push_back(plain_name(data.columns, j));
+    }
+    return names;
+  };
+  const Names everywhere = names_of(constant.everywhere);
+  NF_CHECK(everywhere.empty(), "[data] constant in all of '", printable(data.name), "': column ",
+           listed(everywhere), ": it has no density; choose the others with --columns a,b,...");
+  const Names training_only = names_of(constant.training_only);
+  if (training_only.empty()) return;
+  data.spread.assign(static_cast<std::size_t>(data.dims), 0);
+  for (const std::int32_t j : constant.training_only) {
+    if (real(j)) data.spread[static_cast<std::size_t>(j)] = deviation_of(data, j);
   }
-  if (data.discrete || data.train.size() == 0 || reals.empty()) return;
-  if (!integers.empty()) {
-    if (rest.columns.empty()) rest.columns = numbered(data.dims);
-    take_columns(rest, reals);
-  }
-  const ConstantColumns constant = constant_columns(rest);
-  NF_CHECK(constant.everywhere.empty(), "[data] constant in all of '", printable(data.name),
-           "': column ", listed(constant.everywhere),
-           ": it has no density; choose the others with --columns a,b,...");
-  NF_CHECK(
-      constant.training_only.empty(), "[data] column ", listed(constant.training_only), " of '",
-      printable(data.name), "' varies, but not in the ", data.train.size(),
-      " training rows: take more rows (--train), leave it out (--columns a,b,...), or where it "
-      "holds whole numbers give --types NAME=integer");
+  data.notes.push_back(
+      str("column ", listed(training_only), " is constant in the ", data.train.size(),
+          " training rows, but not in all: its scale is that of all rows, and rows "
+          "where it differs will have a very low density"));
 }
 
 }  // namespace nf::data

@@ -22,25 +22,27 @@ std::string match_columns(Dataset& data, const std::vector<std::string>& wanted,
 void take_columns(Dataset& data, const std::vector<std::int32_t>& columns);
 
 /// Positions from 0 of the columns that `types` calls whole numbers: "count=integer,age=integer",
-/// by name, or by number from 1 in a table without names. Throws Error, with the nearest name, for
-/// a column that is not there, and for another type.
+/// by name, or by number from 1 in a table without names. Throws SettingError, with the nearest
+/// name, for a column that is not there, and for another type.
 std::vector<std::int32_t> integer_columns(const std::string& types,
                                           const std::vector<std::string>& columns,
                                           std::int64_t dims);
 
-/// Throws Error where a column that `types` calls integer is not; adds a note about those that
-/// are, but are not called so: as real numbers they have no highest density.
-void look_at_types(Dataset& data, const std::string& types);
+/// Throws SettingError where a column that `types` calls integer is not; with `advise` adds a note
+/// about those that are, but are not called so: as real numbers they have no highest density.
+void look_at_types(Dataset& data, const std::string& types, bool advise = true);
 
-/// The columns that are constant in the training part of real rows: they have no density there.
+/// The columns (from 0) that are constant in the training part of real rows: they have no density
+/// there.
 struct ConstantColumns {
-  std::vector<std::string> everywhere;  ///< quoted names, in validation and test as well
-  std::vector<std::string> training_only;
+  std::vector<std::int32_t> everywhere;  ///< in validation and test as well
+  std::vector<std::int32_t> training_only;
 };
 ConstantColumns constant_columns(const Dataset& data);
 
-/// Throws Error, naming all of them and what to do, when there are constant columns that `types`
-/// does not call integer.
-void check_varies(const Dataset& data, const std::string& types);
+/// Throws Error, naming all of them and what to do, when there are columns that are constant
+/// everywhere and that `types` does not call integer. Those that are constant in the training part
+/// only get data.spread, and a note.
+void check_varies(Dataset& data, const std::string& types);
 
 }  // namespace nf::data

@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <cstdlib>
 #include <limits>
+#include <map>
 #include <optional>
 
 #include "data/input.h"
+#include "tensor/memory.h"
 #include "tensor/text.h"
 
 namespace nf::data {
@@ -91,8 +93,10 @@ class Reader {
     while (next_line()) {
       split(fields);
       if (names_.empty() && take_header(fields, table)) continue;
+      if (values.capacity() == 0) make_room(values);
       add_row(fields, table.groups, values);
     }
+    if (!bad_.empty()) fail_bad_columns();
     NF_CHECK(!values.empty(), "[csv] '", path_, "': holds no rows of numbers");
     const auto columns = std::ssize(wanted_);
     for (const std::int32_t i : wanted_) table.columns.push_back(name(i));
@@ -211,8 +215,19 @@ class Reader {
     return names_[static_cast<std::size_t>(column)];
   }
 
+  /// For all numbers that can follow: so many lines of so many columns, at least two bytes each.
+  void make_room(std::vector<double>& values) const {
+    const auto columns = static_cast<double>(wanted_.size());
+    const auto lines = static_cast<double>(std::count(rest_.begin(), rest_.end(), '\n')) + 2;
+    const double most =
+        std::min(lines * columns, columns + 1 + static_cast<double>(rest_.size()) / 2);
+    // Twice: the numbers beside the rows, then the rows beside the parts into which they are cut.
+    check_memory(2 * sizeof(double) * most, "[csv] '" + path_ + "'", "take a part of the data");
+    values.reserve(static_cast<std::size_t>(most));
+  }
+
   void add_row(const std::vector<std::string>& fields, std::vector<std::string>& groups,
-               std::vector<double>& values) const {
+               std::vector<double>& values) {
     if (fields.size() != names_.size()) {
       bad(str(": ", fields.size(), " columns, the lines before have ", names_.size()));
     }
@@ -220,23 +235,60 @@ class Reader {
     for (const std::int32_t i : wanted_) {
       const std::string& field = fields[static_cast<std::size_t>(i)];
       const std::optional<double> value = parse_number(field);
-      if (!value || !std::isfinite(*value)) bad_number(i, field, value.has_value());
-      values.push_back(*value);
+      if (!value || !std::isfinite(*value)) {
+        bad_.try_emplace(i, BadCell{number_, field, value.has_value()});
+      } else if (bad_.empty()) {
+        values.push_back(*value);
+      }
     }
   }
 
-  [[noreturn]] void bad_number(std::int32_t column, const std::string& field, bool number) const {
+  /// The first cell of a column that is no number.
+  struct BadCell {
+    std::size_t line;
+    std::string text;
+    bool number;  ///< but none of f32's range
+  };
+
+  static bool is_missing(const std::string& cell) {
+    constexpr std::string_view kMissing[] = {"",     "NA",  "N/A", "n/a",  "NaN",
+                                             "nan",  "NAN", "na",  "null", "NULL",
+                                             "None", "?",   "-",   "#N/A", "."};
+    return std::find(std::begin(kMissing), std::end(kMissing), cell) != std::end(kMissing);
+  }
+
+  static bool has_decimal_comma(std::string cell) {
+    const std::size_t comma = cell.find(',');
+    if (comma == std::string::npos) return false;
+    cell[comma] = '.';
+    return parse_number(cell).has_value();
+  }
+
+  std::string describe(std::int32_t column, const BadCell& cell) const {
     const bool named = name(column) != std::to_string(column + 1);
-    const std::string where =
-        str(", column ", column + 1, named ? " (" + shown(name(column)) + ")" : "", ": ");
-    if (field.empty()) {
-      bad(where + "the number is missing; fill it in, or leave the line or the column out");
+    return str("line ", cell.line, ", column ", column + 1,
+               named ? " (" + shown(name(column)) + ")" : "", ": ",
+               cell.text.empty() ? "the number is missing"
+               : cell.number     ? shown(cell.text) + " is not a finite number of 32 bits"
+                                 : shown(cell.text) + " is not a number");
+  }
+
+  /// Of each column the first cell, and what to do.
+  [[noreturn]] void fail_bad_columns() const {
+    constexpr std::size_t kListed = 8;
+    std::vector<std::string> cells;
+    bool missing = false, comma = false;
+    for (const auto& [column, cell] : bad_) {
+      if (cells.size() < kListed) cells.push_back(describe(column, cell));
+      missing = missing || is_missing(cell.text);
+      comma = comma || has_decimal_comma(cell.text);
     }
-    if (!number) {
-      bad(where + shown(field) +
-          " is not a number; choose the columns that are with --columns a,b,...");
-    }
-    bad(where + shown(field) + " is not a finite number of 32 bits");
+    fail(str("[csv] '", path_, "', ", join(cells, "; "),
+             bad_.size() > kListed ? str("; and in ", bad_.size() - kListed, " more columns") : "",
+             missing ? "; fill in the numbers that are missing, or leave these lines out" : "",
+             comma ? "; write numbers with a point, not with a comma" : "",
+             "; choose the columns that are numbers with --columns a,b,... of 'flowcli train' or "
+             "'flowcli data'"));
   }
 
   std::string path_;
@@ -245,7 +297,8 @@ class Reader {
   std::vector<std::string> names_;    // of all columns in the file
   std::vector<std::int32_t> wanted_;  // of them
   std::int32_t group_ = -1;
-  std::size_t number_ = 0;  // of line_, from 1
+  std::map<std::int32_t, BadCell> bad_;  // by column
+  std::size_t number_ = 0;               // of line_, from 1
   char separator_ = ',';
 };
 

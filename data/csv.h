@@ -26,8 +26,9 @@ bool looks_like_text(std::string_view head);
 ///   a header        a first line without any number: the names of the columns
 /// A field may stand in double quotes. Text is UTF-8; names in other bytes are read as
 /// Windows-1252, with a note. Columns that `options` leaves out may hold anything. The file may be
-/// gzipped. Throws Error, naming file, line (from 1) and column, for a field that is missing or is
-/// no finite number in the range of f32, rows of unequal length, more than 65536 columns, lines
+/// gzipped. Throws Error, naming file, line (from 1) and column, for fields that are missing or are
+/// no finite numbers in the range of f32 (the first of each column), rows of unequal length, more
+/// than 65536 columns, lines
 /// above 4 MiB, an open quote, bytes that are no text, UTF-16, and a file without rows.
 Table read_csv(const std::string& path, const ReadOptions& options = {});
 

@@ -18,6 +18,8 @@ struct Split {
   /// from 0 lose digits in f32 before they can be standardised; built-in densities are f32.
   Tensor x;
   Tensor labels;  ///< i32 (N), or undefined
+  /// i32 (N): which row of its file each is, from 0; undefined for what is drawn.
+  Tensor numbers = {};
 
   std::int64_t size() const { return x.defined() ? x.dim(0) : 0; }
 };
@@ -33,11 +35,15 @@ struct Dataset {
   int classes = 0;                                   ///< number of labels, 0 without labels
   std::vector<std::string> columns;                  ///< D names, or none
   Split train, valid, test;
-  std::string cut;  ///< in words: where the three parts come from
+  std::string cut;                    ///< in words: where the three parts come from
+  std::string valid_file, test_file;  ///< of parts that are files of their own, else empty
   /// Of all rows and labels of a file in its order, before any cut; of a built-in source, of its
   /// name, seed and training rows. Equal texts: the same data.
   std::string checksum;
   std::vector<std::string> notes;  ///< what was decided on the way that its owner should know
+  /// None, or D numbers: of a column that is constant in the training part alone, its deviation in
+  /// all rows; 0 for the others (columns.h).
+  std::vector<double> spread;
   /// Differential entropy in nats where the true density is known: the lowest possible negative
   /// log-likelihood. Otherwise NaN.
   double entropy = std::numeric_limits<double>::quiet_NaN();

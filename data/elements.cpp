@@ -117,9 +117,13 @@ Shape checked_shape(const Input& in, std::span<const std::uint64_t> sizes,
 
 Tensor read_elements(Input& in, ElementType type, bool big_endian, const Shape& shape,
                      DType dtype) {
-  // A packed file may be honest and still a thousand times smaller than what it holds.
-  check_memory(static_cast<double>(shape.numel()) * static_cast<double>(size_of(dtype)),
-               "[read] " + in.name(), "take a part of the data");
+  // A packed file may be honest and still a thousand times smaller than what it holds. All that it
+  // becomes must fit: the elements beside rows of u8 or f64, then these beside the parts into which
+  // they are cut.
+  const std::size_t row = dtype == DType::U8 ? size_of(DType::U8) : size_of(DType::F64);
+  const auto most = static_cast<double>(std::max(size_of(dtype) + row, 2 * row));
+  check_memory(static_cast<double>(shape.numel()) * most, "[read] " + in.name(),
+               "take a part of the data");
   Tensor out = Tensor::empty(shape, dtype);
   visit_dtype(dtype, [&]<class To>() {
     To* values = out.mutable_data<To>();

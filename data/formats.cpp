@@ -35,13 +35,13 @@ Parts only(Samples samples) { return {std::move(samples), {}, {}}; }
 
 Samples cifar_samples(const std::string& path) {
   const char* const family = cifar_label_bytes(path) == 2 ? "cifar-100" : "cifar-10";
-  return {read_cifar(path), kCifarChannels, kCifarSize, kCifarSize, {}, family, {}, {}};
+  return {read_cifar(path), kCifarChannels, kCifarSize, kCifarSize, {}, family, {}, {}, false};
 }
 
 Samples csv_samples(const std::string& path, const ReadOptions& options) {
   Table table = read_csv(path, options);
-  return {{table.values, {}},    0, 0, 0, std::move(table.columns), {}, std::move(table.groups),
-          std::move(table.notes)};
+  return {{table.values, {}},     0,    0, 0, std::move(table.columns), {}, std::move(table.groups),
+          std::move(table.notes), false};
 }
 
 std::string names_of(const Arrays& arrays) {
@@ -125,6 +125,7 @@ Samples mat_samples(const std::string& path, const ReadOptions& options = {}) {
   const auto x = arrays.find("X"), y = arrays.find("y"), faces = arrays.find("faces");
   if (x != arrays.end() && x->second.rank() == 4) {
     Samples out = samples_of(path, as_pixels(x->second.permute({3, 2, 0, 1})), {.layout = "first"});
+    out.chose_layout = false;  // the format has only this one
     if (y != arrays.end()) out.rows.labels = svhn_labels(path, y->second, out.rows.size());
     out.family = "svhn";
     return out;
@@ -273,7 +274,8 @@ Parts cifar10_parts(const fs::path& folder) {
                          {},
                          "cifar-10",
                          {},
-                         {}};
+                         {},
+                         false};
   return {train, {}, cifar_samples(need_in(folder, "test_batch.bin", kWhat)), /*valid_share=*/5};
 }
 

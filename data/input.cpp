@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "tensor/error.h"
+#include "tensor/memory.h"
 
 namespace nf::data {
 
@@ -39,9 +40,17 @@ std::string Input::read_rest() {
   const std::uint64_t most =
       packed() ? stored_bytes() * kMostGrowth + kAlways : stored_bytes() - read_;
   std::string all;
+  const auto make_room = [&](std::uint64_t bytes) {
+    if (bytes <= all.capacity()) return;
+    check_memory(static_cast<double>(bytes), "[read] " + name_, "take a part of the data");
+    all.reserve(bytes);
+  };
+  if (!packed()) make_room(most);  // all of it, so that nothing is copied on the way
   for (std::size_t chunk = 1 << 16;; chunk = std::min<std::size_t>(2 * chunk, 1 << 26)) {
     const std::size_t had = all.size();
-    all.resize(had + std::min<std::uint64_t>(chunk, most - had));
+    const std::uint64_t next = had + std::min<std::uint64_t>(chunk, most - had);
+    if (next > all.capacity()) make_room(std::min(most, std::max<std::uint64_t>(next, 2 * had)));
+    all.resize(next);
     const std::size_t got = read_up_to(all.data() + had, all.size() - had);
     all.resize(had + got);
     if (got == 0 || all.size() == most) break;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "data/setting_error.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -29,10 +30,12 @@ bool may_be_channels(std::int64_t size) { return size == 1 || size == 3 || size 
 /// Channels first, as everywhere here. (N, H, W, 3) is how NumPy keeps colour images.
 Tensor channels_first(const std::string& path, const Tensor& x, const std::string& layout) {
   const bool first = may_be_channels(x.dim(1)), last = may_be_channels(x.dim(3));
-  NF_CHECK(layout != "auto" || first != last, "[data] '", path, "': ", x.shape(), " has ",
-           first ? "two axes" : "no axis",
-           " that may be channels (size 1, 3 or 4); say which with ",
-           "--set layout=first, (N, C, H, W), or layout=last, (N, H, W, C)");
+  NF_CHECK(
+      layout != "auto" || first != last, "[data] '", path, "': ", x.shape(), " has ",
+      first ? "two axes" : "no axis",
+      " that may be channels (size 1, 3 or 4); the layout must be told: first, (N, C, H, W), or "
+      "last, (N, H, W, C); 'flowcli train' and 'flowcli data' have --layout, other commands "
+      "take the run's; or save gray images as (N, H, W)");
   return layout == "last" || (layout == "auto" && last) ? x.permute({0, 3, 1, 2}) : x;
 }
 
@@ -59,8 +62,11 @@ void choose_columns(const std::string& path, const ReadOptions& options, Samples
 std::int32_t find_column(const std::string& path, const std::vector<std::string>& names,
                          const std::string& name, const char* setting) {
   const auto found = std::find(names.begin(), names.end(), name);
-  NF_CHECK(found != names.end(), "[data] '", path, "': there is no column '", printable(name),
-           "', which ", setting, " names", printable(did_you_mean(name, names)));
+  if (found == names.end()) {
+    throw SettingError(
+        setting, str("[data] '", path, "': there is no column '", printable(name), "', which ",
+                     setting, " names", printable(did_you_mean(name, names))));
+  }
   return static_cast<std::int32_t>(found - names.begin());
 }
 
@@ -86,8 +92,8 @@ std::vector<std::int32_t> wanted_columns(const std::string& path,
   std::vector<std::int32_t> out;
   for (const std::string& name : options.columns) {
     out.push_back(find_column(path, names, name, "columns"));
-    NF_CHECK(std::count(out.begin(), out.end(), out.back()) == 1, "[data] column '",
-             printable(name), "' is named twice in columns");
+    check_setting(std::count(out.begin(), out.end(), out.back()) == 1, "columns", "[data] column '",
+                  printable(name), "' is named twice in columns");
   }
   if (options.columns.empty()) {
     for (std::size_t i = 0; i < names.size(); ++i) {
@@ -96,7 +102,7 @@ std::vector<std::int32_t> wanted_columns(const std::string& path,
       }
     }
   }
-  NF_CHECK(!out.empty(), "[data] '", path, "': no columns are left");
+  check_setting(!out.empty(), "split_by", "[data] '", path, "': no columns are left");
   return out;
 }
 
@@ -111,9 +117,12 @@ Samples samples_of(const std::string& path, const Tensor& array, const ReadOptio
   Samples out;
   if (rank >= 3) {
     NF_CHECK(x.dtype() == DType::U8, "[data] '", path, "': images of ", name(x.dtype()),
-             "; pixels must be u8");
-    NF_CHECK(options.columns.empty() && options.split_by.empty(), "[data] '", path,
-             "': columns and split_by are for tables, this holds images ", array.shape());
+             "; pixels are levels 0 to 255: save them as u8 (of numbers in [0, 1] in NumPy: (255 * "
+             "x).round().astype('uint8')), or as rows of real numbers, x.reshape(len(x), -1)");
+    check_setting(options.columns.empty() && options.split_by.empty(),
+                  options.columns.empty() ? "split_by" : "columns", "[data] '", path,
+                  "': columns and split_by are for tables, this holds images ", array.shape());
+    out.chose_layout = rank == 4;
     out.channels = rank == 4 ? x.dim(1) : 1;
     out.height = x.dim(-2);
     out.width = x.dim(-1);

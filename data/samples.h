@@ -16,6 +16,7 @@ struct Samples {
   std::string family;                                ///< of Dataset
   std::vector<std::string> groups;                   ///< of each row, with ReadOptions::split_by
   std::vector<std::string> notes;                    ///< of Dataset
+  bool chose_layout = false;                         ///< ReadOptions::layout says something of it
 };
 
 /// How a file is read.
@@ -34,16 +35,18 @@ struct ReadOptions {
 
 /// The array read from `path` as samples: (N, D) rows, (N, H, W) gray images, images of several
 /// channels as `options.layout` says. Pixels are u8; every other type becomes f64.
-/// Throws Error for other shapes, for none, for channels on both sides or on none, for columns that
-/// are not there, and for numbers that are not finite or beyond f32's range, naming row and column.
+/// Throws Error for other shapes, for none, for channels on both sides or on none, and for numbers
+/// that are not finite or beyond f32's range, naming row and column; SettingError for columns that
+/// are not there.
 Samples samples_of(const std::string& path, const Tensor& array, const ReadOptions& options = {});
 
-/// Positions of the columns that `options` wants among `names`. Throws Error, with the nearest
-/// name, for one that is not there, and when none is left.
+/// Positions of the columns that `options` wants among `names`. Throws SettingError, with the
+/// nearest name, for one that is not there, and when none is left.
 std::vector<std::int32_t> wanted_columns(const std::string& path,
                                          const std::vector<std::string>& names,
                                          const ReadOptions& options);
-/// The position of options.split_by, -1 without; throws Error when it is not there but must be.
+/// The position of options.split_by, -1 without; throws SettingError when it is not there but must
+/// be.
 std::int32_t split_by_column(const std::string& path, const std::vector<std::string>& names,
                              const ReadOptions& options);
 /// "1", "2", ...: the names of columns without names.

@@ -8,6 +8,7 @@
 #include "data/columns.h"
 #include "data/formats.h"
 #include "data/glyphs.h"
+#include "data/setting_error.h"
 #include "data/splits.h"
 #include "data/toy2d.h"
 #include "tensor/text.h"
@@ -94,8 +95,11 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
   const ReadOptions reading{.layout = options.layout,
                             .columns = options.columns,
                             .split_by = parse_split_by(options.split_by).column,
-                            .may_lack_split_by = options.in_file_order};
+                            .may_lack_split_by = options.in_file_order || options.of_run};
   Parts parts = read_parts(path, place.format, reading);
+  check_setting(options.layout == "auto" || options.of_run || parts.train.chose_layout, "layout",
+                "[layout] would change nothing: '", printable(path),
+                "' holds no images (N, A, B, C) of which A or C are the channels");
   Dataset out;
   out.name = path;
   out.family = parts.train.family;
@@ -108,9 +112,11 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
   out.checksum = checksum_of(parts);
   if (!options.valid_data.empty()) {
     parts.valid = read_part_file(options.valid_data, "valid_data", parts.train, reading);
+    out.valid_file = options.valid_data;
   }
   if (!options.test_data.empty()) {
     parts.test = read_part_file(options.test_data, "test_data", parts.train, reading);
+    out.test_file = options.test_data;
   }
   out.classes = count_classes(parts.train.rows);
   out.notes = parts.train.notes;
@@ -121,7 +127,7 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
     out.notes.insert(out.notes.end(), (*part)->notes.begin(), (*part)->notes.end());
   }
   split_rows(parts, options, out);
-  look_at_types(out, options.types);
+  look_at_types(out, options.types, /*advise=*/!options.of_run);
   return out;
 }
 
@@ -171,7 +177,7 @@ void check_drawn(const std::string& name, const LoadOptions& options) {
       {"split_by", !options.split_by.empty()},     {"columns", !options.columns.empty()},
       {"layout", options.layout != "auto"},        {"types", !options.types.empty()}};
   for (const auto& [setting, given] : settings) {
-    NF_CHECK(!given, "[data] ", setting, " is for files; '", name, "' is drawn");
+    check_setting(!given, setting, "[data] ", setting, " is for files; '", name, "' is drawn");
   }
 }
 

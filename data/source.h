@@ -39,14 +39,18 @@ struct LoadOptions {
   std::vector<std::string> columns = {};
   std::string layout = "auto";  ///< of images: ReadOptions (samples.h)
   std::string types = {};       ///< of columns: integer_columns() (columns.h)
+  /// The settings are those of a run that takes these data, not of who names them now: types get no
+  /// advice, and a layout or split_by that does not apply is no error.
+  bool of_run = false;
 };
 
 /// `spec` is the name of a built-in source, a path, or "format:path" (formats.h). A path is a
 /// folder with the files of MNIST, CIFAR or SVHN, or a single file: IDX, .npy, .npz, .mat, CSV or
 /// CIFAR's records, told by the content and gzipped or not.
 ///
-/// Throws Error for an unknown name (with the nearest one), a missing or malformed file, counts
-/// that the source does not have, and options that do not apply to it.
+/// Throws Error for an unknown name (with the nearest one), a missing or malformed file, and counts
+/// that the source does not have; SettingError (setting_error.h) for options that do not apply to
+/// it.
 Dataset load(const std::string& spec, const LoadOptions& options = {});
 
 /// glyphs and the densities of toy2d.h.

@@ -1,6 +1,7 @@
 #include "data/splits.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdint>
 #include <map>
@@ -32,8 +33,16 @@ Order as_they_stand(std::int64_t n) {
 Split take(const Split& rows, const Order& order, std::int64_t first, std::int64_t count) {
   const Tensor index =
       Tensor::from(Order(order.begin() + first, order.begin() + first + count), {count});
-  return {index_select(rows.x, 0, index),
-          rows.labels.defined() ? index_select(rows.labels, 0, index) : Tensor()};
+  const auto of = [&](const Tensor& t) {
+    return t.defined() ? index_select(t, 0, index) : Tensor();
+  };
+  return {of(rows.x), of(rows.labels), of(rows.numbers)};
+}
+
+/// The rows of a file, which know their place in it.
+Split numbered_rows(Split rows) {
+  rows.numbers = Tensor::arange(rows.size(), DType::I32);
+  return rows;
 }
 
 // --- groups -------------------------------------------------------------------------------------
@@ -94,6 +103,24 @@ std::int64_t nearest_edge(const std::string& name, const std::vector<std::int64_
   NF_CHECK(best > 0, "[data] '", name, "': split_by makes ", edges.size() - 1,
            " groups of rows, too few for the parts; give --valid 0 or --test 0, or another column");
   return best;
+}
+
+/// What to say when groups leave a part less than half of what was wanted, or more than twice as
+/// much; else nothing.
+std::string uneven(const Grouped& groups, const std::array<std::int64_t, 3>& wanted,
+                   const std::array<std::int64_t, 3>& made) {
+  bool even = true;
+  for (std::size_t i = 0; i < made.size(); ++i) {
+    even = even && made[i] <= 2 * wanted[i] && wanted[i] <= 2 * made[i];
+  }
+  if (even) return {};
+  std::int64_t largest = 0;
+  for (std::size_t i = 1; i < groups.edges.size(); ++i) {
+    largest = std::max(largest, groups.edges[i] - groups.edges[i - 1]);
+  }
+  return str("split_by makes parts of ", made[0], " / ", made[1], " / ", made[2],
+             " rows (training / validation / test), where ", wanted[0], " / ", wanted[1], " / ",
+             wanted[2], " were meant: groups stay whole, and the largest has ", largest, " rows");
 }
 
 // --- cuts ---------------------------------------------------------------------------------------
@@ -162,6 +189,7 @@ std::string cut_in_words(const Parts& parts, bool published, const LoadOptions& 
 Split narrow(const Split& all, std::int64_t first, std::int64_t count) {
   Split out{all.x.narrow(0, first, count), {}};
   if (all.labels.defined()) out.labels = all.labels.narrow(0, first, count);
+  if (all.numbers.defined()) out.numbers = all.numbers.narrow(0, first, count);
   return out;
 }
 
@@ -177,7 +205,7 @@ SplitBy parse_split_by(const std::string& text) {
 }
 
 void split_rows(const Parts& parts, const LoadOptions& options, Dataset& out) {
-  const Split& rows = parts.train.rows;
+  const Split rows = numbered_rows(parts.train.rows);
   const std::int64_t n = rows.size();
   const bool published = !parts.train.family.empty() && parts.test && options.test_data.empty();
   const bool as_it_is = published || options.in_file_order;
@@ -191,6 +219,7 @@ void split_rows(const Parts& parts, const LoadOptions& options, Dataset& out) {
                       parts.test ? 0 : options.test};
   Cut cut = cut_at(out.name, n, wanted, parts.valid_share, options.in_file_order);
   if (by_group) {
+    const Cut meant = cut;
     if (cut.test_begin < cut.end) {
       cut.test_begin = nearest_edge(out.name, groups.edges, cut.test_begin, cut.end);
       cut.valid_begin = std::min(cut.valid_begin, cut.test_begin);
@@ -200,6 +229,11 @@ void split_rows(const Parts& parts, const LoadOptions& options, Dataset& out) {
     } else {
       cut.valid_begin = cut.test_begin;
     }
+    const auto sizes = [](const Cut& c) {
+      return std::array{c.valid_begin, c.test_begin - c.valid_begin, c.end - c.test_begin};
+    };
+    const std::string note = uneven(groups, sizes(meant), sizes(cut));
+    if (!note.empty() && !options.of_run) out.notes.push_back(note);
   }
   // Fewer rows than a part has are its last ones.
   const auto part = [&](std::int64_t begin, std::int64_t end, std::int64_t count) {
@@ -207,10 +241,12 @@ void split_rows(const Parts& parts, const LoadOptions& options, Dataset& out) {
     const std::int64_t taken = count < 0 ? have : std::min(count, have);
     return as_it_is ? narrow(rows, end - taken, taken) : take(rows, order, end - taken, taken);
   };
-  out.test = parts.test ? some_of(out.name, parts.test->rows, options.test, published)
-                        : part(cut.test_begin, cut.end, wanted.test);
-  out.valid = parts.valid ? some_of(out.name, parts.valid->rows, options.valid, published)
-                          : part(cut.valid_begin, cut.test_begin, wanted.valid);
+  out.test = parts.test
+                 ? some_of(out.name, numbered_rows(parts.test->rows), options.test, published)
+                 : part(cut.test_begin, cut.end, wanted.test);
+  out.valid = parts.valid
+                  ? some_of(out.name, numbered_rows(parts.valid->rows), options.valid, published)
+                  : part(cut.valid_begin, cut.test_begin, wanted.valid);
   const std::int64_t train = options.train < 0 ? cut.valid_begin : options.train;
   check_counts(out.name, train, cut.valid_begin);
   if (by_group) {  // the first rows shall be of all groups

@@ -13,7 +13,7 @@ using namespace nf;
 // The logit of a uniform number is logistic. So with the logit as f and the logistic density as
 // p_Z, p_X must be 1 on all of [0, 1]. Returns the largest |ln p_X|.
 static double uniform_density() {
-  flows::Logit logit(/*alpha=*/1e-9);
+  flows::Logit logit(/*alpha=*/1e-7);
   flows::StandardLogistic logistic;
   const Tensor x = Tensor::from<double>({0.01, 0.25, 0.5, 0.999}, {4, 1});
   const auto [z, log_det] = logit.forward(x);

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "tensor/names.h"
+
 namespace nf::flows {
 
 Var StandardNormal::log_prob(const Var& z) {
@@ -38,10 +40,22 @@ double StandardLogistic::cdf(double z) const { return 1 / (1 + std::exp(-z)); }
 
 double StandardLogistic::deviation() const { return std::numbers::pi / std::numbers::sqrt3; }
 
-std::shared_ptr<Base> base_by_name(const std::string& name) {
-  if (name == "gaussian") return std::make_shared<StandardNormal>();
-  if (name == "logistic") return std::make_shared<StandardLogistic>();
-  fail(str("[prior] '", name, "' is not one of gaussian, logistic"));
+namespace {
+
+using MakeBase = std::shared_ptr<Base> (*)();
+
+const Names<MakeBase>& bases() {
+  static const Names<MakeBase> names(
+      "prior",
+      {{"logistic", []() -> std::shared_ptr<Base> { return std::make_shared<StandardLogistic>(); }},
+       {"gaussian", []() -> std::shared_ptr<Base> { return std::make_shared<StandardNormal>(); }}});
+  return names;
 }
+
+}  // namespace
+
+std::vector<std::string> base_names() { return bases().all(); }
+
+std::shared_ptr<Base> base_by_name(const std::string& name) { return bases().at(name)(); }
 
 }  // namespace nf::flows

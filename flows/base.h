@@ -45,7 +45,9 @@ class StandardLogistic : public Base {
   std::string kind() const override { return "StandardLogistic"; }
 };
 
-/// "gaussian" or "logistic". Throws for others.
+/// "logistic" and "gaussian".
+std::vector<std::string> base_names();
+/// Throws for others.
 std::shared_ptr<Base> base_by_name(const std::string& name);
 
 }  // namespace nf::flows

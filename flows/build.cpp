@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "data/columns.h"
+#include "data/setting_error.h"
 #include "flows/coupling.h"
 #include "flows/kinds.h"
 #include "flows/level_cdf.h"
@@ -29,11 +30,13 @@ nn::Init init_of(const Config& config, double scale) {
 // What does not apply is an error, never ignored.
 void check_preprocessing(const std::string& kind, const DataShape& data) {
   const bool of_levels = kind == "unit" || kind == "symmetric" || kind == "cdf";
-  NF_CHECK(!data.discrete || of_levels || kind == "logit",
-           "[preprocess] pixels need preprocess = unit, symmetric, logit or cdf, not ", kind);
-  NF_CHECK(data.discrete || !of_levels, "[preprocess] preprocess = ", kind,
-           " is for pixels; these data are real numbers: standard, logit (of numbers in [0,1]) or "
-           "none");
+  data::check_setting(!data.discrete || of_levels || kind == "logit", "preprocess",
+                      "[preprocess] pixels need preprocess = unit, symmetric, logit or cdf, not ",
+                      kind);
+  data::check_setting(
+      data.discrete || !of_levels, "preprocess", "[preprocess] preprocess = ", kind,
+      " is for pixels; these data are real numbers: standard, logit (of numbers in [0,1]) or "
+      "none");
 }
 
 // Pixels to the space in which the couplings work, and how their density is told.
@@ -60,13 +63,12 @@ Convention add_reals(const std::string& kind, const Config& config, const DataSh
                      Compose& flow, const SharedGenerator& noise) {
   const std::vector<std::int32_t> integers =
       data::integer_columns(config.types, data.columns, data.dims);
-  NF_CHECK(integers.empty() || kind == "standard",
-           "[types] whole numbers need preprocess = standard, not ", kind);
   if (!integers.empty()) {
     flow.add("dequantize", std::make_shared<DequantizeColumns>(noise, data.dims, integers));
   }
   if (kind == "standard") {
-    flow.add("standardize", std::make_shared<Standardize>(data.dims, data.columns, /*wide=*/true));
+    flow.add("standardize",
+             std::make_shared<Standardize>(data.dims, data.columns, /*wide=*/true, data.spread));
   }
   if (kind == "logit") flow.add("logit", std::make_shared<Logit>(config.alpha));
   const std::string noisy = integers.empty() ? ""
@@ -103,13 +105,15 @@ std::vector<int> depths_of(const Config& config) {
   for (std::string part; std::getline(parts, part, ',');) {
     int depth = -1;
     const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), depth);
-    NF_CHECK(error == std::errc() && end == part.data() + part.size() && depth >= 0 && depth <= 100,
-             "[config] depths = '", printable(config.depths), "': '", printable(part),
-             "' is no number from 0 to 100; write them as 3,3,1,1");
+    const bool right =
+        error == std::errc() && end == part.data() + part.size() && depth >= 0 && depth <= 100;
+    data::check_setting(right, "depths", "[config] depths = '", printable(config.depths), "': '",
+                        printable(part), "' is no number from 0 to 100; write them as 3,3,1,1");
     depths.push_back(depth);
   }
-  NF_CHECK(depths.size() == couplings, "[config] depths = '", printable(config.depths), "' has ",
-           depths.size(), " numbers for ", couplings, " couplings");
+  data::check_setting(depths.size() == couplings, "depths", "[config] depths = '",
+                      printable(config.depths), "' has ", depths.size(), " numbers for ", couplings,
+                      " couplings");
   return depths;
 }
 
@@ -164,6 +168,16 @@ Config resolved(const Config& config, const DataShape& data) {
   return full;
 }
 
+void check_settings(const Config& given, const DataShape& data) {
+  const std::string kind = resolved(given, data).preprocess;
+  check_preprocessing(kind, data);
+  data::check_setting(given.types.empty() || !data.discrete, "types",
+                      "[types] pixels are whole numbers already; types is for tables");
+  data::check_setting(given.types.empty() || kind == "standard", "types",
+                      "[types] whole numbers need preprocess = standard, not ", kind);
+  depths_of(given);
+}
+
 std::shared_ptr<Density> make_density(const Config& given, const DataShape& data) {
   const Config config = resolved(given, data);
   const double count = parameter_count(config, data);
@@ -175,9 +189,7 @@ std::shared_ptr<Density> make_density(const Config& given, const DataShape& data
   const auto noise = std::make_shared<Generator>(seed, kNoise);
   auto flow = std::make_shared<Compose>();
   const std::string& kind = config.preprocess;
-  check_preprocessing(kind, data);
-  NF_CHECK(config.types.empty() || !data.discrete,
-           "[types] pixels are whole numbers already; types is for tables");
+  check_settings(config, data);
   const Convention convention = data.discrete ? add_pixels(kind, config, data.dims, *flow, noise)
                                               : add_reals(kind, config, data, *flow, noise);
   if (!config.whitening_last) add_whitening(config, data.dims, *flow);

@@ -13,6 +13,10 @@ namespace nf::flows {
 /// The configuration with what preprocess "auto" means for the data.
 Config resolved(const Config& config, const DataShape& data);
 
+/// Throws data::SettingError for a setting that does not go with the data or with another setting:
+/// preprocess, types, depths.
+void check_settings(const Config& config, const DataShape& data);
+
 /// About how many parameters make_density gives the model, from its shapes alone.
 double parameter_count(const Config& config, const DataShape& data);
 

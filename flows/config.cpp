@@ -1,10 +1,14 @@
 #include "flows/config.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "flows/base.h"
+#include "flows/coupling.h"
 #include "flows/kinds.h"
+#include "flows/layers.h"
 #include "nn/layers.h"
 #include "nn/optim.h"
 #include "tensor/error.h"
@@ -17,6 +21,11 @@ namespace {
 // Each group and its first setting.
 constexpr std::pair<const char*, const char*> kGroups[] = {
     {"model", "model"}, {"training", "epochs"}, {"data", "data"}, {"output", "save_every"}};
+
+std::vector<std::string> with_auto(std::vector<std::string> names) {
+  names.insert(names.begin(), "auto");
+  return names;
+}
 
 std::vector<Field> grouped(std::vector<Field> fields) {
   std::string group;
@@ -46,7 +55,7 @@ const std::vector<Field>& fields() {
       {"recipe", "whose settings the preset has: the paper's, or those of its authors' code (nice)",
        &C::recipe, recipes().all()},
       {"couplings", "number of coupling layers", &C::couplings, {}, 1, 1000},
-      {"coupling", "what a coupling does", &C::coupling, {"additive", "multiplicative", "affine"}},
+      {"coupling", "what a coupling does", &C::coupling, coupling_map_names()},
       {"partition", "how a coupling splits the dimensions", &C::partition, splittings().all()},
       {"mixing", "between couplings: linear is a learned invertible matrix", &C::mixing,
        mixings().all()},
@@ -75,12 +84,12 @@ const std::vector<Field>& fields() {
        {},
        1e-3,
        1e3},
-      {"prior", "base distribution", &C::prior, {"logistic", "gaussian"}},
+      {"prior", "base distribution", &C::prior, base_names()},
       {"preprocess",
        "auto: unit for images, standard for real data, none for built-in densities; symmetric: "
        "pixels in [-1,1]; cdf: every pixel through its own distribution function",
        &C::preprocess, preprocessings().all()},
-      {"alpha", "of logit preprocessing", &C::alpha, {}, 1e-12, 0.49},
+      {"alpha", "of logit preprocessing", &C::alpha, {}, kLeastAlpha, 0.49},
 
       {"epochs", "passes over the training data", &C::epochs, {}, 1, 1e9},
       {"steps", "stop after this many updates (0: by epochs)", &C::steps, {}, 0, 1e15},
@@ -91,10 +100,7 @@ const std::vector<Field>& fields() {
       {"beta2", "decay of the second moment", &C::beta2, {}, 0, 0.9999999},
       {"eps", "added to the root of the second moment", &C::eps, {}, 0, 1e3},
       {"weight_decay", "L2 penalty (decoupled in adamw)", &C::weight_decay, {}, 0, 1e3},
-      {"schedule",
-       "of the learning rate",
-       &C::schedule,
-       {"constant", "exponential", "cosine", "step"}},
+      {"schedule", "of the learning rate", &C::schedule, nn::schedule_names()},
       {"lr_decay",
        "factor per step (exponential) or per lr_every steps (step)",
        &C::lr_decay,
@@ -117,10 +123,8 @@ const std::vector<Field>& fields() {
        {},
        0,
        1e9},
-      {"precision",
-       "of matrix products on CUDA (auto: tf32); the CPU's are f32",
-       &C::precision,
-       {"auto", "f32", "tf32", "bf16"}},
+      {"precision", "of matrix products on CUDA (auto: tf32); the CPU's are f32", &C::precision,
+       with_auto(precisions().all())},
       {"seed", "of weights, batches, noise and built-in data", &C::seed, {}, 0, 9e15},
 
       {"data", "data source", &C::data},
@@ -197,9 +201,16 @@ const Field& find_in(const std::string& group, const std::string& key, const std
            did_you_mean(key, names)));
 }
 
+/// All digits that a limit needs: 0.9999999 is not 1.
+std::string digits(double value) {
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
+  return {text, end};
+}
+
 void check_number(const Field& field, double value, const std::string& where) {
-  NF_CHECK(value >= field.lowest && value <= field.highest, where, field.key, " = ", value,
-           " is out of range; it must be ", field.lowest, " to ", field.highest);
+  NF_CHECK(value >= field.lowest && value <= field.highest, where, field.key, " = ", digits(value),
+           " is out of range; it must be ", digits(field.lowest), " to ", digits(field.highest));
 }
 
 void assign(Config& config, const Field& field, const nlohmann::json& value,

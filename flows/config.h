@@ -83,6 +83,7 @@ struct DataShape {
   std::int64_t rows = 0;                             ///< training samples; 0: not known
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
   std::string family = {};  ///< "mnist", "cifar-10", "svhn", ...: the data set, where it is known
+  std::vector<double> spread = {};  ///< of Dataset: scales of columns that training cannot tell
 };
 
 /// One setting: its name (also --name with dashes), one line of help, and how to reach it.

@@ -1,5 +1,7 @@
 #include "flows/coupling.h"
 
+#include "tensor/names.h"
+
 namespace nf::flows {
 
 namespace {
@@ -73,11 +75,24 @@ std::shared_ptr<const CouplingMap> affine_map(double limit) {
   return std::make_shared<Affine>(limit);
 }
 
+namespace {
+
+using MakeMap = std::shared_ptr<const CouplingMap> (*)(double limit);
+
+const Names<MakeMap>& coupling_maps() {
+  static const Names<MakeMap> names("coupling",
+                                    {{"additive", [](double) { return additive_map(); }},
+                                     {"multiplicative", multiplicative_map},
+                                     {"affine", affine_map}});
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> coupling_map_names() { return coupling_maps().all(); }
+
 std::shared_ptr<const CouplingMap> coupling_map_by_name(const std::string& name, double limit) {
-  if (name == "additive") return additive_map();
-  if (name == "multiplicative") return multiplicative_map(limit);
-  if (name == "affine") return affine_map(limit);
-  fail(str("[coupling] '", name, "' is not one of additive, multiplicative, affine"));
+  return coupling_maps().at(name)(limit);
 }
 
 Coupling::Coupling(Partition partition, std::shared_ptr<const CouplingMap> map,

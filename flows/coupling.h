@@ -30,7 +30,9 @@ std::shared_ptr<const CouplingMap> additive_map();
 std::shared_ptr<const CouplingMap> multiplicative_map(double limit = 2);
 /// z = x * exp(s) + t, s bounded as above. (RealNVP, eq. 7)
 std::shared_ptr<const CouplingMap> affine_map(double limit = 2);
-/// "additive", "multiplicative" or "affine". Throws for others.
+/// "additive", "multiplicative" and "affine".
+std::vector<std::string> coupling_map_names();
+/// Throws for others.
 std::shared_ptr<const CouplingMap> coupling_map_by_name(const std::string& name, double limit = 2);
 
 /// (passive, active) -> (passive, map(active; net(passive))). The conditioner `net` takes

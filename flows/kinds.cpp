@@ -1,5 +1,7 @@
 #include "flows/kinds.h"
 
+#include "tensor/backend.h"
+
 namespace nf::flows {
 
 const Names<Recipe>& recipes() {
@@ -43,6 +45,17 @@ const Names<nn::Init::Kind>& init_kinds() {
                                           {"uniform", Kind::Uniform},
                                           {"normal", Kind::Normal},
                                           {"orthogonal", Kind::Orthogonal}});
+  return names;
+}
+
+const Names<Precision>& precisions() {
+  static const Names<Precision> names("precision", [] {
+    std::vector<std::pair<std::string, Precision>> table;
+    for (const Precision p : {Precision::F32, Precision::TF32, Precision::BF16}) {
+      table.emplace_back(name_of(p), p);
+    }
+    return table;
+  }());
   return names;
 }
 

@@ -1,8 +1,15 @@
 // The settings of Config that are one of some names, as enums: each name stands in one table.
+// Couplings, bases, schedules, optimizers and activations have theirs where they are made.
 #pragma once
+
+#include <cstdint>
 
 #include "nn/init.h"
 #include "tensor/names.h"
+
+namespace nf {
+enum class Precision : std::uint8_t;  // tensor/backend.h
+}
 
 namespace nf::flows {
 
@@ -18,5 +25,6 @@ const Names<Mixing>& mixings();
 const Names<Whitening>& whitenings();
 const Names<Preprocess>& preprocessings();
 const Names<nn::Init::Kind>& init_kinds();  ///< but zeros, which is scale 0
+const Names<Precision>& precisions();       ///< but auto, which is the device's
 
 }  // namespace nf::flows

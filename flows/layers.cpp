@@ -209,14 +209,18 @@ std::string DequantizeColumns::kind() const {
 
 // --- Standardize --------------------------------------------------------------------------------
 
-Standardize::Standardize(std::int64_t dims, std::vector<std::string> names, bool wide)
+Standardize::Standardize(std::int64_t dims, std::vector<std::string> names, bool wide,
+                         std::vector<double> spread)
     : names_(std::move(names)),
+      spread_(std::move(spread)),
       wide_(wide),
       mean_(add_buffer("mean", Tensor::zeros({dims}))),
       mean_rest_(add_buffer("mean_rest", Tensor::zeros({dims}))),
       std_(add_buffer("std", Tensor::ones({dims}))) {
   NF_CHECK(names_.empty() || static_cast<std::int64_t>(names_.size()) == dims, "[Standardize] ",
            names_.size(), " names of ", dims, " columns");
+  NF_CHECK(spread_.empty() || static_cast<std::int64_t>(spread_.size()) == dims, "[Standardize] ",
+           spread_.size(), " deviations of ", dims, " columns");
 }
 
 Mapped Standardize::forward(const Var& x, const Var&) {
@@ -238,6 +242,12 @@ double Standardize::flops(const Shape& in) const {
   return 2.0 * static_cast<double>(in.numel() + in.dim(1));  // z; ln std and its sum
 }
 
+std::string Standardize::column_name(std::int64_t i) const {
+  const std::string name =
+      names_.empty() ? "" : " ('" + printable(names_[static_cast<std::size_t>(i)], 40) + "')";
+  return str(i + 1, name);
+}
+
 void Standardize::initialize(const Samples& samples) {
   const Tensor x = samples.all();
   // In f64, or columns far from 0 would lose what they vary by. The data may be wide and long: one
@@ -245,19 +255,24 @@ void Standardize::initialize(const Samples& samples) {
   // Below this, numbers of this size do not differ; NaN is for fit() to report.
   const double relative = x.dtype() == DType::F64 ? 1e-14 : 1e-7;
   constexpr double kSmallest = 1e-30;  // the buffers are f32
+  constexpr int kListed = 5;
   std::string constant;
   int more = 0;
   for (std::int64_t i = 0; i < mean_.numel(); ++i) {
     const Tensor column = x.narrow(1, i, 1).to(DType::F64);
-    const double average = mean(column).item(), deviation = std::sqrt(variance(column).item());
-    if (deviation <= std::max(kSmallest, relative * std::abs(average))) {
-      constexpr int kListed = 5;
-      const std::string column_name =
-          names_.empty() ? "" : " ('" + printable(names_[static_cast<std::size_t>(i)], 40) + "')";
-      if (more++ < kListed) constant += str(more > 1 ? ", " : "", i + 1, column_name);
+    const double average = mean(column).item();
+    double deviation = std::sqrt(variance(column).item());
+    if (deviation <= relative * std::abs(average)) {
+      deviation = spread_.empty() ? 0 : spread_[static_cast<std::size_t>(i)];
+    }
+    if (deviation == 0) {
+      if (more++ < kListed) constant += str(more > 1 ? ", " : "", column_name(i));
       if (more == kListed + 1) constant += " and more";
       continue;
     }
+    NF_CHECK(!(deviation < kSmallest), "[Standardize] column ", column_name(i), " varies by ",
+             deviation, " only, less than ", kSmallest, ", the least that 32-bit reals can divide ",
+             "by safely: multiply it by a power of ten");
     mean_.narrow(0, i, 1).fill_(average);
     mean_rest_.narrow(0, i, 1).fill_(average - mean_.narrow(0, i, 1).item());
     std_.narrow(0, i, 1).fill_(deviation);
@@ -270,7 +285,8 @@ void Standardize::initialize(const Samples& samples) {
 // --- Logit --------------------------------------------------------------------------------------
 
 Logit::Logit(double alpha) : alpha_(alpha) {
-  NF_CHECK(alpha > 0 && alpha < 0.5, "[Logit] alpha must be in (0, 0.5), got ", alpha);
+  NF_CHECK(alpha >= kLeastAlpha && alpha < 0.5, "[Logit] alpha must be in [", kLeastAlpha,
+           ", 0.5), got ", alpha, "; below, 1 - alpha is 1 in 32 bits");
 }
 
 Var Logit::log_det_at(const Var& z) const {

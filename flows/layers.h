@@ -127,24 +127,33 @@ class DequantizeColumns : public Bijection {
 class Standardize : public Bijection {
  public:
   /// `names` of the D columns, for the error of initialize(), or none. `wide`: inverse gives f64,
-  /// which can tell 1.7e9 from 1.7e9 + 1.
-  explicit Standardize(std::int64_t dims, std::vector<std::string> names = {}, bool wide = false);
+  /// which can tell 1.7e9 from 1.7e9 + 1. `spread`: none, or the std of each column that may be
+  /// constant in the training data, 0 for the others.
+  explicit Standardize(std::int64_t dims, std::vector<std::string> names = {}, bool wide = false,
+                       std::vector<double> spread = {});
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   bool takes_f64() const override { return true; }
-  /// Throws Error, naming the columns, for those that are constant: they have no density.
+  /// Throws Error, naming the columns, for those that are constant: they have no density; and for
+  /// those that vary by less than f32 can hold.
   void initialize(const Samples& x) override;
   std::int64_t initial_rows() const override { return kAllRows; }
   double flops(const Shape& in) const override;
   std::string kind() const override { return str("Standardize(", mean_.numel(), ")"); }
 
  private:
+  std::string column_name(std::int64_t i) const;
+
   std::vector<std::string> names_;
+  std::vector<double> spread_;
   bool wide_;
   Tensor& mean_;       // (D)
   Tensor& mean_rest_;  // (D), what mean_ is rounded by
   Tensor& std_;        // (D)
 };
+
+/// In 32 bits 1 - alpha is 1 below it, and the logit of 1 infinite.
+inline constexpr double kLeastAlpha = 6e-8;
 
 /// z = ln s - ln(1 - s), s = alpha + (1 - 2 alpha) x, for x in [0, 1].
 /// log_det = sum ln(1 - 2 alpha) + softplus(z) + softplus(-z). (RealNVP, section 4.1)

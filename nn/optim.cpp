@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "tensor/names.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -116,13 +117,22 @@ double Schedule::factor(std::int64_t step) const {
   return lowest + (1 - lowest) * 0.5 * (1 + std::cos(std::numbers::pi * done));
 }
 
-Schedule::Kind schedule_by_name(const std::string& name) {
-  if (name == "constant") return Schedule::Kind::Constant;
-  if (name == "exponential") return Schedule::Kind::Exponential;
-  if (name == "cosine") return Schedule::Kind::Cosine;
-  if (name == "step") return Schedule::Kind::Step;
-  fail(str("[schedule] '", name, "' is not one of constant, exponential, cosine, step"));
+namespace {
+
+const Names<Schedule::Kind>& schedules() {
+  using Kind = Schedule::Kind;
+  static const Names<Kind> names("schedule", {{"constant", Kind::Constant},
+                                              {"exponential", Kind::Exponential},
+                                              {"cosine", Kind::Cosine},
+                                              {"step", Kind::Step}});
+  return names;
 }
+
+}  // namespace
+
+std::vector<std::string> schedule_names() { return schedules().all(); }
+
+Schedule::Kind schedule_by_name(const std::string& name) { return schedules().at(name); }
 
 // --- clipping -----------------------------------------------------------------------------------
 

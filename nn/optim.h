@@ -70,7 +70,9 @@ struct Schedule {
   double factor(std::int64_t step) const;
 };
 
-/// "constant", "exponential", "cosine", "step". Throws for others.
+/// "constant", "exponential", "cosine" and "step".
+std::vector<std::string> schedule_names();
+/// Throws for others.
 Schedule::Kind schedule_by_name(const std::string& name);
 
 /// Euclidean norm of all gradients together, each times its parameter's rate, an f64 scalar on the

@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(images_are_checked_and_reported) {
   BOOST_TEST(html.find("a lower bound of the log probability") != std::string::npos);
   BOOST_TEST(html.find("independent dimensions reach ") != std::string::npos);
   const Outcome plotted = flowcli(folder, {"plot", run});
-  BOOST_TEST(plotted.status == 1);
+  BOOST_TEST(plotted.status == 2);
   BOOST_TEST(plotted.err.find("784") != std::string::npos, plotted.err);
 }
 

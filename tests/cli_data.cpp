@@ -111,11 +111,163 @@ BOOST_AUTO_TEST_CASE(pictures_that_cannot_be_drawn_do_not_end_a_training) {
     const Outcome unclear = flowcli(folder, tiny(path, run, {"--overwrite"}));
     BOOST_TEST(unclear.status == (channels == 2 ? 1 : 0), unclear.err);
     if (channels != 2) continue;
-    BOOST_TEST(contains(unclear.err, "--set layout=first"));
+    BOOST_TEST(contains(unclear.err, "have --layout"));
     const Outcome told = flowcli(folder, tiny(path, run, {"--overwrite", "--layout", "first"}));
     BOOST_TEST(told.status == 0, told.err);
     BOOST_TEST(contains(told.err, "2 channels have no picture"));
   }
+}
+
+BOOST_AUTO_TEST_CASE(what_does_not_apply_to_the_data_is_wrong_usage) {
+  const ScratchFolder folder;
+  const std::string table = mixed_table(folder), run = folder.file("run");
+  struct Row {
+    std::vector<std::string> more;
+    const char* says;
+  };
+  const Row rows[] = {
+      {{"--columns", "a,q"}, "no column 'q'"},
+      {{"--columns", "a,b", "--split-by", "twon"}, "did you mean 'town'?"},
+      {{"--columns", "a,b", "--types", "a=int"}, "'a=int' is not COLUMN=integer"},
+      {{"--columns", "a,b", "--types", "a=integer"}, "not whole"},
+      {{"--columns", "a,b", "--depths", "3,3,3"}, "3 numbers for 2 couplings"},
+      {{"--columns", "a,b", "--preprocess", "cdf"}, "is for pixels"},
+      {{"--columns", "a,b", "--set", "layout=first"}, "[layout] would change nothing"},
+  };
+  for (const Row& row : rows) {
+    const Outcome outcome = flowcli(folder, tiny(table, run, row.more));
+    BOOST_TEST(outcome.status == 2, outcome.err);
+    BOOST_TEST(contains(outcome.err, row.says), outcome.err);
+  }
+  for (const Row& row : {rows[0], rows[1], rows[2]}) {
+    std::vector<std::string> call = {"data", table};
+    call.insert(call.end(), row.more.begin(), row.more.end());
+    BOOST_TEST(flowcli(folder, call).status == 2);
+  }
+  BOOST_TEST(!std::filesystem::exists(run));
+  // In a configuration file the same is a fault of the file.
+  std::ofstream(folder.file("c.json")) << nlohmann::json(
+      {{"model", "realnvp-2d"}, {"data", {{"source", table}, {"columns", "a,q"}}}});
+  BOOST_TEST(flowcli(folder, {"train", folder.file("c.json"), "--out", run}).status == 1);
+
+  BOOST_REQUIRE_EQUAL(flowcli(folder, tiny(table, run, {"--columns", "a,b,n"})).status, 0);
+  const std::vector<std::string> calls[] = {{"plot", run},
+                                            {"inpaint", run},
+                                            {"inpaint", run, "--mask", "lefty"},
+                                            {"sample", run},
+                                            {"sample", run, "--out", folder.file("x.png")}};
+  for (const auto& call : calls) BOOST_TEST(flowcli(folder, call).status == 2, call[0]);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_is_not_advised_on_types) {
+  const ScratchFolder folder;
+  const std::string table = mixed_table(folder), run = folder.file("run");
+  const Outcome described = flowcli(folder, {"data", table, "--columns", "a,n"});
+  BOOST_TEST(contains(described.err, "--types n=integer"));
+  const Outcome told = flowcli(folder, {"data", table, "--columns", "a,n", "--types", "n=integer"});
+  BOOST_TEST_REQUIRE(told.status == 0, told.err);
+  BOOST_TEST(!contains(told.err, "whole numbers"));
+  const Outcome trained = flowcli(folder, tiny(table, run, {"--columns", "a,n"}));
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  BOOST_TEST(contains(trained.err, "--types n=integer"));
+  const std::vector<std::string> calls[] = {
+      {"eval", run}, {"eval", run, "--data", table}, {"score", run}};
+  for (const auto& call : calls) {
+    const Outcome outcome = flowcli(folder, call);
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    BOOST_TEST(!contains(outcome.err, "whole numbers"), outcome.err);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(rows_have_the_name_and_number_of_their_file) {
+  const ScratchFolder folder;
+  const std::string own = folder.file("own.csv"), test = folder.file("test.csv"),
+                    run = folder.file("run");
+  std::ofstream(own) << slurp(mixed_table(folder));
+  std::ofstream later(test);
+  later << "a,b\n";
+  for (int i = 0; i < 30; ++i) later << i * 7 % 11 + .5 << "," << i * 5 % 13 + .25 << "\n";
+  later.close();
+  BOOST_REQUIRE_EQUAL(
+      flowcli(folder, tiny(own, run, {"--columns", "a,b", "--test-data", test})).status, 0);
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{}, std::vector<std::string>{"--data", own, "--split", "test"}}) {
+    std::vector<std::string> call = {"eval", run};
+    call.insert(call.end(), more.begin(), more.end());
+    const Outcome outcome = flowcli(folder, call);
+    BOOST_TEST(outcome.out.starts_with(test + ", test split, 30 samples"), outcome.out);
+  }
+  // Its own validation rows are somewhere in the file: there they are as likely.
+  const auto lowest = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> call = {"score", run, "--json"};
+    call.insert(call.end(), more.begin(), more.end());
+    return flowcli(folder, call).json()["lowest"];
+  };
+  for (const nlohmann::json& row : lowest({"--split", "valid"})) {
+    const nlohmann::json there =
+        lowest({"--data", own, "--indices", std::to_string(row["file_row"].get<int>())});
+    BOOST_TEST(there[0]["nats"].get<double>() == row["nats"].get<double>(),
+               boost::test_tools::tolerance(1e-5));
+    BOOST_TEST(there[0]["file_row"] == row["file_row"]);
+  }
+  BOOST_TEST(contains(flowcli(folder, {"score", run, "--split", "valid"}).out, " of the file)"));
+  // Another file is taken whole, the run's own never.
+  std::ofstream(folder.file("six.csv")) << "a,b\n1,2\n2,3\n3,4\n4,5\n5,6\n6,8\n";
+  const nlohmann::json against = flowcli(folder, {"score", run, "--against", folder.file("six.csv"),
+                                                  "--against", own, "--json"})
+                                     .json()["against"];
+  BOOST_TEST(against[0]["count"] == 6);
+  BOOST_TEST(against[1]["count"] == 30);
+  BOOST_TEST(against[1]["source"] == test);
+}
+
+// Three of the rows differ in a column, and none of them is in the training part.
+BOOST_AUTO_TEST_CASE(a_column_that_is_constant_in_training_only_is_trained_on) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  std::ofstream out(folder.file("t.csv"));
+  out << "time,a,flag\n";
+  for (int i = 0; i < 200; ++i) {
+    out << i << "," << i * 37 % 101 / 10.0 << "," << (i < 195 ? 0 : 1.5) << "\n";
+  }
+  out.close();
+  const Outcome trained =
+      flowcli(folder, tiny(folder.file("t.csv"), run, {"--split-by", "ordered:time"}));
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  BOOST_TEST(contains(trained.err, "column 'flag' is constant in the 160 training rows"));
+  const Outcome outcome = flowcli(folder, {"eval", run, "--json"});
+  BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+  BOOST_TEST(outcome.json()["nats"].is_number());
+}
+
+BOOST_AUTO_TEST_CASE(data_and_pictures_take_what_they_should) {
+  const ScratchFolder folder;
+  const Outcome made = flowcli(folder, {"data", "make", "moons", "--train", "9", "--json", "--out",
+                                        folder.file("moons.csv")});
+  BOOST_TEST_REQUIRE(made.status == 0, made.err);
+  BOOST_TEST(made.json()["count"] == 9);
+  nf::Generator gen(1);
+  const std::string images = folder.file("images.npy"), run = folder.file("run");
+  nf::data::write_npy(images, (nf::uniform(gen, {120, 6, 6}) * 256.0F).to(nf::DType::U8));
+  const std::string small = folder.file("small.png"), large = folder.file("large.png");
+  const auto draws = [&](std::vector<std::string> call) {
+    std::vector<std::uintmax_t> sizes;
+    for (const auto& [file, scale] : {std::pair{small, "1"}, std::pair{large, "20"}}) {
+      std::vector<std::string> scaled = call;
+      scaled.insert(scaled.end(), {"--scale", scale, call[0] == "score" ? "--png" : "--out", file});
+      const Outcome outcome = flowcli(folder, scaled);
+      BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+      sizes.push_back(std::filesystem::file_size(file));
+    }
+    return sizes[0] < sizes[1];
+  };
+  BOOST_TEST(draws({"data", images}));
+  BOOST_TEST(flowcli(folder, {"data", images, "--scale", "2"}).status == 2);
+  BOOST_REQUIRE_EQUAL(flowcli(folder, tiny(images, run, {"--set", "clip=1"})).status, 0);
+  BOOST_TEST(draws({"score", run}));
+  BOOST_TEST(draws({"inpaint", run, "--steps", "2", "-n", "10"}));
+  const Outcome one = flowcli(folder, {"interpolate", run, "-n", "2"});
+  BOOST_TEST(contains(one.out, "wrote 1 line of"), one.out);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

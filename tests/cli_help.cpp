@@ -180,7 +180,7 @@ BOOST_AUTO_TEST_CASE(help_fits_and_tells_types_and_defaults) {
   }
   const std::string train = help_of(folder, {"train"});
   for (const char* shown : {"--epochs N", "--lr X", "--scaling BOOL", "--optimizer NAME",
-                            "[200; realnvp-2d 300]", "rmsprop-floor"}) {
+                            "[200; realnvp-2d 300 (tables:", "rmsprop-floor"}) {
     BOOST_TEST(train.find(shown) != std::string::npos, shown);
   }
   for (const std::string command : {"inspect", "bench"}) {  // --set has the rest
@@ -252,6 +252,10 @@ BOOST_AUTO_TEST_CASE(bash_completes) {
       {"train nice --set", "--set"},
       {"train nice --couplings ru", ""},  // a number is no file
       {"train nice --scaling t", "true"},
+      {"train nice --set warm", "warmup="},
+      {"train nice --set lr = ru", ""},  // a shell makes three words of lr=ru
+      {"eval runs --weights = b", "best"},
+      {"eval runs --weights =", "best last"},
   };
   for (const Row& row : rows) {
     const std::string count = std::to_string(words_of(row.typed).size());

@@ -7,6 +7,7 @@
 
 #include "tests/addresses.h"
 #include "tests/cli_util.h"
+#include "tests/file_makers.h"
 
 using namespace nf::test;
 
@@ -57,6 +58,26 @@ BOOST_AUTO_TEST_CASE(every_command_ends_within_any_address_space,
     }
   }
   BOOST_TEST(results >= 25);  // most of the larger ones
+}
+
+// Copies that will be made count, not only the first.
+BOOST_AUTO_TEST_CASE(files_that_become_too_large_are_refused_first,
+                     *boost::unit_test::precondition(addresses_can_be_limited)) {
+  const ScratchFolder folder;
+  const std::string idx = folder.file("zeros.gz"), csv = folder.file("ones.csv");
+  // (250000, 28, 28) zeros: 196 MB, and as much again when they are cut into parts.
+  std::string bytes("\0\0\x08\x03\0\x03\xD0\x90\0\0\0\x1C\0\0\0\x1C", 16);
+  bytes.resize(16 + 250000 * 784);
+  std::ofstream(idx, std::ios::binary) << gzip(bytes);
+  // 24 MB of text, 96 MB of numbers, and as much again.
+  std::string text = "x,y\n";
+  while (text.size() < 24'000'000) text += "1,2\n";
+  std::ofstream(csv, std::ios::binary) << text;
+  for (const auto& [path, mib] : {std::pair{idx, 360}, {csv, 190}}) {
+    const Outcome outcome = run_within(folder, mib * 1024, {"data", path, "--threads", "1"});
+    BOOST_TEST(outcome.status == 1, path);
+    BOOST_TEST(outcome.err.find("take a part of the data") != std::string::npos, outcome.err);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

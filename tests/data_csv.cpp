@@ -125,8 +125,15 @@ BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
       {"1,2\n3,\n", "line 2, column 2: the number is missing"},
       {"1,2\n\n3,x\n", "line 3, column 2: 'x' is not a number"},
       {"1,x\n3,4\n", "line 1, column 2: 'x' is not a number"},
-      {"a,b\nc,d\n", "line 2, column 1 ('a'): 'c' is not a number; choose the columns that are"},
-      {"id,b\n1,\n", "line 2, column 2 ('b'): the number is missing; fill it in"},
+      {"a,b\nc,2\n", "line 2, column 1 ('a'): 'c' is not a number; choose the columns that are"},
+      {"id,b\n1,\n", "line 2, column 2 ('b'): the number is missing; fill in the numbers"},
+      // All columns at once, each with its first cell.
+      {"a,b,c\n1,x,\nNA,y,2\n",
+       "line 3, column 1 ('a'): 'NA' is not a number; line 2, column 2 ('b'): 'x' is not a number; "
+       "line 2, column 3 ('c'): the number is missing; fill in"},
+      {"a;b\n1;2\n1;3,5\n", "'3,5' is not a number; write numbers with a point"},
+      {"1,2,3,4,5,6,7,8,9,10\na,b,c,d,e,f,g,h,i,j\n",
+       "'h' is not a number; and in 2 more columns;"},
       {"day,b\n2024-01-31,2\n", "column 1 ('day'): '2024-01-31' is not a number"},
       {"\xFF\xFE"
        "a\0,\0",

@@ -168,7 +168,7 @@ BOOST_AUTO_TEST_CASE(a_layout_that_sizes_do_not_tell_is_asked_for) {
   for (const Shape& shape : {Shape({7, 2, 2, 5}), Shape({7, 3, 2, 1}), Shape({7, 1, 6, 1})}) {
     const std::string path = folder.path("x");
     write_npy(path, images(7, shape[1] * shape[2], shape[3]).reshape(shape));
-    check_error([&] { load(path); }, {path, "layout=first", "layout=last"});
+    check_error([&] { load(path); }, {path, "first, (N, C, H, W)", "last, (N, H, W, C)"});
     const Dataset first = load(path, {.layout = "first"}), last = load(path, {.layout = "last"});
     BOOST_CHECK(first.channels == shape[1] && first.width == shape[3]);
     BOOST_CHECK(last.channels == shape[3] && last.width == shape[2]);
@@ -287,7 +287,7 @@ BOOST_AUTO_TEST_CASE(files_that_do_not_fit_get_one_clear_line) {
       {"train-labels-idx1-ubyte", Tensor::zeros({12}), "where labels were expected"},
       {"train-labels-idx1-ubyte", Tensor::full({12}, -1, DType::I32), "label 0 is -1"},
       {"t10k-images-idx3-ubyte", images(4, 3, 3), "do not belong together"},
-      {"train-images-idx3-ubyte", Tensor::zeros({12, 2, 3}), "pixels must be u8"},
+      {"train-images-idx3-ubyte", Tensor::zeros({12, 2, 3}), "astype('uint8')"},
       {"train-images-idx3-ubyte", Tensor::zeros({0, 2, 3}, DType::U8), "holds nothing"},
       {"train-images-idx3-ubyte", Tensor::zeros({2, 1, 1, 1, 1}, DType::U8), "expected rows"},
       {"train-images-idx3-ubyte", Tensor::full({12, 6}, NAN),

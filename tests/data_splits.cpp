@@ -2,6 +2,7 @@
 #include "data/splits.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <set>
@@ -136,6 +137,45 @@ BOOST_AUTO_TEST_CASE(groups_stay_together) {
   BOOST_CHECK_EQUAL(load(path, {.in_file_order = true, .split_by = "none"}).dims, 2);
 }
 
+BOOST_AUTO_TEST_CASE(groups_that_make_uneven_parts_are_told) {
+  const TempFolder folder;
+  std::string text = "i,g\n";
+  for (int i = 0; i < 200; ++i) text += str(i, ",", i < 150 ? 0 : i, "\n");
+  const std::string path = folder.write("t.csv", text);
+  const Dataset d = load(path, {.split_by = "ordered:g", .types = "i=integer"});
+  BOOST_TEST(d.notes.empty());  // the large group is in the training part
+  const std::string late = folder.write(
+      "u.csv", "i,g\n" + [] {
+        std::string rows;
+        for (int i = 0; i < 200; ++i) rows += str(i, ",", i < 50 ? i : 1000, "\n");
+        return rows;
+      }());
+  const Dataset u = load(late, {.split_by = "ordered:g", .types = "i=integer"});
+  BOOST_REQUIRE(u.notes.size() == 1);
+  BOOST_TEST(u.notes[0].find(str(u.train.size(), " / ", u.valid.size(), " / 150 rows")) !=
+             std::string::npos);
+  BOOST_TEST(u.notes[0].find("160 / 20 / 20 were meant") != std::string::npos, u.notes[0]);
+  BOOST_TEST(u.notes[0].find("the largest has 150 rows") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(rows_know_their_place_in_the_file) {
+  const TempFolder folder;
+  const std::string path = sorted_table(folder, 100);
+  const std::string test = folder.write("t.csv", "i,g\n2000,1\n2001,2\n");
+  for (const LoadOptions& options :
+       {LoadOptions{}, LoadOptions{.split_by = "g"}, LoadOptions{.in_file_order = true},
+        LoadOptions{.train = 20, .valid = 3, .test = 2}}) {
+    const Dataset d = load(path, options);
+    for (const Split* part : {&d.train, &d.valid, &d.test}) {  // the first column is the row
+      BOOST_CHECK(part->numbers.to_vector<std::int32_t>() == numbers(*part));
+    }
+  }
+  const Dataset d = load(path, {.test_data = test});
+  BOOST_CHECK((d.test.numbers.to_vector<std::int32_t>() == std::vector<std::int32_t>{0, 1}));
+  BOOST_TEST(d.test_file == test);
+  BOOST_TEST(!load("moons", {.train = 5}).train.numbers.defined());
+}
+
 BOOST_AUTO_TEST_CASE(too_few_groups_and_columns_that_are_not_there) {
   const TempFolder folder;
   const std::string path = folder.write("t.csv", "a,g\n1,x\n2,x\n3,y\n4,y\n");
@@ -194,9 +234,14 @@ BOOST_AUTO_TEST_CASE(constant_columns_are_named_all_at_once) {
   d.valid.x = Tensor::from<double>({3, 5, 7, 2}, {1, 4});
   check_error([&] { check_varies(d, ""); },
               {"constant in all of 't.csv'", "'b', 'c'", "--columns"});
-  check_error([&] { check_varies(d, "b=integer,c=integer"); },
-              {"column 'd'", "not in the 2 training rows", "--types"});
-  BOOST_CHECK_NO_THROW(check_varies(d, "b=integer,c=integer,d=integer"));
+  check_varies(d, "b=integer,c=integer,d=integer");
+  BOOST_CHECK(d.spread.empty() && d.notes.empty());
+  // What varies in the file is no error of its owner: 1, 1 in training, 2 in validation.
+  check_varies(d, "b=integer,c=integer");
+  BOOST_REQUIRE(d.spread.size() == 4 && d.notes.size() == 1);
+  BOOST_CHECK_CLOSE_FRACTION(d.spread[3], std::sqrt(2.0 / 9), 1e-12);
+  BOOST_CHECK(d.spread[0] == 0 && d.spread[1] == 0 && d.spread[2] == 0);
+  BOOST_TEST(d.notes[0].find("column 'd' is constant in the 2 training rows") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -100,7 +100,7 @@ BOOST_AUTO_TEST_CASE(base_densities_are_their_formulas) {
       BOOST_CHECK_SMALL(max(abs(cool - draws * 0.5)).item(), 1e-6);
     }
   }
-  check_error([] { base_by_name("cauchy"); }, {"[prior]", "'cauchy'", "gaussian, logistic"});
+  check_error([] { base_by_name("cauchy"); }, {"[prior]", "'cauchy'", "logistic, gaussian"});
 }
 
 // --- units

@@ -404,6 +404,22 @@ BOOST_AUTO_TEST_CASE(constant_columns_are_named_all_at_once) {
     test::check_error([&] { layer.initialize(x); }, {"[Standardize]", said, "leave it out"});
   }
   test::check_error([] { Standardize(3, {"a"}); }, {"1 names of 3 columns"});
+  // What all rows of the file vary by may be told.
+  Standardize layer(3, {}, false, {0, 2, 0});
+  test::check_error([&] { layer.initialize(x); }, {"column 3;"});
+  Standardize told(3, {}, false, {0, 2, 4});
+  told.initialize(x);
+  const auto [out, log_det] = told.forward(Tensor::from<float>({2, 9, 8}, {1, 3}));
+  BOOST_CHECK_CLOSE_FRACTION(out.value().narrow(1, 1, 1).item(), 1, 1e-6);
+  BOOST_CHECK_EQUAL(out.value().narrow(1, 2, 1).item(), 0);
+  test::check_error([] { Standardize(3, {}, false, {1}); }, {"1 deviations of 3 columns"});
+}
+
+BOOST_AUTO_TEST_CASE(columns_that_vary_by_too_little_are_not_called_constant) {
+  Generator gen(4);
+  const Tensor x = normal(gen, {50, 2}, DType::F64) * Tensor::from<double>({1, 1e-40}, {2});
+  Standardize layer(2, {"a", "b"});
+  test::check_error([&] { layer.initialize(x); }, {"column 2 ('b') varies by", "multiply it"});
 }
 
 // Times in seconds since 1970: f32 has steps of 128 there.
@@ -716,8 +732,9 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
       {[] { Scaling(3, 0); }, "[parameter] the rate of 'log_scale' must be positive, got 0"},
       {[] { Scale(0); }, "[Scale] needs a finite factor other than 0"},
       {[] { Scale(std::nan("")); }, "[Scale]"},
-      {[] { Logit(0); }, "[Logit] alpha must be in (0, 0.5), got 0"},
-      {[] { Logit(0.5); }, "[Logit] alpha must be in (0, 0.5), got 0.5"},
+      {[] { Logit(0); }, "[Logit] alpha must be in [6e-08, 0.5), got 0"},
+      {[] { Logit(5e-8); }, "[Logit] alpha must be in [6e-08, 0.5), got 5e-08"},
+      {[] { Logit(0.5); }, "[Logit] alpha must be in [6e-08, 0.5), got 0.5"},
       {[] { Dequantize(std::make_shared<Generator>(), 1); },
        "[Dequantize] levels must be 2 to 256"},
       {[] { Dequantize(std::make_shared<Generator>(), 257); }, "[Dequantize] levels"},

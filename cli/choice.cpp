@@ -1,8 +1,12 @@
 #include "cli/choice.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <numeric>
 
 #include "flows/fit.h"
@@ -163,6 +167,23 @@ Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_
   return concat(parts, 0);
 }
 
+std::string describe_nan(flows::Density& density, const Tensor& x,
+                         const std::vector<double>& scores) {
+  const auto is_nan = [](double score) { return std::isnan(score); };
+  const auto first = std::find_if(scores.begin(), scores.end(), is_nan);
+  if (first == scores.end()) return "";
+  const auto where = density.find_nonfinite(x.narrow(0, first - scores.begin(), 1));
+  return str("the model gives NaN for ", std::count_if(first, scores.end(), is_nan), " of ",
+             scores.size(), " rows, first in ", where.value_or("some draws of the noise"));
+}
+
+void check_latents(const char* command, flows::Density& density, const Tensor& x, const Tensor& z) {
+  if (all_finite(z)) return;
+  throw flows::Diverged(str("[", command, "] some latents are NaN or infinite, first in ",
+                            density.find_nonfinite(x).value_or("the latents"),
+                            "; see 'flowcli check'"));
+}
+
 void check_ending(const char* command, const std::string& path,
                   std::initializer_list<std::string> endings) {
   const bool known = std::any_of(endings.begin(), endings.end(),
@@ -178,7 +199,12 @@ CLI::Option* add_scale(CLI::App& app, int& scale) {
 }
 
 std::string out_path(const std::string& out, const RunFolder& run, const std::string& name) {
-  return out.empty() ? run.file(name) : out;
+  if (!out.empty()) return out;
+  const std::string path = run.file(name);
+  const std::string folder = path.substr(0, path.rfind('/'));
+  NF_CHECK(::access(folder.c_str(), W_OK) == 0 || errno == ENOENT, "[write] '", folder,
+           "': ", std::strerror(errno), "; give another place with --out");
+  return path;
 }
 
 KnownData::Part baselines_of(const RunFolder& run, const std::string& split,

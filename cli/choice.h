@@ -66,6 +66,12 @@ Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const
 Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_t n,
                        const std::function<Tensor(std::int64_t, std::int64_t)>& latents);
 
+/// How many of the scores of x's rows are NaN, and in which layer that begins; empty when none is.
+std::string describe_nan(flows::Density& density, const Tensor& x,
+                         const std::vector<double>& scores);
+/// Throws flows::Diverged unless z, the latents of x, are finite: in which layer that began.
+void check_latents(const char* command, flows::Density& density, const Tensor& x, const Tensor& z);
+
 /// Throws UsageError unless `path` ends in one of `endings`, naming the command.
 void check_ending(const char* command, const std::string& path,
                   std::initializer_list<std::string> endings);
@@ -73,7 +79,8 @@ void check_ending(const char* command, const std::string& path,
 /// --scale of pictures that are grids of images.
 CLI::Option* add_scale(CLI::App& app, int& scale);
 
-/// Where a command writes: `out`, or `name` in the run's folder when --out was not given.
+/// Where a command writes: `out`, or `name` in the run's folder when --out was not given. Throws
+/// Error when that folder takes no files.
 std::string out_path(const std::string& out, const RunFolder& run, const std::string& name);
 
 /// What the simplest densities reach on a part of a run's data, where the run knows it: of `count`

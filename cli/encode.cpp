@@ -1,5 +1,6 @@
 // flowcli encode and decode: data to latents and back, as .npy.
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "cli/choice.h"
@@ -60,8 +61,13 @@ void add_encode(CLI::App& app) {
       const Tensor x = rows.x.narrow(0, at, std::min(kPart, n - at)).to(device);
       at += x.dim(0);
       const Tensor z = density.encode(x);
+      check_latents("encode", density, x, z);
       const double off = largest_difference(density.decode(z).to(Device::CPU), x.to(Device::CPU));
-      if (!(off <= error)) error = off;  // NaN is the largest
+      if (std::isnan(off)) {
+        throw flows::Diverged(str("[encode] latents cannot be decoded: NaN, first in ",
+                                  density.find_nonfinite_inverse(z).value_or("the data itself")));
+      }
+      error = std::max(error, off);
       return z;
     });
     options->common.result(

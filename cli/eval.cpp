@@ -66,6 +66,10 @@ void add_eval(CLI::App& app) {
     options->common.result(json, text + compared + entropy + "  " + convention + "\n" + "  on " +
                                      name(device) + ", matrix products in " + model.precision +
                                      "\n");
+    if (std::isnan(e.nats)) {
+      const auto scores = flows::score(*model.density, rows.x, options->evaluate);
+      throw flows::Diverged("[eval] " + describe_nan(*model.density, rows.x, scores));
+    }
     NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats,
              "; the model gives some samples no density");
   });

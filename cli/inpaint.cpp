@@ -104,6 +104,10 @@ int inpaint(const InpaintCommand& options) {
     return !interrupted();
   };
   const Tensor middle = (x.to(DType::F32) + 0.5).to(device);
+  const auto of_originals =
+      density->log_prob(middle).value().to(Device::CPU).to(DType::F64).to_vector<double>();
+  const std::string broken = describe_nan(*density, middle, of_originals);
+  if (!broken.empty()) throw flows::Diverged("[inpaint] " + broken);
   const flows::Inpainted result = flows::inpaint(*density, middle, observed, ascent);
   progress.clear();
   if (steps < ascent.steps) {
@@ -117,8 +121,7 @@ int inpaint(const InpaintCommand& options) {
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
     return density->nats(sum / static_cast<double>(log_probs.size()));
   };
-  const Tensor of_originals = density->log_prob(middle).value().to(Device::CPU);
-  const double original = nats(of_originals.to(DType::F64).to_vector<double>());
+  const double original = nats(of_originals);
   const double start = nats(result.start), end = nats(result.end);
   const bool helped = end > start;
   const bool paper = ascent.ascent == flows::Ascent::Paper;

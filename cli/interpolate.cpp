@@ -55,10 +55,16 @@ void add_interpolate(CLI::App& app) {
     check_usage(n % 2 == 0, "[interpolate] rows are taken in pairs; ", n, " rows have an odd one");
     check_picture(out, n / 2 * options->steps, model.shape, options->steps, options->scale);
     flows::Density& density = *model.density;
-    const Tensor z =
-        lines_between(in_parts(rows.x, device, [&](const Tensor& x) { return density.encode(x); }),
-                      options->steps);
-    const Tensor x = in_parts(z, device, [&](const Tensor& part) { return density.decode(part); });
+    const Tensor z = lines_between(in_parts(rows.x, device,
+                                            [&](const Tensor& part) {
+                                              const Tensor latents = density.encode(part);
+                                              check_latents("interpolate", density, part, latents);
+                                              return latents;
+                                            }),
+                                   options->steps);
+    const Tensor x = decode_in_parts(
+        "interpolate", density, z.dim(0),
+        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); });
     write_samples(out, x, model.shape, options->steps, options->scale);
     options->common.result({{"file", out}, {"lines", n / 2}, {"steps", options->steps}},
                            str("wrote ", n / 2, n == 2 ? " line of " : " lines of ", options->steps,

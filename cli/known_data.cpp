@@ -8,6 +8,7 @@
 #include "data/formats.h"
 #include "data/source.h"
 #include "flows/baselines.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -19,9 +20,9 @@ using data::kLevels;
 constexpr double kMostRows = 0x1p31, kMostDims = 0x1p31;
 
 const std::vector<std::string>& fact_keys() {
-  static const std::vector<std::string> keys = {"path",     "dims",   "shape",   "columns",
-                                                "levels",   "family", "classes", "entropy",
-                                                "checksum", "cut",    "bounds",  "parts"};
+  static const std::vector<std::string> keys = {
+      "path",   "valid_path", "test_path", "dims",     "shape", "columns", "levels",
+      "family", "classes",    "entropy",   "checksum", "cut",   "bounds",  "parts"};
   return keys;
 }
 
@@ -98,12 +99,14 @@ std::string checksum_of(const data::Split& part) {
   return sum.text();
 }
 
-KnownData known_data(const data::Dataset& data, const std::string& source) {
+KnownData known_data(const data::Dataset& data, const flows::Config& config) {
   KnownData known;
   known.shape = data;
   known.shape.notes = {};
   known.shape.train = known.shape.valid = known.shape.test = {};
-  known.path = absolute_source(source);
+  known.path = absolute_source(config.data);
+  known.valid_path = absolute_source(config.valid_data);
+  known.test_path = absolute_source(config.test_data);
   const auto part = [](const data::Split& split) {
     return KnownData::Part{split.size(), checksum_of(split)};
   };
@@ -131,7 +134,10 @@ void add_baselines(KnownData& known, const data::Dataset& data, const flows::Con
 
 void write_facts(const KnownData& known, Json& data) {
   const data::Dataset& shape = known.shape;
-  data["path"] = known.path.empty() ? Json() : Json(known.path);
+  const auto path = [](const std::string& text) { return text.empty() ? Json() : Json(text); };
+  data["path"] = path(known.path);
+  data["valid_path"] = path(known.valid_path);
+  data["test_path"] = path(known.test_path);
   data["dims"] = shape.dims;
   data["shape"] =
       shape.images()
@@ -177,6 +183,11 @@ KnownData known_from_facts(const nlohmann::json& json, const std::string& where)
   KnownData known;
   data::Dataset& shape = known.shape;
   if (!facts.null("path")) known.path = facts.text("path");
+  // The first runs of this version do not have them.
+  for (const auto& [key, path] :
+       {std::pair{"valid_path", &known.valid_path}, {"test_path", &known.test_path}}) {
+    if (json.contains(key) && !facts.null(key)) *path = facts.text(key);
+  }
   shape.dims = facts.count("dims", kMostDims);
   NF_CHECK(shape.dims > 0, where, "'dims' must be above 0");
   if (!facts.null("shape")) {
@@ -220,11 +231,12 @@ KnownData known_from_facts(const nlohmann::json& json, const std::string& where)
 }
 
 std::string absolute_source(const std::string& source) {
-  if (built_in(source)) return "";
+  if (source.empty() || built_in(source)) return "";
   const auto [format, path] = parts_of(source);
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
-  return error ? source : format + absolute.lexically_normal().string();
+  const std::string text = error ? source : format + absolute.lexically_normal().string();
+  return is_utf8(text) ? text : "";
 }
 
 bool source_exists(const std::string& source) {

@@ -17,6 +17,7 @@ namespace nf::cli {
 struct KnownData {
   data::Dataset shape;                 ///< without rows
   std::string path;                    ///< absolute, of the source; empty for what is built in
+  std::string valid_path, test_path;   ///< the same of valid_data and test_data, empty without
   std::optional<data::Bounds> bounds;  ///< of the training rows of 2-D data
   /// Both columns of a built-in density have one unit.
   data::Axes axes() const { return path.empty() ? data::Axes::OneUnit : data::Axes::OwnUnits; }
@@ -37,8 +38,8 @@ struct KnownData {
 
 /// Of a part's rows and labels.
 std::string checksum_of(const data::Split& part);
-/// All of it but the baselines; `source` as in the settings.
-KnownData known_data(const data::Dataset& data, const std::string& source);
+/// All of it but the baselines.
+KnownData known_data(const data::Dataset& data, const flows::Config& config);
 /// Sets the baselines of `known`, fitted to the training rows.
 void add_baselines(KnownData& known, const data::Dataset& data, const flows::Config& config,
                    const flows::Density& density);
@@ -52,7 +53,7 @@ nlohmann::json take_facts(nlohmann::json& data);
 KnownData known_from_facts(const nlohmann::json& facts, const std::string& where);
 
 /// The absolute path of a source "path" or "format:path", in the same form; empty for a built-in
-/// name.
+/// name, for '', and for what is no UTF-8, which config.json cannot hold.
 std::string absolute_source(const std::string& source);
 /// Whether there is something at a source's path; true for a built-in name.
 bool source_exists(const std::string& source);

@@ -48,8 +48,9 @@ void add_manifold(CLI::App& app) {
     Generator gen(options->seed);
     const Tensor z = flows::latent_sphere(model.density->base(), gen, model.density->dims(),
                                           options->rows, options->columns, options->temperature);
-    const Tensor x =
-        in_parts(z, device, [&](const Tensor& part) { return model.density->decode(part); });
+    const Tensor x = decode_in_parts(
+        "manifold", *model.density, z.dim(0),
+        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); });
     write_samples(out, x, model.shape, options->columns, options->scale);
     options->common.result(
         {{"file", out},

@@ -107,7 +107,7 @@ std::string training(const RunFolder& run) {
                 {"best on validation", best_epoch == 0
                                            ? "no validation samples"
                                            : fixed(best, 4) + str(" nats, epoch ", best_epoch)}}) +
-         drawing(run.curve(), 760, "Log-likelihood over epochs");
+         drawing(run.curve(log), 760, "Log-likelihood over epochs");
 }
 
 std::string likelihood(const TrainedModel& model, const data::Dataset& data,

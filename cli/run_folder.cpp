@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <limits>
 #include <regex>
 #include <set>
@@ -91,21 +92,48 @@ RunState read_state(const std::string& path) {
              "'; it is not a training state");
     return found->second;
   };
-  RunState state{entry("status"), 0, entry("data_checksum")};
-  char* end = nullptr;
-  const std::string step = entry("step");
-  state.step = std::strtoll(step.c_str(), &end, 10);
-  NF_CHECK(!step.empty() && *end == '\0' && state.step >= 0, "[run] ", path,
-           ": 'step' is not a count");
-  return state;
+  const auto count = [&](const char* key) {
+    char* end = nullptr;
+    const std::string text = entry(key);
+    const std::int64_t value = std::strtoll(text.c_str(), &end, 10);
+    NF_CHECK(!text.empty() && *end == '\0' && value >= 0, "[run] ", path, ": '", key,
+             "' is not a count");
+    return value;
+  };
+  return {entry("status"), count("step"), entry("data_checksum"), count("best_epoch")};
 }
 
-/// Whether config.json is that of a run, of any version.
-bool holds_config_of_run(const std::string& path) {
+/// Whether a folder has something that only a training of ours writes: a state, weights that say of
+/// which model they are, or a log.
+bool holds_our_files(const std::string& path) {
+  for (const char* name : {"/state.safetensors", "/best.safetensors", "/last.safetensors"}) {
+    try {
+      const nn::Metadata said = nn::read_safetensors_header(path + name).metadata;
+      if (said.contains("data_checksum") && said.contains("step")) return true;
+      if (said.contains("model") && said.contains("settings")) return true;
+    } catch (const Error&) {  // not there, or damaged
+    }
+  }
+  std::error_code error;
+  if (!fs::is_regular_file(path + "/log.jsonl", error)) return false;  // a pipe would wait
+  std::ifstream log(path + "/log.jsonl");
+  std::string line(400, '\0');
+  log.read(line.data(), std::ssize(line));
+  line.resize(static_cast<std::size_t>(log.gcount()));
+  return line.starts_with("{\"epoch\":") && line.find("\"train_nats\":") != std::string::npos;
+}
+
+enum class ConfigThere { None, OfRun, Damaged, Foreign };
+
+/// What config.json is, a run's of any version. One that cannot be read is damaged where something
+/// else shows that the folder is ours.
+ConfigThere config_there(const std::string& path) {
+  if (!holds_config(path)) return ConfigThere::None;
   try {
-    return read_config(path + "/config.json").is_run();
-  } catch (const Error&) {  // damaged
-    return holds_our_lock(path);
+    return read_config(path + "/config.json").is_run() ? ConfigThere::OfRun : ConfigThere::Foreign;
+  } catch (const Error&) {
+    const bool ours = holds_our_lock(path) || holds_our_files(path);
+    return ours ? ConfigThere::Damaged : ConfigThere::Foreign;
   }
 }
 
@@ -113,12 +141,16 @@ bool holds_config_of_run(const std::string& path) {
 /// what a start of ours left that never came to a first step is written over: there the state is
 /// written first, then weights, config.json last.
 std::string obstacle(const std::string& path, bool overwrite) {
-  const bool config = holds_config(path);
-  if (config && !holds_config_of_run(path)) {
-    return " holds a config.json that is not of a run; choose another --out";
+  const ConfigThere there_is = config_there(path);
+  const bool config = there_is != ConfigThere::None;
+  if (there_is == ConfigThere::Foreign) {
+    return " holds a config.json that is not of a run; choose another --out, or move it away";
   }
   if (overwrite || (!config && !holds_files_like_ours(path))) return "";
   const std::string way_out = "choose another --out, or give --overwrite";
+  if (there_is == ConfigThere::Damaged) {
+    return " holds a run whose config.json is damaged; put it back, " + way_out;
+  }
   std::error_code error;
   const auto there = [&](const char* name) { return fs::exists(path + "/" + name, error); };
   if (there("state.safetensors")) {
@@ -138,13 +170,19 @@ std::string obstacle(const std::string& path, bool overwrite) {
          way_out;
 }
 
-std::string default_path(const flows::Config& config) {
+/// Makes runs/<model>-<data>, numbered when taken: who makes the folder has it, also when two start
+/// at once.
+std::string make_default_folder(const flows::Config& config) {
   const std::string data = fs::path(config.data).filename().string();
   const std::string base = "runs/" + config.model + "-" + (data.empty() ? "data" : data);
-  std::string path = base;
   std::error_code error;
-  for (int i = 2; fs::exists(path, error); ++i) path = str(base, "-", i);
-  return path;
+  fs::create_directory("runs", error);
+  for (int i = 1;; ++i) {
+    const std::string path = i == 1 ? base : str(base, "-", i);
+    if (fs::create_directory(path, error)) return path;
+    NF_CHECK(fs::exists(path), "[train] cannot make the folder '", path, "': ", error.message(),
+             "; choose another with --out");
+  }
 }
 
 double number_at(const nlohmann::json& json, const char* key) {
@@ -157,7 +195,7 @@ double number_at(const nlohmann::json& json, const char* key) {
 
 RunFolder RunFolder::create(const std::string& path, const flows::Config& config, bool overwrite) {
   RunFolder run;
-  run.path_ = path.empty() ? default_path(config) : path;
+  run.path_ = path.empty() ? make_default_folder(config) : path;
   const auto check = [&] {
     const std::string why = obstacle(run.path_, overwrite);
     NF_CHECK(why.empty(), "[train] ", run.path_, why);
@@ -244,8 +282,10 @@ std::vector<flows::EpochReport> RunFolder::read_log() const {
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) continue;
-    reports.push_back({.epoch = static_cast<std::int64_t>(number_at(json, "epoch")),
-                       .step = static_cast<std::int64_t>(number_at(json, "step")),
+    const double epoch = number_at(json, "epoch"), step = number_at(json, "step");
+    if (!(epoch >= 0 && epoch <= 0x1p53 && step >= 0 && step <= 0x1p53)) continue;  // not ours
+    reports.push_back({.epoch = static_cast<std::int64_t>(epoch),
+                       .step = static_cast<std::int64_t>(step),
                        .seconds = number_at(json, "seconds"),
                        .train_nats = number_at(json, "train_nats"),
                        .valid_nats = number_at(json, "valid_nats"),
@@ -256,14 +296,13 @@ std::vector<flows::EpochReport> RunFolder::read_log() const {
   return reports;
 }
 
-void RunFolder::truncate_log(std::int64_t step, std::int64_t epochs) const {
+void RunFolder::truncate_log(std::int64_t step) const {
   if (!fs::exists(file("log.jsonl"))) return;
   std::istringstream lines(read_file(file("log.jsonl"), kMaxLogBytes));
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && number_at(json, "step") <= static_cast<double>(step) &&
-        number_at(json, "epoch") <= static_cast<double>(epochs)) {
+    if (json.is_object() && number_at(json, "step") <= static_cast<double>(step)) {
       kept += line + "\n";
     }
   }
@@ -274,9 +313,9 @@ std::string title_of(const flows::Config& config) {
   return config.model + " on " + fs::path(config.data).filename().string();
 }
 
-std::string RunFolder::curve() const {
+std::string RunFolder::curve(const std::vector<flows::EpochReport>& log) const {
   data::Series train{"train", {}, {}}, valid{"validation", {}, {}};
-  for (const flows::EpochReport& r : read_log()) {
+  for (const flows::EpochReport& r : log) {
     const double epoch = static_cast<double>(r.epoch);
     train.x.push_back(epoch);
     train.y.push_back(r.train_nats);
@@ -285,7 +324,5 @@ std::string RunFolder::curve() const {
   }
   return data::curve_svg({title_of(config_), "epoch", "log-likelihood, nats"}, {train, valid});
 }
-
-void RunFolder::write_curve() const { atomic_write(file("curve.svg"), curve()); }
 
 }  // namespace nf::cli

@@ -29,6 +29,7 @@ struct RunState {
   std::string status;  ///< "running" (or killed), "interrupted", "finished" or "diverged"
   std::int64_t step = 0;
   std::string data_checksum;
+  std::int64_t best_epoch = 0;  ///< 0: nothing was validated, there are no best weights
 
   bool usable() const { return step > 0; }
 };
@@ -60,11 +61,10 @@ class RunFolder {
   void append_log(const flows::EpochReport& report) const;
   /// The reports so far; a torn last line is left out.
   std::vector<flows::EpochReport> read_log() const;
-  /// Drops reports after `step` and of more than so many epochs: what a resumed run will write
-  /// again.
-  void truncate_log(std::int64_t step, std::int64_t epochs) const;
-  std::string curve() const;  ///< nats over epochs, as SVG
-  void write_curve() const;
+  /// Drops reports after `step`: what a resumed run will write again.
+  void truncate_log(std::int64_t step) const;
+  /// Nats over epochs, as SVG.
+  std::string curve(const std::vector<flows::EpochReport>& log) const;
 
  private:
   std::string path_;

@@ -129,6 +129,11 @@ void score(const ScoreOptions& options) {
   }
   const Rows rows = options.rows.load(model);
   const std::vector<double> scores = flows::score(*model.density, rows.x, options.evaluate);
+  const std::string broken = describe_nan(*model.density, rows.x, scores);
+  if (std::all_of(scores.begin(), scores.end(), [](double s) { return std::isnan(s); })) {
+    throw flows::Diverged("[score] " + broken);
+  }
+  if (!broken.empty()) options.common.note("note: " + broken);
   const std::vector<std::int32_t> unusual = most_unusual_first(scores);
   std::vector<std::int32_t> as_given(unusual.size());
   std::iota(as_given.begin(), as_given.end(), 0);

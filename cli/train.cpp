@@ -13,7 +13,6 @@
 #include "cli/trained_model.h"
 #include "cli/verdict.h"
 #include "data/columns.h"
-#include "nn/safetensors.h"
 #include "tensor/fault.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
@@ -51,23 +50,32 @@ class Training {
   /// is something to resume from.
   void begin(const std::string& out, bool overwrite) {
     trainer_.prepare();
-    KnownData known = known_data(data_, config_.data);
+    for (const flows::Field& field : flows::fields()) {
+      const std::string value = flows::value_text(config_, field);
+      NF_CHECK(is_utf8(value), "[train] ", field.key, " = '", printable(value),
+               "' is no UTF-8, which config.json cannot hold; rename it, or give a link to it");
+    }
+    KnownData known = known_data(data_, config_);
     add_baselines(known, data_, config_, *density_);
     run_ = RunFolder::create(out, config_, overwrite);
     save(flows::TrainingStatus::Running);
     run_.save_config(config_, known);
   }
 
-  /// Goes on with a locked run; `later`: to an end that was asked for, which must be ahead.
+  /// Goes on with a locked run, with its data where they are now; `later`: to an end that was asked
+  /// for, which must be ahead.
   void resume(const RunFolder& run, bool later) {
     run_ = run;
     trainer_.load(run_.file("state.safetensors"));
     check_usage(!later || trainer_.step() < trainer_.total_steps(),
                 "[resume] the run stands at step ", trainer_.step(), ", epoch ", trainer_.epoch(),
                 "; give a later end");
-    run_.save_config(config_, run_.known());
-    // A training that ended in mid-epoch has told that epoch; one that goes on tells it as a whole.
-    run_.truncate_log(trainer_.step(), trainer_.epoch() + (trainer_.done() ? 1 : 0));
+    check_best();
+    KnownData known = run_.known();
+    if (config_.data != run_.config().data) known.path = absolute_source(config_.data);
+    run_.save_config(config_, known);
+    run_.truncate_log(trainer_.step());
+    log_ = run_.read_log();
     save(flows::TrainingStatus::Running);
   }
 
@@ -106,7 +114,8 @@ class Training {
     if (!trainer_.graph_note().empty()) {
       common_.note("steps were not recorded as a graph: " + trainer_.graph_note());
     }
-    save(result.finished ? flows::TrainingStatus::Finished : flows::TrainingStatus::Interrupted);
+    // It is finished when all is there that belongs to a finished run.
+    save(result.finished ? flows::TrainingStatus::Running : flows::TrainingStatus::Interrupted);
     save_held_out();
     if (!result.finished) {
       common_.note(str("interrupted after step ", result.steps,
@@ -117,9 +126,42 @@ class Training {
       return kInterrupted;
     }
     draw("final");
+    save(flows::TrainingStatus::Finished);
     describe_end(result);
     report(result);
     return kDone;
+  }
+
+  /// Whether the best weights are those that the state tells of: at the end of the training it
+  /// would be too late. Where they are lost, the best begins anew; a file that is there is never
+  /// written over for being damaged.
+  void check_best() {
+    if (trainer_.best_epoch() == 0) return;
+    const std::string best = run_.file("best.safetensors");
+    const std::string which = str("epoch ", trainer_.best_epoch());
+    if (!std::filesystem::exists(best)) {
+      NF_CHECK(!trainer_.done(), "[resume] ", run_.path(), " has lost its best weights (", best,
+               ", of ", which, "), and nothing is left to train; put the file back, give a later ",
+               "end (--epochs), or use the run with --weights last");
+      common_.note(str("note: ", run_.path(), " has lost its best weights (", best, ", of ", which,
+                       "): the best begins anew from here"));
+      trainer_.forget_best();
+      return;
+    }
+    const std::string way_out =
+        "; put the file back, or move it away: then the best begins anew from here";
+    try {
+      const nn::Metadata said = load_weights(*make_density(config_, data_), best);
+      const auto step = said.find("step"), nats = said.find("valid_nats");
+      if (step == said.end() || nats == said.end()) return;
+      // What was written after the state will be written again.
+      if (std::atoll(step->second.c_str()) > trainer_.step()) return;
+      NF_CHECK(std::strtod(nats->second.c_str(), nullptr) == trainer_.best_valid_nats(),
+               "[resume] ", best, " are not the weights of ", which,
+               ", which were the best of this training");
+    } catch (const Error& error) {
+      fail(error.what() + way_out);
+    }
   }
 
   /// The weights on the disk stay: they are those of the last checkpoint.
@@ -132,7 +174,7 @@ class Training {
     }
   }
 
-  bool overfits() const { return overfitting(run_.read_log(), data_.dims).has_value(); }
+  bool overfits() const { return overfitting(log_, data_.dims).has_value(); }
 
   void describe_end(const flows::FitResult& result) const {
     if (result.stopped_early) {
@@ -173,11 +215,18 @@ class Training {
   void finish_epoch(const flows::EpochReport& r) {
     common_.note(epoch_line(r, (trainer_.total_steps() - 1) / steps_per_epoch() + 1));
     run_.append_log(r);
-    if (r.best) trainer_.save_weights(run_.file("best.safetensors"));
-    if (r.epoch % config_.save_every == 0) save(flows::TrainingStatus::Running);
+    log_.push_back(r);
+    if (r.best) {
+      trainer_.save_weights(run_.file("best.safetensors"),
+                            {{"epoch", str(r.epoch)},
+                             {"step", str(r.step)},
+                             {"valid_nats", printed("%.17g", r.valid_nats)}});
+    }
     if (config_.sample_every > 0 && r.epoch % config_.sample_every == 0) {
       draw(printed("epoch-%04lld", static_cast<long long>(r.epoch)));
     }
+    // Last: a training that was killed before goes back and makes all of the above again.
+    if (r.epoch % config_.save_every == 0) save(flows::TrainingStatus::Running);
   }
 
   std::int64_t steps_per_epoch() const {
@@ -196,7 +245,7 @@ class Training {
     const std::string best = run_.file("best.safetensors");
     if (data_.valid.size() == 0 || !std::filesystem::exists(best)) return;
     const auto density = make_density(config_, data_, device_);
-    density->load_state(nn::load_safetensors(best).tensors);
+    load_weights(*density, best);
     const std::vector<double> scores = flows::score(*density, data_.valid.x);
     nn::save_safetensors(run_.file("heldout.safetensors"),
                          {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}},
@@ -207,7 +256,7 @@ class Training {
   void draw(const std::string& name) {
     try {
       if (data::has_picture(data_)) draw_samples(run_.file("samples/" + name + ".png"));
-      run_.write_curve();
+      atomic_write(run_.file("curve.svg"), run_.curve(log_));
     } catch (const Error& error) {
       common_.note(str("no picture: ", error.what()));
     }
@@ -256,6 +305,7 @@ class Training {
   }
 
   RunFolder run_;
+  std::vector<flows::EpochReport> log_;  // what log.jsonl holds
   const Common& common_;
   flows::Config config_;
   Device device_;
@@ -308,13 +358,15 @@ void add_train(CLI::App& app, int& status) {
 void add_resume(CLI::App& app, int& status) {
   struct Options {
     Common common;
-    std::string run;
+    std::string run, data;
     std::int64_t epochs = 0, steps = 0, patience = -1;
     bool no_graph = false;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("resume", "Continue a run where it stopped, bit for bit");
   command->add_option("RUN", options->run, "Run folder")->required();
+  command->add_option("--data", options->data, "Where the run's data are now")
+      ->type_name(source_type());
   command->add_option("--epochs", options->epochs, "New end of training, in epochs")
       ->check(whole(1, 1'000'000'000));
   command->add_option("--steps", options->steps, "New end of training, in steps")
@@ -326,12 +378,17 @@ void add_resume(CLI::App& app, int& status) {
   command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
   options->common.add_to(*command);
   command->footer(
-      "Examples:\n  flowcli resume runs/mnist\n  flowcli resume runs/mnist --epochs 200\n");
+      "Examples:\n  flowcli resume runs/mnist\n  flowcli resume runs/mnist --epochs 200\n"
+      "  flowcli resume runs/mnist --data path/to/mnist\n");
   command->callback([options, &status] {
     const Device device = options->common.apply();
     RunFolder run = RunFolder::open(options->run);
     run.lock();
     const RunState state = run.state();
+    NF_CHECK(state.data_checksum == run.known().shape.checksum, "[resume] ",
+             run.file("state.safetensors"), " is the state of a training on other data (checksum ",
+             state.data_checksum, ", in config.json ", run.known().shape.checksum,
+             "); put the run's own files back together");
     if (state.status == "diverged") {
       options->common.note(run.warning(state) + "; it may diverge there again");
     }
@@ -339,8 +396,10 @@ void add_resume(CLI::App& app, int& status) {
     if (options->epochs > 0) end = {{"epochs", options->epochs}, {"steps", 0}};
     if (options->steps > 0) end["steps"] = options->steps;
     if (options->patience >= 0) end["patience"] = options->patience;
-    const flows::Config config = flows::from_json(end, run.config(), "[resume] ");
-    Training training(config, load_run_data(run), options->common, device, !options->no_graph);
+    flows::Config config = flows::from_json(end, run.config(), "[resume] ");
+    if (!options->data.empty()) config.data = options->data;
+    Training training(config, load_run_data(run, options->data), options->common, device,
+                      !options->no_graph);
     training.resume(run, options->epochs > 0 || options->steps > 0);
     status = training.run();
   });

@@ -8,9 +8,9 @@
 #include "data/npy.h"
 #include "data/png.h"
 #include "flows/kinds.h"
-#include "nn/safetensors.h"
 #include "tensor/backend.h"
 #include "tensor/ops.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -38,19 +38,56 @@ data::LoadOptions options_for(const flows::Config& config, bool whole) {
   return options;
 }
 
-// The parts must be those of the training: else eval would take rows that were trained on.
-void check_parts(const RunFolder& run, const data::Dataset& data) {
-  const KnownData& known = run.known();
-  for (const auto& [part, split] : {std::pair{&known.train, &data.train},
-                                    {&known.valid, &data.valid},
-                                    {&known.test, &data.test}}) {
-    NF_CHECK(part->count == split->size() && part->checksum == checksum_of(*split), "[data] ",
-             data.name, " is cut into other parts than for the training of ", run.path(),
-             "; give it with --data to take all its rows");
-  }
+bool same_part(const KnownData::Part& part, const data::Split& split) {
+  return part.count == split.size() && part.checksum == checksum_of(split);
 }
 
-data::Dataset as_trained(const RunFolder& run, const flows::Config& config) {
+bool same_data(const KnownData& known, const data::Dataset& data) {
+  return data.checksum == known.shape.checksum && same_part(known.train, data.train) &&
+         same_part(known.valid, data.valid) && same_part(known.test, data.test);
+}
+
+// The parts must be those of the training: else eval would take rows that were trained on. A part
+// with a file of its own is no part of the source's checksum.
+void check_parts(const RunFolder& run, const data::Dataset& data) {
+  const KnownData& known = run.known();
+  const flows::Config& config = run.config();
+  const auto check = [&](const KnownData::Part& part, const data::Split& split,
+                         const std::string& own_file) {
+    if (same_part(part, split)) return;
+    NF_CHECK(own_file.empty(), "[data] ", own_file, " has changed since the training of ",
+             run.path(), " (", part.count, " rows then, ", split.size(), " now); put the old file ",
+             "back, or give the new with --data where rows are evaluated");
+    fail(str("[data] ", data.name, " is cut into other parts than for the training of ", run.path(),
+             "; give it with --data to take all its rows"));
+  };
+  check(known.train, data.train, "");
+  check(known.valid, data.valid, config.valid_data);
+  check(known.test, data.test, config.test_data);
+}
+
+// Each file of data with its absolute path.
+std::vector<std::pair<std::string flows::Config::*, std::string>> files_of(const KnownData& known) {
+  return {{&flows::Config::data, known.path},
+          {&flows::Config::valid_data, known.valid_path},
+          {&flows::Config::test_data, known.test_path}};
+}
+
+// Where a file is at neither of its paths: which one; else empty.
+std::string find_files(flows::Config& config, const KnownData& known) {
+  for (const auto& [setting, absolute] : files_of(known)) {
+    std::string& file = config.*setting;
+    if (file.empty() || source_exists(file)) continue;
+    if (absolute.empty() || !source_exists(absolute)) {
+      return str("'", file, absolute.empty() ? "" : "' nor '" + absolute, "'");
+    }
+    file = absolute;
+  }
+  return "";
+}
+
+data::Dataset as_trained(const RunFolder& run, flows::Config config) {
+  find_files(config, run.known());
   data::Dataset data = data::load(config.data, own_options(config));
   check_parts(run, data);
   return data;
@@ -83,30 +120,37 @@ flows::DataShape shape_of(const data::Dataset& data) {
 
 std::optional<flows::Config> with_data_there(const RunFolder& run) {
   flows::Config config = run.config();
-  if (source_exists(config.data)) return config;
-  config.data = run.known().path;
-  if (!config.data.empty() && source_exists(config.data)) return config;
-  return std::nullopt;
+  if (!find_files(config, run.known()).empty()) return std::nullopt;
+  return config;
 }
 
-data::Dataset load_run_data(const RunFolder& run) {
-  const auto config = with_data_there(run);
+data::Dataset load_run_data(const RunFolder& run, const std::string& moved) {
+  flows::Config config = run.config();
   const KnownData& known = run.known();
-  NF_CHECK(config, "[data] the data of ", run.path(), " are not there any more: neither '",
-           run.config().data, "' nor '", known.path, "'; give them with --data");
-  data::Dataset data = data::load(config->data, own_options(*config));
+  NF_CHECK(moved.empty() || source_exists(moved), "[data] '", printable(moved),
+           "': no such file or folder, nor a built-in source");
+  if (!moved.empty()) config.data = moved;
+  const std::string lost = find_files(config, known);
+  NF_CHECK(lost.empty(), "[data] the data of ", run.path(), " are not there any more: neither ",
+           lost, "; give them with --data");
+  data::Dataset data = data::load(config.data, own_options(config));
   // A path that was given may lead to another file from here.
-  if (data.checksum != known.shape.checksum && config->data != known.path && !known.path.empty() &&
-      source_exists(known.path)) {
-    flows::Config absolute = *config;
-    absolute.data = known.path;
-    data = data::load(absolute.data, own_options(absolute));
+  if (moved.empty() && !same_data(known, data)) {
+    flows::Config absolute = config;
+    for (const auto& [setting, path] : files_of(known)) {
+      if (!path.empty() && source_exists(path)) absolute.*setting = path;
+    }
+    if (flows::to_json(absolute) != flows::to_json(config)) {
+      data = data::load(absolute.data, own_options(absolute));
+    }
   }
-  NF_CHECK(data.checksum == known.shape.checksum, "[data] ", data.name, " has changed since ",
-           run.path(), " was trained on it (", known.train.count, " / ", known.valid.count, " / ",
-           known.test.count, " rows then, ", data.train.size(), " / ", data.valid.size(), " / ",
-           data.test.size(), " now, checksum ", known.shape.checksum, " then, ", data.checksum,
-           " now); put the old data back, or give the new with --data");
+  NF_CHECK(data.checksum == known.shape.checksum, "[data] ", data.name,
+           moved.empty() ? " has changed since " : " is not what ", run.path(),
+           moved.empty() ? " was trained on it (" : " was trained on (", known.train.count, " / ",
+           known.valid.count, " / ", known.test.count, " rows then, ", data.train.size(), " / ",
+           data.valid.size(), " / ", data.test.size(), " now, checksum ", known.shape.checksum,
+           " then, ", data.checksum,
+           " now); put the old data back, or give the new with --data where rows are evaluated");
   check_parts(run, data);
   return data;
 }
@@ -167,14 +211,12 @@ std::shared_ptr<flows::Density> make_density(const flows::Config& config, const 
   return density;
 }
 
-namespace {
-
-void load_weights(flows::Density& density, const std::string& path) {
+nn::Metadata load_weights(flows::Density& density, const std::string& path) {
+  const nn::SafetensorsHeader header = nn::read_safetensors_header(path);
+  density.check_description(header.metadata, "[run] " + path);
   std::int64_t wanted = 0, there = 0;
   for (const auto& [name, tensor] : density.state()) wanted += tensor.numel();
-  for (const auto& [name, entry] : nn::read_safetensors_header(path).tensors) {
-    there += entry.shape.numel();
-  }
+  for (const auto& [name, entry] : header.tensors) there += entry.shape.numel();
   NF_CHECK(there == wanted, "[run] ", path, " holds ", there, " numbers, the model of config.json ",
            "has ", wanted, "; they do not belong together");
   const nn::SafetensorsFile file = nn::load_safetensors(path);
@@ -185,9 +227,8 @@ void load_weights(flows::Density& density, const std::string& path) {
     }
   }
   density.load_state(file.tensors);
+  return file.metadata;
 }
-
-}  // namespace
 
 TrainedModel load_model(const std::string& path, const std::string& which, const Common& common,
                         Device device) {
@@ -202,6 +243,9 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
   if (!warning.empty()) common.note("note: " + warning);
   std::string weights = run.file(which + ".safetensors");
   if (which == "best" && !std::filesystem::exists(weights)) {
+    NF_CHECK(model.state.best_epoch == 0, "[run] ", path,
+             " has lost its best weights (best.safetensors); put the file back, or take the last "
+             "ones with --weights last");
     weights = run.file("last.safetensors");
     common.note(str("note: ", path,
                     " has no best weights, for nothing was validated; the last ones are taken"));

@@ -8,6 +8,7 @@
 #include "cli/run_folder.h"
 #include "data/source.h"
 #include "flows/build.h"
+#include "nn/safetensors.h"
 
 namespace nf::cli {
 
@@ -21,6 +22,10 @@ flows::DataShape shape_of(const data::Dataset& data);
 std::string set_precision(Device device, const std::string& precision);
 std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
                                              Device device = Device::CPU);
+
+/// Reads a run's weights into its model. Throws Error for a file that is damaged or of another
+/// model, flows::Diverged for numbers that are not finite. Returns the file's metadata.
+nn::Metadata load_weights(flows::Density& density, const std::string& path);
 
 /// A trained model: the run's configuration with the weights of `which`: "best" (last when there is
 /// no best yet) or "last". In evaluation mode.
@@ -37,12 +42,12 @@ struct TrainedModel {
 TrainedModel load_model(const std::string& path, const std::string& which, const Common& common,
                         Device device);
 
-/// The settings of a run with its data where they are now: the path as it was given, else the same
-/// made absolute. Nothing when neither is there.
+/// The settings of a run with its files of data where they are now: the paths as they were given,
+/// else the same made absolute. Nothing when one of them is at neither.
 std::optional<flows::Config> with_data_there(const RunFolder& run);
-/// The run's own data, cut as for its training. Throws Error when they are not there, or are not
-/// the same any more.
-data::Dataset load_run_data(const RunFolder& run);
+/// The run's own data, cut as for its training; `moved`: where they are now. Throws Error when they
+/// are not there, or are not the same any more.
+data::Dataset load_run_data(const RunFolder& run, const std::string& moved = "");
 /// A source of the user's, or of none given the run's own. Cut as for the training where it is the
 /// same data. Throws Error when the model does not fit it. `whole`: all rows are wanted, in the
 /// order of the file.

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <numbers>
+
+#include "tensor/text.h"
 
 namespace nf::flows {
 
@@ -86,6 +89,29 @@ std::shared_ptr<Density> Density::continuous() const {
   Convention convention = convention_;
   convention.bound = false;
   return std::make_shared<Density>(bijection, base, dims_, noise_, convention);
+}
+
+void Density::check_description(const std::map<std::string, std::string>& said,
+                                const std::string& file) const {
+  using Json = nlohmann::json;
+  const auto compare = [&](const std::string& name, const Json& theirs, const Json& ours) {
+    NF_CHECK(theirs == ours, file, " is of a model with ", name, " = ", printable(theirs.dump()),
+             ", not ", printable(ours.dump()), "; they do not belong together");
+  };
+  for (const auto& [key, ours] : description_) {
+    const auto found = said.find(key);
+    if (found == said.end()) continue;
+    if (key != "settings") {
+      compare(key, Json(printable(found->second)), Json(ours));
+      continue;
+    }
+    const Json theirs = Json::parse(found->second, nullptr, /*allow_exceptions=*/false);
+    NF_CHECK(theirs.is_object(), file, ": the settings in its metadata are damaged");
+    const Json settings = Json::parse(ours);
+    for (const auto& [name, value] : settings.items()) {
+      if (theirs.contains(name)) compare(name, theirs[name], value);
+    }
+  }
 }
 
 double Density::bits_per_dim(double log_prob) const {

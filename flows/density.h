@@ -80,6 +80,16 @@ class Density : public nn::Module {
   /// density that is not of flows/build.h.
   const std::map<std::string, std::string>& description() const { return description_; }
   void set_description(std::map<std::string, std::string> d) { description_ = std::move(d); }
+  /// Throws Error when what a file says of itself contradicts the description: the message begins
+  /// with `file` and names the first setting that differs with both values. What one of the two
+  /// does not say is not compared.
+  void check_description(const std::map<std::string, std::string>& said,
+                         const std::string& file) const;
+
+  /// Whether layers have set their initial values from data. Training sees to it that they do so
+  /// once: a second time would take back what was learned.
+  bool initialized() const { return initialized_; }
+  void mark_initialized() { initialized_ = true; }
   std::string kind() const override { return "Density"; }
   Shape inspect(const Shape& in, const std::string& name,
                 std::vector<nn::LayerInfo>& rows) const override;
@@ -94,6 +104,7 @@ class Density : public nn::Module {
   SharedGenerator noise_;
   Convention convention_;
   std::map<std::string, std::string> description_;
+  bool initialized_ = false;
 };
 
 /// While it lives, a density is in evaluation mode, nothing is recorded, and its noise is that of

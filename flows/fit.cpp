@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "tensor/clock.h"
+#include "tensor/text.h"
 
 namespace nf::flows {
 
@@ -74,6 +75,8 @@ FitResult Trainer::result() const {
 void Trainer::prepare() {
   if (prepared_ || step() > 0 || !options_.initialize) return;
   prepared_ = true;
+  if (density_.initialized()) return;
+  density_.mark_initialized();
   density_.train();
   const NoGrad no_grad;
   // In an order drawn at random, for layers that take the first ones: files may be sorted.
@@ -230,6 +233,12 @@ void Trainer::validate(EpochReport& report, bool whole) {
   });
 }
 
+void Trainer::forget_best() {
+  best_epoch_ = since_best_ = 0;
+  best_valid_nats_ = kNaN;
+  best_.clear();
+}
+
 void Trainer::use_best_weights() {
   if (!best_.empty()) {
     density_.load_state({best_.begin(), best_.end()});
@@ -367,6 +376,7 @@ void Trainer::save(const std::string& path, TrainingStatus status, const nn::Met
                            {"batch", str(batches_.index())},
                            {"batch_size", str(options_.batch_size)},
                            {"samples", str(data_.train.size())},
+                           {"seed", str(options_.seed)},
                            {"step", str(step())},
                            {"prepared", prepared_ ? "1" : "0"},
                            {"noise_offset", str(density_.noise().offset())},
@@ -378,6 +388,7 @@ void Trainer::save(const std::string& path, TrainingStatus status, const nn::Met
                            {"best_valid_nats", exact(best_valid_nats_)},
                            {"last_valid_nats", exact(last_valid_nats_)}};
   metadata.insert(extra.begin(), extra.end());
+  metadata.insert(density_.description().begin(), density_.description().end());
   nn::save_safetensors(path, state(), metadata);
 }
 
@@ -406,6 +417,11 @@ void Trainer::load(const std::string& path) {
   NF_CHECK(batch_size == options_.batch_size && samples == data_.train.size(), "[resume] ", path,
            " was made with batches of ", batch_size, " from ", samples, " samples, not of ",
            options_.batch_size, " from ", data_.train.size(), "; continue with the same data");
+  const auto seed = file.metadata.find("seed");
+  NF_CHECK(seed == file.metadata.end() || seed->second == str(options_.seed), "[resume] ", path,
+           " was made with seed ", printable(seed->second), ", not ", options_.seed,
+           "; it is the state of another training");
+  density_.check_description(file.metadata, "[resume] " + path);
   const std::int64_t epoch = count("epoch"), batch = count("batch"), steps = count("step");
   NF_CHECK(batch < batches_.per_epoch(), "[resume] ", path, ": batch ", batch, " of ",
            batches_.per_epoch());
@@ -423,6 +439,7 @@ void Trainer::load(const std::string& path) {
   epoch_samples_ = epoch_samples;
   seconds_ = seconds;
   prepared_ = prepared;
+  if (prepared) density_.mark_initialized();
   best_epoch_ = best_epoch;
   since_best_ = since_best;
   best_valid_nats_ = best_valid_nats;

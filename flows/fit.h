@@ -32,7 +32,8 @@ struct FitOptions {
   double clip_norm = 0;        ///< bound of the gradient's norm; 0: none
   double ema_decay = 0;        ///< of averaged weights, which are what is evaluated; 0: none
   bool graph = true;           ///< on CUDA, record a step and replay it (tensor/graph.h)
-  bool initialize = true;      ///< lets layers set initial values from the first samples
+  bool initialize = true;      ///< lets layers set initial values from the first samples, once in
+                               ///< a density's life; false where weights were loaded into it
   std::int64_t patience = 0;   ///< training ends after so many epochs without a better validation
                                ///< result; 0: it does not
   bool keep_best = true;       ///< a copy of the best weights is kept, which fit() leaves behind
@@ -49,7 +50,8 @@ struct StepReport {
 };
 
 /// After every epoch: one line of log.jsonl. Where training ends in mid-epoch, that epoch is told
-/// as far as it went; a training that goes on from there tells it again, as a whole.
+/// as far as it went, and may be the best; a training that goes on from there tells it again, as a
+/// whole.
 struct EpochReport {
   std::int64_t epoch = 0;
   std::int64_t step = 0;
@@ -103,12 +105,16 @@ class Trainer {
   /// Keeps references: density and data must outlive it. Throws Error when the data does not fit.
   Trainer(Density& density, const data::Dataset& data, const FitOptions& options);
 
-  /// Lets layers set initial values from the first samples, unless that was done or there were
-  /// steps already: what run() would begin with. Throws Error for data that they cannot take.
+  /// Lets layers set initial values from the first samples, unless that was done, by another
+  /// training of this density too, or there were steps already: what run() would begin with. Throws
+  /// Error for data that they cannot take.
   void prepare();
   /// Trains to the end, or until on_step says stop; the density then has the last weights. Throws
   /// Diverged; no update is made from what is not finite.
   FitResult run(const FitCallbacks& callbacks = {});
+  /// The next validation result is the best, as if none had been before: for who has lost the best
+  /// weights.
+  void forget_best();
   /// Ends the training: the density gets its best weights if they were kept (keep_best), else those
   /// that are evaluated.
   void use_best_weights();
@@ -116,11 +122,11 @@ class Trainer {
   /// Everything that continuing needs, in one file: parameters, optimizer, averages, random state,
   /// position, running means, best weights if they are kept. Written atomically. Throws Diverged
   /// when a weight is not finite: the file before it stays. Its metadata has "status" (name_of),
-  /// "step", and what `extra` adds.
+  /// "step", the seed and the density's description, and what `extra` adds.
   void save(const std::string& path, TrainingStatus status = TrainingStatus::Running,
             const nn::Metadata& extra = {});
-  /// Throws Error, before anything is changed, when the file is damaged or of another model, data
-  /// set or batch size.
+  /// Throws Error, before anything is changed, when the file is damaged or of another model, seed,
+  /// data set or batch size.
   void load(const std::string& path);
 
   /// Writes the weights that are evaluated (averaged ones if there are any) with the description of
@@ -132,6 +138,8 @@ class Trainer {
   std::int64_t epoch() const { return batches_.epoch(); }  ///< epochs completed
   std::int64_t step() const { return optimizer_.steps(); }
   std::int64_t total_steps() const { return total_steps_; }
+  std::int64_t best_epoch() const { return best_epoch_; }  ///< 0: nothing was validated
+  double best_valid_nats() const { return best_valid_nats_; }
   bool done() const;  ///< all steps are done, or patience is at its end
   /// Why steps are not recorded although they might be; empty when all is well.
   const std::string& graph_note() const { return graph_note_; }
@@ -187,6 +195,7 @@ class Trainer {
 
 /// Trains `density`, which is left with the weights that are best on the validation samples; with
 /// keep_best = false, or without such samples, with the last ones (their averages, with ema_decay).
+/// A density that was trained before goes on from its weights, with a new optimizer.
 FitResult fit(Density& density, const data::Dataset& data, const FitOptions& options = {},
               const FitCallbacks& callbacks = {});
 

@@ -131,7 +131,8 @@ void remove_temporaries(const std::string& folder,
 }
 
 void append_to_file(const std::string& path, std::string_view bytes) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0666);
+  if (fd < 0 && errno == ELOOP) fail(str("[write] '", path, "': a link, not a file"));
   if (fd < 0) fail_write(path, errno);
   File file(::fdopen(fd, "ab"), &std::fclose);
   FileWriter out(file.get(), path);

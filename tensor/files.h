@@ -45,7 +45,7 @@ void remove_temporaries(const std::string& folder,
                         const std::function<bool(const std::string& name)>& of);
 
 /// Adds `bytes` to the end of a file, made if it is not there, and flushes it to the disk. Throws
-/// Error like atomic_write; then part of the bytes may be there.
+/// Error like atomic_write, when part of the bytes may be there, and for a symbolic link.
 void append_to_file(const std::string& path, std::string_view bytes);
 
 /// Makes the folder with those above it, on the disk when this returns. Throws Error.

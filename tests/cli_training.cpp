@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <csignal>
 #include <map>
 
@@ -235,18 +236,21 @@ BOOST_AUTO_TEST_CASE(divergence_names_the_layer_and_does_not_look_trained) {
 BOOST_AUTO_TEST_CASE(resume_can_go_further) {
   const ScratchFolder folder;
   const std::string run = folder.file("run"), reference = folder.file("reference");
-  // 20 steps are an epoch. What was said of half an epoch gives way to the whole one.
+  // 20 steps are an epoch. What was said of half an epoch stays: it may have been the best.
   BOOST_TEST_REQUIRE(flowcli(folder, training_of_steps(run, 30)).status == 0);
   BOOST_TEST(log_of(run).size() == 2U);
   BOOST_TEST(flowcli(folder, resume(run)).status == 0);  // nothing to do
   BOOST_TEST(log_of(run).size() == 2U);
   BOOST_TEST(flowcli(folder, resume(run, {"--steps", "70"})).status == 0);
   BOOST_TEST_REQUIRE(flowcli(folder, training_of_steps(reference, 70)).status == 0);
-  BOOST_TEST(log_of(run).size() == 4U);
-  BOOST_TEST((log_of(run) == log_of(reference)), "the logs differ");
+  auto log = log_of(run);
+  BOOST_TEST_REQUIRE(log.size() == 5U);
+  BOOST_TEST(log[1].at("step") == 30);
+  log.erase(log.begin() + 1);
+  BOOST_TEST((log == log_of(reference)), "the logs differ");
   BOOST_TEST(slurp(run + "/last.safetensors") == slurp(reference + "/last.safetensors"));
   BOOST_TEST(flowcli(folder, resume(run, {"--epochs", "5"})).status == 0);
-  BOOST_TEST(log_of(run).size() == 5U);
+  BOOST_TEST(log_of(run).size() == 7U);
   const std::string config = slurp(run + "/config.json");
   for (const char* end : {"--epochs", "--steps"}) {
     const Outcome passed = flowcli(folder, resume(run, {end, "5"}));
@@ -257,6 +261,33 @@ BOOST_AUTO_TEST_CASE(resume_can_go_further) {
   }
   BOOST_TEST(slurp(run + "/config.json") == config);
   BOOST_TEST(state_of(run).at("status") == "finished");
+}
+
+// The best of the log, of the result and of best.safetensors are one, also when it was that of half
+// an epoch and the training went on, for the worse.
+BOOST_AUTO_TEST_CASE(there_is_one_best) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  BOOST_TEST_REQUIRE(flowcli(folder, training_of_steps(run, 30)).status == 0);
+  nlohmann::json config = nlohmann::json::parse(slurp(run + "/config.json"));
+  config["training"]["lr"] = 1;  // which makes it worse
+  std::ofstream(run + "/config.json") << config.dump();
+  const Outcome resumed = flowcli(folder, resume(run, {"--epochs", "4", "--json"}));
+  BOOST_TEST_REQUIRE(resumed.status == 0, resumed.err);
+  double best = -INFINITY;
+  std::int64_t best_step = 0;
+  for (const auto& line : log_of(run)) {
+    if (line.at("valid_nats").get<double>() <= best) continue;
+    best = line.at("valid_nats").get<double>();
+    best_step = line.at("step").get<std::int64_t>();
+  }
+  BOOST_TEST(best_step == 30);
+  BOOST_TEST(resumed.json().at("best_valid_nats").get<double>() == best);
+  const auto said = nf::nn::load_safetensors(run + "/best.safetensors").metadata;
+  BOOST_TEST(said.at("step") == "30");
+  BOOST_TEST(std::stod(said.at("valid_nats")) == best);
+  const Outcome evaluated = flowcli(folder, {"eval", run, "--split", "valid", "--json"});
+  BOOST_TEST(evaluated.json().at("nats").get<double>() == best, boost::test_tools::tolerance(1e-6));
 }
 
 BOOST_AUTO_TEST_CASE(without_validation_samples_nothing_is_invented) {

@@ -391,8 +391,12 @@ BOOST_AUTO_TEST_CASE(states_of_something_else_are_refused) {
     }
   };
   BOOST_CHECK_NO_THROW(load({}, data, path));
-  check_error([&] { load({"couplings=5"}, data, path); }, {"[load]", "couplings.4"});
-  check_error([&] { load({"couplings=3"}, data, path); }, {"[load]", "couplings.3"});
+  check_error([&] { load({"couplings=5"}, data, path); }, {"[resume]", "couplings = 4, not 5"});
+  check_error([&] { load({"couplings=3"}, data, path); }, {"[resume]", "couplings = 4, not 3"});
+  // As many numbers of the same names, and another function of them.
+  check_error([&] { load({"activation=tanh"}, data, path); },
+              {"[resume]", path, "activation = \"relu\", not \"tanh\""});
+  check_error([&] { load({"seed=5"}, data, path); }, {"[resume]", path, "seed 3, not 5"});
   check_error([&] { load({"hidden_units=8"}, data, path); },
               {"[load]", "couplings.0.net.0.weight"});
   check_error([&] { load({"batch_size=10"}, data, path); }, {"[resume]", path, "batch"});

@@ -96,6 +96,65 @@ BOOST_AUTO_TEST_CASE(patience_ends_a_training_that_overfits_and_the_best_weights
   Trainer trainer(*last, data, options);
   trainer.load(path);
   BOOST_CHECK(trainer.done());
+  BOOST_CHECK_EQUAL(trainer.run().last_valid_nats, result.last_valid_nats);
+
+  // An epoch that was told when half of it was done is one epoch of the patience.
+  const auto halves = build(config, data);
+  std::filesystem::remove(path);
+  for (const std::int64_t end : {result.best_epoch * 2 + 5, result.best_epoch * 2 + 11,
+                                 result.best_epoch * 2 + 31, std::int64_t{0}}) {
+    config.steps = end;
+    Trainer part(*halves, data, fit_options(config));
+    if (std::filesystem::exists(path)) part.load(path);
+    parts = part.run();
+    part.save(path);
+  }
+  BOOST_CHECK(parts.stopped_early);
+  BOOST_CHECK_EQUAL(parts.best_epoch, result.best_epoch);
+  BOOST_CHECK_EQUAL(parts.epochs, result.epochs);
+}
+
+BOOST_AUTO_TEST_CASE(a_second_training_goes_on_from_what_the_first_learned) {
+  const data::Dataset data = moons(200, 50);
+  Config config = small("realnvp-2d");
+  config.steps = 40;
+  const auto density = build(config, data);
+  fit(*density, data, fit_options(config));
+  const std::vector<float> learned = weights(*density);
+  FitOptions still = fit_options(config);
+  still.steps = 1;
+  still.optimizer.lr = 0;
+  fit(*density, data, still);
+  BOOST_CHECK(weights(*density) == learned);
+
+  // Weights of a saved state are learned, too.
+  const TempFolder folder;
+  const std::string path = folder.path("state.safetensors");
+  const auto other = build(config, data);
+  {
+    Trainer trainer(*density, data, fit_options(config));
+    trainer.prepare();
+    trainer.save(path);
+    Trainer(*other, data, fit_options(config)).load(path);
+  }
+  fit(*other, data, still);
+  BOOST_CHECK(weights(*other) == learned);
+}
+
+BOOST_AUTO_TEST_CASE(the_best_can_begin_anew) {
+  const data::Dataset data = moons(100, 20);
+  Config config = small("realnvp-2d");
+  config.steps = 0;
+  config.epochs = 2;
+  const auto density = build(config, data);
+  Trainer trainer(*density, data, fit_options(config));
+  BOOST_CHECK_GT(trainer.run().best_epoch, 0);
+  trainer.forget_best();
+  BOOST_CHECK_EQUAL(trainer.best_epoch(), 0);
+  BOOST_CHECK(std::isnan(trainer.run().best_valid_nats));
+  const std::vector<float> last = weights(*density);
+  trainer.use_best_weights();
+  BOOST_CHECK(weights(*density) == last);
 }
 
 BOOST_AUTO_TEST_CASE(divergence_is_named) {

@@ -91,6 +91,10 @@ BOOST_AUTO_TEST_CASE(appends_and_makes_folders) {
   check_error([&] { make_folders(path); }, {path, "a file is in its place"});
   check_error([&] { make_folders(path + "/three"); }, {path + "/three", "Not a directory"});
   check_error([&] { append_to_file(folder.path("one"), "x"); }, {"one", "Is a directory"});
+  const std::string link = folder.path("link"), before = bytes_of(path);
+  std::filesystem::create_symlink(path, link);
+  check_error([&] { append_to_file(link, "x"); }, {link, "a link"});
+  BOOST_CHECK_EQUAL(bytes_of(path), before);
 }
 
 BOOST_AUTO_TEST_CASE(a_lock_is_for_one_process_and_dies_with_it) {

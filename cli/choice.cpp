@@ -45,8 +45,13 @@ data::Split all_rows(const data::Dataset& source) {
     if (part->numbers.defined()) numbers.push_back(part->numbers);
   }
   NF_CHECK(!x.empty(), "[data] ", source.name, " has no samples");
-  const bool known = numbers.size() == x.size();
-  return {concat(x, 0), {}, known ? concat(numbers, 0) : Tensor()};
+  if (numbers.size() != x.size()) return {concat(x, 0), {}};
+  // Rows of several files have no place in one: there a number stands twice.
+  const Tensor all = concat(numbers, 0);
+  std::vector<std::int32_t> sorted = all.to_vector<std::int32_t>();
+  std::sort(sorted.begin(), sorted.end());
+  const bool twice = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
+  return {concat(x, 0), {}, twice ? Tensor() : all};
 }
 
 Rows RowOptions::load(const TrainedModel& model) const {

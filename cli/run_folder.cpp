@@ -180,8 +180,9 @@ std::string make_default_folder(const flows::Config& config) {
   for (int i = 1;; ++i) {
     const std::string path = i == 1 ? base : str(base, "-", i);
     if (fs::create_directory(path, error)) return path;
-    NF_CHECK(fs::exists(path), "[train] cannot make the folder '", path, "': ", error.message(),
-             "; choose another with --out");
+    std::error_code none;  // of a link to nothing, too, which takes the name
+    NF_CHECK(fs::exists(fs::symlink_status(path, none)), "[train] cannot make the folder '",
+             printable(path), "': ", error.message(), "; choose another with --out");
   }
 }
 
@@ -248,7 +249,10 @@ void RunFolder::lock() {
 }
 
 RunState RunFolder::state() const {
-  NF_CHECK(fs::exists(file("state.safetensors")), "[run] ", path_,
+  const bool there = fs::exists(file("state.safetensors"));
+  NF_CHECK(there || !holds_our_files(path_), "[run] ", path_,
+           " has lost its state (state.safetensors); put the file back");
+  NF_CHECK(there, "[run] ", path_,
            " has no state.safetensors: its training never began; train it again with 'flowcli "
            "train ",
            file("config.json"), "'");
@@ -296,13 +300,16 @@ std::vector<flows::EpochReport> RunFolder::read_log() const {
   return reports;
 }
 
-void RunFolder::truncate_log(std::int64_t step) const {
+void RunFolder::truncate_log(std::int64_t step, std::int64_t epochs, std::int64_t best) const {
   if (!fs::exists(file("log.jsonl"))) return;
   std::istringstream lines(read_file(file("log.jsonl"), kMaxLogBytes));
   std::string kept;
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (json.is_object() && number_at(json, "step") <= static_cast<double>(step)) {
+    if (!json.is_object()) continue;
+    const double epoch = number_at(json, "epoch");
+    if (number_at(json, "step") <= static_cast<double>(step) &&
+        (epoch <= static_cast<double>(epochs) || epoch == static_cast<double>(best))) {
       kept += line + "\n";
     }
   }

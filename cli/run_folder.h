@@ -61,8 +61,10 @@ class RunFolder {
   void append_log(const flows::EpochReport& report) const;
   /// The reports so far; a torn last line is left out.
   std::vector<flows::EpochReport> read_log() const;
-  /// Drops reports after `step`: what a resumed run will write again.
-  void truncate_log(std::int64_t step) const;
+  /// Drops what a resumed run will write again: reports after `step`, and of epochs after the first
+  /// `epochs`, of which one ended in its middle. That of the `best` epoch stays all the same: its
+  /// weights are kept.
+  void truncate_log(std::int64_t step, std::int64_t epochs, std::int64_t best) const;
   /// Nats over epochs, as SVG.
   std::string curve(const std::vector<flows::EpochReport>& log) const;
 

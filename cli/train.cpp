@@ -70,11 +70,13 @@ class Training {
     check_usage(!later || trainer_.step() < trainer_.total_steps(),
                 "[resume] the run stands at step ", trainer_.step(), ", epoch ", trainer_.epoch(),
                 "; give a later end");
-    check_best();
+    check_best(later);
     KnownData known = run_.known();
     if (config_.data != run_.config().data) known.path = absolute_source(config_.data);
     run_.save_config(config_, known);
-    run_.truncate_log(trainer_.step());
+    // A training that ended in mid-epoch has told that epoch; one that goes on tells it as a whole.
+    run_.truncate_log(trainer_.step(), trainer_.epoch() + (trainer_.done() ? 1 : 0),
+                      trainer_.best_epoch());
     log_ = run_.read_log();
     save(flows::TrainingStatus::Running);
   }
@@ -134,8 +136,8 @@ class Training {
 
   /// Whether the best weights are those that the state tells of: at the end of the training it
   /// would be too late. Where they are lost, the best begins anew; a file that is there is never
-  /// written over for being damaged.
-  void check_best() {
+  /// written over for being damaged. `later`: the training goes on to another end.
+  void check_best(bool later) {
     if (trainer_.best_epoch() == 0) return;
     const std::string best = run_.file("best.safetensors");
     const std::string which = str("epoch ", trainer_.best_epoch());
@@ -151,12 +153,20 @@ class Training {
     const std::string way_out =
         "; put the file back, or move it away: then the best begins anew from here";
     try {
-      const nn::Metadata said = load_weights(*make_density(config_, data_), best);
+      const nn::Metadata said = load_weights(*make_density(config_, data_), best, run_.known());
       const auto step = said.find("step"), nats = said.find("valid_nats");
-      if (step == said.end() || nats == said.end()) return;
-      // What was written after the state will be written again.
-      if (std::atoll(step->second.c_str()) > trainer_.step()) return;
-      NF_CHECK(std::strtod(nats->second.c_str(), nullptr) == trainer_.best_valid_nats(),
+      if (step == said.end()) return;  // of the first runs of this version
+      if (nats != said.end() && std::atoll(step->second.c_str()) > trainer_.step()) {
+        // Written after the state; a training to the same end comes there again, and writes it
+        // anew.
+        if (!later) return;
+        common_.note(str("note: ", best, " is later than the state, which a training to another ",
+                         "end does not come to again: the best begins anew from here"));
+        trainer_.forget_best();
+        return;
+      }
+      NF_CHECK(nats != said.end() &&
+                   std::strtod(nats->second.c_str(), nullptr) == trainer_.best_valid_nats(),
                "[resume] ", best, " are not the weights of ", which,
                ", which were the best of this training");
     } catch (const Error& error) {
@@ -217,16 +227,16 @@ class Training {
     run_.append_log(r);
     log_.push_back(r);
     if (r.best) {
-      trainer_.save_weights(run_.file("best.safetensors"),
-                            {{"epoch", str(r.epoch)},
-                             {"step", str(r.step)},
-                             {"valid_nats", printed("%.17g", r.valid_nats)}});
+      save_weights("best.safetensors", {{"epoch", str(r.epoch)},
+                                        {"step", str(r.step)},
+                                        {"valid_nats", printed("%.17g", r.valid_nats)}});
     }
     if (config_.sample_every > 0 && r.epoch % config_.sample_every == 0) {
       draw(printed("epoch-%04lld", static_cast<long long>(r.epoch)));
     }
-    // Last: a training that was killed before goes back and makes all of the above again.
-    if (r.epoch % config_.save_every == 0) save(flows::TrainingStatus::Running);
+    // Last: a training that was killed before goes back and makes all of the above again. The best
+    // weights and the state tell of the same epoch.
+    if (r.best || r.epoch % config_.save_every == 0) save(flows::TrainingStatus::Running);
   }
 
   std::int64_t steps_per_epoch() const {
@@ -236,7 +246,12 @@ class Training {
   void save(flows::TrainingStatus status) {
     trainer_.save(run_.file("state.safetensors"), status, {{"data_checksum", data_.checksum}});
     fault_point("save-between", run_.path());
-    trainer_.save_weights(run_.file("last.safetensors"));
+    save_weights("last.safetensors", {{"step", str(trainer_.step())}});
+  }
+
+  void save_weights(const std::string& name, nn::Metadata said) {
+    said["data_checksum"] = data_.checksum;
+    trainer_.save_weights(run_.file(name), said);
   }
 
   /// Log densities of the validation rows under the best weights, f64 (N), in nats of log_prob, in
@@ -245,11 +260,15 @@ class Training {
     const std::string best = run_.file("best.safetensors");
     if (data_.valid.size() == 0 || !std::filesystem::exists(best)) return;
     const auto density = make_density(config_, data_, device_);
-    load_weights(*density, best);
+    load_weights(*density, best, run_.known());
     const std::vector<double> scores = flows::score(*density, data_.valid.x);
-    nn::save_safetensors(run_.file("heldout.safetensors"),
-                         {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}},
-                         {{"split", "valid"}, {"data_checksum", data_.checksum}});
+    const std::string path = run_.file("heldout.safetensors");
+    try {
+      nn::save_safetensors(path, {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}},
+                           {{"split", "valid"}, {"data_checksum", data_.checksum}});
+    } catch (const Error& error) {  // the training is whole without it
+      common_.note(str("note: ", error.what(), "; 'score' has no held-out scores to compare with"));
+    }
   }
 
   /// Samples and the curve. A picture that cannot be made is no reason to end a training.
@@ -385,10 +404,7 @@ void add_resume(CLI::App& app, int& status) {
     RunFolder run = RunFolder::open(options->run);
     run.lock();
     const RunState state = run.state();
-    NF_CHECK(state.data_checksum == run.known().shape.checksum, "[resume] ",
-             run.file("state.safetensors"), " is the state of a training on other data (checksum ",
-             state.data_checksum, ", in config.json ", run.known().shape.checksum,
-             "); put the run's own files back together");
+    check_data_checksum(run.file("state.safetensors"), state.data_checksum, run.known());
     if (state.status == "diverged") {
       options->common.note(run.warning(state) + "; it may diverge there again");
     }

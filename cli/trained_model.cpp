@@ -211,9 +211,19 @@ std::shared_ptr<flows::Density> make_density(const flows::Config& config, const 
   return density;
 }
 
-nn::Metadata load_weights(flows::Density& density, const std::string& path) {
+void check_data_checksum(const std::string& file, const std::string& theirs,
+                         const KnownData& known) {
+  NF_CHECK(theirs == known.shape.checksum, "[run] ", file,
+           " is of a training on other data (checksum ", printable(theirs), ", in config.json ",
+           known.shape.checksum, "); put the run's own files back together");
+}
+
+nn::Metadata load_weights(flows::Density& density, const std::string& path,
+                          const KnownData& known) {
   const nn::SafetensorsHeader header = nn::read_safetensors_header(path);
   density.check_description(header.metadata, "[run] " + path);
+  const auto data = header.metadata.find("data_checksum");
+  if (data != header.metadata.end()) check_data_checksum(path, data->second, known);
   std::int64_t wanted = 0, there = 0;
   for (const auto& [name, tensor] : density.state()) wanted += tensor.numel();
   for (const auto& [name, entry] : header.tensors) there += entry.shape.numel();
@@ -235,6 +245,7 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
   TrainedModel model{common, RunFolder::open(path), {}, {}, nullptr, {}};
   const RunFolder& run = model.run;
   model.state = run.state();
+  check_data_checksum(run.file("state.safetensors"), model.state.data_checksum, run.known());
   NF_CHECK(model.state.usable(), "[run] ", path, " has not been trained yet (status ",
            model.state.status, ", step 0); ",
            model.state.status == "diverged" ? "train it again with other settings"
@@ -255,7 +266,7 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
   model.shape = run.known().shape;
   model.precision = set_precision(device, run.config().precision);
   model.density = make_density(run.config(), model.shape, device);
-  load_weights(*model.density, weights);
+  load_weights(*model.density, weights, run.known());
   model.density->eval();
   return model;
 }

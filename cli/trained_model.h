@@ -23,9 +23,13 @@ std::string set_precision(Device device, const std::string& precision);
 std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
                                              Device device = Device::CPU);
 
-/// Reads a run's weights into its model. Throws Error for a file that is damaged or of another
-/// model, flows::Diverged for numbers that are not finite. Returns the file's metadata.
-nn::Metadata load_weights(flows::Density& density, const std::string& path);
+/// Throws Error where a file's checksum of its training data is not the run's.
+void check_data_checksum(const std::string& file, const std::string& theirs,
+                         const KnownData& known);
+
+/// Reads a run's weights into its model. Throws Error for a file that is damaged, of another model
+/// or of other data, flows::Diverged for numbers that are not finite. Returns the file's metadata.
+nn::Metadata load_weights(flows::Density& density, const std::string& path, const KnownData& known);
 
 /// A trained model: the run's configuration with the weights of `which`: "best" (last when there is
 /// no best yet) or "last". In evaluation mode.

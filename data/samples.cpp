@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "data/columns.h"
 #include "data/setting_error.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
@@ -90,7 +91,11 @@ std::vector<std::int32_t> wanted_columns(const std::string& path,
                                          const std::vector<std::string>& names,
                                          const ReadOptions& options) {
   std::vector<std::int32_t> out;
-  for (const std::string& name : options.columns) {
+  // Of a run whose columns were chosen: a file without names may hold just these, match_columns()
+  // takes them by their position.
+  const bool by_position =
+      options.may_lack_split_by && !named(names) && names.size() == options.columns.size();
+  for (const std::string& name : by_position ? names : options.columns) {
     out.push_back(find_column(path, names, name, "columns"));
     check_setting(std::count(out.begin(), out.end(), out.back()) == 1, "columns", "[data] column '",
                   printable(name), "' is named twice in columns");

@@ -6,8 +6,10 @@
 #include <cstdint>
 #include <map>
 #include <numeric>
+#include <regex>
 
 #include "data/checksum.h"
+#include "data/setting_error.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tensor/text.h"
@@ -47,12 +49,37 @@ Split numbered_rows(Split rows) {
 
 // --- groups -------------------------------------------------------------------------------------
 
-/// Groups by what they are called: those that are numbers by their value, then the others.
+bool number(const std::string& text, double& value) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+/// Whether the order of texts may not be that of what they mean: 9/2/2024 stands after 10/2/2024.
+bool like_a_date(const std::string& text) {
+  static const std::regex date(
+      "[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}.*|[0-9]{4}[./-][0-9][./-].*"
+      "|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]");
+  return text.size() < 40 && std::regex_match(text, date);
+}
+
+/// Throws SettingError for groups that have no plain order.
+void check_order(const std::vector<std::string>& names) {
+  double value = 0;
+  const auto is_number = [&](const std::string& name) { return number(name, value); };
+  const auto other = std::find_if_not(names.begin(), names.end(), is_number);
+  if (other == names.end()) return;
+  check_setting(std::none_of(names.begin(), names.end(), is_number), "split_by",
+                "[split_by] the column has numbers and also '", printable(*other),
+                "', which has no place in their order; leave such rows out of the file");
+  const auto date = std::find_if(names.begin(), names.end(), like_a_date);
+  check_setting(date == names.end(), "split_by", "[split_by] '",
+                date == names.end() ? "" : printable(*date),
+                "' would be ordered as text, not as a date; write dates like "
+                "2024-07-13, or as numbers");
+}
+
+/// Groups by what they are called: by their value where they are numbers, else as texts.
 bool ascending(const std::string& a, const std::string& b) {
-  const auto number = [](const std::string& text, double& value) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    return error == std::errc() && end == text.data() + text.size();
-  };
   double x = 0, y = 0;
   const bool first = number(a, x), second = number(b, y);
   if (first != second) return first;
@@ -82,6 +109,7 @@ Grouped grouped(const std::vector<std::string>& groups, bool ordered) {
   }
   std::vector<std::string> names;
   for (const auto& [name, of_group] : rows) names.push_back(name);
+  if (ordered) check_order(names);
   std::sort(names.begin(), names.end(), ordered ? ascending : by_hash);
   Grouped out;
   for (const std::string& name : names) {

@@ -69,7 +69,8 @@ Range robust_range(std::vector<double> values) {
   std::erase_if(values, [](double v) { return !drawable(v); });
   if (!values.empty()) drop_absurd(values);
   const Range full = full_range(values);
-  if (values.empty()) return full;
+  constexpr std::size_t kFew = 40;  // an ordinary first epoch is no outlier among few
+  if (values.size() < kFew) return full;
   std::sort(values.begin(), values.end());
   const auto quantile = [&](double q) {
     return values[static_cast<std::size_t>(

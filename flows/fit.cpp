@@ -74,9 +74,8 @@ FitResult Trainer::result() const {
 
 void Trainer::prepare() {
   if (prepared_ || step() > 0 || !options_.initialize) return;
-  prepared_ = true;
-  if (density_.initialized()) return;
-  density_.mark_initialized();
+  prepared_ = density_.initialized();
+  if (prepared_) return;
   density_.train();
   const NoGrad no_grad;
   // In an order drawn at random, for layers that take the first ones: files may be sorted.
@@ -90,6 +89,8 @@ void Trainer::prepare() {
                                      return density_.entering(x.to(density_.device())).value();
                                    }});
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
+  density_.mark_initialized();  // not before: data that a layer cannot take are an error
+  prepared_ = true;
 }
 
 // A batch is its samples on the CPU, where a thread gathers them ahead of time, and elsewhere its

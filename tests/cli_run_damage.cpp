@@ -103,6 +103,73 @@ BOOST_AUTO_TEST_CASE(a_training_without_its_best_weights_begins_the_best_anew) {
   expect_ok(flowcli(folder, {"eval", run}));
 }
 
+// Files of another run of the same model and settings, in every command.
+BOOST_AUTO_TEST_CASE(crossed_files_are_refused_by_every_command) {
+  const ScratchFolder folder;
+  write(folder.file("a.csv"), table(300));
+  write(folder.file("b.csv"), table(300, 1000));
+  for (const char* name : {"a", "b"}) {
+    expect_ok(flowcli(folder,
+                      table_training(folder.file(name + std::string(".csv")), folder.file(name))));
+  }
+  const std::string a = folder.file("a"), b = folder.file("b");
+  for (const char* name :
+       {"config.json", "state.safetensors", "best.safetensors", "last.safetensors"}) {
+    const std::string run = folder.file("crossed");
+    fs::remove_all(run);
+    fs::copy(a, run, fs::copy_options::recursive);
+    fs::copy(b + "/" + name, run + "/" + name, fs::copy_options::overwrite_existing);
+    const std::string which = name == std::string("last.safetensors") ? "last" : "best";
+    for (const char* command : {"eval", "sample", "check", "report"}) {
+      expect_failure(flowcli(folder, {command, run, "--quiet", "--weights", which}),
+                     {"is of a training on other data", "put the run's own files back"});
+    }
+  }
+  // The last weights are not the best.
+  fs::copy(a + "/last.safetensors", a + "/best.safetensors", fs::copy_options::overwrite_existing);
+  expect_failure(flowcli(folder, resume(a, {"--epochs", "3"})), {"are not the weights of epoch"});
+}
+
+// A kill between the best weights and the state, and then another end: the state's best is told.
+BOOST_AUTO_TEST_CASE(best_weights_of_a_lost_future_are_not_taken) {
+  const ScratchFolder folder;
+  write(folder.file("t.csv"), table(300));
+  const std::string run = folder.file("run"), ahead = folder.file("ahead");
+  expect_ok(flowcli(folder, table_training(folder.file("t.csv"), run)));
+  fs::copy(run, ahead, fs::copy_options::recursive);
+  expect_ok(flowcli(folder, resume(ahead, {"--epochs", "6"})));
+  fs::copy(ahead + "/best.safetensors", run + "/best.safetensors",
+           fs::copy_options::overwrite_existing);
+  const Outcome resumed =
+      flowcli(folder, {"resume", run, "--epochs", "3", "--threads", "1", "--json"});
+  expect_ok(resumed);
+  BOOST_TEST(resumed.err.find("begins anew") != std::string::npos, resumed.err);
+  BOOST_TEST(resumed.json()["best_epoch"] == 3);
+  const Outcome evaluated = flowcli(folder, {"eval", run, "--split", "valid", "--json"});
+  BOOST_TEST(evaluated.json().at("nats").get<double>() ==
+                 resumed.json().at("best_valid_nats").get<double>(),
+             boost::test_tools::tolerance(1e-6));
+}
+
+BOOST_AUTO_TEST_CASE(a_lost_state_is_told_as_lost) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  expect_ok(flowcli(folder, tiny_training(run, 1)));
+  fs::remove(run + "/state.safetensors");
+  expect_failure(flowcli(folder, {"eval", run}), {"has lost its state (state.safetensors)"});
+}
+
+BOOST_AUTO_TEST_CASE(rows_without_names_fit_a_run_of_chosen_columns) {
+  const ScratchFolder folder;
+  write(folder.file("t.csv"), table(300));
+  const std::string run = folder.file("run"), rows = folder.file("rows.npy");
+  expect_ok(flowcli(folder, table_training(folder.file("t.csv"), run, {"--columns", "a,b"})));
+  expect_ok(flowcli(folder, {"sample", run, "-n", "5", "--out", rows}));
+  const Outcome scored = flowcli(folder, {"score", run, "--data", rows});
+  expect_ok(scored);
+  BOOST_TEST(scored.err.find("by position") != std::string::npos, scored.err);
+}
+
 BOOST_AUTO_TEST_CASE(damaged_best_weights_are_seen_before_the_first_step) {
   const ScratchFolder folder;
   const std::string run = folder.file("run"), other = folder.file("other"),

@@ -384,8 +384,7 @@ BOOST_AUTO_TEST_CASE(curves_are_cut_at_the_frame) {
   BOOST_TEST(whole.find("outside") == std::string::npos);
   // Two points outside, and the line between them inside; then none of it.
   const auto through = [](double y) {
-    const std::string svg =
-        map_svg({}, {-1, 1, -1, 1}, {{"a", {-1e8, 1e8}, {-1e8 + y, 1e8 + y}}});
+    const std::string svg = map_svg({}, {-1, 1, -1, 1}, {{"a", {-1e8, 1e8}, {-1e8 + y, 1e8 + y}}});
     return svg.substr(svg.find("<path"), 60);
   };
   BOOST_TEST(through(0).find("d=\"M72 568L600 40\"") != std::string::npos, through(0));

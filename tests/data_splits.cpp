@@ -10,6 +10,7 @@
 #include "data/columns.h"
 #include "data/idx.h"
 #include "data/npy.h"
+#include "data/setting_error.h"
 #include "data/source.h"
 #include "tests/data_util.h"
 
@@ -135,6 +136,38 @@ BOOST_AUTO_TEST_CASE(groups_stay_together) {
   BOOST_CHECK(apart(groups(numbered.train), groups(numbered.test)));
   // Whoever takes all rows in the order of the file cuts nothing.
   BOOST_CHECK_EQUAL(load(path, {.in_file_order = true, .split_by = "none"}).dims, 2);
+}
+
+BOOST_AUTO_TEST_CASE(an_order_that_is_none_is_refused) {
+  const TempFolder folder;
+  const auto file_of = [&](const std::vector<std::string>& groups) {
+    std::string text = "i,g\n";
+    for (int i = 0; i < 100; ++i) {
+      text += str(i + 0.5, ",", groups[static_cast<std::size_t>(i) % groups.size()], "\n");
+    }
+    return folder.write("o.csv", text);
+  };
+  const LoadOptions options{.split_by = "ordered:g"};
+  for (const auto& [groups, says] : std::vector<std::pair<std::vector<std::string>, std::string>>{
+           {{"1/9/2022", "1/10/2022", "2/1/2022"}, "2024-07-13"},
+           {{"31.12.24", "1.1.25", "2.1.25"}, "2024-07-13"},
+           {{"2022-9-1", "2022-10-1"}, "2024-07-13"},
+           {{"1", "2", "n/a", "4"}, "'n/a'"},
+           {{"1", "2", "\"\"", "4"}, "''"}}) {
+    try {
+      load(file_of(groups), options);
+      BOOST_ERROR("taken: " + groups[0]);
+    } catch (const data::SettingError& error) {
+      BOOST_TEST(std::string(error.what()).find(says) != std::string::npos, error.what());
+    }
+  }
+  for (const std::vector<std::string>& groups :
+       {std::vector<std::string>{"2022-09-01", "2022-10-01", "2021-12-31"},
+        {"2022-09-01T10:00", "2022-09-01T11:00", "2022-09-02T00:00"},
+        {"-1.5", "9", "10"},
+        {"a", "b", "c1"}}) {
+    BOOST_CHECK_NO_THROW(load(file_of(groups), options));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(groups_that_make_uneven_parts_are_told) {

@@ -141,6 +141,23 @@ BOOST_AUTO_TEST_CASE(a_second_training_goes_on_from_what_the_first_learned) {
   BOOST_CHECK(weights(*other) == learned);
 }
 
+// Data that a layer cannot take begin nothing: the next training begins from its own data.
+BOOST_AUTO_TEST_CASE(a_training_that_cannot_begin_leaves_no_trace) {
+  const data::Dataset data = moons(200, 50);
+  data::Dataset constant = data;
+  constant.train.x = data.train.x.clone();
+  constant.train.x.narrow(1, 0, 1).fill_(3);
+  Config config = small("realnvp-2d");
+  config.preprocess = "standard";
+  config.steps = 5;
+  const auto density = build(config, data), fresh = build(config, data);
+  BOOST_CHECK_THROW(fit(*density, constant, fit_options(config)), Error);
+  BOOST_CHECK(!density->initialized());
+  fit(*density, data, fit_options(config));
+  fit(*fresh, data, fit_options(config));
+  BOOST_CHECK(weights(*density) == weights(*fresh));
+}
+
 BOOST_AUTO_TEST_CASE(the_best_can_begin_anew) {
   const data::Dataset data = moons(100, 20);
   Config config = small("realnvp-2d");

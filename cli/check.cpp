@@ -82,6 +82,14 @@ void judge_integral(Checkup& check) {
   if (!check.integral) return;
   const flows::Integral& all = *check.integral;
   constexpr double kRoom = 0.02;  // beside the tolerance, which is an estimate
+  constexpr double kVague = 0.1;  // says nothing
+  if (all.tolerance > kVague) {
+    check.findings.push_back(
+        format("Whether the density integrates to 1 cannot be told: it is too narrow for %lld "
+               "points (%.4f, to within %.4f).",
+               static_cast<long long>(all.points), all.value, all.tolerance));
+    return;
+  }
   if (std::abs(all.value - 1) <= 3 * all.tolerance + kRoom) {
     check.findings.push_back(
         format("The density integrates to %.4f (to within %.4f).", all.value, all.tolerance));

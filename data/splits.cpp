@@ -4,9 +4,9 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <cstring>
 #include <map>
 #include <numeric>
-#include <regex>
 
 #include "data/checksum.h"
 #include "data/setting_error.h"
@@ -54,12 +54,17 @@ bool number(const std::string& text, double& value) {
   return error == std::errc() && end == text.data() + text.size();
 }
 
-/// Whether the order of texts may not be that of what they mean: 9/2/2024 stands after 10/2/2024.
+/// Whether a text is a date whose order as a text is another: 9/2/2024 stands after 10/2/2024, and
+/// 2024-9-1 after 2024-10-1.
 bool like_a_date(const std::string& text) {
-  static const std::regex date(
-      "[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}.*|[0-9]{4}[./-][0-9][./-].*"
-      "|[0-9]{4}[./-][0-9]{1,2}[./-][0-9]");
-  return text.size() < 40 && std::regex_match(text, date);
+  std::array<std::size_t, 3> digits{};  // of the three numbers that a date begins with
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (i > 0 && (at >= text.size() || !std::strchr("./-", text[at++]))) return false;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9') ++digits[i], ++at;
+    if (digits[i] == 0 || digits[i] > 4) return false;
+  }
+  return digits[0] <= 2 || digits[1] == 1 || digits[2] == 1;
 }
 
 /// Throws SettingError for groups that have no plain order.

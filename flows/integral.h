@@ -14,16 +14,17 @@ struct IntegralOptions {
 
 struct Integral {
   double value = 0;
-  /// How far off the value may be: what halving the cells has changed, and 3 / 20000, the mass that
-  /// may be outside of the box when none of 20000 samples is (with 95 % confidence).
+  /// How far off the value may be: what halving the cells has changed, the share of samples in
+  /// cells whose peaks were not found, and 3 / 20000, the mass that may be outside of the box when
+  /// none of 20000 samples is (with 95 % confidence).
   double tolerance = 0;
   std::int64_t points = 0;  ///< evaluations
 };
 
 /// The integral of exp(log_prob) for D <= 3, by midpoints of cells that are halved in every
-/// dimension where that changes something. The box is that of x (N, D) and of 20000 samples of the
-/// density, a tenth wider; for levels it is [0, K)^D, of the density behind them, see
-/// Density::continuous. Throws Error for more dimensions.
+/// dimension where that changes something, or where samples are far likelier than the middles. The
+/// box is that of x (N, D) and of 20000 samples of the density, a tenth wider; for levels it is [0,
+/// K)^D, of the density behind them, see Density::continuous. Throws Error for more dimensions.
 Integral integrate(Density& density, const Tensor& x, const IntegralOptions& options = {});
 
 }  // namespace nf::flows

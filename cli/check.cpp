@@ -202,10 +202,16 @@ Json Checkup::json() const {
 namespace {
 
 Evidence evidence_of(const TrainedModel& model, const Checkup& check, bool own) {
+  const auto log = model.run.log_of(model.state);
+  if (!log) {
+    model.common.note(
+        str("note: ", model.run.file("log.jsonl"),
+            " is lost, or of another training: ", "nothing is said of how validation went"));
+  }
   Evidence evidence{.status = model.state.status,
                     .step = model.state.step,
                     .dims = model.density->dims(),
-                    .log = model.run.read_log(),
+                    .log = log.value_or(std::vector<flows::EpochReport>()),
                     .own = own,
                     .sound = check.fault.empty(),
                     .ks_heldout = check.latents.ks_worst,

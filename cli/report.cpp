@@ -87,26 +87,22 @@ std::string configuration(const RunFolder& run) {
   return "<div class=\"columns\">\n" + table(rows) + "</div>\n";
 }
 
-std::string training(const RunFolder& run) {
-  const auto log = run.read_log();
+std::string training(const RunFolder& run, const RunState& state) {
+  const auto told = run.log_of(state);
+  if (!told) return "<p>log.jsonl is lost, or of another training.</p>\n";
+  const std::vector<flows::EpochReport>& log = *told;
   if (log.empty()) return "<p>The run has finished no epoch.</p>\n";
   const flows::EpochReport& last = log.back();
-  double best = -INFINITY;
-  std::int64_t best_epoch = 0;
-  for (const flows::EpochReport& r : log) {
-    if (!(r.valid_nats > best)) continue;
-    best = r.valid_nats;
-    best_epoch = r.epoch;
-  }
   const double epochs = static_cast<double>(last.epoch), steps = static_cast<double>(last.step);
   return table({{"epochs", str(last.epoch)},
                 {"updates", str(last.step)},
                 {"time", fixed(last.seconds, 1) + " s, validation included"},
                 {"per epoch", fixed(last.seconds / epochs, 2) + " s"},
                 {"per update", fixed(1000 * last.seconds / steps, 2) + " ms"},
-                {"best on validation", best_epoch == 0
-                                           ? "no validation samples"
-                                           : fixed(best, 4) + str(" nats, epoch ", best_epoch)}}) +
+                {"best on validation",
+                 state.best_epoch == 0
+                     ? "no validation samples"
+                     : fixed(state.best_valid_nats, 4) + str(" nats, epoch ", state.best_epoch)}}) +
          drawing(run.curve(log), 760, "Log-likelihood over epochs");
 }
 
@@ -207,7 +203,7 @@ void add_report(CLI::App& app) {
       body += str("<p>", kGone, ".</p>\n");
     }
     body += section("Pictures", pictures(model, data, options->seed)) +
-            section("Training", training(model.run));
+            section("Training", training(model.run, model.state));
     if (there) {
       options->check.seed = options->seed;
       const Checkup check = examine(model, samples_of(data, options->split),

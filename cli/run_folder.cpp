@@ -1,5 +1,6 @@
 #include "cli/run_folder.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -100,7 +101,8 @@ RunState read_state(const std::string& path) {
              "' is not a count");
     return value;
   };
-  return {entry("status"), count("step"), entry("data_checksum"), count("best_epoch")};
+  return {entry("status"), count("step"), entry("data_checksum"), count("best_epoch"),
+          std::strtod(entry("best_valid_nats").c_str(), nullptr)};
 }
 
 /// Whether a folder has something that only a training of ours writes: a state, weights that say of
@@ -277,6 +279,16 @@ void RunFolder::append_log(const flows::EpochReport& r) const {
                      {"lr", number(r.lr)},
                      {"grad_norm", number(r.grad_norm)}};
   append_to_file(file("log.jsonl"), line.dump() + "\n");
+}
+
+std::optional<std::vector<flows::EpochReport>> RunFolder::log_of(const RunState& state) const {
+  auto log = read_log();
+  std::erase_if(log, [&](const flows::EpochReport& r) { return r.step > state.step; });
+  const bool whole = std::any_of(log.begin(), log.end(), [&](const flows::EpochReport& r) {
+    return r.epoch == state.best_epoch && r.valid_nats == state.best_valid_nats;
+  });
+  if (state.best_epoch > 0 && !whole) return {};
+  return log;
 }
 
 std::vector<flows::EpochReport> RunFolder::read_log() const {

@@ -30,6 +30,7 @@ struct RunState {
   std::int64_t step = 0;
   std::string data_checksum;
   std::int64_t best_epoch = 0;  ///< 0: nothing was validated, there are no best weights
+  double best_valid_nats = 0;
 
   bool usable() const { return step > 0; }
 };
@@ -61,6 +62,9 @@ class RunFolder {
   void append_log(const flows::EpochReport& report) const;
   /// The reports so far; a torn last line is left out.
   std::vector<flows::EpochReport> read_log() const;
+  /// The reports of the training that `state` is of; nothing where its best epoch is not among
+  /// them, because the log was lost or is another's.
+  std::optional<std::vector<flows::EpochReport>> log_of(const RunState& state) const;
   /// Drops what a resumed run will write again: reports after `step`, and of epochs after the first
   /// `epochs`, of which one ended in its middle. That of the `best` epoch stays all the same: its
   /// weights are kept.

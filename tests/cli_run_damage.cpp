@@ -151,6 +151,28 @@ BOOST_AUTO_TEST_CASE(best_weights_of_a_lost_future_are_not_taken) {
              boost::test_tools::tolerance(1e-6));
 }
 
+BOOST_AUTO_TEST_CASE(a_log_that_is_not_the_trainings_is_told) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), path = run + "/log.jsonl";
+  expect_ok(flowcli(folder, tiny_training(run, 2)));
+  const std::string log = slurp(path), says = "is lost, or of another training";
+  const auto told = [&](const std::string& text) {
+    write(path, text);
+    const Outcome checked = flowcli(folder, {"check", run});
+    expect_ok(checked);
+    return checked.err.find(says) != std::string::npos;
+  };
+  BOOST_TEST(!told(log));
+  BOOST_TEST(told(""));
+  BOOST_TEST(told(R"({"epoch":2,"step":4,"train_nats":1,"valid_nats":7})"
+                  "\n"));
+  // Lines after the state are of no training that the weights know.
+  BOOST_TEST(!told(log + R"({"epoch":9,"step":9007199254740992,"valid_nats":-1e308})"
+                         "\n"));
+  fs::remove(path);
+  BOOST_TEST(flowcli(folder, {"report", run}).err.find(says) != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_lost_state_is_told_as_lost) {
   const ScratchFolder folder;
   const std::string run = folder.file("run");

@@ -9,6 +9,7 @@
 
 #include "tensor/blas.h"
 #include "tensor/cpu/cpu_backend.h"
+#include "tensor/host_device.h"
 #include "tensor/threads.h"
 
 namespace nf {
@@ -186,7 +187,8 @@ constexpr Index kTaskRows = 1024, kTaskCols = 256;
 template <int kRows, class Op, class T>
 void backward_rows(const T* g, Index g_step, const T* y, Index y_step, T* d, Index d_step,
                    Index cols, Args<T> args, double* sum) {
-#pragma GCC ivdep  // d may be g, but then element by element
+  // d may be g, but then element by element.
+  NF_INDEPENDENT_ITERATIONS
   for (Index j = 0; j < cols; ++j) {
     double column = 0;
     for (int r = 0; r < kRows; ++r) {

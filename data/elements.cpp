@@ -48,8 +48,9 @@ bool fits(From value) {
   if constexpr (std::is_floating_point_v<To>) {
     return true;  // rounded, or infinite, which is not for this level to judge
   } else if constexpr (std::is_floating_point_v<From>) {
-    return value >= std::numeric_limits<To>::lowest() && value <= std::numeric_limits<To>::max() &&
-           value == std::floor(value);
+    const double wide = value;  // in which both ends of To are exact; in f32 2^31 - 1 is 2^31
+    return wide >= std::numeric_limits<To>::lowest() && wide <= std::numeric_limits<To>::max() &&
+           wide == std::floor(wide);
   } else {
     return std::in_range<To>(value);
   }

@@ -22,7 +22,6 @@ namespace {
 
 using Arguments = std::vector<std::string>;
 
-constexpr int kEpochs = 8;
 constexpr int kEndless = 1'000'000;
 
 /// A tiny training whose steps do not depend on how many there will be.

@@ -117,6 +117,7 @@ BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
       {mat_file(mat_matrix("x", 14, {1, 1}, 12, little(1ULL << 40, 8))),
        "element 0 is 1099511627776"},
       {mat_file(mat_matrix("x", 9, {1, 1}, 9, std::string("\0\0\0\0\0\0\xf8\x3f", 8))), "is 1.5"},
+      {mat_file(mat_matrix("x", 12, {1, 1}, 7, little(0x4F000000, 4))), "is 2.14748e+09"},  // 2^31
       {mat_file(small("x") + small("x")), "'x' is there twice"},
       {mat_file(mat_element(14, mat_element(6, "abcd"))), "array flags of 4 bytes"},
       {mat_file(mat_element(14, little(8 << 16 | 6, 4) + "abcd")), "a small element of 8 bytes"},

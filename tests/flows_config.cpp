@@ -53,7 +53,9 @@ BOOST_AUTO_TEST_CASE(every_field_goes_through_json_and_set) {
       const Json value = another_value(field);
       const Config changed = from_json({{field.key, value}}, Config(), "test: ");
       const auto json = to_json(changed);
-      const auto in = [&](const auto& all) { return all.at(field.group).at(field.nested_key()); };
+      const auto in = [&](const auto& all) -> Json {
+        return all.at(field.group).at(field.nested_key());
+      };
       BOOST_CHECK(in(json) == value);
       BOOST_CHECK(in(to_json(Config())) != value);
       BOOST_CHECK(to_json(from_json(Json::parse(json.dump()), Config(), "test: ")) == json);

@@ -39,7 +39,8 @@ Tensor images(std::int64_t rows, std::int64_t dims) {
   Tensor x = Tensor::empty({rows, dims});
   for_parts(x, [&](Tensor part) {
     const std::int64_t n = part.dim(0);
-    part.copy_(sigmoid(matmul(normal(gen, {n, kCauses}), mix)) + uniform(gen, {n, dims}) / 256.0);
+    const Tensor causes = normal(gen, {n, kCauses}), noise = uniform(gen, {n, dims}) / 256.0;
+    part.copy_(sigmoid(matmul(causes, mix)) + noise);
   });
   return x;
 }

@@ -75,7 +75,8 @@ Point swissroll(Draws& draws) {
 Point checkerboard(Draws& draws) {
   const double x = draws.uniform(-2, 2);
   const bool odd = std::lround(std::floor(x)) % 2 != 0;
-  const double y = draws.uniform() - 2 * draws.index(2) + (odd ? 1 : 0);
+  const double within = draws.uniform();
+  const double y = within - 2 * draws.index(2) + (odd ? 1 : 0);
   return {2 * x, 2 * y};
 }
 

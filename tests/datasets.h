@@ -11,8 +11,8 @@ namespace nf::test {
 inline data::Dataset dependent_bytes(std::int64_t train, std::int64_t valid) {
   Generator gen(1);
   const auto draw = [&](std::int64_t n) {
-    const Tensor x = normal(gen, {n, 1}) * 40.0 + normal(gen, {n, 6}) * 8.0 + 128.0;
-    return clamp(x, 0, 255).to(DType::U8);
+    const Tensor own = normal(gen, {n, 6}) * 8.0, shared = normal(gen, {n, 1}) * 40.0;
+    return clamp(shared + own + 128.0, 0, 255).to(DType::U8);
   };
   data::Dataset data;
   data.name = "bytes";

@@ -173,7 +173,8 @@ struct Run {
     data.name = golden.name;
     data.dims = golden.dims;
     data.discrete = golden.discrete;
-    const Tensor x = normal(gen, {kRows, 1}) + normal(gen, {kRows, golden.dims}) * 0.5;
+    const Tensor own = normal(gen, {kRows, golden.dims}) * 0.5, shared = normal(gen, {kRows, 1});
+    const Tensor x = shared + own;
     data.train.x = golden.discrete ? clamp(x * 60 + 128, 0, 255).to(DType::U8) : x;
   }
 

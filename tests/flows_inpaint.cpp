@@ -158,7 +158,8 @@ BOOST_AUTO_TEST_CASE(a_controlled_ascent_never_ends_below_its_start) {
   constexpr std::int64_t kDims = 16;
   Generator gen(4);
   const Tensor spread = exp(Tensor::arange(kDims) * -0.4);  // 1 to 0.002
-  const Tensor mixed = matmul(normal(gen, {2000, kDims}) * spread, normal(gen, {kDims, kDims}));
+  const Tensor mix = normal(gen, {kDims, kDims}), causes = normal(gen, {2000, kDims}) * spread;
+  const Tensor mixed = matmul(causes, mix);
   const Tensor data = clamp(mixed * 20.0 + 128.0, 1, 254);
   for (const bool whitened : {true, false}) {
     auto flow = std::make_shared<Compose>();

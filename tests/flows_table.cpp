@@ -98,7 +98,8 @@ std::vector<FlowRow> flow_table() {
        .input = seven,
        .extremes = extremes(7)});
   const auto correlated = [](Generator& gen, std::int64_t rows) {
-    return matmul(normal(gen, {rows, 5}, DType::F64), normal(gen, {5, 5}, DType::F64)) + 3.0;
+    const Tensor mix = normal(gen, {5, 5}, DType::F64), causes = normal(gen, {rows, 5}, DType::F64);
+    return matmul(causes, mix) + 3.0;
   };
   const auto whitening = [=](auto layer) {
     return [=](Generator& gen) {
@@ -112,7 +113,8 @@ std::vector<FlowRow> flow_table() {
        .make =
            [](Generator& gen) {
              auto layer = std::make_shared<LevelCdf>(5, 6);
-             layer->initialize(uniform(gen, {50, 5}) * uniform(gen, {50, 5}) * 6.0);
+             const Tensor a = uniform(gen, {50, 5}), b = uniform(gen, {50, 5});
+             layer->initialize(a * b * 6.0);
              return layer;
            },
        .input =

@@ -2,8 +2,10 @@
 //
 // The value is that of the tensor function; when a tape records and an input requires a gradient,
 // the gradient's closure is recorded. Shapes, dtypes and errors are the tensor function's.
-// Adding one: list it in NF_FUNCTIONS, write it beside its relatives in functions_*.cpp with the
-// closure under the forward, and add its row to tests/op_table.h (a test fails until you do).
+// Elementwise functions and reductions come from the lists of tensor/elementwise.h and
+// tensor/reductions.h. Adding another: list it in NF_FUNCTIONS, write it beside its relatives in
+// functions_*.cpp with the closure under the forward, and add its row to tests/op_table.h (a test
+// fails until you do).
 #pragma once
 
 #include <cstdint>
@@ -17,13 +19,13 @@
 
 namespace nf {
 
-// The functions that are not elementwise, as X(function). Elementwise ones are in elementwise.h.
+// The functions that are neither elementwise (elementwise.h) nor reductions (reductions.h), as
+// X(function).
 // clang-format off
 #define NF_FUNCTIONS(X)                                                                      \
-  X(where) X(sum) X(mean) X(sum_squares) X(prod) X(max) X(min) X(logsumexp) X(variance)      \
-  X(matmul) X(linear) X(reshape) X(permute) X(broadcast_to) X(slice) X(flip) X(concat)       \
-  X(index_select) X(gather) X(scatter_add) X(index_add) X(pad) X(cast) X(triangular_solve)   \
-  X(cholesky) X(inverse) X(slogdet) X(checkpoint)
+  X(where) X(matmul) X(linear) X(reshape) X(permute) X(broadcast_to) X(slice) X(flip)        \
+  X(concat) X(index_select) X(gather) X(scatter_add) X(index_add) X(pad) X(cast)             \
+  X(triangular_solve) X(cholesky) X(inverse) X(slogdet) X(checkpoint)
 // clang-format on
 
 // --- elementwise --------------------------------------------------------------------------------
@@ -34,15 +36,23 @@ Var binary(BinaryOp op, const Var& a, const Var& b);
   inline Var function(const Var& x) { return unary(UnaryOp::Struct, x); }
 NF_PLAIN_UNARY_OPS(NF_DECLARE)
 #undef NF_DECLARE
+#define NF_DECLARE(Struct, function, constant, standard)                \
+  inline Var function(const Var& x, double constant = standard) {       \
+    return unary(UnaryOp::Struct, x, constants<ops::Struct>(constant)); \
+  }
+NF_UNARY_OPS_1(NF_DECLARE)
+#undef NF_DECLARE
+#define NF_DECLARE(Struct, function, first, second)                          \
+  inline Var function(const Var& x, double first, double second) {           \
+    return unary(UnaryOp::Struct, x, constants<ops::Struct>(first, second)); \
+  }
+NF_UNARY_OPS_2(NF_DECLARE)
+#undef NF_DECLARE
 #define NF_DECLARE(Struct, function) \
   inline Var function(const Var& a, const Var& b) { return binary(BinaryOp::Struct, a, b); }
 NF_BINARY_OPS(NF_DECLARE)
 #undef NF_DECLARE
 
-Var affine(const Var& x, double a, double b);  ///< a*x + b
-Var leaky_relu(const Var& x, double slope = 0.01);
-Var elu(const Var& x, double alpha = 1);
-Var clamp(const Var& x, double low, double high);
 Var where(const Tensor& condition, const Var& a, const Var& b);
 
 inline Var operator+(const Var& a, const Var& b) { return add(a, b); }
@@ -59,14 +69,10 @@ inline Var operator*(double a, const Var& b) { return affine(b, a, -0.0); }
 inline Var operator/(const Var& a, double b) { return affine(a, 1 / b, -0.0); }
 
 // --- reductions ---------------------------------------------------------------------------------
-Var sum(const Var& x, const Axes& axes = {}, bool keep_dims = false);
-Var mean(const Var& x, const Axes& axes = {}, bool keep_dims = false);
-Var sum_squares(const Var& x, const Axes& axes = {}, bool keep_dims = false);
-Var prod(const Var& x, const Axes& axes = {}, bool keep_dims = false);
-Var max(const Var& x, const Axes& axes = {}, bool keep_dims = false);  ///< ties share the gradient
-Var min(const Var& x, const Axes& axes = {}, bool keep_dims = false);
-Var logsumexp(const Var& x, const Axes& axes = {}, bool keep_dims = false);
-Var variance(const Var& x, const Axes& axes = {}, bool keep_dims = false);
+#define NF_DECLARE(Struct, function) \
+  Var function(const Var& x, const Axes& axes = {}, bool keep_dims = false);
+NF_SMOOTH_REDUCTIONS(NF_DECLARE)
+#undef NF_DECLARE
 
 // --- matrix products ----------------------------------------------------------------------------
 Var matmul(const Var& a, const Var& b);

@@ -49,23 +49,6 @@ Var binary(BinaryOp op, const Var& a, const Var& b) {
       });
 }
 
-Var affine(const Var& x, double a, double b) { return unary(UnaryOp::Affine, x, {a, b}); }
-
-Var leaky_relu(const Var& x, double slope) {
-  NF_CHECK(slope >= 0, "[leaky_relu] slope must be at least 0, got ", slope);
-  return unary(UnaryOp::LeakyRelu, x, {slope, 0});
-}
-
-Var elu(const Var& x, double alpha) {
-  NF_CHECK(alpha >= 0, "[elu] alpha must be at least 0, got ", alpha);
-  return unary(UnaryOp::Elu, x, {alpha, 0});
-}
-
-Var clamp(const Var& x, double low, double high) {
-  NF_CHECK(low <= high, "[clamp] low ", low, " is above high ", high);
-  return unary(UnaryOp::Clamp, x, {low, high});
-}
-
 Var where(const Tensor& condition, const Var& a, const Var& b) {
   Tensor value = where(condition, a.value(), b.value());
   if (!needs_record({&a, &b})) return value;

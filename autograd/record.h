@@ -7,8 +7,8 @@
 
 namespace nf::detail {
 
-/// The differentiable functions that are not elementwise. Recording needs one of these, and a test
-/// walks them: nothing gets onto a tape from this folder without a row in the op table.
+/// The functions of NF_FUNCTIONS. Recording needs one of these, and a test walks them: nothing gets
+/// onto a tape from this folder without a row in the op table.
 #define NF_ENUMERATOR(function) function,
 enum class Function { NF_FUNCTIONS(NF_ENUMERATOR) };
 #undef NF_ENUMERATOR

@@ -2,30 +2,6 @@
 
 namespace nf {
 
-const char* name_of(ReduceOp op) {
-  switch (op) {
-    case ReduceOp::Sum:
-      return "sum";
-    case ReduceOp::Mean:
-      return "mean";
-    case ReduceOp::SumSquares:
-      return "sum_squares";
-    case ReduceOp::Prod:
-      return "prod";
-    case ReduceOp::Max:
-      return "max";
-    case ReduceOp::Min:
-      return "min";
-    case ReduceOp::LogSumExp:
-      return "logsumexp";
-    case ReduceOp::Variance:
-      return "variance";
-    case ReduceOp::ArgMax:
-      return "argmax";
-  }
-  return "?";
-}
-
 const char* name_of(Precision precision) {
   switch (precision) {
     case Precision::F32:

@@ -15,16 +15,11 @@
 #include "tensor/elementwise.h"
 #include "tensor/graph.h"
 #include "tensor/random.h"
+#include "tensor/reductions.h"
 #include "tensor/tensor.h"
 #include "tensor/update_rules.h"
 
 namespace nf {
-
-/// Reductions. Sums of f32 are accumulated in double.
-enum class ReduceOp : std::uint8_t {  // clang-format off
-  Sum, Mean, SumSquares, Prod, Max, Min, LogSumExp, Variance, ArgMax
-};  // clang-format on
-const char* name_of(ReduceOp op);
 
 /// What the factors of f32 matrix products are rounded to before they are multiplied: not at all,
 /// to 10 bits (TF32), or to 7 bits (BF16) of mantissa. Sums are of f32, and so are all tensors.

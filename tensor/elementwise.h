@@ -3,7 +3,8 @@
 // This file is the only place where they are written. The CPU loops (cpu/elementwise.cpp) and the
 // CUDA kernels are templates over these structs; the enums, the front-end functions (ops.h), the
 // differentiable functions (autograd/functions.h) and the tests' enumeration come from the lists at
-// the end. To add an operation: write its struct, add it to a list, add its row to tests/op_table.
+// the end. To add an operation, with constants or without: write its struct, add it to a list, add
+// its row to tests/op_table.h.
 //
 // Formulas hold for T = float and double. They propagate NaN and respect infinities and signed
 // zero.
@@ -11,6 +12,7 @@
 
 #include <cstdint>
 
+#include "tensor/error.h"
 #include "tensor/host_device.h"
 #include "tensor/math.h"
 
@@ -34,15 +36,19 @@ struct Args {
 namespace ops {
 
 // Each struct: f(x) is the value, df(saved) the derivative, where `saved` is what `needs` says.
-#define NF_UNARY(Struct, text, what)                    \
+// What follows is a member more, the rule of the constants k.a and k.b.
+#define NF_UNARY(Struct, text, what, ...)               \
   struct Struct {                                       \
     static constexpr const char* name = text;           \
     static constexpr Needs needs = Needs::what;         \
+    __VA_ARGS__                                         \
     template <class T>                                  \
     NF_HD static T f(T x, [[maybe_unused]] Args<T> k);  \
     template <class T>                                  \
     NF_HD static T df(T s, [[maybe_unused]] Args<T> k); \
   };
+#define NF_RULE(right, ...) \
+  static void check(OpArgs k) { NF_CHECK(right, "[", name, "] ", __VA_ARGS__); }
 #define NF_F(Struct, expression)                                               \
   template <class T>                                                           \
   NF_HD inline T Struct::f([[maybe_unused]] T x, [[maybe_unused]] Args<T> k) { \
@@ -55,7 +61,7 @@ namespace ops {
   }
 
 // clang-format off
-NF_UNARY(Affine, "affine", Nothing)          // a*x + b
+NF_UNARY(Affine, "affine", Nothing)          // a*x + b; to scale only, b is -0.0, which keeps the sign of a zero
 NF_F(Affine, k.a * x + k.b)
 NF_DF(Affine, k.a)
 
@@ -143,11 +149,13 @@ NF_UNARY(Relu, "relu", Output)
 NF_F(Relu, x < T(0) ? T(0) : x)
 NF_DF(Relu, s > T(0) ? T(1) : T(0))
 
-NF_UNARY(LeakyRelu, "leaky_relu", Output)    // slope a >= 0 below zero, so the output's sign is the input's
+NF_UNARY(LeakyRelu, "leaky_relu", Output,    // a*x below zero; a >= 0, so the output's sign is the input's
+         NF_RULE(k.a >= 0, "slope must be at least 0, got ", k.a))
 NF_F(LeakyRelu, x < T(0) ? k.a * x : x)
 NF_DF(LeakyRelu, s > T(0) ? T(1) : k.a)
 
-NF_UNARY(Elu, "elu", Output)                 // a * (exp(x) - 1) below zero, a >= 0
+NF_UNARY(Elu, "elu", Output,                 // a * (exp(x) - 1) below zero
+         NF_RULE(k.a >= 0, "alpha must be at least 0, got ", k.a))
 NF_F(Elu, x < T(0) ? k.a * math::expm1(x) : x)
 NF_DF(Elu, s > T(0) ? T(1) : s + k.a)
 
@@ -159,12 +167,14 @@ NF_UNARY(Silu, "silu", Input)                // x * sigmoid(x)
 NF_F(Silu, x * math::sigmoid(x))
 NF_DF(Silu, math::sigmoid(s) * (T(1) + s * (T(1) - math::sigmoid(s))))
 
-NF_UNARY(Clamp, "clamp", Input)              // into [a, b]; gradient 1 inside and on the bounds
+NF_UNARY(Clamp, "clamp", Input,              // into [a, b]; gradient 1 inside and on the bounds
+         NF_RULE(k.a <= k.b, "low ", k.a, " is above high ", k.b))
 NF_F(Clamp, x < k.a ? k.a : x > k.b ? k.b : x)
 NF_DF(Clamp, s < k.a || s > k.b ? T(0) : T(1))
 // clang-format on
 
 #undef NF_UNARY
+#undef NF_RULE
 #undef NF_F
 #undef NF_DF
 
@@ -215,9 +225,11 @@ NF_COMPARE(GreaterEqual, "greater_equal", a >= b)
   X(Sin, sin) X(Cos, cos) X(Atan, atan) X(Asinh, asinh) X(Tanh, tanh) X(Softsign, softsign) \
   X(Sigmoid, sigmoid) X(Softplus, softplus) X(LogSigmoid, log_sigmoid)    \
   X(Relu, relu) X(Gelu, gelu) X(Silu, silu)
-// Those whose functions take constants have hand-written signatures in ops.h.
-#define NF_UNARY_OPS(X)                                                                     \
-  NF_PLAIN_UNARY_OPS(X) X(Affine, affine) X(LeakyRelu, leaky_relu) X(Elu, elu) X(Clamp, clamp)
+// With one constant and its default, X(Struct, function, constant, default); with two of them,
+// X(Struct, function, first, second).
+#define NF_UNARY_OPS_1(X) X(LeakyRelu, leaky_relu, slope, 0.01) X(Elu, elu, alpha, 1)
+#define NF_UNARY_OPS_2(X) X(Affine, affine, a, b) X(Clamp, clamp, low, high)
+#define NF_UNARY_OPS(X) NF_PLAIN_UNARY_OPS(X) NF_UNARY_OPS_1(X) NF_UNARY_OPS_2(X)
 #define NF_BINARY_OPS(X)                                                                    \
   X(Add, add) X(Sub, sub) X(Mul, mul) X(Div, div) X(Pow, pow) X(Min, minimum) X(Max, maximum)
 #define NF_COMPARE_OPS(X)                                                                   \
@@ -234,15 +246,15 @@ NF_HD inline std::int32_t index_within(T x, std::int32_t highest) {
   return whole < highest ? whole : highest;
 }
 
-#define NF_ENUMERATOR(Struct, function) Struct,
+#define NF_ENUMERATOR(Struct, ...) Struct,
 enum class UnaryOp : std::uint8_t { NF_UNARY_OPS(NF_ENUMERATOR) };
 enum class BinaryOp : std::uint8_t { NF_BINARY_OPS(NF_ENUMERATOR) };
 enum class CompareOp : std::uint8_t { NF_COMPARE_OPS(NF_ENUMERATOR) };
 #undef NF_ENUMERATOR
 
 // Visitors: visit(op, [&]<class Op>() { ... Op::f(x) ... }).
-#define NF_CASE(Struct, function) \
-  case Enum::Struct:              \
+#define NF_CASE(Struct, ...) \
+  case Enum::Struct:         \
     return body.template operator()<ops::Struct>();
 template <class Body>
 constexpr decltype(auto) visit(UnaryOp op, Body&& body) {
@@ -270,6 +282,13 @@ constexpr const char* name_of(E op) {
 }
 constexpr Needs needs_of(UnaryOp op) {
   return visit(op, []<class Op>() { return Op::needs; });
+}
+/// The constants of an operation; throws where they break its rule.
+template <class Op>
+OpArgs constants(double a, double b = 0) {
+  const OpArgs k{a, b};
+  if constexpr (requires { Op::check(k); }) Op::check(k);
+  return k;
 }
 constexpr bool uses_inputs(BinaryOp op) {
   return visit(op, []<class Op>() { return Op::uses_inputs; });

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <optional>
+#include <type_traits>
 
 namespace nf {
 
@@ -71,21 +73,6 @@ Tensor compare(CompareOp op, const Tensor& a, const Tensor& b) {
   return out;
 }
 
-Tensor leaky_relu(const Tensor& x, double slope) {
-  NF_CHECK(slope >= 0, "[leaky_relu] slope must be at least 0, got ", slope);
-  return unary(UnaryOp::LeakyRelu, x, {slope, 0});
-}
-
-Tensor elu(const Tensor& x, double alpha) {
-  NF_CHECK(alpha >= 0, "[elu] alpha must be at least 0, got ", alpha);
-  return unary(UnaryOp::Elu, x, {alpha, 0});
-}
-
-Tensor clamp(const Tensor& x, double low, double high) {
-  NF_CHECK(low <= high, "[clamp] low ", low, " is above high ", high);
-  return unary(UnaryOp::Clamp, x, {low, high});
-}
-
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
   check_same("where", a, b);
   NF_CHECK(
@@ -102,6 +89,23 @@ Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b) {
 }
 
 // --- reductions ---------------------------------------------------------------------------------
+
+namespace {
+
+bool gives_index(ReduceOp op) {
+  return visit(op, []<class Op>() {
+    return std::is_same_v<typename reductions::State<Op, float>::Out, std::int32_t>;
+  });
+}
+
+std::optional<double> of_nothing(ReduceOp op) {
+  return visit(op, []<class Op>() -> std::optional<double> {
+    if constexpr (requires { Op::of_nothing; }) return Op::of_nothing;
+    return std::nullopt;
+  });
+}
+
+}  // namespace
 
 Tensor reduce(ReduceOp op, const Tensor& x, const Axes& axes, bool keep_dims) {
   check_float(name_of(op), x);
@@ -120,12 +124,11 @@ Tensor reduce(ReduceOp op, const Tensor& x, const Axes& axes, bool keep_dims) {
   }
   order.insert(order.end(), last.begin(), last.end());
 
-  Tensor out = Tensor::empty(kept, op == ReduceOp::ArgMax ? DType::I32 : x.dtype(), x.device());
+  Tensor out = Tensor::empty(kept, gives_index(op) ? DType::I32 : x.dtype(), x.device());
   if (x.numel() == 0) {
-    NF_CHECK(op == ReduceOp::Sum || op == ReduceOp::SumSquares || op == ReduceOp::Prod ||
-                 out.numel() == 0,
-             "[", name_of(op), "] of no elements, shape ", x.shape());
-    out.fill_(op == ReduceOp::Prod ? 1 : 0);
+    const std::optional<double> value = of_nothing(op);
+    NF_CHECK(value || out.numel() == 0, "[", name_of(op), "] of no elements, shape ", x.shape());
+    out.fill_(value.value_or(0));
   } else {
     backend_of(x).reduce(op, x.permute(order), static_cast<int>(last.size()), out);
   }

@@ -22,6 +22,18 @@ Tensor compare(CompareOp op, const Tensor& a, const Tensor& b);  ///< u8: 1 wher
   inline Tensor function(const Tensor& x) { return unary(UnaryOp::Struct, x); }
 NF_PLAIN_UNARY_OPS(NF_DECLARE)
 #undef NF_DECLARE
+#define NF_DECLARE(Struct, function, constant, standard)                \
+  inline Tensor function(const Tensor& x, double constant = standard) { \
+    return unary(UnaryOp::Struct, x, constants<ops::Struct>(constant)); \
+  }
+NF_UNARY_OPS_1(NF_DECLARE)
+#undef NF_DECLARE
+#define NF_DECLARE(Struct, function, first, second)                          \
+  inline Tensor function(const Tensor& x, double first, double second) {     \
+    return unary(UnaryOp::Struct, x, constants<ops::Struct>(first, second)); \
+  }
+NF_UNARY_OPS_2(NF_DECLARE)
+#undef NF_DECLARE
 #define NF_DECLARE(Struct, function)                         \
   inline Tensor function(const Tensor& a, const Tensor& b) { \
     return binary(BinaryOp::Struct, a, b);                   \
@@ -35,16 +47,6 @@ NF_BINARY_OPS(NF_DECLARE)
 NF_COMPARE_OPS(NF_DECLARE)
 #undef NF_DECLARE
 
-/// a*x + b with constants a, b. To scale only, b is -0.0, which leaves the sign of a zero as it is.
-inline Tensor affine(const Tensor& x, double a, double b) {
-  return unary(UnaryOp::Affine, x, {a, b});
-}
-/// slope >= 0 below zero.
-Tensor leaky_relu(const Tensor& x, double slope = 0.01);
-/// alpha*(exp(x)-1) below zero, alpha >= 0.
-Tensor elu(const Tensor& x, double alpha = 1);
-/// Into [low, high]; throws when low > high.
-Tensor clamp(const Tensor& x, double low, double high);
 /// a where condition (u8) is not 0, else b; all three broadcast.
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
@@ -66,34 +68,15 @@ inline Tensor operator/(const Tensor& a, double b) { return affine(a, 1 / b, -0.
 
 // --- reductions ---------------------------------------------------------------------------------
 /// Over `axes` (negative ones count from the end; none given = all). With keep_dims the reduced
-/// dimensions stay with size 1. Empty: sum and sum_squares 0, prod 1, the others throw.
+/// dimensions stay with size 1. Of no elements: Op::of_nothing (reductions.h); without it, throws.
 using Axes = std::vector<int>;
 Tensor reduce(ReduceOp op, const Tensor& x, const Axes& axes = {}, bool keep_dims = false);
-inline Tensor sum(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
-  return reduce(ReduceOp::Sum, x, axes, keep_dims);
-}
-inline Tensor mean(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
-  return reduce(ReduceOp::Mean, x, axes, keep_dims);
-}
-inline Tensor sum_squares(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
-  return reduce(ReduceOp::SumSquares, x, axes, keep_dims);
-}
-inline Tensor prod(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
-  return reduce(ReduceOp::Prod, x, axes, keep_dims);
-}
-inline Tensor max(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
-  return reduce(ReduceOp::Max, x, axes, keep_dims);
-}
-inline Tensor min(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
-  return reduce(ReduceOp::Min, x, axes, keep_dims);
-}
-inline Tensor logsumexp(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
-  return reduce(ReduceOp::LogSumExp, x, axes, keep_dims);
-}
-/// Mean of the squared distance from the mean (divides by n).
-inline Tensor variance(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) {
-  return reduce(ReduceOp::Variance, x, axes, keep_dims);
-}
+#define NF_DECLARE(Struct, function)                                                       \
+  inline Tensor function(const Tensor& x, const Axes& axes = {}, bool keep_dims = false) { \
+    return reduce(ReduceOp::Struct, x, axes, keep_dims);                                   \
+  }
+NF_SMOOTH_REDUCTIONS(NF_DECLARE)
+#undef NF_DECLARE
 /// i32 index of the largest element along `axis`: the first of equals, or the first NaN.
 Tensor argmax(const Tensor& x, int axis);
 /// Sums x down to `shape`, from which it could have been broadcast: the vjp of broadcasting.

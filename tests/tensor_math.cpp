@@ -170,7 +170,7 @@ BOOST_AUTO_TEST_CASE(values_do_not_depend_on_the_position) {
   const auto count = static_cast<std::int64_t>(values.size());
   const Tensor all = Tensor::from(values, {count});
 
-#define NF_ONE(Struct, function) UnaryOp::Struct,
+#define NF_ONE(Struct, ...) UnaryOp::Struct,
   for (const UnaryOp op : {NF_UNARY_OPS(NF_ONE)}) {
     const std::vector<float> expected = unary(op, all, {0.5, 2}).to_vector<float>();
     for (std::int64_t start = 0; start < count; start += 3) {

@@ -142,7 +142,7 @@ BOOST_AUTO_TEST_CASE(empty_sums_are_zero) {
 // Every operation whose derivative does not need its input can be fused into linear.
 BOOST_FIXTURE_TEST_CASE(linear_is_product_bias_activation, DefaultThreads) {
   std::vector<UnaryOp> fused;
-#define NF_ADD(Struct, function) \
+#define NF_ADD(Struct, function, ...) \
   if (needs_of(UnaryOp::Struct) != Needs::Input) fused.push_back(UnaryOp::Struct);
   NF_UNARY_OPS(NF_ADD)
 #undef NF_ADD

@@ -19,9 +19,9 @@ using namespace nf;
 constexpr float kInf = std::numeric_limits<float>::infinity();
 constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
 
-const ReduceOp kOps[] = {ReduceOp::Sum,       ReduceOp::Mean,     ReduceOp::SumSquares,
-                         ReduceOp::Prod,      ReduceOp::Max,      ReduceOp::Min,
-                         ReduceOp::LogSumExp, ReduceOp::Variance, ReduceOp::ArgMax};
+#define NF_ONE(Struct, function) ReduceOp::Struct,
+const ReduceOp kOps[] = {NF_REDUCTIONS(NF_ONE)};
+#undef NF_ONE
 
 double reduce_plainly(ReduceOp op, const std::vector<double>& x) {
   const double n = static_cast<double>(x.size());

@@ -54,11 +54,18 @@ typename Fold::Acc fold(const T* x, std::int64_t n) {
   return fold<Fold>(x, n, [](T v) { return Fold::of(v); });
 }
 
-// --- rows: the states of reductions.h with a loop over elements first, first+1, ...
-// ---------------
+// --- rows: the states of reductions.h with add(x, n, first), a loop over the elements first,
+// first + 1, ... of a row. A state whose loop over take() is too slow has one of its own below. ---
+
+template <class State, class T>
+struct Row : State {
+  void add(const T* x, std::int64_t n, std::int64_t first) {
+    for (std::int64_t i = 0; i < n; ++i) this->take(x[i], first + i);
+  }
+};
 
 template <class Fold, class T>
-struct FoldRow : FoldState<Fold, T> {
+struct Row<FoldState<Fold, T>, T> : FoldState<Fold, T> {
   void add(const T* x, std::int64_t n, std::int64_t) {
     this->acc = Fold::join(this->acc, fold<Fold>(x, n));
   }
@@ -69,11 +76,11 @@ template <class T>
 constexpr std::size_t kNextPiece = kPiece * sizeof(T) + kAhead;
 
 template <class T>
-struct LogSumExpRow : LogSumExp<T> {
+struct Row<LogSumExp::State<T>, T> : LogSumExp::State<T> {
   void add(const T* x, std::int64_t n, std::int64_t) {
-    this->raise(fold<Max<T>>(x, n));
+    this->raise(fold<Max::Fold<T>>(x, n));
     if (!std::isfinite(this->max)) return;
-    this->sum += fold<Sum<T>>(
+    this->sum += fold<Sum::Fold<T>>(
         x, n, [m = this->max](T v) { return static_cast<double>(math::exp_nonpositive(v - m)); },
         kNextPiece<T>);
   }
@@ -83,11 +90,11 @@ struct LogSumExpRow : LogSumExp<T> {
 /// elements themselves, so it is at most sqrt(n/k) deviations from the mean of all, and taking out
 /// what it is off by loses no digits.
 template <class T>
-struct VarianceRow : Variance<T> {
+struct Row<Variance::State<T>, T> : Variance::State<T> {
   void add(const T* x, std::int64_t n, std::int64_t) {
     constexpr std::int64_t kLanes = 32;
     const std::int64_t first = std::min(n, kLanes), whole = n / kLanes * kLanes;
-    const double near = fold<Sum<T>>(x, first) / static_cast<double>(first);
+    const double near = fold<Sum::Fold<T>>(x, first) / static_cast<double>(first);
     double sums[kLanes] = {}, squares[kLanes] = {};
     for (std::int64_t i = 0; i < whole; i += kLanes) {
       for (std::size_t byte = 0; byte < kLanes * sizeof(T); byte += 64) {
@@ -104,11 +111,11 @@ struct VarianceRow : Variance<T> {
       sums[0] += d;
       squares[0] += d * d;
     }
-    Variance<T> block;
+    Variance::State<T> block;
     block.count = static_cast<double>(n);
-    const double sum = fold<Sum<double>>(sums, kLanes), off = sum / block.count;
+    const double sum = fold<Sum::Fold<double>>(sums, kLanes), off = sum / block.count;
     block.mean = near + off;
-    const double around = fold<Sum<double>>(squares, kLanes) - sum * off;
+    const double around = fold<Sum::Fold<double>>(squares, kLanes) - sum * off;
     block.squares = around < 0 ? 0 : around;  // by rounding
     this->merge(block);
   }
@@ -116,15 +123,15 @@ struct VarianceRow : Variance<T> {
 
 /// A sum of squares that stays a double: 1e20 squared is beyond the range of f32.
 template <class T>
-struct WideSquaresRow : FoldRow<SumSquares<T>, T> {
+struct WideSquaresRow : Row<FoldState<SumSquares::Fold<T>, T>, T> {
   using Out = double;
   double finish(std::int64_t) const { return this->acc; }
 };
 
 template <class T>
-struct ArgMaxRow : ArgMax<T> {
+struct Row<ArgMax::State<T>, T> : ArgMax::State<T> {
   void add(const T* x, std::int64_t n, std::int64_t first) {
-    const T largest = fold<Max<T>>(x, n);
+    const T largest = fold<Max::Fold<T>>(x, n);
     if (!this->above(largest)) return;
     std::int64_t i = 0;
     while (x[i] != largest && !std::isnan(x[i])) ++i;
@@ -252,7 +259,7 @@ void reduce_fold(const Tensor& in, int kept_dims, Tensor& out) {
   if (columns) {
     fold_columns<Fold, T>(in, kept_dims, out);
   } else {
-    reduce_rows<FoldRow<Fold, T>, T>(in, kept_dims, out);
+    reduce_rows<Row<FoldState<Fold, T>, T>, T>(in, kept_dims, out);
   }
 }
 
@@ -261,26 +268,13 @@ void reduce_fold(const Tensor& in, int kept_dims, Tensor& out) {
 void CpuBackend::reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) {
   const int kept = in.rank() - axes;
   visit_float(in.dtype(), [&]<class T>() {
-    switch (op) {
-      case ReduceOp::Sum:
-        return reduce_fold<Sum<T>, T>(in, kept, out);
-      case ReduceOp::Mean:
-        return reduce_fold<Mean<T>, T>(in, kept, out);
-      case ReduceOp::SumSquares:
-        return reduce_fold<SumSquares<T>, T>(in, kept, out);
-      case ReduceOp::Prod:
-        return reduce_fold<Prod<T>, T>(in, kept, out);
-      case ReduceOp::Max:
-        return reduce_fold<Max<T>, T>(in, kept, out);
-      case ReduceOp::Min:
-        return reduce_fold<Min<T>, T>(in, kept, out);
-      case ReduceOp::LogSumExp:
-        return reduce_rows<LogSumExpRow<T>, T>(in, kept, out);
-      case ReduceOp::Variance:
-        return reduce_rows<VarianceRow<T>, T>(in, kept, out);
-      case ReduceOp::ArgMax:
-        return reduce_rows<ArgMaxRow<T>, T>(in, kept, out);
-    }
+    visit(op, [&]<class Op>() {
+      if constexpr (HasFold<Op, T>) {
+        reduce_fold<typename Op::template Fold<T>, T>(in, kept, out);
+      } else {
+        reduce_rows<Row<State<Op, T>, T>, T>(in, kept, out);
+      }
+    });
   });
 }
 

@@ -183,29 +183,8 @@ void reduce_to(const char* name, const Tensor& in, int kept_dims, Tensor& out) {
 
 void CudaBackend::reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) {
   const int kept = in.rank() - axes;
-  const char* const name = name_of(op);
   visit_float(in.dtype(), [&]<class T>() {
-    switch (op) {
-      case ReduceOp::Sum:
-        return reduce_to<reductions::FoldState<reductions::Sum<T>, T>, T>(name, in, kept, out);
-      case ReduceOp::Mean:
-        return reduce_to<reductions::FoldState<reductions::Mean<T>, T>, T>(name, in, kept, out);
-      case ReduceOp::SumSquares:
-        return reduce_to<reductions::FoldState<reductions::SumSquares<T>, T>, T>(name, in, kept,
-                                                                                 out);
-      case ReduceOp::Prod:
-        return reduce_to<reductions::FoldState<reductions::Prod<T>, T>, T>(name, in, kept, out);
-      case ReduceOp::Max:
-        return reduce_to<reductions::FoldState<reductions::Max<T>, T>, T>(name, in, kept, out);
-      case ReduceOp::Min:
-        return reduce_to<reductions::FoldState<reductions::Min<T>, T>, T>(name, in, kept, out);
-      case ReduceOp::LogSumExp:
-        return reduce_to<reductions::LogSumExp<T>, T>(name, in, kept, out);
-      case ReduceOp::Variance:
-        return reduce_to<reductions::Variance<T>, T>(name, in, kept, out);
-      case ReduceOp::ArgMax:
-        return reduce_to<reductions::ArgMax<T>, T>(name, in, kept, out);
-    }
+    visit(op, [&]<class Op>() { reduce_to<reductions::State<Op, T>, T>(Op::name, in, kept, out); });
   });
 }
 

@@ -29,6 +29,10 @@ std::vector<Layer> layers_of(Density& density) {
   return layers;
 }
 
+bool adds_noise(const Bijection& layer) {
+  return dynamic_cast<const Dequantize*>(&layer) || dynamic_cast<const DequantizeColumns*>(&layer);
+}
+
 /// NaN is the larger of any two.
 void raise(double& most, double value) {
   if (!(value <= most) && !std::isnan(most)) most = value;
@@ -36,23 +40,69 @@ void raise(double& most, double value) {
 
 double worst(const Tensor& x) { return max(abs(x)).item(); }
 
+/// For each of D columns how large its numbers usually are.
+using Sizes = std::vector<double>;
+
+/// The median of |x| in each column of (N, D), what is not finite left out; 0 where nothing is.
+Sizes usual_sizes(const Tensor& x) {
+  const auto values = abs(x.to(Device::CPU).to(DType::F64)).to_vector<double>();
+  const auto dims = static_cast<std::size_t>(x.dim(1));
+  Sizes sizes;
+  for (std::size_t d = 0; d < dims; ++d) {
+    std::vector<double> column;
+    for (std::size_t i = d; i < values.size(); i += dims) {
+      if (std::isfinite(values[i])) column.push_back(values[i]);
+    }
+    const auto middle = column.begin() + std::ssize(column) / 2;
+    std::nth_element(column.begin(), middle, column.end());
+    sizes.push_back(column.empty() ? 0 : *middle);
+  }
+  return sizes;
+}
+
 /// max |a - b| / max |b| of (N, D): of the column where it is worst, for columns have units of
-/// their own; of all numbers when they are `alike`. A column that is 0 all over is measured by all.
-double relative_distance(const Tensor& a, const Tensor& b, bool alike) {
+/// their own; of all numbers when they are `alike`. No column is measured by less than `usual` (or
+/// none), and one that is 0 all over by all numbers.
+double relative_distance(const Tensor& a, const Tensor& b, const Sizes& usual, bool alike) {
   const auto from = a.to(Device::CPU).to(DType::F64).to_vector<double>();
   const auto to = b.to(Device::CPU).to(DType::F64).to_vector<double>();
   const auto dims = static_cast<std::size_t>(b.dim(1));
-  std::vector<double> size(dims), distance(dims);
+  Sizes size = usual, distance(dims);
+  size.resize(dims);
   double largest = std::numeric_limits<double>::min(), out = 0;
   for (std::size_t i = 0; i < to.size(); ++i) {
     raise(size[i % dims], std::abs(to[i]));
     raise(distance[i % dims], std::abs(from[i] - to[i]));
-    raise(largest, std::abs(to[i]));
   }
+  for (const double of_column : size) raise(largest, of_column);
   for (std::size_t d = 0; d < dims; ++d) {
     raise(out, distance[d] / (alike || size[d] == 0 ? largest : size[d]));
   }
   return out;
+}
+
+/// What samples of the density are before each layer: rows that happen to be tiny beside them (all
+/// zeros, say) are not expected to come back with digits that no sample has. Empty from the layer
+/// on, counted from the last, that does not bring the samples themselves back.
+std::vector<Sizes> sizes_of_samples(Density& density, const std::vector<Layer>& layers,
+                                    std::uint64_t seed) {
+  constexpr std::int64_t kSamples = 64;
+  constexpr std::uint64_t kStream = 0x73697A65;  // "size"
+  constexpr double kReturned = 1e-3;
+  Generator gen(seed, kStream);
+  DType dtype = DType::F64;
+  density.for_each_parameter([&](const std::string&, Var& p) { dtype = p.dtype(); });
+  const Tensor z = density.base().sample(gen, kSamples, density.dims());
+  Var value = Var(z.to(dtype).to(density.device()));
+  std::vector<Sizes> sizes(layers.size());
+  for (std::size_t i = layers.size(); i-- > 0 && !adds_noise(*layers[i].map);) {
+    const Var before = layers[i].map->inverse(value).value;
+    const Tensor again = layers[i].map->forward(before).value.value();
+    if (!(relative_distance(again, value.value(), {}, false) <= kReturned)) break;
+    sizes[i] = usual_sizes(before.value());
+    value = before;
+  }
+  return sizes;
 }
 
 double relative_gap(const Tensor& l, const Tensor& other) {
@@ -131,18 +181,25 @@ std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
   std::vector<Bijection*> exact;  // all but Dequantize
   const bool alike = density.levels() > 0;
   Tensor value = density.entering(x.to(density.device())).value(), first, total;
-  for (const auto& [name, layer] : layers_of(density)) {
+  const std::vector<Layer> layers = layers_of(density);
+  const std::vector<Sizes> usual = sizes_of_samples(density, layers, options.seed);
+  Sizes first_usual;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto& [name, layer] = layers[i];
     const auto [z, log_det] = layer->forward(value);
-    if (!dynamic_cast<Dequantize*>(layer) && !dynamic_cast<DequantizeColumns*>(layer)) {
+    if (!adds_noise(*layer)) {
       const Tensor l = log_det.value();
       const auto [back, inverse_log_det] = layer->inverse(z);
       rows.push_back({.name = name,
                       .kind = layer->kind(),
                       .log_det = mean(l).item(),
-                      .round_trip = relative_distance(back.value(), value, alike),
+                      .round_trip = relative_distance(back.value(), value, usual[i], alike),
                       .log_det_gap = relative_gap(l, -inverse_log_det.value())});
       examine_jacobians(*layer, value, l, std::min(options.jacobians, x.dim(0)), rows.back());
-      if (exact.empty()) first = value;
+      if (exact.empty()) {
+        first = value;
+        first_usual = usual[i];
+      }
       total = exact.empty() ? l : total + l;
       exact.push_back(layer);
     }
@@ -158,7 +215,7 @@ std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
     back_total = back_total + log_det.value();
   }
   whole.log_det = mean(total).item();
-  whole.round_trip = relative_distance(value, first, alike);
+  whole.round_trip = relative_distance(value, first, first_usual, alike);
   whole.log_det_gap = relative_gap(total, -back_total);
   for (const LayerDiagnosis& row : rows) {
     raise(whole.jacobian_gap, row.jacobian_gap);

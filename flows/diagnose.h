@@ -37,6 +37,8 @@ struct LayerDiagnosis {
   std::string name, kind;
   double log_det = 0;  ///< of forward: mean over samples, nats
   /// max |inverse(forward(x)) - x| / max |x|: of the worst column; for levels, of all numbers.
+  /// Where the samples given are smaller there than the density's own usually are, relative to
+  /// those.
   double round_trip = 0;
   double log_det_gap = 0;  ///< max |l + l'| / (1 + |l|): l of forward, l' of inverse, should cancel
   /// Only with DiagnoseOptions::jacobians > 0. J by central differences, log|det J| by LU:

@@ -1,5 +1,6 @@
 // What the covariance of a whitening layer costs, and how right it is: products in f32, in f32 by
-// parts that are added in f64, and in f64 (flows/whitening.cpp), of rows like dequantised images.
+// parts that are added in f64, and in f64 (flows/layers/whitening.cpp), of rows like dequantised
+// images.
 //
 //   nf_bench_covariance [DIMS [ROWS]]
 #include <algorithm>

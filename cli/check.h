@@ -7,8 +7,8 @@
 #include "cli/lines.h"
 #include "cli/trained_model.h"
 #include "cli/verdict.h"
-#include "flows/diagnose.h"
-#include "flows/integral.h"
+#include "flows/examine/diagnose.h"
+#include "flows/examine/integral.h"
 
 namespace nf::cli {
 

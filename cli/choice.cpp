@@ -9,7 +9,7 @@
 #include <cstring>
 #include <numeric>
 
-#include "flows/fit.h"
+#include "flows/train/fit.h"
 #include "tensor/memory.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
@@ -232,7 +232,7 @@ std::vector<std::string> baseline_lines(const KnownData::Part& baselines) {
 
 std::string convention_of(const flows::Density& density) {
   const flows::Convention& convention = density.convention();
-  return convention.text + (convention.bound ? "; a lower bound of the log probability" : "");
+  return convention.text + (density.bound() ? "; a lower bound of the log probability" : "");
 }
 
 }  // namespace nf::cli

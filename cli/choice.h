@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cli/trained_model.h"
+#include "flows/train/evaluate.h"
 
 namespace nf::cli {
 

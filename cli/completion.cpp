@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cli/cli.h"
-#include "flows/config.h"
+#include "flows/models/config.h"
 #include "tensor/text.h"
 
 namespace nf::cli {

@@ -14,7 +14,7 @@
 #include "data/setting_error.h"
 #include "data/source.h"
 #include "data/svg.h"
-#include "flows/build.h"
+#include "flows/models/build.h"
 #include "tensor/text.h"
 
 namespace nf::cli {

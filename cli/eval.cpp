@@ -47,7 +47,7 @@ void add_eval(CLI::App& app) {
                  {"split", rows.split},
                  {"status", model.state.status},
                  {"noise_draws", e.noise_draws},
-                 {"bound", model.density->convention().bound},
+                 {"bound", model.density->bound()},
                  {"convention", convention},
                  {"device", name(device)},
                  {"precision", model.precision}};

@@ -9,7 +9,7 @@
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "data/png.h"
-#include "flows/inpaint.h"
+#include "flows/examine/inpaint.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 

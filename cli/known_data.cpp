@@ -7,7 +7,7 @@
 #include "data/columns.h"
 #include "data/formats.h"
 #include "data/source.h"
-#include "flows/baselines.h"
+#include "flows/examine/baselines.h"
 #include "tensor/text.h"
 
 namespace nf::cli {

@@ -9,8 +9,8 @@
 #include "cli/cli.h"
 #include "data/dataset.h"
 #include "data/png.h"
-#include "flows/config.h"
 #include "flows/density.h"
+#include "flows/models/config.h"
 
 namespace nf::cli {
 
@@ -22,8 +22,8 @@ struct KnownData {
   /// Both columns of a built-in density have one unit.
   data::Axes axes() const { return path.empty() ? data::Axes::OneUnit : data::Axes::OwnUnits; }
 
-  /// Which rows a part has is told by its cut, and checked by its checksum. What flows/baselines.h
-  /// reach on it is in nats of the model's convention, NaN when unknown.
+  /// Which rows a part has is told by its cut, and checked by its checksum. What
+  /// flows/examine/baselines.h reach on it is in nats of the model's convention, NaN when unknown.
   struct Part {
     std::int64_t count = 0;
     std::string checksum = {};

@@ -8,7 +8,7 @@
 #include <new>
 
 #include "cli/cli.h"
-#include "flows/fit.h"
+#include "flows/train/fit.h"
 
 namespace {
 

@@ -3,7 +3,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
-#include "flows/sphere.h"
+#include "flows/examine/sphere.h"
 
 namespace nf::cli {
 

@@ -11,7 +11,7 @@
 
 #include "cli/settings.h"
 #include "data/svg.h"
-#include "flows/presets.h"
+#include "flows/models/presets.h"
 #include "nn/safetensors.h"
 
 namespace nf::cli {

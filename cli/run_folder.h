@@ -18,8 +18,8 @@
 
 #include "cli/cli.h"
 #include "cli/known_data.h"
-#include "flows/config.h"
-#include "flows/fit.h"
+#include "flows/models/config.h"
+#include "flows/train/fit.h"
 #include "tensor/files.h"
 
 namespace nf::cli {

@@ -167,7 +167,7 @@ void score(const ScoreOptions& options) {
                {"split", rows.split},
                {"lowest", lowest},
                {"noise_draws", options.evaluate.noise_draws},
-               {"bound", model.density->convention().bound},
+               {"bound", model.density->bound()},
                {"convention", convention_of(*model.density)}};
   if (!options.png.empty()) {
     const std::int64_t strangest = std::min(n, options.strangest);

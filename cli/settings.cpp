@@ -4,9 +4,9 @@
 
 #include "cli/trained_model.h"
 #include "data/setting_error.h"
-#include "flows/build.h"
-#include "flows/idle.h"
-#include "flows/presets.h"
+#include "flows/models/build.h"
+#include "flows/models/idle.h"
+#include "flows/models/presets.h"
 #include "tensor/files.h"
 
 namespace nf::cli {

@@ -1,4 +1,4 @@
-// The settings of flows/config.h as options of a command.
+// The settings of flows/models/config.h as options of a command.
 #pragma once
 
 #include <map>
@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "data/dataset.h"
-#include "flows/config.h"
+#include "flows/models/config.h"
 
 namespace nf::cli {
 

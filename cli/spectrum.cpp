@@ -8,6 +8,8 @@
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "data/svg.h"
+#include "flows/compose.h"
+#include "flows/layers/scaling.h"
 #include "tensor/files.h"
 
 namespace nf::cli {
@@ -17,7 +19,7 @@ namespace {
 // s of the last scaling layer, (D).
 std::vector<double> log_scale_of(flows::Density& density) {
   const flows::Scaling* scaling = nullptr;
-  if (const auto* flow = dynamic_cast<const flows::Compose*>(&density.bijection())) {
+  if (const auto* flow = dynamic_cast<const flows::Compose*>(&density.transform())) {
     for (const auto& [name, part] : flow->parts()) {
       if (const auto* found = dynamic_cast<const flows::Scaling*>(part.get())) scaling = found;
     }

@@ -7,7 +7,7 @@
 #include "data/columns.h"
 #include "data/npy.h"
 #include "data/png.h"
-#include "flows/kinds.h"
+#include "flows/models/kinds.h"
 #include "tensor/backend.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"

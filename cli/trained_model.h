@@ -7,7 +7,7 @@
 
 #include "cli/run_folder.h"
 #include "data/source.h"
-#include "flows/build.h"
+#include "flows/models/build.h"
 #include "nn/safetensors.h"
 
 namespace nf::cli {

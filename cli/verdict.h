@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "flows/fit.h"
+#include "flows/train/fit.h"
 
 namespace nf::cli {
 

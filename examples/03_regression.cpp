@@ -2,8 +2,8 @@
 #include <cmath>
 #include <cstdio>
 
-#include "nn/layers.h"
-#include "nn/optim.h"
+#include "nn/nets/mlp.h"
+#include "nn/optim/optim.h"
 
 using namespace nf;
 

@@ -4,8 +4,12 @@
 #include <memory>
 
 #include "flows/base.h"
-#include "flows/coupling.h"
-#include "flows/layers.h"
+#include "flows/compose.h"
+#include "flows/layers/coupling.h"
+#include "flows/layers/logit.h"
+#include "flows/layers/scaling.h"
+#include "flows/maps/affine.h"
+#include "nn/nets/mlp.h"
 #include "tensor/linalg.h"
 
 using namespace nf;
@@ -39,7 +43,7 @@ static std::shared_ptr<flows::Compose> two_layers(Generator& gen) {
 }
 
 // Distance of log_det from the Jacobian's, by differences in both coordinates of one point.
-static double jacobian_error(flows::Bijection& flow) {
+static double jacobian_error(flows::Transform& flow) {
   constexpr double h = 1e-6;
   const Tensor x = Tensor::from<double>({0.3, -0.7}, {1, 2});
   const Tensor steps = h * Tensor::eye(2, DType::F64);
@@ -52,7 +56,7 @@ static double jacobian_error(flows::Bijection& flow) {
 }
 
 // The integral of p_X over a square in which nearly all of it lies: a sum over 400 x 400 cells.
-static double integral(flows::Bijection& flow) {
+static double integral(flows::Transform& flow) {
   constexpr int n = 400;
   constexpr double width = 20, cell = width / n;
   const Tensor line = (Tensor::arange(n, DType::F64) + 0.5) * cell - width / 2;

@@ -2,8 +2,11 @@
 #include <cmath>
 #include <cstdio>
 
-#include "flows/check.h"
-#include "flows/fit.h"
+#include "flows/bijection.h"
+#include "flows/compose.h"
+#include "flows/examine/check.h"
+#include "flows/layers/scaling.h"
+#include "flows/train/fit.h"
 
 using namespace nf;
 

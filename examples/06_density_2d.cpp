@@ -5,8 +5,11 @@
 
 #include "data/png.h"
 #include "data/source.h"
-#include "flows/coupling.h"
-#include "flows/fit.h"
+#include "flows/compose.h"
+#include "flows/layers/coupling.h"
+#include "flows/maps/affine.h"
+#include "flows/train/fit.h"
+#include "nn/nets/mlp.h"
 
 using namespace nf;
 

@@ -1,4 +1,4 @@
-// Density: a bijection and a base distribution, which together are a probability density.
+// Density: a transform and a base distribution, which together are a probability density.
 #pragma once
 
 #include <map>
@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "flows/base.h"
-#include "flows/bijection.h"
-#include "flows/layers.h"
+#include "flows/transform.h"
 
 namespace nf::flows {
 
@@ -18,24 +17,22 @@ struct Convention {
   /// Added to log_prob to give `nats`: D ln K for K-level data spoken of on [0, 1], 0 for real
   /// data.
   double nats_offset = 0;
-  /// True when log_prob is an expected lower bound (dequantisation noise), not the exact value.
-  bool bound = false;
   std::string text;  ///< one line in words
 };
 
 /// ln p(x) = ln p_base(f(x)) + ln|det df/dx|  (change of variables).
 ///
 /// log_prob is in nats in the units of the data as given: for u8 pixels that is the log probability
-/// of the levels 0..255, because preprocessing is part of the bijection with its log-determinant.
+/// of the levels 0..255, because preprocessing is part of the transform with its log-determinant.
 /// So bits/dim is -log_prob / (D ln 2), with no constant to forget.
 class Density : public nn::Module {
  public:
-  /// dims: D of the data. `noise` is what the Dequantize layers of the bijection draw from, if any.
-  Density(std::shared_ptr<Bijection> bijection, std::shared_ptr<Base> base, std::int64_t dims,
+  /// dims: D of the data. `noise` is what the Dequantize layers of the transform draw from, if any.
+  Density(std::shared_ptr<Transform> transform, std::shared_ptr<Base> base, std::int64_t dims,
           SharedGenerator noise = std::make_shared<Generator>(), Convention convention = {});
 
   Var log_prob(const Var& x, const Var& context = {});  ///< x (N, D) -> (N), nats
-  /// log_prob of data's rows `rows`, i32 (B); see Bijection::forward_rows.
+  /// log_prob of data's rows `rows`, i32 (B); see Transform::forward_rows.
   Var log_prob_rows(const Tensor& data, const Tensor& rows);
   /// n draws (n, D) on the density's device, latents scaled by `temperature`; the latents are the
   /// same on every device.
@@ -46,13 +43,15 @@ class Density : public nn::Module {
   Tensor encode(const Tensor& x, const Var& context = {});
   Tensor decode(const Tensor& z, const Var& context = {});  ///< latent -> data
 
-  /// K when the data are levels 0..K-1 (the first layer is Dequantize), 0 when they are real.
-  int levels() const;
-  /// The layer that adds noise to columns of whole numbers, when that is the first; else null.
-  const DequantizeColumns* whole_numbers() const;
-  /// The density of the reals behind levels or whole numbers: this one without the first layer,
-  /// which adds noise, sharing all others. It is exact and differentiable in x. Of real data: the
-  /// same.
+  /// Whether log_prob is a lower bound on average, because a layer draws, and not the exact value.
+  bool bound() const { return !transform_.exact(); }
+  /// K when the data are levels 0..K-1, 0 when they are real.
+  int levels() const { return transform_.levels(); }
+  /// (D), 1 for columns of whole numbers among reals; undefined without any.
+  Tensor whole_columns() const { return transform_.whole_columns(); }
+  /// The density of the reals behind levels or whole numbers: this one without the layers at its
+  /// beginning that draw noise, sharing all others. It is differentiable in x, and exact when no
+  /// other layer draws. Of real data: the same.
   std::shared_ptr<Density> continuous() const;
 
   /// nats of log_prob to bits per dimension of the discrete (or real) data.
@@ -67,17 +66,17 @@ class Density : public nn::Module {
   /// inverse, which begins with the last one.
   std::optional<std::string> find_nonfinite_inverse(const Tensor& z);
 
-  /// x as the bijection takes it: f64 rows become what the parameters are, unless its first layer
+  /// x as the transform takes it: f64 rows become what the parameters are, unless its first layer
   /// takes them wide.
   Var entering(const Var& x);
 
   std::int64_t dims() const { return dims_; }
-  Bijection& bijection() { return bijection_; }
+  Transform& transform() { return transform_; }
   Base& base() { return base_; }
   Generator& noise() { return *noise_; }
   const Convention& convention() const { return convention_; }
   /// What a file of weights says beside its tensors, so that others can use them; empty for a
-  /// density that is not of flows/build.h.
+  /// density that is not of flows/models/build.h.
   const std::map<std::string, std::string>& description() const { return description_; }
   void set_description(std::map<std::string, std::string> d) { description_ = std::move(d); }
   /// Throws Error when what a file says of itself contradicts the description: the message begins
@@ -96,9 +95,8 @@ class Density : public nn::Module {
 
  private:
   std::optional<std::string> nonfinite_parameter();
-  Tensor encode_reals(const Tensor& x, const Var& context);
 
-  Bijection& bijection_;
+  Transform& transform_;
   Base& base_;
   std::int64_t dims_;
   SharedGenerator noise_;
@@ -122,29 +120,5 @@ class Examination {
   bool was_training_;
   Generator noise_;
 };
-
-struct Evaluation {
-  double nats = 0, nats_se = 0;  ///< mean over samples and its standard error, in the convention
-  double bits_per_dim = 0, bits_per_dim_se = 0;
-  std::int64_t count = 0;  ///< samples
-  int noise_draws = 1;
-};
-
-struct EvaluateOptions {
-  std::int64_t batch_size = 1000;
-  int noise_draws = 1;     ///< log_prob of a sample is averaged over this many draws of the noise
-  std::uint64_t seed = 0;  ///< of the noise; the density's own generator is left as it was
-};
-
-/// log_prob of each row of x, nats, in evaluation mode. Throws Error for no rows.
-std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options = {});
-
-/// Area under the ROC curve of telling `inside` from `outside` by their scores: the probability
-/// that one drawn from `inside` is the higher, a tie counting half. 1: always; 0.5: the score tells
-/// nothing. A NaN counts as the lowest. (Hanley, McNeil 1982) Throws Error when either is empty.
-double auroc(std::vector<double> inside, std::vector<double> outside);
-
-/// Mean log density over the rows of x (every one of them, NaN included), in evaluation mode.
-Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options = {});
 
 }  // namespace nf::flows

@@ -2,8 +2,13 @@
 #include <boost/test/unit_test.hpp>
 
 #include "autograd/functions.h"
-#include "flows/coupling.h"
-#include "flows/layers.h"
+#include "flows/bijection.h"
+#include "flows/compose.h"
+#include "flows/layers/coupling.h"
+#include "flows/layers/permute.h"
+#include "flows/layers/scaling.h"
+#include "flows/maps/affine.h"
+#include "nn/nets/mlp.h"
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -127,7 +132,7 @@ BOOST_AUTO_TEST_CASE(invertible_gives_the_same_gradients) {
   const Tensor x0 = normal(gen, {5, 6}, DType::F64), c0 = normal(gen, {5, 2}, DType::F64);
   const auto flow = couplings(4, 6, 2, DType::F64);
   const auto single = flow->parts()[0].second;
-  for (flows::Bijection* f : std::initializer_list<flows::Bijection*>{flow.get(), single.get()}) {
+  for (flows::Transform* f : std::initializer_list<flows::Transform*>{flow.get(), single.get()}) {
     for (const int uses : {1, 2, 3}) {  // value, log_det, both
       std::vector<Tensor> grads[2];
       double losses[2];
@@ -166,7 +171,7 @@ BOOST_AUTO_TEST_CASE(invertible_may_be_the_identity) {
   const auto flow = couplings(2, 6, 0, DType::F64);
   Identity single;
   flow->add("identity", std::make_shared<Identity>());
-  for (flows::Bijection* f : std::initializer_list<flows::Bijection*>{&single, flow.get()}) {
+  for (flows::Transform* f : std::initializer_list<flows::Transform*>{&single, flow.get()}) {
     Tensor grads[2];
     for (const bool with : {false, true}) {
       const Var x = Var::leaf(Tensor::full({3, 6}, 0.5, DType::F64));

@@ -1,5 +1,5 @@
 // Baselines: against densities that are known, and formulas done by hand.
-#include "flows/baselines.h"
+#include "flows/examine/baselines.h"
 
 #include <cmath>
 #include <numbers>

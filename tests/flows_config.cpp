@@ -1,13 +1,13 @@
 // Config: every field by JSON and by --set, and the presets' sizes.
-#include "flows/config.h"
+#include "flows/models/config.h"
 
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "flows/build.h"
-#include "flows/presets.h"
-#include "nn/layers.h"
+#include "flows/models/build.h"
+#include "flows/models/presets.h"
+#include "nn/layers/linear.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
 
@@ -365,7 +365,7 @@ BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
       BOOST_CHECK(all_finite(density->log_prob(x).value()));
       Generator gen(1);
       BOOST_CHECK_EQUAL(density->sample(gen, 2).shape(), Shape({2, 6}));
-      BOOST_CHECK_EQUAL(density->convention().bound, discrete);
+      BOOST_CHECK_EQUAL(density->bound(), discrete);
     }
     const FitOptions options = fit_options(config);
     BOOST_CHECK_EQUAL(options.steps, config.steps);

@@ -1,15 +1,22 @@
 // diagnose: a right model passes, each kind of wrong one shows where, and KS distances are those of
 // the definition.
-#include "flows/diagnose.h"
+#include "flows/bijection.h"
+#include "flows/compose.h"
+#include "flows/examine/diagnose.h"
+#include "flows/layers/dequantize.h"
+#include "flows/layers/logit.h"
+#include "flows/layers/permute.h"
+#include "flows/layers/scaling.h"
+#include "flows/layers/standardize.h"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <numbers>
 
-#include "flows/build.h"
-#include "flows/coupling.h"
-#include "flows/integral.h"
-#include "flows/presets.h"
+#include "flows/examine/integral.h"
+#include "flows/layers/coupling.h"
+#include "flows/models/build.h"
+#include "flows/models/presets.h"
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -58,7 +65,7 @@ struct Claim : Bijection {
   double nats;
 };
 
-Density two_layers(std::shared_ptr<Bijection> second) {
+Density two_layers(std::shared_ptr<Transform> second) {
   auto flow = std::make_shared<Compose>();
   flow->add("first", std::make_shared<Doubling>(0, 0));
   flow->add("second", std::move(second));
@@ -155,7 +162,7 @@ BOOST_AUTO_TEST_CASE(a_right_model_passes) {
 BOOST_AUTO_TEST_CASE(what_is_wrong_is_seen_where_it_is) {
   struct Row {
     const char* what;
-    std::shared_ptr<Bijection> layer;
+    std::shared_ptr<Transform> layer;
     double round_trip, log_det_gap, jacobian_gap;
   };
   const double claimed = 3 * std::numbers::ln2 + 0.3;
@@ -373,7 +380,7 @@ BOOST_AUTO_TEST_CASE(tables_far_out_and_whole_numbers_integrate_to_one) {
   for (const char* types : {"", "n=integer"}) {
     config.types = types;
     const auto density = make_density(config, {.dims = 2, .columns = {"t", "n"}});
-    density->bijection().initialize(Samples(x));
+    density->transform().initialize(Samples(x));
     const Integral all = integrate(*density, x);
     BOOST_CHECK_MESSAGE(std::abs(all.value - 1) < 0.01 && all.tolerance < 0.02,
                         types << " " << all.value << " to within " << all.tolerance);

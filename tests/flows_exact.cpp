@@ -3,10 +3,13 @@
 #include <cmath>
 #include <numbers>
 
-#include "flows/build.h"
-#include "flows/level_cdf.h"
-#include "flows/presets.h"
-#include "flows/whitening.h"
+#include "flows/bijection.h"
+#include "flows/compose.h"
+#include "flows/layers/level_cdf.h"
+#include "flows/layers/whitening.h"
+#include "flows/models/build.h"
+#include "flows/models/presets.h"
+#include "flows/train/evaluate.h"
 #include "tensor/linalg.h"
 #include "tensor/ops.h"
 
@@ -83,7 +86,7 @@ BOOST_AUTO_TEST_CASE(two_levels_cost_their_entropy) {
   std::fill(levels.begin(), levels.begin() + kOnes, 1);
   const Tensor x = Tensor::from(levels, {kRows, 1}).broadcast_to({kRows, kDims}).clone();
   const auto density = bare("cdf", "logistic", {.dims = kDims, .discrete = true});
-  density->bijection().initialize(x);
+  density->transform().initialize(x);
   // As if each of 256 levels had been seen half a time more.
   const double total = kRows + 128, one = (kOnes + 0.5) / total,
                zero = (kRows - kOnes + 0.5) / total;
@@ -98,14 +101,14 @@ BOOST_AUTO_TEST_CASE(a_gaussian_of_a_table_has_its_determinant) {
   // Standardised columns: the product of the marginal Gaussians.
   const Tensor deviations = sqrt(sum(covariance * Tensor::eye(kDims, DType::F64), {1}));
   const auto marginal = bare("standard", "gaussian", shape);
-  marginal->bijection().initialize(x);
+  marginal->transform().initialize(x);
   BOOST_CHECK_CLOSE_FRACTION(evaluate(*marginal, x).nats,
                              -sum(log(deviations)).item() - kDims * kGaussian, 1e-6);
   // Whitened: the Gaussian of the whole covariance. -ln sqrt(det(2 pi e covariance)), on the mean.
   const double whole = -0.5 * slogdet(covariance).logdet.item() - kDims * kGaussian;
   for (const char* whitening : {"zca", "triangular"}) {
     const auto joint = bare("standard", "gaussian", shape, whitening);
-    joint->bijection().initialize(x);
+    joint->transform().initialize(x);
     BOOST_CHECK_CLOSE_FRACTION(evaluate(*joint, x).nats, whole, 1e-6);
   }
 }

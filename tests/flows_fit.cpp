@@ -1,5 +1,5 @@
 // Training: it learns, resumes bit for bit, stops when asked.
-#include "flows/fit.h"
+#include "flows/train/fit.h"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -352,7 +352,7 @@ BOOST_AUTO_TEST_CASE(whole_numbers_have_a_bound_when_they_are_known_as_such) {
   Config config = small("realnvp-2d");
   config.types = "1=integer,2=integer";
   const auto density = build(config, data);
-  BOOST_TEST(density->convention().bound);
+  BOOST_TEST(density->bound());
   const FitResult result = fit(*density, data, {.epochs = 10, .batch_size = 100});
   BOOST_TEST(result.best_valid_nats < -2 * std::log(4) + 0.05);  // of 16 equally likely cells
   BOOST_TEST(result.best_valid_nats > -2 * std::log(4) - 0.5);

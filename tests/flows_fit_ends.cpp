@@ -3,7 +3,9 @@
 #include <cmath>
 #include <filesystem>
 
-#include "flows/fit.h"
+#include "flows/bijection.h"
+#include "flows/compose.h"
+#include "flows/train/fit.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"

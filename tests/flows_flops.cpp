@@ -2,10 +2,18 @@
 #include <boost/test/unit_test.hpp>
 
 #include "flows/base.h"
-#include "flows/coupling.h"
-#include "flows/layers.h"
-#include "flows/level_cdf.h"
-#include "flows/whitening.h"
+#include "flows/bijection.h"
+#include "flows/compose.h"
+#include "flows/layers/coupling.h"
+#include "flows/layers/dequantize.h"
+#include "flows/layers/level_cdf.h"
+#include "flows/layers/logit.h"
+#include "flows/layers/permute.h"
+#include "flows/layers/scaling.h"
+#include "flows/layers/standardize.h"
+#include "flows/layers/whitening.h"
+#include "flows/maps/affine.h"
+#include "nn/nets/mlp.h"
 
 using namespace nf;
 using namespace nf::flows;
@@ -24,10 +32,10 @@ double total(const nn::Module& module) {
   return flops;
 }
 
-std::shared_ptr<Coupling> coupling(const std::shared_ptr<const CouplingMap>& map, Generator& gen) {
+std::shared_ptr<Coupling> coupling(const std::shared_ptr<ElementwiseMap>& map, Generator& gen) {
   return std::make_shared<Coupling>(Partition::halves(kDims), map,
                                     nn::mlp({.in = 2,
-                                             .out = 2 * map->parameters(),
+                                             .out = 2 * map->parameters_per_dim(),
                                              .hidden_units = 5,
                                              .hidden_layers = 1,
                                              .activation = nn::activation_by_name("tanh")},

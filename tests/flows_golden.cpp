@@ -11,8 +11,8 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "flows/build.h"
-#include "flows/presets.h"
+#include "flows/models/build.h"
+#include "flows/models/presets.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
 

@@ -1,6 +1,7 @@
 // Inpainting: the masks by their patterns, and the ascent where its end is known. The latent
 // sphere.
-#include "flows/inpaint.h"
+#include "flows/compose.h"
+#include "flows/examine/inpaint.h"
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -8,10 +9,11 @@
 #include <numeric>
 #include <set>
 
-#include "flows/layers.h"
-#include "flows/level_cdf.h"
-#include "flows/sphere.h"
-#include "flows/whitening.h"
+#include "flows/examine/sphere.h"
+#include "flows/layers/level_cdf.h"
+#include "flows/layers/logit.h"
+#include "flows/layers/scaling.h"
+#include "flows/layers/whitening.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
 

@@ -3,9 +3,9 @@
 #include <cmath>
 #include <set>
 
-#include "flows/build.h"
-#include "flows/idle.h"
-#include "flows/presets.h"
+#include "flows/models/build.h"
+#include "flows/models/idle.h"
+#include "flows/models/presets.h"
 #include "tests/data_util.h"
 
 using namespace nf;

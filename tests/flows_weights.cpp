@@ -3,8 +3,8 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "flows/build.h"
-#include "flows/presets.h"
+#include "flows/models/build.h"
+#include "flows/models/presets.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"

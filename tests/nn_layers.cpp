@@ -1,5 +1,5 @@
 // Linear, Sequential, mlp, initial values, and what every Module does.
-#include "nn/layers.h"
+#include "nn/nets/mlp.h"
 
 #include <boost/test/unit_test.hpp>
 #include <map>

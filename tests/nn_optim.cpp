@@ -1,5 +1,5 @@
 // Optimizers against the rules written once more for one number; schedules, clipping, averages.
-#include "nn/optim.h"
+#include "nn/optim/optim.h"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>

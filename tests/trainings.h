@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "data/toy2d.h"
-#include "flows/build.h"
-#include "flows/presets.h"
+#include "flows/models/build.h"
+#include "flows/models/presets.h"
 
 namespace nf::test {
 

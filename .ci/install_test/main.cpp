@@ -4,9 +4,12 @@
 
 #include "bend.h"
 #include "data/source.h"
-#include "flows/check.h"
-#include "flows/coupling.h"
-#include "flows/fit.h"
+#include "flows/compose.h"
+#include "flows/examine/check.h"
+#include "flows/layers/coupling.h"
+#include "flows/maps/affine.h"
+#include "flows/train/fit.h"
+#include "nn/nets/mlp.h"
 
 using namespace nf;
 

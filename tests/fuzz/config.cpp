@@ -1,5 +1,5 @@
 // Configurations: as JSON, and as the key=value of --set.
-#include "flows/config.h"
+#include "flows/models/config.h"
 
 #include <nlohmann/json.hpp>
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "data/png.h"
-#include "flows/config.h"
+#include "flows/models/config.h"
 #include "nn/safetensors.h"
 #include "tensor/files.h"
 #include "tests/file_makers.h"

@@ -1,0 +1,59 @@
+#include "flows/train/evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace nf::flows {
+
+std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options) {
+  NF_CHECK(x.dim(0) > 0, "[evaluate] no samples");
+  NF_CHECK(options.batch_size > 0 && options.noise_draws > 0,
+           "[evaluate] batch size and noise draws must be positive, got ", options.batch_size,
+           " and ", options.noise_draws);
+  const Examination examination(density, options.seed);
+  const std::int64_t n = x.dim(0);
+  std::vector<double> scores(static_cast<std::size_t>(n), 0.0);
+  for (std::int64_t at = 0; at < n; at += options.batch_size) {
+    const Tensor rows = x.narrow(0, at, std::min(options.batch_size, n - at)).to(density.device());
+    for (int draw = 0; draw < options.noise_draws; ++draw) {
+      const auto values = density.log_prob(rows).value().to(DType::F64).to_vector<double>();
+      double* const out = scores.data() + at;
+      for (std::size_t i = 0; i < values.size(); ++i) out[i] += values[i] / options.noise_draws;
+    }
+  }
+  return scores;
+}
+
+double auroc(std::vector<double> inside, std::vector<double> outside) {
+  NF_CHECK(!inside.empty() && !outside.empty(), "[auroc] needs scores on both sides, got ",
+           inside.size(), " and ", outside.size());
+  for (std::vector<double>* scores : {&inside, &outside}) {
+    for (double& score : *scores) {
+      if (std::isnan(score)) score = -std::numeric_limits<double>::infinity();
+    }
+  }
+  std::sort(outside.begin(), outside.end());
+  double pairs = 0;  // in which `inside` is the higher
+  for (const double score : inside) {
+    const auto [first, last] = std::equal_range(outside.begin(), outside.end(), score);
+    pairs += static_cast<double>((first - outside.begin()) + (last - outside.begin())) / 2;
+  }
+  return pairs / (static_cast<double>(inside.size()) * static_cast<double>(outside.size()));
+}
+
+Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options) {
+  const std::vector<double> scores = score(density, x, options);
+  double sum = 0, sum_squares = 0;
+  for (const double value : scores) {
+    sum += value;
+    sum_squares += value * value;
+  }
+  const double count = static_cast<double>(scores.size()), mean = sum / count;
+  const double variance = std::max(sum_squares / count - mean * mean, 0.0);  // NaN stays
+  const double se = count > 1 ? std::sqrt(variance / (count - 1)) : 0;
+  return {density.nats(mean),        se,       density.bits_per_dim(mean),
+          -density.bits_per_dim(se), x.dim(0), options.noise_draws};
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,34 @@
+// Scores of rows, and what a density reaches on average.
+#pragma once
+
+#include <vector>
+
+#include "flows/density.h"
+
+namespace nf::flows {
+
+struct Evaluation {
+  double nats = 0, nats_se = 0;  ///< mean over samples and its standard error, in the convention
+  double bits_per_dim = 0, bits_per_dim_se = 0;
+  std::int64_t count = 0;  ///< samples
+  int noise_draws = 1;
+};
+
+struct EvaluateOptions {
+  std::int64_t batch_size = 1000;
+  int noise_draws = 1;     ///< log_prob of a sample is averaged over this many draws of the noise
+  std::uint64_t seed = 0;  ///< of the noise; the density's own generator is left as it was
+};
+
+/// log_prob of each row of x, nats, in evaluation mode. Throws Error for no rows.
+std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options = {});
+
+/// Area under the ROC curve of telling `inside` from `outside` by their scores: the probability
+/// that one drawn from `inside` is the higher, a tie counting half. 1: always; 0.5: the score tells
+/// nothing. A NaN counts as the lowest. (Hanley, McNeil 1982) Throws Error when either is empty.
+double auroc(std::vector<double> inside, std::vector<double> outside);
+
+/// Mean log density over the rows of x (every one of them, NaN included), in evaluation mode.
+Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options = {});
+
+}  // namespace nf::flows

@@ -1,0 +1,464 @@
+#include "flows/train/fit.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "tensor/clock.h"
+#include "tensor/text.h"
+
+namespace nf::flows {
+
+Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& options)
+    : density_(density),
+      data_(data),
+      options_(options),
+      batches_(data.train, {.batch_size = options.batch_size,
+                            .seed = options.seed,
+                            .device = density.device(),
+                            .rows_only = density.device() != Device::CPU}),
+      optimizer_(density, options.optimizer) {
+  NF_CHECK(data.dims == density.dims(), "[fit] the model is for ", density.dims(),
+           " dimensions, the data has ", data.dims);
+  NF_CHECK(options.epochs > 0 || options.steps > 0, "[fit] needs epochs or steps above 0");
+  total_steps_ = options.steps > 0 ? options.steps : options.epochs * batches_.per_epoch();
+  if (options_.schedule.total == 0) options_.schedule.total = total_steps_;
+  if (options.ema_decay > 0) ema_.emplace(density, options.ema_decay);
+  constexpr std::int64_t kReadEvery = 32;
+  if (density.device() != Device::CPU) read_every_ = kReadEvery;
+  unread_ = Tensor::zeros({}, DType::F64, density.device());
+}
+
+bool Trainer::done() const {
+  const bool patient = options_.patience == 0 || since_best_ < options_.patience;
+  return optimizer_.steps() >= total_steps_ || !patient;
+}
+
+FitResult Trainer::run(const FitCallbacks& callbacks) {
+  density_.train();
+  started_ = seconds_now();
+  prepare();
+  bool wanted = true;
+  while (wanted && !done()) {
+    const std::int64_t epoch = batches_.epoch() + 1, before = epoch_samples_ + unread_samples_;
+    train_step();
+    const bool last_of_epoch = batches_.index() == 0;
+    if (callbacks.on_step) {
+      wanted = callbacks.on_step(
+          {epoch, step(), total_steps_, recent_nats_, epoch_samples_ + unread_samples_ - before});
+    }
+    if (last_of_epoch || done()) {
+      const EpochReport report = finish_epoch();
+      if (callbacks.on_epoch) callbacks.on_epoch(report);
+    }
+  }
+  if (unread_samples_ > 0) {
+    read_losses(Tensor::arange(std::min(options_.batch_size, data_.train.size()), DType::I32)
+                    .to(density_.device()));
+  }
+  check_weights();
+  seconds_ += seconds_now() - started_;
+  started_ = 0;
+  return result();
+}
+
+FitResult Trainer::result() const {
+  return {.finished = done(),
+          .stopped_early = done() && step() < total_steps_,
+          .epochs = batches_.epoch(),
+          .steps = step(),
+          .best_epoch = best_epoch_,
+          .best_valid_nats = best_valid_nats_,
+          .last_valid_nats = last_valid_nats_};
+}
+
+void Trainer::prepare() {
+  if (prepared_ || step() > 0 || !options_.initialize) return;
+  prepared_ = density_.initialized();
+  if (prepared_) return;
+  density_.train();
+  const NoGrad no_grad;
+  // In an order drawn at random, for layers that take the first ones: files may be sorted.
+  constexpr std::uint64_t kRowsStream = 0x726F7773;  // "rows"
+  const std::int64_t rows = std::min(density_.transform().initial_rows(), data_.train.size());
+  Generator gen(0, kRowsStream);
+  const Tensor order = permutation(gen, data_.train.size());
+  density_.transform().initialize({rows, [&](std::int64_t first, std::int64_t count) {
+                                     const Tensor x = index_select(data_.train.x, 0,
+                                                                   order.narrow(0, first, count));
+                                     return density_.entering(x.to(density_.device())).value();
+                                   }});
+  if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
+  density_.mark_initialized();  // not before: data that a layer cannot take are an error
+  prepared_ = true;
+}
+
+// A batch is its samples on the CPU, where a thread gathers them ahead of time, and elsewhere its
+// rows in the split: the device takes them as the first thing of a step.
+Var Trainer::log_prob(const Tensor& batch) {
+  if (read_every_ == 1) return density_.log_prob(batch);
+  return density_.log_prob_rows(batches_.split().x, batch);
+}
+
+Tensor Trainer::samples(const Tensor& batch) const {
+  return read_every_ == 1 ? batch : index_select(batches_.split().x, 0, batch);
+}
+
+void Trainer::train_step() {
+  const data::Batch next = batches_.next();
+  const Tensor& batch = next.rows.defined() ? next.rows : next.x;
+  // next() has moved on already.
+  const bool measure = batches_.index() == 0 || step() + 1 == total_steps_;
+  optimizer_.set_lr(options_.optimizer.lr * options_.schedule.factor(step()));
+  if (measure || !replay(batch)) {
+    update_on(batch, measure);
+    ++ordinary_steps_;
+  }
+  unread_samples_ += batch.dim(0);
+  if (++unread_steps_ >= read_every_ || measure) read_losses(batch);
+}
+
+// One update. What a graph records: on CUDA nothing here may look at a value, unless `measure`,
+// which asks for the gradient's norm. On the CPU that is looked at in every step.
+//
+// What is not finite makes no update. On CUDA `unread_` sees to it: once a loss or a gradient is
+// not finite, it is NaN until it is read, and so is the scale of all updates until then.
+void Trainer::update_on(const Tensor& batch, bool measure) {
+  const bool late = read_every_ > 1;
+  {
+    Tape tape;
+    const Var loss = -mean(log_prob(batch));
+    const Tensor& value = loss.value();
+    if (!late && !std::isfinite(value.item())) {
+      diverged(samples(batch), str("the loss is ", value.item()), step() + 1);
+    }
+    unread_.add_(value.to(DType::F64) * static_cast<double>(batch.dim(0)));
+    tape.backward(loss);
+  }
+  const Tensor norm = nn::gradient_norm(density_);
+  if (!late || measure) grad_norm_ = norm.item();
+  if (!late && !std::isfinite(grad_norm_)) {
+    diverged(samples(batch), str("the norm of the gradient is ", grad_norm_), step() + 1);
+  }
+  Tensor scale;
+  if (options_.clip_norm > 0) scale = nn::clip_scale(norm, options_.clip_norm);
+  if (late) {
+    unread_.add_(affine(norm, 0, 0));  // f64: 0 or NaN
+    const Tensor one_or_nan = affine(unread_, 0, 1).to(DType::F32);
+    scale = scale.defined() ? scale * one_or_nan : one_or_nan;
+  }
+  optimizer_.step(scale);
+  density_.clear_grads();
+  if (ema_) ema_->update();
+}
+
+// The same by a recorded step. False when there is none for this batch.
+bool Trainer::replay(const Tensor& rows) {
+  constexpr std::int64_t kBefore =
+      2;  // ordinary steps: what is made at the first one is then there
+  if (!options_.graph || rows.device() == Device::CPU || ordinary_steps_ < kBefore) return false;
+  if (rows.dim(0) != options_.batch_size) return false;
+  if (!graph_) {
+    const std::int64_t steps = optimizer_.steps();
+    rows_ = rows.clone();
+    check_indices(rows_, batches_.split().size());  // now, for a recorded step cannot look at them
+    try {
+      graph_.emplace(rows.device(), std::vector<Generator*>{&density_.noise()},
+                     [&] { update_on(rows_, false); });
+    } catch (const Error& error) {  // for instance a layer that looks at a value
+      options_.graph = false;
+      graph_note_ = error.what();
+      density_.clear_grads();
+    }
+    optimizer_.set_steps(steps);  // recorded, not done
+    if (!graph_) return false;
+  }
+  rows_.copy_(rows);
+  std::vector<UpdateArgs> constants = {optimizer_.advance()};
+  if (ema_) constants.push_back(ema_->args());
+  graph_->replay(constants);
+  return true;
+}
+
+// `batch` is the latest: what is not finite came from it or from one of the few before.
+void Trainer::read_losses(const Tensor& batch) {
+  const double mean = unread_.item() / static_cast<double>(unread_samples_);
+  if (!std::isfinite(mean)) {
+    const std::string steps =
+        unread_steps_ > 1 ? str(", in one of the last ", unread_steps_, " steps") : "";
+    diverged(samples(batch), "a loss or a gradient is not finite" + steps, step());
+  }
+  recent_nats_ = density_.nats(-mean);
+  epoch_nats_ += recent_nats_ * static_cast<double>(unread_samples_);
+  epoch_samples_ += unread_samples_;
+  unread_.fill_(0);
+  unread_samples_ = unread_steps_ = 0;
+}
+
+// A training that ends in mid-epoch keeps the sums of that epoch, for one that goes on from there.
+EpochReport Trainer::finish_epoch() {
+  check_weights();
+  const bool whole = batches_.index() == 0;
+  EpochReport report{.epoch = batches_.epoch() + (whole ? 0 : 1),
+                     .step = step(),
+                     .train_nats = epoch_nats_ / static_cast<double>(epoch_samples_),
+                     .lr = optimizer_.lr(),
+                     .grad_norm = grad_norm_};
+  if (whole) {
+    epoch_nats_ = 0;
+    epoch_samples_ = 0;
+  }
+  if (data_.valid.size() > 0) validate(report, whole);
+  report.seconds = seconds_ + seconds_now() - started_;
+  return report;
+}
+
+void Trainer::validate(EpochReport& report, bool whole) {
+  Evaluation valid;
+  with_evaluated_weights([&] { valid = evaluate(density_, data_.valid.x); });
+  if (!std::isfinite(valid.nats)) {
+    diverged(data_.valid.x, str("validation gives ", valid.nats, " nats"), step());
+  }
+  report.valid_nats = last_valid_nats_ = valid.nats;
+  report.valid_bits_per_dim = valid.bits_per_dim;
+  report.best = best_epoch_ == 0 || valid.nats > best_valid_nats_;
+  if (whole) ++since_best_;
+  if (!report.best) return;
+  best_epoch_ = report.epoch;
+  best_valid_nats_ = valid.nats;
+  since_best_ = 0;
+  if (!options_.keep_best) return;
+  with_evaluated_weights([&] {
+    best_.clear();
+    for (const auto& [name, tensor] : density_.state()) best_.emplace_back(name, tensor.clone());
+  });
+}
+
+void Trainer::forget_best() {
+  best_epoch_ = since_best_ = 0;
+  best_valid_nats_ = kNaN;
+  best_.clear();
+}
+
+void Trainer::use_best_weights() {
+  if (!best_.empty()) {
+    density_.load_state({best_.begin(), best_.end()});
+  } else if (ema_) {
+    ema_->swap();
+  }
+}
+
+namespace {
+
+[[noreturn]] void tell_divergence(const std::string& what, const std::string& where,
+                                  std::int64_t step) {
+  throw Diverged(
+      str("[fit] training diverged at step ", step, ": ", what,
+          where.empty() ? "" : ", first non-finite in " + where,
+          "; lower the learning rate (--lr), bound the gradient (--set clip=1) or warm up "
+          "(--set warmup=500)"),
+      step);
+}
+
+}  // namespace
+
+// An update from finite gradients may still be beyond what a number can hold.
+void Trainer::check_weights() {
+  const auto check = [&](const std::string& name, const Tensor& value) {
+    if (all_finite(value)) return;
+    tell_divergence("a weight is not finite", "parameter " + name, step());
+  };
+  density_.for_each_parameter([&](const std::string& name, Var& p) { check(name, p.value()); });
+  if (!ema_) return;
+  for (const auto& [name, average] : ema_->state()) check(name, average);
+}
+
+// The parameter whose gradient is not finite, or nothing. Backward goes from the last layer to the
+// first, so it began with the last such parameter.
+std::string Trainer::nonfinite_gradient(const Tensor& x) {
+  std::string found;
+  bool at_hand = false;
+  density_.for_each_parameter(
+      [&](const std::string&, Var& p) { at_hand = at_hand || p.grad().defined(); });
+  if (!at_hand && !Tape::recording()) {
+    Tape tape;
+    tape.backward(-mean(density_.log_prob(x.to(density_.device()))));
+  }
+  density_.for_each_parameter([&](const std::string& name, Var& p) {
+    if (p.grad().defined() && !all_finite(p.grad())) found = "the gradient of parameter " + name;
+  });
+  density_.clear_grads();
+  return found;
+}
+
+void Trainer::diverged(const Tensor& x, const std::string& what, std::int64_t step) {
+  const Tensor some = x.narrow(0, 0, std::min<std::int64_t>(x.dim(0), 1000));
+  const auto layer = density_.find_nonfinite(some);
+  tell_divergence(what, layer ? *layer : nonfinite_gradient(some), step);
+}
+
+void Trainer::with_evaluated_weights(const std::function<void()>& body) {
+  if (ema_) ema_->swap();
+  try {
+    body();
+  } catch (...) {
+    if (ema_) ema_->swap();
+    throw;
+  }
+  if (ema_) ema_->swap();
+}
+
+// --- saving -------------------------------------------------------------------------------------
+
+namespace {
+
+// Doubles travel as text that reads back to the same bits.
+std::string exact(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%a", value);
+  return text;
+}
+
+const std::string& entry(const nn::SafetensorsFile& file, const std::string& path,
+                         const std::string& key) {
+  const auto found = file.metadata.find(key);
+  NF_CHECK(found != file.metadata.end(), "[resume] ", path, " has no '", key,
+           "'; it is not a training state");
+  return found->second;
+}
+
+double number(const nn::SafetensorsFile& file, const std::string& path, const std::string& key) {
+  const std::string& text = entry(file, path, key);
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  NF_CHECK(!text.empty() && *end == '\0', "[resume] ", path, ": '", key, "' is not a number");
+  return value;
+}
+
+std::int64_t integer(const nn::SafetensorsFile& file, const std::string& path,
+                     const std::string& key) {
+  const double value = number(file, path, key);
+  NF_CHECK(value >= 0 && value <= 0x1p53 && value == std::floor(value), "[resume] ", path, ": '",
+           key, "' = ", value, " is not a count");
+  return static_cast<std::int64_t>(value);
+}
+
+}  // namespace
+
+// Every tensor that continuing needs.
+nn::StateDict Trainer::state() {
+  nn::StateDict all;
+  for (auto& [name, tensor] : density_.state()) all.emplace_back("model." + name, tensor);
+  for (auto& named : optimizer_.state()) all.push_back(named);
+  if (ema_) {
+    for (auto& named : ema_->state()) all.push_back(named);
+  }
+  for (auto& [name, tensor] : best_) all.emplace_back("best." + name, tensor);
+  return all;
+}
+
+const char* name_of(TrainingStatus status) {
+  constexpr const char* kNames[] = {"running", "interrupted", "finished", "diverged"};
+  return kNames[static_cast<int>(status)];
+}
+
+void mark_state(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
+  nn::SafetensorsFile file = nn::load_safetensors(path);
+  for (const auto& [key, value] : extra) file.metadata[key] = value;
+  file.metadata["status"] = name_of(status);
+  nn::save_safetensors(path, {file.tensors.begin(), file.tensors.end()}, file.metadata);
+}
+
+void Trainer::save(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
+  check_weights();
+  const double running = started_ > 0 ? seconds_now() - started_ : 0;
+  nn::Metadata metadata = {{"status", name_of(status)},
+                           {"epoch", str(batches_.epoch())},
+                           {"batch", str(batches_.index())},
+                           {"batch_size", str(options_.batch_size)},
+                           {"samples", str(data_.train.size())},
+                           {"seed", str(options_.seed)},
+                           {"step", str(step())},
+                           {"prepared", prepared_ ? "1" : "0"},
+                           {"noise_offset", str(density_.noise().offset())},
+                           {"epoch_nats", exact(epoch_nats_)},
+                           {"epoch_samples", str(epoch_samples_)},
+                           {"seconds", exact(seconds_ + running)},
+                           {"best_epoch", str(best_epoch_)},
+                           {"since_best", str(since_best_)},
+                           {"best_valid_nats", exact(best_valid_nats_)},
+                           {"last_valid_nats", exact(last_valid_nats_)}};
+  metadata.insert(extra.begin(), extra.end());
+  metadata.insert(density_.description().begin(), density_.description().end());
+  nn::save_safetensors(path, state(), metadata);
+}
+
+// The best weights of a file are taken when they are kept here, and left out otherwise.
+void Trainer::load_tensors(std::map<std::string, Tensor> tensors) {
+  const auto is_best = [](const auto& entry) { return entry.first.starts_with("best."); };
+  const bool kept = std::any_of(tensors.begin(), tensors.end(), is_best) && options_.keep_best;
+  if (!kept) std::erase_if(tensors, is_best);
+  nn::StateDict before = std::exchange(best_, {});
+  if (kept) {
+    for (const auto& [name, tensor] : density_.state()) best_.emplace_back(name, tensor.clone());
+  }
+  try {
+    nn::copy_state(state(), tensors);
+  } catch (...) {
+    best_ = std::move(before);
+    throw;
+  }
+}
+
+void Trainer::load(const std::string& path) {
+  const nn::SafetensorsFile file = nn::load_safetensors(path);
+  const auto count = [&](const char* key) { return integer(file, path, key); };
+  const auto real = [&](const char* key) { return number(file, path, key); };
+  const std::int64_t batch_size = count("batch_size"), samples = count("samples");
+  NF_CHECK(batch_size == options_.batch_size && samples == data_.train.size(), "[resume] ", path,
+           " was made with batches of ", batch_size, " from ", samples, " samples, not of ",
+           options_.batch_size, " from ", data_.train.size(), "; continue with the same data");
+  const auto seed = file.metadata.find("seed");
+  NF_CHECK(seed == file.metadata.end() || seed->second == str(options_.seed), "[resume] ", path,
+           " was made with seed ", printable(seed->second), ", not ", options_.seed,
+           "; it is the state of another training");
+  density_.check_description(file.metadata, "[resume] " + path);
+  const std::int64_t epoch = count("epoch"), batch = count("batch"), steps = count("step");
+  NF_CHECK(batch < batches_.per_epoch(), "[resume] ", path, ": batch ", batch, " of ",
+           batches_.per_epoch());
+  const std::int64_t noise_offset = count("noise_offset"), epoch_samples = count("epoch_samples");
+  const double epoch_nats = real("epoch_nats"), seconds = real("seconds");
+  const std::int64_t best_epoch = count("best_epoch"), since_best = count("since_best");
+  const double best_valid_nats = real("best_valid_nats");
+  const double last_valid_nats = real("last_valid_nats");
+  const bool prepared = count("prepared") > 0;
+  load_tensors(file.tensors);  // the last thing that can fail
+  optimizer_.set_steps(steps);
+  density_.noise().set_offset(static_cast<std::uint64_t>(noise_offset));
+  batches_.seek(epoch, batch);
+  epoch_nats_ = epoch_nats;
+  epoch_samples_ = epoch_samples;
+  seconds_ = seconds;
+  prepared_ = prepared;
+  if (prepared) density_.mark_initialized();
+  best_epoch_ = best_epoch;
+  since_best_ = since_best;
+  best_valid_nats_ = best_valid_nats;
+  last_valid_nats_ = last_valid_nats;
+}
+
+void Trainer::save_weights(const std::string& path, const nn::Metadata& extra) {
+  nn::Metadata metadata = density_.description();
+  metadata.insert(extra.begin(), extra.end());
+  with_evaluated_weights([&] { nn::save_safetensors(path, density_.state(), metadata); });
+}
+
+FitResult fit(Density& density, const data::Dataset& data, const FitOptions& options,
+              const FitCallbacks& callbacks) {
+  Trainer trainer(density, data, options);
+  const FitResult result = trainer.run(callbacks);
+  trainer.use_best_weights();
+  return result;
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,66 @@
+// Transform: a map between data and latents with its log-determinant. Every flow layer is one.
+#pragma once
+
+#include <limits>
+#include <memory>
+
+#include "autograd/functions.h"
+#include "flows/samples.h"
+#include "nn/module.h"
+#include "tensor/random.h"
+
+namespace nf::flows {
+
+/// What a map gives: the value, and log|det J| of the direction just run, one number per sample,
+/// shape (N), summed over all dimensions of a sample.
+struct Mapped {
+  Var value;
+  Var log_det;
+};
+
+/// forward is data -> latent everywhere, inverse is latent -> data. Value and log-determinant come
+/// out of one pass. x is (N, ...), f32 or f64 as the parameters are. `context` (N, C) is what a
+/// conditional layer conditions on; the others ignore it.
+///
+/// A Transform may draw random numbers z ~ q(z|x) on its way forward. Then ln p(x|z) - ln q(z|x)
+/// takes the place of log_det, and what a density makes of it is a lower bound on average (for
+/// noise on levels: Theis et al. 2016). What draws nothing and is exact in both directions derives
+/// from Bijection (bijection.h).
+class Transform : public nn::Module {
+ public:
+  virtual Mapped forward(const Var& x, const Var& context = {}) = 0;
+  virtual Mapped inverse(const Var& z, const Var& context = {}) = 0;
+  /// Whether this is a bijection. False: forward draws.
+  virtual bool exact() const { return false; }
+  /// forward() of data's rows `rows` (i32): a layer that takes them on its way (Dequantize) spares
+  /// the gathering.
+  virtual Mapped forward_rows(const Tensor& data, const Tensor& rows) {
+    return forward(index_select(data, 0, rows));
+  }
+  /// The latent of x, the same at every call: what draws takes the middle of what it may draw, from
+  /// which inverse comes back to x.
+  virtual Var encode(const Var& x, const Var& context = {}) { return forward(x, context).value; }
+  /// K where x are levels 0..K-1, else 0.
+  virtual int levels() const { return 0; }
+  /// (D), 1 for the columns of x that are whole numbers and get noise here; undefined without any.
+  virtual Tensor whole_columns() const { return {}; }
+  /// Whether x may be f64 beside parameters that are f32: the layer computes in f64 what needs it,
+  /// and its output has the type of the parameters.
+  virtual bool takes_f64() const { return false; }
+  /// Sets initial values from samples of this layer's input, before training begins: as many as
+  /// initial_rows() says, if there are so many. Most layers have none to set.
+  virtual void initialize(const Samples& /*x*/) {}
+  /// Samples that initialize() wants to see.
+  virtual std::int64_t initial_rows() const { return 2000; }
+  static constexpr std::int64_t kAllRows = std::numeric_limits<std::int64_t>::max();
+};
+
+/// The generator that Dequantize draws from, shared with whoever has to save, restore or reseed it.
+using SharedGenerator = std::shared_ptr<Generator>;
+
+/// (N), the sums over all dimensions of each sample of x (N, ...).
+Var sum_event(const Var& x);
+/// Zeros (N): the log-determinant of maps that keep volume.
+Var zero_log_det(const Var& x);
+
+}  // namespace nf::flows

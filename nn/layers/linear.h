@@ -1,0 +1,56 @@
+// Layer: Var in, Var out; activations by name, and Linear.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "autograd/functions.h"
+#include "nn/init.h"
+#include "nn/module.h"
+
+namespace nf::nn {
+
+class Layer : public Module {
+ public:
+  virtual Var forward(const Var& x) = 0;
+};
+
+/// An elementwise nonlinearity: a unary operation with its constants.
+struct Activation {
+  UnaryOp op = UnaryOp::Relu;
+  OpArgs args;
+
+  Var operator()(const Var& x) const { return unary(op, x, args); }
+};
+
+/// "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus". Throws for others.
+Activation activation_by_name(const std::string& name);
+std::vector<std::string> activation_names();
+
+struct LinearOptions {
+  std::int64_t in = 0;
+  std::int64_t out = 0;
+  bool bias = true;
+  std::optional<Activation> activation = {};
+  Init init = {};
+};
+
+/// y = act(x weight^T + bias): x (N, in), y (N, out), weight (out, in), bias (out) from 0. Product,
+/// bias and activation are one kernel when the activation's derivative is a function of its output.
+class Linear : public Layer {
+ public:
+  Linear(const LinearOptions& options, Generator& gen);
+  Var forward(const Var& x) override;
+  std::string kind() const override;
+  Shape out_shape(const Shape& in) const override { return {in.dim(0), options_.out}; }
+  double flops(const Shape& in) const override;
+
+ private:
+  LinearOptions options_;
+  Var* weight_;
+  Var* bias_ = nullptr;
+};
+
+}  // namespace nf::nn

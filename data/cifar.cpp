@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "data/format.h"
 #include "data/input.h"
+#include "tensor/ops.h"
 
 namespace nf::data {
 namespace {
@@ -57,6 +59,55 @@ Split read_cifar(const std::string& path) {
     std::copy(from + label_bytes, from + record, pixels);
   }
   return out;
+}
+
+// --- as samples ----------------------------------------------------------------------------------
+
+namespace {
+
+Samples cifar_samples(const std::string& path) {
+  const char* const family = cifar_label_bytes(path) == 2 ? "cifar-100" : "cifar-10";
+  return {read_cifar(path), kCifarChannels, kCifarSize, kCifarSize, {}, family, {}, {}, false};
+}
+
+Parts cifar10_parts(const std::filesystem::path& folder) {
+  constexpr const char* kWhat =
+      "CIFAR-10's binary version is data_batch_1.bin to data_batch_5.bin and test_batch.bin, from "
+      "www.cs.toronto.edu/~kriz/cifar.html";
+  std::vector<Tensor> x, labels;
+  for (int batch = 1; batch <= 5; ++batch) {
+    const Split part = read_cifar(need_in(folder, str("data_batch_", batch, ".bin"), kWhat));
+    x.push_back(part.x);
+    labels.push_back(part.labels);
+  }
+  const Samples train = {{concat(x, 0), concat(labels, 0)},
+                         kCifarChannels,
+                         kCifarSize,
+                         kCifarSize,
+                         {},
+                         "cifar-10",
+                         {},
+                         {},
+                         false};
+  return {train, {}, cifar_samples(need_in(folder, "test_batch.bin", kWhat)), /*valid_share=*/5};
+}
+
+Parts cifar100_parts(const std::filesystem::path& folder) {
+  constexpr const char* kWhat = "CIFAR-100's binary version is train.bin and test.bin";
+  return {cifar_samples(need_in(folder, "train.bin", kWhat)),
+          {},
+          cifar_samples(need_in(folder, "test.bin", kWhat)),
+          /*valid_share=*/5};
+}
+
+}  // namespace
+
+Format cifar_format() {
+  return {"cifar",
+          [](const std::string& path, std::string_view) { return cifar_label_bytes(path) > 0; },
+          [](const std::string& path, const ReadOptions&) { return only(cifar_samples(path)); },
+          {{{"data_batch_1.bin", "test_batch.bin"}, cifar10_parts},
+           {{"train.bin", "test.bin"}, cifar100_parts}}};
 }
 
 }  // namespace nf::data

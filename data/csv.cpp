@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "data/format.h"
 #include "data/input.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
@@ -312,6 +313,25 @@ Table read_csv(const std::string& path, const ReadOptions& options) {
   InputFile file(path);
   const std::string text = file.read_rest();
   return Reader(path, text, options).read();
+}
+
+// --- as samples ----------------------------------------------------------------------------------
+
+namespace {
+
+Samples csv_samples(const std::string& path, const ReadOptions& options) {
+  Table table = read_csv(path, options);
+  return {{table.values, {}},     0,    0, 0, std::move(table.columns), {}, std::move(table.groups),
+          std::move(table.notes), false};
+}
+
+}  // namespace
+
+Format csv_format() {
+  return {"csv", [](const std::string&, std::string_view head) { return looks_like_text(head); },
+          [](const std::string& path, const ReadOptions& options) {
+            return only(csv_samples(path, options));
+          }};
 }
 
 }  // namespace nf::data

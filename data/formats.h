@@ -23,7 +23,7 @@ struct Parts {
 Parts read_parts(const std::string& path, const std::string& format = "",
                  const ReadOptions& options = {});
 
-/// idx, npy, npz, mat, cifar, csv
+/// In the order in which they are tried.
 std::vector<std::string> format_names();
 
 /// Where MNIST's files are found and how they are called, for messages.

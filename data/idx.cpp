@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/elements.h"
+#include "data/format.h"
 #include "tensor/files.h"
 
 namespace nf::data {
@@ -100,6 +101,45 @@ void write_idx(const std::string& path, const Tensor& values) {
       out.write(elements, static_cast<std::size_t>(swapped.numel()) * sizeof(T));
     });
   });
+}
+
+// --- as samples ----------------------------------------------------------------------------------
+
+namespace {
+
+/// "train", "-images" and "idx3": train-images-idx3-ubyte, or with a dot as some mirrors have it.
+std::string mnist_name(const std::filesystem::path& folder, const std::string& part,
+                       const char* what, const char* idx) {
+  const std::string dotted = part + what + "." + idx + "-ubyte";
+  return find_in(folder, dotted) ? dotted : part + what + "-" + idx + "-ubyte";
+}
+
+Samples mnist_part(const std::filesystem::path& folder, const std::string& part) {
+  const std::string images =
+      need_in(folder, mnist_name(folder, part, "-images", "idx3"), kWhereMnistIs);
+  Samples out = samples_of(images, read_idx(images));
+  out.family = "mnist";
+  if (const auto labels = find_in(folder, mnist_name(folder, part, "-labels", "idx1"))) {
+    out.rows.labels = labels_of(*labels, read_idx(*labels), out.rows.size());
+  }
+  return out;
+}
+
+Parts mnist_parts(const std::filesystem::path& folder) {
+  return {mnist_part(folder, "train"), {}, mnist_part(folder, "t10k"), /*valid_share=*/6};
+}
+
+}  // namespace
+
+Format idx_format() {
+  return {"idx",
+          [](const std::string&, std::string_view head) { return looks_like_idx(head); },
+          [](const std::string& path, const ReadOptions& options) {
+            return only(samples_of(path, read_idx(path), options));
+          },
+          {{{"train-images-idx3-ubyte", "train-images.idx3-ubyte", "t10k-images-idx3-ubyte",
+             "t10k-images.idx3-ubyte"},
+            mnist_parts}}};
 }
 
 }  // namespace nf::data

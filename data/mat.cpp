@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <optional>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "data/elements.h"
+#include "data/format.h"
 #include "tensor/text.h"
 
 namespace nf::data {
@@ -160,6 +162,79 @@ std::map<std::string, Tensor> read_mat(const std::string& path) {
     }
   }
   return arrays;
+}
+
+// --- as samples ----------------------------------------------------------------------------------
+
+namespace {
+
+/// SVHN numbers its digits from 1, 0 being 10, as MATLAB counts.
+Tensor svhn_labels(const std::string& path, const Tensor& y, std::int64_t samples) {
+  std::vector<std::int32_t> labels;
+  for (const double label : y.to(DType::F64).to_vector<double>()) {
+    NF_CHECK(label >= 0 && label <= 10 && label == std::floor(label), "[data] '", path, "': label ",
+             labels.size(), " is ", label, "; SVHN's are 1 to 10, 10 being the digit 0");
+    labels.push_back(static_cast<std::int32_t>(label) % 10);
+  }
+  return labels_of(path, Tensor::from(labels, y.shape()), samples);
+}
+
+/// MATLAB computes in doubles: pixels that are saved as such are levels all the same.
+Tensor as_pixels(const Tensor& x) {
+  if (!is_float(x.dtype())) return x;
+  std::vector<std::uint8_t> levels;
+  for (const double value : x.to(DType::F64).to_vector<double>()) {
+    if (!(value >= 0 && value <= 255 && value == std::floor(value))) return x;
+    levels.push_back(static_cast<std::uint8_t>(value));
+  }
+  return Tensor::from(levels, x.shape());
+}
+
+/// SVHN: X (H, W, C, N) and y (N, 1). Olivetti: faces (pixels, N), each a square, column by column.
+/// Otherwise the only array, (N, D).
+Samples mat_samples(const std::string& path, const ReadOptions& options = {}) {
+  const auto arrays = read_mat(path);
+  const auto x = arrays.find("X"), y = arrays.find("y"), faces = arrays.find("faces");
+  if (x != arrays.end() && x->second.rank() == 4) {
+    Samples out = samples_of(path, as_pixels(x->second.permute({3, 2, 0, 1})), {.layout = "first"});
+    out.chose_layout = false;  // the format has only this one
+    if (y != arrays.end()) out.rows.labels = svhn_labels(path, y->second, out.rows.size());
+    out.family = "svhn";
+    return out;
+  }
+  if (faces != arrays.end() && faces->second.rank() == 2) {
+    const Tensor rows = as_pixels(faces->second.t()).contiguous();
+    const auto side =
+        static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(rows.dim(1)))));
+    NF_CHECK(side * side == rows.dim(1), "[data] '", path, "': faces of ", rows.dim(1),
+             " pixels are not square");
+    return samples_of(path, rows.reshape({-1, side, side}).transpose(1, 2));
+  }
+  NF_CHECK(arrays.size() == 1, "[data] '", path, "': holds ",
+           arrays.empty() ? "no numeric arrays" : names_of(arrays),
+           "; expected SVHN's X (H, W, 3, N) and y, or one array (N, D)");
+  return samples_of(path, arrays.begin()->second, options);
+}
+
+Parts svhn_parts(const std::filesystem::path& folder) {
+  constexpr const char* kWhat =
+      "SVHN's cropped digits are train_32x32.mat and test_32x32.mat, from "
+      "ufldl.stanford.edu/housenumbers";
+  return {mat_samples(need_in(folder, "train_32x32.mat", kWhat)),
+          {},
+          mat_samples(need_in(folder, "test_32x32.mat", kWhat)),
+          10};
+}
+
+}  // namespace
+
+Format mat_format() {
+  return {"mat",
+          [](const std::string&, std::string_view head) { return looks_like_mat(head); },
+          [](const std::string& path, const ReadOptions& options) {
+            return only(mat_samples(path, options));
+          },
+          {{{"train_32x32.mat", "test_32x32.mat"}, svhn_parts}}};
 }
 
 }  // namespace nf::data

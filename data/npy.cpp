@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/elements.h"
+#include "data/format.h"
 #include "data/zip.h"
 #include "tensor/files.h"
 
@@ -229,6 +230,15 @@ void write_npy(const std::string& path, DType dtype, const Shape& shape,
 
 void write_npy(const std::string& path, const Tensor& values) {
   write_npy(path, values.dtype(), values.shape(), [&] { return values; });
+}
+
+// --- as samples ----------------------------------------------------------------------------------
+
+Format npy_format() {
+  return {"npy", [](const std::string&, std::string_view head) { return looks_like_npy(head); },
+          [](const std::string& path, const ReadOptions& options) {
+            return only(samples_of(path, read_npy(path), options));
+          }};
 }
 
 }  // namespace nf::data

@@ -81,24 +81,9 @@ std::string choice_type(const std::vector<std::string>& names);  ///< NAME:{a,b}
 inline constexpr const char* kNoGraphHelp =
     "On CUDA, launch every operation of a step by itself instead of replaying a recorded step";
 
-// Each adds one command to the program. Its callback throws nf::Error to fail, or sets `status`.
-void add_train(CLI::App& app, int& status);
-void add_resume(CLI::App& app, int& status);
-void add_eval(CLI::App& app);
-void add_check(CLI::App& app);
-void add_sample(CLI::App& app);
-void add_score(CLI::App& app);
-void add_encode(CLI::App& app);
-void add_decode(CLI::App& app);
-void add_interpolate(CLI::App& app);
-void add_spectrum(CLI::App& app);
-void add_manifold(CLI::App& app);
-void add_inpaint(CLI::App& app, int& status);
-void add_inspect(CLI::App& app);
-void add_bench(CLI::App& app);
-void add_data(CLI::App& app);
-void add_plot(CLI::App& app);
-void add_report(CLI::App& app);
-void add_completion(CLI::App& app);
+/// Adds all commands to the program (commands.cpp). The callback of a command throws Error to fail,
+/// and Interrupted when a signal ended what it could finish in part.
+void add_commands(CLI::App& app);
+struct Interrupted {};
 
 }  // namespace nf::cli

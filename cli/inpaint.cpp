@@ -79,7 +79,7 @@ void check_asked(const InpaintCommand& options, const TrainedModel& model) {
               " is no model of images");
 }
 
-int inpaint(const InpaintCommand& options) {
+void inpaint(const InpaintCommand& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
   const data::Dataset& shape = model.shape;
@@ -143,12 +143,12 @@ int inpaint(const InpaintCommand& options) {
       str("wrote ", n, " images to ", out, ": original, masked, filled in\n",
           "  mean nats of the originals ", original, "; of what is filled in, at first ", start,
           ", now ", end, "\n  ", outcome, "\n"));
-  return steps < ascent.steps ? kInterrupted : kDone;
+  if (steps < ascent.steps) throw Interrupted();
 }
 
 }  // namespace
 
-void add_inpaint(CLI::App& app, int& status) {
+void add_inpaint(CLI::App& app) {
   auto options = std::make_shared<InpaintCommand>();
   CLI::App* command = app.add_subcommand("inpaint", "Fill in missing parts of images");
   options->model.add_to(*command);
@@ -183,7 +183,7 @@ void add_inpaint(CLI::App& app, int& status) {
       "Ctrl-C ends the ascent; the picture is of where it got to.\n"
       "Examples:\n  flowcli inpaint runs/mnist --out inpaint.png\n"
       "  flowcli inpaint runs/mnist --mask left --indices 0-9 --out left.png");
-  command->callback([options, &status] { status = inpaint(*options); });
+  command->callback([options] { inpaint(*options); });
 }
 
 }  // namespace nf::cli

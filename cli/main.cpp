@@ -8,6 +8,7 @@
 #include <new>
 
 #include "cli/cli.h"
+#include "cli/version.h"
 #include "flows/train/fit.h"
 
 namespace {
@@ -35,6 +36,16 @@ int usage(const CLI::App& app, const CLI::ParseError& error) {
   return nf::cli::kFailed;
 }
 
+// The callback of the command that was named runs within the parsing.
+int run_command(CLI::App& app, int argc, const char* const* argv) {
+  try {
+    app.parse(argc, argv);
+    return nf::cli::kDone;
+  } catch (const nf::cli::Interrupted&) {
+    return nf::cli::kInterrupted;
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -42,34 +53,17 @@ int main(int argc, char** argv) {
   CLI::App app{"flowcli: train, evaluate and sample normalizing flows", "flowcli"};
   app.formatter(nf::cli::help_format());
   app.footer(kExamples);
-  app.set_version_flag("--version", "flowcli 0.1.0");
+  app.set_version_flag("--version", nf::cli::version_text);
   app.require_subcommand(1);
-  int status = nf::cli::kDone;
-  nf::cli::add_train(app, status);
-  nf::cli::add_resume(app, status);
-  nf::cli::add_eval(app);
-  nf::cli::add_check(app);
-  nf::cli::add_sample(app);
-  nf::cli::add_score(app);
-  nf::cli::add_encode(app);
-  nf::cli::add_decode(app);
-  nf::cli::add_interpolate(app);
-  nf::cli::add_spectrum(app);
-  nf::cli::add_manifold(app);
-  nf::cli::add_inpaint(app, status);
-  nf::cli::add_inspect(app);
-  nf::cli::add_bench(app);
-  nf::cli::add_data(app);
-  nf::cli::add_plot(app);
-  nf::cli::add_report(app);
-  nf::cli::add_completion(app);
+  nf::cli::add_commands(app);
   nf::cli::forbid_empty_values(app);
   try {
     nf::cli::check_command(app, argc, argv);
-    app.parse(argc, argv);
+    const int status = run_command(app, argc, argv);
     // What did not reach its destination is no result.
     NF_CHECK(std::fflush(stdout) == 0 && !std::ferror(stdout),
              "[write] standard output: ", std::strerror(errno));
+    return status;
   } catch (const CLI::ParseError& error) {
     return usage(app, error);
   } catch (const nf::cli::UsageError& error) {
@@ -88,5 +82,4 @@ int main(int argc, char** argv) {
     nf::cli::complain(error.what());
     return nf::cli::kFailed;
   }
-  return status;
 }

@@ -81,9 +81,9 @@ class Training {
     save(flows::TrainingStatus::Running);
   }
 
-  int run() {
+  void run() {
     try {
-      return train();
+      train();
     } catch (const flows::Diverged& error) {
       mark_diverged(error.step());
       throw;
@@ -91,7 +91,7 @@ class Training {
   }
 
  private:
-  int train() {
+  void train() {
     ignore_closed_pipes();
     describe();
     Progress progress(common_.quiet, trainer_.step());
@@ -125,13 +125,12 @@ class Training {
                        "flowcli resume ",
                        run_.path()));
       report(result);
-      return kInterrupted;
+      throw Interrupted();
     }
     draw("final");
     save(flows::TrainingStatus::Finished);
     describe_end(result);
     report(result);
-    return kDone;
   }
 
   /// Whether the best weights are those that the state tells of: at the end of the training it
@@ -343,7 +342,7 @@ constexpr const char* kTrainExamples = R"(Examples:
 
 }  // namespace
 
-void add_train(CLI::App& app, int& status) {
+void add_train(CLI::App& app) {
   struct Options {
     Common common;
     SettingOptions settings;
@@ -361,7 +360,7 @@ void add_train(CLI::App& app, int& status) {
   options->common.add_to(*command);
   options->settings.add_to(*command);
   command->footer(kTrainExamples);
-  command->callback([options, &status] {
+  command->callback([options] {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);
     check_usage(device != Device::CPU || !options->settings.given("precision") ||
@@ -370,11 +369,11 @@ void add_train(CLI::App& app, int& status) {
     data::check_varies(data, config.types);
     Training training(config, std::move(data), options->common, device, !options->no_graph);
     training.begin(options->out, options->overwrite);
-    status = training.run();
+    training.run();
   });
 }
 
-void add_resume(CLI::App& app, int& status) {
+void add_resume(CLI::App& app) {
   struct Options {
     Common common;
     std::string run, data;
@@ -399,7 +398,7 @@ void add_resume(CLI::App& app, int& status) {
   command->footer(
       "Examples:\n  flowcli resume runs/mnist\n  flowcli resume runs/mnist --epochs 200\n"
       "  flowcli resume runs/mnist --data path/to/mnist\n");
-  command->callback([options, &status] {
+  command->callback([options] {
     const Device device = options->common.apply();
     RunFolder run = RunFolder::open(options->run);
     run.lock();
@@ -417,7 +416,7 @@ void add_resume(CLI::App& app, int& status) {
     Training training(config, load_run_data(run, options->data), options->common, device,
                       !options->no_graph);
     training.resume(run, options->epochs > 0 || options->steps > 0);
-    status = training.run();
+    training.run();
   });
 }
 

@@ -64,7 +64,7 @@ std::string gpu() {
   });
 }
 
-Json facts(Device device) {
+Json facts_of(Device device) {
   return {{"version", kVersion},
           {"compiler", kCompiler},
           {"flags", kFlags},
@@ -232,7 +232,7 @@ void add_doctor(CLI::App& app) {
       "Examples:\n  flowcli doctor\n  flowcli doctor --json\n");
   command->callback([common] {
     const Device device = common->apply();
-    Json json = facts(device);
+    Json json = facts_of(device);
     std::vector<std::string> failed;
     for (const SelfTest& test : kSelfTests) {
       json[test.name] = outcome_of(test, device);

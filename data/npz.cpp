@@ -12,10 +12,9 @@ namespace nf::data {
 namespace {
 
 using Arrays = std::map<std::string, Tensor>;
-using Names = std::span<const char* const>;
 
 /// The first of the names that is there, or null.
-const Tensor* find_array(const Arrays& arrays, Names names) {
+const Tensor* find_array(const Arrays& arrays, std::span<const char* const> names) {
   for (const char* name : names) {
     const auto found = arrays.find(name);
     if (found != arrays.end()) return &found->second;

@@ -7,8 +7,11 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
+#include <functional>
 #include <numeric>
 
+#include "data/checksum.h"
 #include "flows/train/fit.h"
 #include "tensor/memory.h"
 #include "tensor/ops.h"
@@ -60,7 +63,8 @@ Rows RowOptions::load(const TrainedModel& model) const {
   rows.source = load_data_for(model, data, /*whole=*/rows.split == "all");
   const data::Dataset& source = rows.source;
   const KnownData& known = model.run.known();
-  if (rows.split == "all" && source.checksum == known.shape.checksum) {
+  const bool own = source.checksum == known.shape.checksum;
+  if (rows.split == "all" && own) {
     model.common.note(str("note: ", source.name, " is what ", model.run.path(),
                           " was trained with: ", known.train.count,
                           " of these rows were trained on; --split test takes others"));
@@ -76,8 +80,8 @@ Rows RowOptions::load(const TrainedModel& model) const {
     const std::vector<std::int32_t> order(rows.number.begin(), rows.number.end());
     rows.x = index_select(part.x, 0, Tensor::from(order, {std::ssize(order)}));
   } else {
-    NF_CHECK(count <= size, "[data] ", rows.name, " has ", size, " ", rows.split, " samples, not ",
-             count, "; ask for fewer with -n");
+    check_usage(count <= size, "[data] ", rows.name, " has ", size, " ", rows.split,
+                " samples, not ", count, "; ask for fewer with -n");
     const std::int64_t n = count > 0 ? count : size;
     rows.x = part.x.narrow(0, 0, n);
     rows.number.resize(static_cast<std::size_t>(n));
@@ -89,7 +93,57 @@ Rows RowOptions::load(const TrainedModel& model) const {
       rows.in_file.push_back(in_file[static_cast<std::size_t>(i)]);
     }
   }
+  if (own && rows.split != "all") {
+    rows.trained_on = rows.split == "train" ? rows.x.dim(0) : 0;
+  } else if (!own) {
+    rows.trained_on = count_trained_on(model, rows.name, rows.x);
+  }
   return rows;
+}
+
+std::string RowOptions::file_name(const std::string& stem, const std::string& ending) const {
+  constexpr std::size_t kLongest = 60;
+  std::string name = stem;
+  if (!data.empty()) {
+    const std::filesystem::path path = data;
+    // "folder/" has no file name of its own.
+    std::string source = (path.has_filename() ? path : path.parent_path()).filename().string();
+    for (const char* packed : {".gz", ".csv", ".npy", ".npz", ".mat"}) {
+      if (source.ends_with(packed)) source.resize(source.size() - std::strlen(packed));
+    }
+    const auto safe = [](char c) {
+      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+             c == '-' || c == '_';
+    };
+    std::replace_if(source.begin(), source.end(), std::not_fn(safe), '_');
+    name += "-" + source.substr(0, kLongest);
+  }
+  const std::string usual = data.empty() ? "test" : "all";
+  if (!split.empty() && split != usual) name += "." + split;
+  return name + ending;
+}
+
+std::optional<std::int64_t> count_trained_on(const TrainedModel& model, const std::string& name,
+                                             const Tensor& x) {
+  Tensor train;
+  try {
+    train = load_run_data(model.run).train.x;
+  } catch (const Error&) {  // gone or changed, which is no fault of other data
+    return std::nullopt;
+  }
+  std::vector<std::uint64_t> known = data::row_checksums(train);
+  std::sort(known.begin(), known.end());
+  // Rows of built-in densities are f32, those of files f64.
+  const std::vector<std::uint64_t> these = data::row_checksums(x.to(train.dtype()));
+  const auto count = std::count_if(these.begin(), these.end(), [&](std::uint64_t row) {
+    return std::binary_search(known.begin(), known.end(), row);
+  });
+  if (count > 0) {
+    model.common.note(str("note: ", count, " of the ", these.size(), " rows of ", name,
+                          " are also training rows of ", model.run.path(),
+                          ": they say nothing of new data"));
+  }
+  return count;
 }
 
 void EvaluateOptions::add_to(CLI::App& app) {
@@ -112,7 +166,7 @@ std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t si
     const auto [next, error] = std::from_chars(at, end, value);
     check_usage(error == std::errc() && value >= 0, "[indices] '", printable(text),
                 "' is no list of rows; write it like 3,7,20-29");
-    NF_CHECK(value < size, "[indices] row ", value, " is not there: rows are 0 to ", size - 1);
+    check_usage(value < size, "[indices] row ", value, " is not there: rows are 0 to ", size - 1);
     at = next;
     return value;
   };

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <functional>
 #include <initializer_list>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,7 +31,14 @@ struct Rows {
   Tensor x;                           ///< (N, D): u8 for pixels, else f32
   std::vector<std::int64_t> number;   ///< of each row in its split, from 0
   std::vector<std::int64_t> in_file;  ///< of each row in its file, from 0; none of what is drawn
+  /// How many of x were trained on; not known for other data where the run's own cannot be read.
+  std::optional<std::int64_t> trained_on;
 };
+
+/// How many rows of x (N, D) are also among the run's training rows, bit for bit; nothing when its
+/// data cannot be read any more. A note to the user when there are any; `name`: where x is from.
+std::optional<std::int64_t> count_trained_on(const TrainedModel& model, const std::string& name,
+                                             const Tensor& x);
 
 /// The rows of all parts, one part after the other.
 data::Split all_rows(const data::Dataset& source);
@@ -44,9 +52,12 @@ struct RowOptions {
   void add_to(CLI::App& app, std::int64_t default_count = 0);
   /// The first -n rows of the split, or those of --indices. Without --split: the test part, or with
   /// --data all of it, in the order of the file. Throws Error for data that the model does not
-  /// take, rows that are not there, and a part without rows. A note when rows of training are among
-  /// all of them.
+  /// take and a part without rows, UsageError for rows that are not there. A note when rows of
+  /// training are among all of them, or among those of --data.
   Rows load(const TrainedModel& model) const;
+  /// The name in the run's folder of what is written about these rows: "scores.csv" of the test
+  /// part, "scores.valid.csv" of another, "scores-NAME.csv" of another source.
+  std::string file_name(const std::string& stem, const std::string& ending) const;
 };
 
 /// --noise-draws, --batch-size and --seed of what is evaluated.
@@ -54,8 +65,8 @@ struct EvaluateOptions : flows::EvaluateOptions {
   void add_to(CLI::App& app);
 };
 
-/// "3,7,20-29" as numbers from 0 to size - 1, repeats kept. Throws Error for rows that
-/// are not there, UsageError for what is no list.
+/// "3,7,20-29" as numbers from 0 to size - 1, repeats kept. Throws UsageError for rows
+/// that are not there and for what is no list.
 std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t size);
 
 /// map(x) for x (N, D) in parts, each moved to `device` and back, so that memory does not grow with

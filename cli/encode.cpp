@@ -39,7 +39,9 @@ void add_encode(CLI::App& app) {
   CLI::App* command = app.add_subcommand("encode", "Data to latents");
   options->model.add_to(*command);
   options->rows.add_to(*command);
-  command->add_option("--out", options->out, "FILE.npy: f32 (N, D) (default: RUN/latents.npy)");
+  command->add_option("--out", options->out,
+                      "FILE.npy: f32 (N, D) (default: RUN/latents.npy; of other rows than the test "
+                      "part RUN/latents-NAME.npy of --data NAME, RUN/latents.PART.npy)");
   options->common.add_to(*command);
   command->footer(
       "Pixels are encoded at the middle of their levels; decode gives back the same pixels.\n"
@@ -48,7 +50,8 @@ void add_encode(CLI::App& app) {
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
-    const std::string out = out_path(options->out, model.run, "latents.npy");
+    const std::string out =
+        out_path(options->out, model.run, options->rows.file_name("latents", ".npy"));
     check_ending("encode", out, {".npy"});
     const Rows rows = options->rows.load(model);
     flows::Density& density = *model.density;
@@ -74,6 +77,7 @@ void add_encode(CLI::App& app) {
         {{"file", out},
          {"count", n},
          {"dims", dims},
+         {"data", rows.name},
          {"split", rows.split},
          {"round_trip_error", number(error)}},
         str("wrote ", n, " latents of ", dims, " dimensions to ", out, "; decoding them is ",

@@ -76,7 +76,7 @@ void write_table(const std::string& path, const Tensor& table,
 }
 
 // What scores are compared with: the part --split; else the test part of what is drawn and of the
-// run's own data, and all rows of another file, none of which was trained on.
+// run's own data, and all rows of another file, with a note where some of them were trained on.
 Rows rows_against(const ScoreOptions& options, const TrainedModel& model,
                   const std::string& source) {
   RowOptions choice;
@@ -90,6 +90,7 @@ Rows rows_against(const ScoreOptions& options, const TrainedModel& model,
   Rows rows;
   rows.name = own && !data.test_file.empty() ? data.test_file : data.name;
   rows.x = own || drawn ? samples_of(data, "test") : all_rows(data).x;
+  if (!own) count_trained_on(model, rows.name, rows.x);  // which notes them
   return rows;
 }
 
@@ -121,7 +122,8 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
 void score(const ScoreOptions& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
-  const std::string out = out_path(options.out, model.run, "scores.csv");
+  const std::string out =
+      out_path(options.out, model.run, options.rows.file_name("scores", ".csv"));
   check_ending("score", out, {".csv", ".npy"});
   if (!options.png.empty()) {
     check_ending("score", options.png, {".png"});
@@ -164,7 +166,9 @@ void score(const ScoreOptions& options) {
   }
   Json json = {{"file", out},
                {"count", n},
+               {"data", rows.name},
                {"split", rows.split},
+               {"trained_on", rows.trained_on ? Json(*rows.trained_on) : Json()},
                {"lowest", lowest},
                {"noise_draws", options.evaluate.noise_draws},
                {"bound", model.density->bound()},
@@ -192,7 +196,8 @@ void add_score(CLI::App& app) {
   command->add_flag("--sort", options->sort, "Most unusual first, else in the order of the data");
   command->add_option("--out", options->out,
                       "FILE.csv or FILE.npy: row number, nats, bits/dim, in .csv the row of the "
-                      "file (default: RUN/scores.csv)");
+                      "file (default: RUN/scores.csv; of other rows than the test part "
+                      "RUN/scores-NAME.csv of --data NAME, RUN/scores.PART.csv)");
   auto* png =
       command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
   command->add_option("--strangest", options->strangest, "How many the picture shows")

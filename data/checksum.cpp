@@ -46,4 +46,19 @@ std::string Checksum::text() const {
   return out;
 }
 
+std::vector<std::uint64_t> row_checksums(const Tensor& x) {
+  const Tensor rows = x.to(Device::CPU).contiguous();
+  std::vector<std::uint64_t> out;
+  visit_dtype(rows.dtype(), [&]<class T>() {
+    const std::size_t bytes = static_cast<std::size_t>(rows.dim(1)) * sizeof(T);
+    const char* at = reinterpret_cast<const char*>(rows.data<T>());
+    for (std::int64_t i = 0; i < rows.dim(0); ++i, at += bytes) {
+      Checksum sum;
+      sum.add({at, bytes});
+      out.push_back(sum.mixed());
+    }
+  });
+  return out;
+}
+
 }  // namespace nf::data

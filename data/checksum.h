@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "tensor/tensor.h"
 
@@ -26,5 +27,8 @@ class Checksum {
 
   std::uint64_t state_ = 0xCBF29CE484222325;
 };
+
+/// A number for each row of x (N, D); equal rows have equal ones, in x of equal type.
+std::vector<std::uint64_t> row_checksums(const Tensor& x);
 
 }  // namespace nf::data

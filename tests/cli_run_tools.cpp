@@ -112,10 +112,10 @@ BOOST_AUTO_TEST_CASE(rows_of_points) {
     int status = 1;
   };
   const Failure failures[] = {
-      {{"score", run, "--indices", "300"}, "rows are 0 to 299"},
+      {{"score", run, "--indices", "300"}, "rows are 0 to 299", 2},
       {{"score", run, "--indices", "3,x"}, "3,7,20-29", 2},
       {{"score", run, "--indices", "5-3"}, "backwards", 2},
-      {{"score", run, "-n", "301"}, "300 test samples"},
+      {{"score", run, "-n", "301"}, "300 test samples", 2},
       {{"score", run, "--data", "glyphs"}, "784"},
       {{"score", run, "--out", "scores.txt"}, ".csv or .npy", 2},
       {{"decode", run, few}, "(N, 2)"},

@@ -1,0 +1,118 @@
+// Rows of other sources than the run's: where their results go, and which of them were trained on.
+#include <boost/test/unit_test.hpp>
+#include <fstream>
+
+#include "tests/cli_util.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_sources)
+
+namespace {
+
+constexpr int kRows = 200;
+
+std::string row(int i) {
+  std::ostringstream text;
+  text << i * 37 % 101 / 10.0 << "," << i * 53 % 97 / 10.0 + 0.05 << "\n";
+  return text.str();
+}
+
+/// Rows `first` to `end` of the table, as a file.
+std::string table(const ScratchFolder& folder, const std::string& name, int first, int end) {
+  std::ofstream out(folder.file(name));
+  out << "a,b\n";
+  for (int i = first; i < end; ++i) out << row(i);
+  return folder.file(name);
+}
+
+std::string train(const ScratchFolder& folder, const std::string& data) {
+  const std::string run = folder.file("run");
+  const Outcome trained = flowcli(
+      folder, {"train", "realnvp-2d", "--data", data, "--out", run, "--couplings", "2",
+               "--hidden-units", "4", "--steps", "20", "--batch-size", "50", "--threads", "1"});
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  return run;
+}
+
+nlohmann::json json_of(const ScratchFolder& folder, std::vector<std::string> call) {
+  call.push_back("--json");
+  const Outcome outcome = flowcli(folder, call);
+  BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+  return outcome.json();
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(results_of_other_rows_have_names_of_their_own) {
+  const ScratchFolder folder;
+  const std::string own = table(folder, "own.csv", 0, kRows), run = train(folder, own);
+  const std::string odd = table(folder, "a b; c.csv", 7, 40), valid = table(folder, "valid", 3, 40);
+  struct Row {
+    std::vector<std::string> more;
+    std::string stem, data, split;
+  };
+  const Row rows[] = {
+      {{}, "", own, "test"},
+      {{"--split", "test"}, "", own, "test"},
+      {{"--split", "valid"}, ".valid", own, "valid"},
+      {{"--data", odd}, "-a_b__c", odd, "all"},
+      {{"--data", odd, "--split", "train"}, "-a_b__c.train", odd, "train"},
+      {{"--data", valid}, "-valid", valid, "all"},
+      {{"--data", "csv:" + valid}, "-valid", valid, "all"},
+  };
+  for (const auto& [command, stem, ending] :
+       {std::tuple{"score", "scores", ".csv"}, std::tuple{"encode", "latents", ".npy"}}) {
+    for (const Row& row : rows) {
+      std::vector<std::string> call = {command, run};
+      call.insert(call.end(), row.more.begin(), row.more.end());
+      const auto json = json_of(folder, call);
+      const std::string file = run + "/" + stem + row.stem + ending;
+      BOOST_TEST(json["file"] == file);
+      BOOST_TEST(std::filesystem::exists(file), file);
+      BOOST_TEST(json["data"] == row.data);
+      BOOST_TEST(json["split"] == row.split);
+    }
+  }
+}
+
+// A file that holds part of the training rows is another file, but says little of new data.
+BOOST_AUTO_TEST_CASE(training_rows_in_another_file_are_told) {
+  const ScratchFolder folder;
+  const std::string own = table(folder, "own.csv", 0, kRows), run = train(folder, own);
+  const std::string part = table(folder, "part.csv", 0, 50),
+                    other = table(folder, "other.csv", kRows, kRows + 30);
+  // Where its test and validation rows are in the file.
+  int trained_in_part = 50;
+  for (const char* split : {"valid", "test"}) {
+    std::istringstream lines(slurp(json_of(folder, {"score", run, "--split", split})["file"]));
+    std::string line;
+    std::getline(lines, line);
+    while (std::getline(lines, line)) {
+      trained_in_part -= std::stoi(line.substr(line.rfind(',') + 1)) < 50;
+    }
+  }
+  BOOST_TEST_REQUIRE(trained_in_part > 30);
+  const std::string note = std::to_string(trained_in_part) + " of the 50 rows of " + part +
+                           " are also training rows of " + run;
+  for (const std::vector<std::string>& call :
+       {std::vector<std::string>{"eval", run, "--data", part},
+        std::vector<std::string>{"score", run, "--data", part},
+        std::vector<std::string>{"score", run, "--against", part}}) {
+    const Outcome outcome = flowcli(folder, call);
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    std::string err = outcome.err;  // long lines are broken
+    for (std::size_t at = 0; (at = err.find("\n    ", at)) != std::string::npos;) {
+      err.replace(at, 5, " ");
+    }
+    BOOST_TEST(err.find(note) != std::string::npos, err);
+  }
+  BOOST_TEST(json_of(folder, {"eval", run, "--data", part})["trained_on"] == trained_in_part);
+  BOOST_TEST(json_of(folder, {"eval", run, "--data", other})["trained_on"] == 0);
+  BOOST_TEST(json_of(folder, {"eval", run})["trained_on"] == 0);
+  BOOST_TEST(json_of(folder, {"eval", run, "--split", "train", "-n", "9"})["trained_on"] == 9);
+  std::filesystem::remove(own);
+  BOOST_TEST(json_of(folder, {"eval", run, "--data", part})["trained_on"].is_null());
+}
+
+BOOST_AUTO_TEST_SUITE_END()

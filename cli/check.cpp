@@ -63,9 +63,16 @@ void judge_map(Checkup& check) {
         str("layer ", layer.name, " (", layer.kind, ") ", promise.broken, ": off by ",
             quantity(layer), ", over all layers ", quantity(exact), ", allowed ", promise.allowed);
     check.findings.push_back("WRONG: " + check.fault + ".");
+    check.nan = std::isnan(quantity(exact));
     return;
   }
-  if (working.round_trip <= kWorking) {
+  if (std::isnan(working.round_trip)) {
+    const Row& layer = worst_layer(check.working, [](const Row& row) { return row.round_trip; });
+    check.nan = true;
+    check.fault = str("in f32 the map or its inverse is NaN, first in layer ", layer.name, " (",
+                      layer.kind, ")");
+    check.findings.push_back("WRONG: " + check.fault + ".");
+  } else if (working.round_trip <= kWorking) {
     check.findings.push_back(
         format("f32 is enough for it: data comes back to within %.1e.", working.round_trip));
   } else {
@@ -104,6 +111,7 @@ void judge_integral(Checkup& check) {
 void judge_latents(Checkup& check) {
   const flows::LatentDiagnosis& z = check.latents;
   if (std::isnan(z.ks_worst)) {
+    check.nan = true;
     if (check.fault.empty()) check.fault = "latents of the data are NaN";
     check.findings.push_back("WRONG: latents of the data are NaN.");
     return;
@@ -201,8 +209,8 @@ Json Checkup::json() const {
 
 namespace {
 
-Evidence evidence_of(const TrainedModel& model, const Checkup& check, bool own) {
-  const auto log = model.run.log_of(model.state);
+Evidence evidence_of(const TrainedModel& model, const EpochLog& log, const Checkup& check,
+                     bool own) {
   if (!log) {
     model.common.note(
         str("note: ", model.run.file("log.jsonl"),
@@ -227,8 +235,8 @@ Evidence evidence_of(const TrainedModel& model, const Checkup& check, bool own) 
 
 }  // namespace
 
-Checkup examine(const TrainedModel& model, const Tensor& x, const Tensor& train,
-                const CheckOptions& options) {
+Checkup examine(const TrainedModel& model, const EpochLog& log, const Tensor& x,
+                const Tensor& train, const CheckOptions& options) {
   flows::Density& density = *model.density;
   const auto first = [](const Tensor& rows, std::int64_t n) {
     return rows.narrow(0, 0, std::min(n, rows.dim(0)));
@@ -256,7 +264,7 @@ Checkup examine(const TrainedModel& model, const Tensor& x, const Tensor& train,
     judge_integral(check);
   }
   judge_latents(check);
-  const Judgement judgement = judge(evidence_of(model, check, options.own));
+  const Judgement judgement = judge(evidence_of(model, log, check, options.own));
   check.verdict = judgement.verdict;
   check.findings.insert(check.findings.begin(), judgement.reason);
   return check;
@@ -310,7 +318,8 @@ void add_check(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Inverts every layer, compares log-determinants with the Jacobian, and latents of data with\n"
-      "the base distribution. Exit status 1 when the map is wrong.\n\n"
+      "the base distribution. Exit status 1 when the map is wrong, 3 when it\n"
+      "gives NaN.\n\n"
       "Examples:\n  flowcli check runs/moons\n"
       "  flowcli check runs/mnist --split valid --jacobians 0 --json\n");
   command->callback([options] {
@@ -320,7 +329,8 @@ void add_check(CLI::App& app) {
     const data::Dataset data = load_data_for(model, options->data);
     options->check.own = data.checksum == model.run.known().shape.checksum;
     const Tensor train = training_rows(data, options->check.own, options->split);
-    const Checkup check = examine(model, samples_of(data, options->split), train, options->check);
+    const Checkup check = examine(model, model.run.log_of(model.state),
+                                  samples_of(data, options->split), train, options->check);
     std::string text = str(data.name, ", ", options->split, " split: latents of ",
                            check.latents.count, " samples, Jacobians at ", check.jacobians, "\n\n",
                            check.table(output_width()), "\nlatents: ", check.latents_text(), "\n");
@@ -330,6 +340,7 @@ void add_check(CLI::App& app) {
     json["status"] = model.state.status;
     json["device"] = name(device);
     options->common.result(json, text);
+    if (check.nan) throw flows::Diverged("[check] " + check.fault);
     NF_CHECK(check.fault.empty(), "[check] ", check.fault);
   });
 }

@@ -20,6 +20,9 @@ struct CheckOptions {
   std::uint64_t seed = 0;            ///< of the noise
 };
 
+/// What a run's log says; nothing when it is lost.
+using EpochLog = std::optional<std::vector<flows::EpochReport>>;
+
 struct Checkup {
   std::vector<flows::LayerDiagnosis> working;  ///< in f32, on the model's device
   std::vector<flows::LayerDiagnosis> exact;    ///< in f64, with Jacobians
@@ -30,6 +33,7 @@ struct Checkup {
   Verdict verdict = Verdict::Ok;
   std::vector<std::string> findings;  ///< sentences, the verdict's reason first
   std::string fault;                  ///< what is wrong with the map; empty: it is sound
+  bool nan = false;                   ///< that is, numbers are NaN
 
   std::string table(std::size_t width = kColumns) const;  ///< of the layers
   std::string latents_text() const;
@@ -37,9 +41,9 @@ struct Checkup {
 };
 
 /// Of the first rows of x (N, D), beside those of the training rows `train` where they are known
-/// and others; the model is unchanged.
-Checkup examine(const TrainedModel& model, const Tensor& x, const Tensor& train,
-                const CheckOptions& options);
+/// and others; the model is unchanged. `log`: RunFolder::log_of.
+Checkup examine(const TrainedModel& model, const EpochLog& log, const Tensor& x,
+                const Tensor& train, const CheckOptions& options);
 
 /// What to compare with the rows of `split` of the run's own data: its training rows. Undefined
 /// where they are the same, and for other data, which tell nothing of how the training went.

@@ -281,6 +281,12 @@ std::vector<std::string> baseline_lines(const KnownData::Part& baselines) {
   };
   add("a Gaussian reaches ", baselines.gaussian_nats);
   add("independent dimensions reach ", baselines.independent_nats);
+  if (baselines.count == 0) return lines;  // they are fitted to other rows
+  if (!std::isfinite(baselines.independent_nats)) {
+    lines.push_back("no baselines: a column is constant in the training rows");
+  } else if (!std::isfinite(baselines.gaussian_nats)) {
+    lines.push_back("no Gaussian: for more than 1024 dimensions none is fitted");
+  }
   return lines;
 }
 

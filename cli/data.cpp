@@ -142,8 +142,8 @@ struct MakeOptions {
 void make(const Common& common, const MakeOptions& options) {
   const auto ends = [&](const char* ending) { return options.out.ends_with(ending); };
   if (!ends(".csv") && !ends(".npy") && !ends(".idx")) {
-    NF_CHECK(options.what == "glyphs", "[data] ", options.what, " is written as one file: --out ",
-             "must end in .csv, .npy or .idx");
+    check_usage(options.what == "glyphs", "[data] ", options.what,
+                " is written as one file: --out must end in .csv, .npy or .idx");
     data::write_glyphs(options.out, options.seed, options.train, options.test);
     common.result(
         {{"folder", options.out}, {"train", options.train}, {"test", options.test}},

@@ -31,6 +31,12 @@ Tensor density_picture(flows::Density& density, const data::Bounds& box, int siz
   }
   const Tensor log_p = concat(rows, 0);
   auto sorted = log_p.to_vector<double>();
+  const auto nan =
+      std::count_if(sorted.begin(), sorted.end(), [](double v) { return std::isnan(v); });
+  if (nan > 0) {
+    throw flows::Diverged(str("[plot] the density is NaN at ", nan, " of ", sorted.size(),
+                              " points; see 'flowcli check'"));
+  }
   std::erase_if(sorted, [](double v) { return !std::isfinite(v); });
   if (sorted.empty()) return Tensor::zeros({size, size});
   const auto high = sorted.begin() + static_cast<std::ptrdiff_t>(.999 * (sorted.size() - 1));
@@ -110,7 +116,12 @@ Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& 
   };
   Generator gen(options.seed);
   if (x.defined()) plots.data_png = scatter(x.narrow(0, 0, std::min(options.count, x.dim(0))));
-  plots.samples_png = scatter(density.sample(gen, options.count).to(Device::CPU));
+  const Tensor samples = density.sample(gen, options.count).to(Device::CPU);
+  if (!all_finite(samples)) {
+    throw flows::Diverged(str("[plot] some of the ", options.count,
+                              " samples are NaN or infinite; see 'flowcli check'"));
+  }
+  plots.samples_png = scatter(samples);
   plots.density_png = data::heat_png(density_picture(density, plots.bounds, options.size));
   const auto& columns = model.shape.columns;
   plots.grid_svg = data::map_svg({.title = "Latent grid in data space",

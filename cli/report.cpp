@@ -87,8 +87,7 @@ std::string configuration(const RunFolder& run) {
   return "<div class=\"columns\">\n" + table(rows) + "</div>\n";
 }
 
-std::string training(const RunFolder& run, const RunState& state) {
-  const auto told = run.log_of(state);
+std::string training(const RunFolder& run, const RunState& state, const EpochLog& told) {
   if (!told) return "<p>log.jsonl is lost, or of another training.</p>\n";
   const std::vector<flows::EpochReport>& log = *told;
   if (log.empty()) return "<p>The run has finished no epoch.</p>\n";
@@ -106,10 +105,14 @@ std::string training(const RunFolder& run, const RunState& state) {
          drawing(run.curve(log), 760, "Log-likelihood over epochs");
 }
 
+// `broken`: set to what is NaN.
 std::string likelihood(const TrainedModel& model, const data::Dataset& data,
-                       const std::string& split) {
+                       const std::string& split, std::string& broken) {
   const Tensor& x = samples_of(data, split);
   const flows::Evaluation e = flows::evaluate(*model.density, x);
+  if (std::isnan(e.nats)) {
+    broken = describe_nan(*model.density, x, flows::score(*model.density, x));
+  }
   Table rows = {{"samples", str(e.count)},
                 {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},
                 {"bits/dim", fixed(e.bits_per_dim, 5) + " ± " + fixed(e.bits_per_dim_se, 5)},
@@ -137,6 +140,18 @@ std::string pictures(const TrainedModel& model, const data::Dataset& data, std::
       picture(samples_png(model.density->sample(gen, kImages), model.shape), "Samples");
   if (shown == 0) return samples;
   return samples + picture(samples_png(data.train.x.narrow(0, 0, shown), model.shape), "Data");
+}
+
+std::string pictures_or_why_not(const TrainedModel& model, const data::Dataset& data,
+                                std::uint64_t seed, std::string& broken) {
+  try {
+    return pictures(model, data, seed);
+  } catch (const flows::Diverged& error) {
+    std::string what = error.what();
+    if (what.starts_with("[")) what.erase(0, what.find("] ") + 2);  // of another command
+    if (broken.empty()) broken = what;
+    return "<p>None: " + markup(what) + ".</p>\n";
+  }
 }
 
 std::string examination(const Checkup& check) {
@@ -191,24 +206,26 @@ void add_report(CLI::App& app) {
         config.model + " on " + std::filesystem::path(config.data).filename().string();
     std::string body;
     Json sound, verdict;
-    std::string told;
+    std::string told, broken;
+    const EpochLog log = model.run.log_of(model.state);
     const std::string warning = model.run.warning(model.state);
     if (!warning.empty()) body += "<p>" + markup(warning) + ".</p>\n";
     if (there) {
       body += section("Likelihood, " + options->split + " split",
-                      likelihood(model, data, options->split));
+                      likelihood(model, data, options->split, broken));
     } else {
       const char* const kGone = "the data are not there any more: neither evaluated nor checked";
       options->common.note(str("note: ", kGone));
       body += str("<p>", kGone, ".</p>\n");
     }
-    body += section("Pictures", pictures(model, data, options->seed)) +
-            section("Training", training(model.run, model.state));
+    body += section("Pictures", pictures_or_why_not(model, data, options->seed, broken)) +
+            section("Training", training(model.run, model.state, log));
     if (there) {
       options->check.seed = options->seed;
-      const Checkup check = examine(model, samples_of(data, options->split),
+      const Checkup check = examine(model, log, samples_of(data, options->split),
                                     training_rows(data, true, options->split), options->check);
       body += section("Check", examination(check));
+      if (check.nan && broken.empty()) broken = check.fault;
       sound = check.fault.empty();
       verdict = name_of(check.verdict);
       told = "  " + check.findings.front() + "\n";
@@ -220,6 +237,7 @@ void add_report(CLI::App& app) {
     options->common.result(
         {{"file", out}, {"verdict", verdict}, {"sound", sound}, {"status", model.state.status}},
         str("wrote ", out, "\n", told));
+    if (!broken.empty()) throw flows::Diverged("[report] " + broken);
   });
 }
 

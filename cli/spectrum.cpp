@@ -68,6 +68,12 @@ void add_spectrum(CLI::App& app) {
     check_ending("spectrum", out, {".svg", ".csv"});
     std::vector<double> sigma = log_scale_of(*model.density);
     for (double& s : sigma) s = std::exp(-s);
+    const auto broken = std::find_if_not(sigma.begin(), sigma.end(),
+                                         [](double value) { return std::isfinite(value); });
+    if (broken != sigma.end()) {
+      throw flows::Diverged(str("[spectrum] exp(-s) of dimension ", broken - sigma.begin(), " is ",
+                                *broken, "; see 'flowcli check'"));
+    }
     std::vector<std::int64_t> order(sigma.size());
     std::iota(order.begin(), order.end(), 0);
     const auto at = [&](std::int64_t i) { return sigma[static_cast<std::size_t>(i)]; };

@@ -366,7 +366,7 @@ void add_train(CLI::App& app) {
     check_usage(device != Device::CPU || !options->settings.given("precision") ||
                     config.precision == "auto" || config.precision == "f32",
                 "[precision] would change nothing: products on the CPU are f32");
-    data::check_varies(data, config.types);
+    data::check_varies(data, config.types, config.preprocess == "standard");
     Training training(config, std::move(data), options->common, device, !options->no_graph);
     training.begin(options->out, options->overwrite);
     training.run();

@@ -275,8 +275,10 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
 
 std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like,
                         std::int64_t columns, int scale) {
-  NF_CHECK(!is_float(samples.dtype()) || all_finite(samples), "[picture] some of the ",
-           samples.dim(0), " samples are NaN or infinite; see 'flowcli check'");
+  if (is_float(samples.dtype()) && !all_finite(samples)) {
+    throw flows::Diverged(str("[picture] some of the ", samples.dim(0),
+                              " samples are NaN or infinite; see 'flowcli check'"));
+  }
   if (shape.images()) {
     const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
     return data::grid_png(pixels.reshape({-1, shape.channels, shape.height, shape.width}),

@@ -248,7 +248,7 @@ double deviation_of(const Dataset& data, std::int64_t column) {
 
 }  // namespace
 
-void check_varies(Dataset& data, const std::string& types) {
+void check_varies(Dataset& data, const std::string& types, bool scaled) {
   const std::vector<std::int32_t> integers = integer_columns(types, data.columns, data.dims);
   if (data.discrete || data.train.size() == 0) return;
   ConstantColumns constant = constant_columns(data);
@@ -271,10 +271,13 @@ void check_varies(Dataset& data, const std::string& types) {
   for (const std::int32_t j : constant.training_only) {
     if (real(j)) data.spread[static_cast<std::size_t>(j)] = deviation_of(data, j);
   }
-  data.notes.push_back(
-      str("column ", listed(training_only), " is constant in the ", data.train.size(),
-          " training rows, but not in all: its scale is that of all rows, and rows "
-          "where it differs will have a very low density"));
+  data.notes.push_back(str(
+      "column ", listed(training_only), " is constant in the ", data.train.size(),
+      " training rows, but not in all: ",
+      scaled ? "its scale is that of all rows, and rows where it differs will have a very low "
+               "density"
+             : "without preprocessing its density grows there without bound, and rows where it "
+               "differs will have a very low one; leave it out, or give --preprocess standard"));
 }
 
 }  // namespace nf::data

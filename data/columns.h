@@ -42,7 +42,7 @@ ConstantColumns constant_columns(const Dataset& data);
 
 /// Throws Error, naming all of them and what to do, when there are columns that are constant
 /// everywhere and that `types` does not call integer. Those that are constant in the training part
-/// only get data.spread, and a note.
-void check_varies(Dataset& data, const std::string& types);
+/// only get data.spread, and a note. `scaled`: the model scales each column by its deviation.
+void check_varies(Dataset& data, const std::string& types, bool scaled = true);
 
 }  // namespace nf::data

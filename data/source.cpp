@@ -201,9 +201,10 @@ std::vector<std::string> built_in_sources() {
 }
 
 Dataset load(const std::string& spec, const LoadOptions& options) {
-  for (const std::int64_t count : {options.train, options.valid, options.test}) {
-    NF_CHECK(count <= std::int64_t{1} << 31, "[data] ", count,
-             " samples are more than a split can have (2^31)");
+  for (const auto& [key, count] :
+       {std::pair{"train", options.train}, {"valid", options.valid}, {"test", options.test}}) {
+    check_setting(count <= std::int64_t{1} << 31, key, "[data] ", count,
+                  " samples are more than a split can have (2^31)");
   }
   NF_CHECK(!spec.empty(), "[data] the data source is empty; give a name or a path");
   const Toy2d* const toy = find_toy2d(spec);

@@ -48,9 +48,9 @@ struct LoadOptions {
 /// folder with the files of MNIST, CIFAR or SVHN, or a single file: IDX, .npy, .npz, .mat, CSV or
 /// CIFAR's records, told by the content and gzipped or not.
 ///
-/// Throws Error for an unknown name (with the nearest one), a missing or malformed file, and counts
-/// that the source does not have; SettingError (setting_error.h) for options that do not apply to
-/// it.
+/// Throws Error for an unknown name (with the nearest one) and a missing or malformed file;
+/// SettingError (setting_error.h) for counts that the source does not have and options that do not
+/// apply to it.
 Dataset load(const std::string& spec, const LoadOptions& options = {});
 
 /// glyphs and the densities of toy2d.h.

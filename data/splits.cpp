@@ -178,7 +178,9 @@ Cut cut_at(const std::string& name, std::int64_t n, const Wanted& wanted, std::i
   const std::int64_t least_test = wanted.test < 0 ? test : wanted.test,
                      least_valid = wanted.valid < 0 ? valid : wanted.valid;
   const std::int64_t train = std::max<std::int64_t>(wanted.train, 0);
-  check_counts(name, train + least_valid + least_test, n);
+  const auto most = std::max({wanted.train, wanted.valid, wanted.test});
+  const char* const key = most == wanted.train ? "train" : most == wanted.valid ? "valid" : "test";
+  check_counts(key, name, train + least_valid + least_test, n);
   if (exact || train + valid + test > n) {
     test = least_test;
     valid = least_valid;
@@ -187,10 +189,11 @@ Cut cut_at(const std::string& name, std::int64_t n, const Wanted& wanted, std::i
 }
 
 /// Some rows of a part that is there by itself: of a published one the first, else drawn.
-Split some_of(const std::string& name, const Split& rows, std::int64_t wanted, bool first) {
+Split some_of(const char* key, const std::string& name, const Split& rows, std::int64_t wanted,
+              bool first) {
   const std::int64_t n = rows.size();
   if (wanted < 0 || wanted == n) return rows;
-  check_counts(name, wanted, n);
+  check_counts(key, name, wanted, n);
   if (first) return narrow(rows, 0, wanted);
   Order order = shuffled(n);
   std::sort(order.begin(), order.begin() + wanted);
@@ -226,9 +229,10 @@ Split narrow(const Split& all, std::int64_t first, std::int64_t count) {
   return out;
 }
 
-void check_counts(const std::string& what, std::int64_t wanted, std::int64_t there) {
-  NF_CHECK(wanted <= there, "[data] '", printable(what), "': ", wanted, " samples asked for, ",
-           there, " are there; ask for fewer");
+void check_counts(const char* key, const std::string& what, std::int64_t wanted,
+                  std::int64_t there) {
+  check_setting(wanted <= there, key, "[data] '", printable(what), "': ", wanted,
+                " samples asked for, ", there, " are there; ask for fewer");
 }
 
 SplitBy parse_split_by(const std::string& text) {
@@ -274,14 +278,14 @@ void split_rows(const Parts& parts, const LoadOptions& options, Dataset& out) {
     const std::int64_t taken = count < 0 ? have : std::min(count, have);
     return as_it_is ? narrow(rows, end - taken, taken) : take(rows, order, end - taken, taken);
   };
-  out.test = parts.test
-                 ? some_of(out.name, numbered_rows(parts.test->rows), options.test, published)
-                 : part(cut.test_begin, cut.end, wanted.test);
-  out.valid = parts.valid
-                  ? some_of(out.name, numbered_rows(parts.valid->rows), options.valid, published)
-                  : part(cut.valid_begin, cut.test_begin, wanted.valid);
+  out.test = parts.test ? some_of("test", out.name, numbered_rows(parts.test->rows), options.test,
+                                  published)
+                        : part(cut.test_begin, cut.end, wanted.test);
+  out.valid = parts.valid ? some_of("valid", out.name, numbered_rows(parts.valid->rows),
+                                    options.valid, published)
+                          : part(cut.valid_begin, cut.test_begin, wanted.valid);
   const std::int64_t train = options.train < 0 ? cut.valid_begin : options.train;
-  check_counts(out.name, train, cut.valid_begin);
+  check_counts("train", out.name, train, cut.valid_begin);
   if (by_group) {  // the first rows shall be of all groups
     out.train = take(part(0, cut.valid_begin, -1), shuffled(cut.valid_begin), 0, train);
   } else {

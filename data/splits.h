@@ -8,12 +8,13 @@
 
 namespace nf::data {
 
-/// Fills out.train, valid, test and cut with the rows of `parts`, as LoadOptions says. Throws Error
-/// for counts that are not there.
+/// Fills out.train, valid, test and cut with the rows of `parts`, as LoadOptions says. Throws
+/// SettingError for counts that are not there.
 void split_rows(const Parts& parts, const LoadOptions& options, Dataset& out);
 
-/// Throws Error unless `wanted` samples, for `what`, can be had of `there`.
-void check_counts(const std::string& what, std::int64_t wanted, std::int64_t there);
+/// Throws SettingError of `key` unless `wanted` samples, for `what`, can be had of `there`.
+void check_counts(const char* key, const std::string& what, std::int64_t wanted,
+                  std::int64_t there);
 
 /// The first rows of a part, as a view.
 Split narrow(const Split& all, std::int64_t first, std::int64_t count);

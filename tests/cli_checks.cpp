@@ -226,9 +226,53 @@ BOOST_AUTO_TEST_CASE(a_broken_model_is_found_with_its_layer) {
   BOOST_TEST(checked.json()["verdict"] == "unsound");
   BOOST_TEST(checked.err.find("[check] layer couplings.1") != std::string::npos, checked.err);
   const Outcome reported = flowcli(folder, {"report", run, "--json"});
-  BOOST_TEST(reported.status == 0, reported.err);
+  BOOST_TEST(reported.status == 3, reported.err);  // its samples are NaN
   BOOST_TEST(reported.json()["sound"] == false);
   BOOST_TEST(reported.json()["verdict"] == "unsound");
+}
+
+// Finite weights that make NaN of everything: what can be written is written, and the status is 3.
+BOOST_AUTO_TEST_CASE(nan_is_status_3_of_every_command) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), weights = run + "/best.safetensors";
+  BOOST_TEST_REQUIRE(flowcli(folder, tiny_training(run, 1)).status == 0);
+  const auto trained = nf::nn::load_safetensors(weights).tensors;
+  const auto save_with = [&](const std::string& prefix, float value) {
+    nf::nn::StateDict broken;
+    for (const auto& [name, tensor] : trained) {
+      const bool hit = name.starts_with(prefix) && tensor.dtype() == nf::DType::F32;
+      broken.emplace_back(name, hit ? nf::Tensor::full(tensor.shape(), value) : tensor);
+    }
+    nf::nn::save_safetensors(weights, broken);
+  };
+  struct Row {
+    const char* prefix;
+    float value;
+    std::vector<std::string> call;
+    std::string says;
+    bool writes = false;
+  };
+  const Row rows[] = {
+      {"couplings.", 1e30F, {"eval", run}, "[eval] the model gives NaN"},
+      {"couplings.", 1e30F, {"check", run}, "[check] layer"},
+      {"couplings.", 1e30F, {"plot", run}, "NaN"},
+      {"couplings.", 1e30F, {"report", run}, "[report] the model gives NaN", true},
+      {"scaling.", -200, {"check", run}, "[check] in f32 the map or its inverse is NaN"},
+      {"scaling.", -200, {"plot", run}, "[plot] some of the 20000 samples are NaN or infinite"},
+      {"scaling.", -200, {"report", run}, "samples are NaN or infinite", true},
+      {"scaling.", -800, {"spectrum", run}, "[spectrum] exp(-s) of dimension 0 is inf"},
+  };
+  for (const Row& row : rows) {
+    BOOST_TEST_CONTEXT(row.call[0] << " " << row.prefix) {
+      save_with(row.prefix, row.value);
+      std::filesystem::remove(run + "/report.html");
+      const Outcome outcome = flowcli(folder, row.call);
+      BOOST_TEST(outcome.status == 3, outcome.err);
+      BOOST_TEST(outcome.err.find(row.says) != std::string::npos, outcome.err);
+      BOOST_TEST(std::filesystem::exists(run + "/report.html") == row.writes);
+      BOOST_TEST(!std::filesystem::exists(run + "/plot"));
+    }
+  }
 }
 
 // Samples that are no numbers are told, with the layer, and not written.

@@ -55,7 +55,7 @@ BOOST_AUTO_TEST_CASE(a_built_in_source_is_written_as_one_file) {
       flowcli(folder, {"data", "make", "glyphs", "--train", "12", "--out", images}).status, 0);
   BOOST_CHECK(nf::data::read_npy(images).shape() == nf::Shape({12, 28, 28}));
   const Outcome refused = flowcli(folder, {"data", "make", "moons", "--out", folder.file("x")});
-  BOOST_TEST(refused.status == 1);
+  BOOST_TEST(refused.status == 2);
   BOOST_TEST(contains(refused.err, ".csv, .npy or .idx"));
 }
 
@@ -238,6 +238,16 @@ BOOST_AUTO_TEST_CASE(a_column_that_is_constant_in_training_only_is_trained_on) {
   const Outcome outcome = flowcli(folder, {"eval", run, "--json"});
   BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
   BOOST_TEST(outcome.json()["nats"].is_number());
+  // Nothing simpler has a density there.
+  const char* const why = "no baselines: a column is constant in the training rows";
+  BOOST_TEST(contains(flowcli(folder, {"eval", run}).out, why));
+  BOOST_TEST(!contains(flowcli(folder, {"eval", run, "-n", "2"}).out, "baselines"));
+  BOOST_TEST(flowcli(folder, {"report", run}).status == 0);
+  BOOST_TEST(contains(slurp(run + "/report.html"), why));
+  const Outcome raw = flowcli(folder, tiny(folder.file("t.csv"), folder.file("raw"),
+                                           {"--split-by", "ordered:time", "--preprocess", "none"}));
+  BOOST_TEST(contains(raw.err, "is constant in the 160 training rows"), raw.err);
+  BOOST_TEST(!contains(raw.err, "its scale"), raw.err);
 }
 
 BOOST_AUTO_TEST_CASE(data_and_pictures_take_what_they_should) {

@@ -31,7 +31,8 @@ void expect(const ScratchFolder& folder, int status, const Row& row) {
 
 BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
   const ScratchFolder folder;
-  const std::string out = folder.file("never");
+  const std::string out = folder.file("never"), three = folder.file("three.csv");
+  std::ofstream(three) << "1,2\n2,1\n3,3\n";
   const Row rows[] = {
       {{}, "a command is missing"},
       {{"trian", "nice"}, "unknown command 'trian'; did you mean 'train'?"},
@@ -75,6 +76,10 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
       {{"resume", "run", "--epochs", "0"}, "from 1 to"},
       {{"data"}, "DATA is required"},
       {{"completion", "fish"}, "bash, zsh"},
+      {{"data", "make", "moons", "--out", out}, "--out must end in .csv, .npy or .idx"},
+      {{"train", "realnvp-2d", "--data", three, "--train", "9", "--out", out}, "3 are there"},
+      {{"train", "realnvp-2d", "--data", three, "--test", "2", "--valid", "2"}, "3 are there"},
+      {{"train", "realnvp-2d", "--data", three, "--test-data", three, "--test", "4"}, "4 samples"},
   };
   for (const Row& row : rows) expect(folder, 2, row);
   BOOST_TEST(!std::filesystem::exists(out));
@@ -88,11 +93,15 @@ BOOST_AUTO_TEST_CASE(broken_files_are_status_1) {
   std::ofstream(folder.file("broken.json")) << "{\n  \"couplings\": 3,\n  \"lr\" 1\n}\n";
   std::ofstream(folder.file("typo.json")) << R"({"model": "nice", "coupling_count": 3})";
   std::ofstream(folder.file("early.json")) << "{\"couplings\": ";
+  std::ofstream(folder.file("two.csv")) << "1,2\n2,1\n";
+  std::ofstream(folder.file("many.json"))
+      << nlohmann::json({{"model", "realnvp-2d"}, {"data", folder.file("two.csv")}, {"train", 9}});
   const Row rows[] = {
       {{"train", folder.file("broken.json")}, "not valid JSON: the mistake is at line 3, column 8"},
       {{"train", folder.file("early.json")}, "line 1, column"},
       {{"train", folder.file("typo.json")}, "no setting 'coupling_count'"},
       {{"train", folder.file("none.json")}, "none.json"},
+      {{"train", folder.file("many.json")}, "9 samples asked for, 2 are there"},
       {{"train", "nice", "--data", "no/such/place"}, "no/such/place"},
       {{"eval", folder.file("none")}, "not a run folder"},
   };

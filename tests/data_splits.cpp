@@ -275,6 +275,10 @@ BOOST_AUTO_TEST_CASE(constant_columns_are_named_all_at_once) {
   BOOST_CHECK_CLOSE_FRACTION(d.spread[3], std::sqrt(2.0 / 9), 1e-12);
   BOOST_CHECK(d.spread[0] == 0 && d.spread[1] == 0 && d.spread[2] == 0);
   BOOST_TEST(d.notes[0].find("column 'd' is constant in the 2 training rows") != std::string::npos);
+  BOOST_TEST(d.notes[0].find("its scale is that of all rows") != std::string::npos);
+  check_varies(d, "b=integer,c=integer", /*scaled=*/false);
+  BOOST_TEST(d.notes[1].find("scale") == std::string::npos, d.notes[1]);
+  BOOST_TEST(d.notes[1].find("--preprocess standard") != std::string::npos, d.notes[1]);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

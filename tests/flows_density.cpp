@@ -1,16 +1,16 @@
 // Base distributions, Density and its units, evaluate, and where NaN is found.
 #include "flows/bijection.h"
-#include "flows/compose.h"
-#include "flows/density.h"
-#include "flows/layers/dequantize.h"
-#include "flows/layers/scaling.h"
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <numbers>
 
+#include "flows/compose.h"
+#include "flows/density.h"
 #include "flows/layers/coupling.h"
+#include "flows/layers/dequantize.h"
+#include "flows/layers/scaling.h"
 #include "flows/models/build.h"
 #include "flows/models/presets.h"
 #include "flows/train/evaluate.h"

@@ -1,20 +1,20 @@
 // diagnose: a right model passes, each kind of wrong one shows where, and KS distances are those of
 // the definition.
 #include "flows/bijection.h"
-#include "flows/compose.h"
-#include "flows/examine/diagnose.h"
-#include "flows/layers/dequantize.h"
-#include "flows/layers/logit.h"
-#include "flows/layers/permute.h"
-#include "flows/layers/scaling.h"
-#include "flows/layers/standardize.h"
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <numbers>
 
+#include "flows/compose.h"
+#include "flows/examine/diagnose.h"
 #include "flows/examine/integral.h"
 #include "flows/layers/coupling.h"
+#include "flows/layers/dequantize.h"
+#include "flows/layers/logit.h"
+#include "flows/layers/permute.h"
+#include "flows/layers/scaling.h"
+#include "flows/layers/standardize.h"
 #include "flows/models/build.h"
 #include "flows/models/presets.h"
 #include "tests/data_util.h"

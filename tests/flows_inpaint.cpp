@@ -1,7 +1,6 @@
 // Inpainting: the masks by their patterns, and the ascent where its end is known. The latent
 // sphere.
 #include "flows/compose.h"
-#include "flows/examine/inpaint.h"
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -9,6 +8,7 @@
 #include <numeric>
 #include <set>
 
+#include "flows/examine/inpaint.h"
 #include "flows/examine/sphere.h"
 #include "flows/layers/level_cdf.h"
 #include "flows/layers/logit.h"

@@ -1,10 +1,10 @@
 #include "flows/examine/diagnose.h"
-#include "flows/compose.h"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "flows/compose.h"
 #include "tensor/linalg.h"
 
 namespace nf::flows {

@@ -1,10 +1,10 @@
 #include "flows/examine/inpaint.h"
-#include "flows/compose.h"
 
 #include <algorithm>
 #include <cmath>
 
 #include "autograd/tape.h"
+#include "flows/compose.h"
 #include "flows/layers/level_cdf.h"
 #include "tensor/text.h"
 

@@ -1,12 +1,4 @@
 #include "flows/models/build.h"
-#include "flows/compose.h"
-#include "flows/layers/dequantize.h"
-#include "flows/layers/logit.h"
-#include "flows/layers/permute.h"
-#include "flows/layers/scaling.h"
-#include "flows/layers/standardize.h"
-#include "flows/maps/map.h"
-#include "nn/nets/mlp.h"
 
 #include <charconv>
 #include <cmath>
@@ -15,10 +7,18 @@
 
 #include "data/columns.h"
 #include "data/setting_error.h"
+#include "flows/compose.h"
 #include "flows/layers/coupling.h"
+#include "flows/layers/dequantize.h"
 #include "flows/layers/level_cdf.h"
+#include "flows/layers/logit.h"
+#include "flows/layers/permute.h"
+#include "flows/layers/scaling.h"
+#include "flows/layers/standardize.h"
 #include "flows/layers/whitening.h"
+#include "flows/maps/map.h"
 #include "flows/models/kinds.h"
+#include "nn/nets/mlp.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
 

@@ -147,11 +147,11 @@ void bench(const Common& common, flows::Config config, const data::Dataset& shap
            bool graph, std::int64_t steps, bool floor) {
   NF_CHECK(!floor || device == Device::CPU,
            "[bench] --floor is measured with OpenBLAS; give --device cpu with it");
-  const std::string precision = set_precision(device, config.precision);
+  const std::string precision = set_precision(device, config.training.precision);
   const auto density = make_density(config, shape, device);
-  const std::int64_t batch = config.batch_size, warmup = 4,
+  const std::int64_t batch = config.training.batch_size, warmup = 4,
                      rounds = std::min<std::int64_t>(10, steps);
-  config.steps = 1'000'000'000;
+  config.training.steps = 1'000'000'000;
   const data::Dataset data = random_data(batch * (steps + warmup + 1), shape);
   flows::FitOptions options = flows::fit_options(config);
   options.graph = graph;

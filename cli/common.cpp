@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "cli/lines.h"
 #include "data/source.h"
-#include "flows/models/presets.h"
+#include "flows/models/model.h"
 #include "tensor/backend.h"
 #include "tensor/text.h"
 #include "tensor/threads.h"

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "cli/cli.h"
-#include "flows/models/config.h"
+#include "cli/settings.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -32,9 +32,7 @@ struct Command {
 // "lr=", "epochs=", ...: what --set takes.
 std::vector<std::string> settings() {
   std::vector<std::string> out;
-  for (const flows::Field& field : flows::fields()) {
-    if (field.key != "model") out.push_back(field.key + "=");
-  }
+  for (const flows::Field& field : all_fields()) out.push_back(field.key + "=");
   return out;
 }
 

@@ -57,7 +57,7 @@ void add_inspect(CLI::App& app) {
       if (!warning.empty()) common.note("note: " + warning);
       flows::Config config = run.config();
       settings.apply(config);
-      const bool other = config.data != run.config().data;
+      const bool other = config.data.source != run.config().data.source;
       return {config, other ? peek_data(config) : run.known().shape};
     }
   };
@@ -73,7 +73,7 @@ void add_inspect(CLI::App& app) {
     options->common.apply();
     const auto [config, data] = options->job();
     const auto density = make_density(config, data);
-    const std::int64_t batch = config.batch_size;
+    const std::int64_t batch = config.training.batch_size;
     std::vector<nn::LayerInfo> rows;
     density->inspect({batch, density->dims()}, "", rows);
 

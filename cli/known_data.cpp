@@ -104,9 +104,9 @@ KnownData known_data(const data::Dataset& data, const flows::Config& config) {
   known.shape = data;
   known.shape.notes = {};
   known.shape.train = known.shape.valid = known.shape.test = {};
-  known.path = absolute_source(config.data);
-  known.valid_path = absolute_source(config.valid_data);
-  known.test_path = absolute_source(config.test_data);
+  known.path = absolute_source(config.data.source);
+  known.valid_path = absolute_source(config.data.valid_data);
+  known.test_path = absolute_source(config.data.test_data);
   const auto part = [](const data::Split& split) {
     return KnownData::Part{split.size(), checksum_of(split)};
   };
@@ -120,8 +120,8 @@ KnownData known_data(const data::Dataset& data, const flows::Config& config) {
 void add_baselines(KnownData& known, const data::Dataset& data, const flows::Config& config,
                    const flows::Density& density) {
   if (known.valid.count == 0 && known.test.count == 0) return;
-  const flows::Baselines baselines(data.train.x,
-                                   data::integer_columns(config.types, data.columns, data.dims));
+  const flows::Baselines baselines(
+      data.train.x, data::integer_columns(config.data.types, data.columns, data.dims));
   const auto add = [&](KnownData::Part& part, const data::Split& rows) {
     if (rows.size() == 0) return;
     const auto nats = baselines.nats(rows.x);

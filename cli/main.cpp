@@ -8,6 +8,7 @@
 #include <new>
 
 #include "cli/cli.h"
+#include "cli/settings.h"
 #include "cli/version.h"
 #include "flows/train/fit.h"
 
@@ -50,6 +51,7 @@ int run_command(CLI::App& app, int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails, and is told, as on a full disk
+  nf::cli::choose_model(argc, argv);
   CLI::App app{"flowcli: train, evaluate and sample normalizing flows", "flowcli"};
   app.formatter(nf::cli::help_format());
   app.footer(kExamples);

@@ -79,8 +79,9 @@ std::string table(const Table& rows) {
 
 std::string configuration(const RunFolder& run) {
   Table rows;
-  for (const flows::Field& field : flows::fields()) {
-    rows.emplace_back(field.key, flows::value_text(run.config(), field));
+  rows.emplace_back("model", run.config().model);
+  for (const flows::Field& field : run.config().fields()) {
+    rows.emplace_back(field.key, field.text());
     // Which they are, where the setting leaves it to the file.
     if (rows.back().first == "columns") rows.back().second = join(run.known().shape.columns, ", ");
   }
@@ -203,7 +204,7 @@ void add_report(CLI::App& app) {
     const data::Dataset data = there ? load_data_for(model, "") : data::Dataset();
     const flows::Config& config = model.run.config();
     const std::string title =
-        config.model + " on " + std::filesystem::path(config.data).filename().string();
+        config.model + " on " + std::filesystem::path(config.data.source).filename().string();
     std::string body;
     Json sound, verdict;
     std::string told, broken;

@@ -11,7 +11,6 @@
 
 #include "cli/settings.h"
 #include "data/svg.h"
-#include "flows/models/presets.h"
 #include "nn/safetensors.h"
 
 namespace nf::cli {
@@ -175,7 +174,7 @@ std::string obstacle(const std::string& path, bool overwrite) {
 /// Makes runs/<model>-<data>, numbered when taken: who makes the folder has it, also when two start
 /// at once.
 std::string make_default_folder(const flows::Config& config) {
-  const std::string data = fs::path(config.data).filename().string();
+  const std::string data = fs::path(config.data.source).filename().string();
   const std::string base = "runs/" + config.model + "-" + (data.empty() ? "data" : data);
   std::error_code error;
   fs::create_directory("runs", error);
@@ -329,7 +328,7 @@ void RunFolder::truncate_log(std::int64_t step, std::int64_t epochs, std::int64_
 }
 
 std::string title_of(const flows::Config& config) {
-  return config.model + " on " + fs::path(config.data).filename().string();
+  return config.model + " on " + fs::path(config.data.source).filename().string();
 }
 
 std::string RunFolder::curve(const std::vector<flows::EpochReport>& log) const {
@@ -341,7 +340,7 @@ std::string RunFolder::curve(const std::vector<flows::EpochReport>& log) const {
     valid.x.push_back(epoch);
     valid.y.push_back(r.valid_nats);
   }
-  return data::curve_svg({title_of(config_), "epoch", "log-likelihood, nats"}, {train, valid});
+  return data::curve_svg({title_of(*config_), "epoch", "log-likelihood, nats"}, {train, valid});
 }
 
 }  // namespace nf::cli

@@ -46,7 +46,7 @@ class RunFolder {
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
-  const flows::Config& config() const { return config_; }
+  const flows::Config& config() const { return *config_; }
   const KnownData& known() const { return known_; }
   void save_config(const flows::Config& config, const KnownData& known);
 
@@ -74,7 +74,7 @@ class RunFolder {
 
  private:
   std::string path_;
-  flows::Config config_;
+  std::optional<flows::Config> config_;  // there once it is opened or created
   KnownData known_;
   std::optional<FileLock> lock_;
 };

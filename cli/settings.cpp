@@ -1,12 +1,14 @@
 #include "cli/settings.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <optional>
+#include <set>
 
 #include "cli/trained_model.h"
 #include "data/setting_error.h"
 #include "flows/models/build.h"
 #include "flows/models/idle.h"
-#include "flows/models/presets.h"
 #include "tensor/files.h"
 
 namespace nf::cli {
@@ -24,37 +26,55 @@ std::string type_name(const flows::Field& field) {
   if (field.key == "data") return source_type();
   if (!field.choices.empty()) return choice_type(field.choices);
   return std::visit(
-      []<class T>(T flows::Config::*) -> std::string {
+      []<class T>(const T*) -> std::string {
         if constexpr (std::is_same_v<T, bool>) return "BOOL:{true,false}";
         if constexpr (std::is_same_v<T, double>) return "X";
         return std::is_same_v<T, std::string> ? "TEXT" : "N";
       },
-      field.member);
+      field.value);
+}
+
+/// The text of a model's setting for such data, if the model has it.
+std::optional<std::string> preset_text(const std::string& model, const std::string& key,
+                                       const flows::DataShape& data = {}) {
+  const flows::Config config = flows::preset(model, data);
+  for (const flows::Field& field : config.fields()) {
+    if (field.key == key) return field.text();
+  }
+  return std::nullopt;
 }
 
 /// What a preset has for tables, where it differs: " (tables 0)", or "(tables by their rows)".
-std::string for_tables(const flows::Field& field, const std::string& preset) {
-  const auto of = [&](std::int64_t rows) {
-    return flows::value_text(flows::preset(preset, {.dims = 8, .rows = rows}), field);
-  };
-  const std::string few = of(500), many = of(1'000'000);
+std::string for_tables(const std::string& key, const std::string& model) {
+  const std::string few = *preset_text(model, key, {.dims = 8, .rows = 500}),
+                    many = *preset_text(model, key, {.dims = 8, .rows = 1'000'000});
   if (few != many) return " (tables: by their rows)";
-  return few == flows::value_text(flows::preset(preset), field) ? "" : " (tables: " + few + ")";
+  return few == *preset_text(model, key) ? "" : " (tables: " + few + ")";
+}
+
+/// The model that the command line names, or none.
+std::string& chosen_model() {
+  static std::string name;
+  return name;
+}
+
+std::vector<std::string> shown_models() {
+  return chosen_model().empty() ? flows::preset_names() : std::vector{chosen_model()};
 }
 
 /// The value that each preset has without data, and for tables, which are left out where they
 /// agree with the first one's: "4", or "0; realnvp-2d 7000 (tables: 0)".
-std::string defaults(const flows::Field& field) {
-  std::string text;
-  std::string first;
-  for (const std::string& name : flows::preset_names()) {
-    const std::string value = flows::value_text(flows::preset(name), field);
-    const std::string tables = for_tables(field, name);
-    if (name == flows::preset_names().front()) {
-      first = value;
-      text = value + tables;
-    } else if (value != first || !tables.empty()) {
-      text += "; " + name + " " + (value.empty() ? "none" : value) + tables;
+std::string defaults(const std::string& key) {
+  std::string text, first;
+  for (const std::string& model : shown_models()) {
+    const auto value = preset_text(model, key);
+    if (!value) continue;
+    const std::string tables = for_tables(key, model);
+    if (text.empty() && first.empty()) {
+      first = *value;
+      text = *value + tables;
+    } else if (*value != first || !tables.empty()) {
+      text += "; " + model + " " + (value->empty() ? "none" : *value) + tables;
     }
   }
   return text;
@@ -76,18 +96,54 @@ std::string key_of(const std::string& assignment) {
 
 }  // namespace
 
+std::vector<flows::Field> all_fields() {
+  static std::vector<flows::Config> presets;  // into which the fields point
+  presets.clear();
+  for (const std::string& model : shown_models()) presets.push_back(flows::preset(model));
+  std::vector<flows::Field> all;
+  std::set<std::string> seen;
+  for (const bool of_model : {true, false}) {
+    for (flows::Config& config : presets) {
+      for (flows::Field& field : config.fields()) {
+        if ((field.group == "model") == of_model && seen.insert(field.key).second) {
+          all.push_back(field);
+        }
+      }
+    }
+  }
+  return all;
+}
+
+void choose_model(int words, const char* const* argv) {
+  const auto names = flows::preset_names();
+  for (int i = 2; i < words; ++i) {
+    const std::string word = argv[i];
+    std::string name = word;
+    const std::string run = word + "/config.json";
+    try {
+      if (word.ends_with(".json")) name = read_config(word).preset;
+      if (std::filesystem::exists(run)) name = read_config(run).preset;
+    } catch (const std::exception&) {  // whoever needs the file says what is wrong with it
+    }
+    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    chosen_model() = name;
+    return;
+  }
+}
+
 void SettingOptions::add_to(CLI::App& app, ShownSettings which) {
-  std::string group = "Model";
-  for (const flows::Field& field : flows::fields()) {
-    if (field.key == "epochs") group = "Training";
-    if (field.key == "data") group = "Data and output";
-    if (field.key == "model") continue;  // the command's own argument
-    const bool of_model = group == "Model" || field.key == "data" || field.key == "batch_size";
+  const std::string model = chosen_model().empty() ? "Model" : "Model " + chosen_model();
+  for (const flows::Field& field : all_fields()) {
+    const std::string group = field.group == "model"      ? model
+                              : field.group == "training" ? "Training"
+                                                          : "Data and output";
+    const bool of_model =
+        field.group == "model" || field.key == "data" || field.key == "batch_size";
     if (which == ShownSettings::OfModel && !of_model) continue;
     app.add_option(option_name(field.key), given_[field.key], field.help)
         ->group(group)
         ->type_name(type_name(field))
-        ->default_str(defaults(field));
+        ->default_str(defaults(field.key));
   }
   const char* const all = which == ShownSettings::All
                               ? "Any setting; may be repeated"
@@ -99,17 +155,18 @@ void SettingOptions::add_to(CLI::App& app, ShownSettings which) {
 }
 
 void SettingOptions::apply(flows::Config& config) const {
-  const std::string model = config.model;
   as_usage([&] {
     for (const auto& [key, text] : given_) {  // by name: epochs before steps, which go before them
       const std::string where = option_name(key) + ": ";
       if (!text.empty()) flows::set(config, key + "=" + text, where);
     }
-    for (const std::string& assignment : assignments_) flows::set(config, assignment);
+    for (const std::string& assignment : assignments_) {
+      NF_CHECK(key_of(assignment) != "model",
+               "--set: the model is the command's own argument, not ", "a setting: give '",
+               config.model, "' there");
+      flows::set(config, assignment);
+    }
   });
-  check_usage(config.model == model,
-              "--set: the model is the command's own argument, not a setting: give '", config.model,
-              "' there");
 }
 
 bool SettingOptions::given(const std::string& key) const {
@@ -121,7 +178,7 @@ bool SettingOptions::given(const std::string& key) const {
 
 void SettingOptions::refuse_idle(const Job& job) const {
   const bool pictures = job.data.images() || job.data.dims == 2;
-  for (const flows::Field& field : flows::fields()) {
+  for (const flows::Field& field : job.config.fields()) {
     if (!given(field.key)) continue;
     std::string why = flows::why_idle(job.config, shape_of(job.data), field.key);
     const bool of_pictures =
@@ -144,7 +201,7 @@ std::string place(const std::string& text, std::size_t at) {
 }  // namespace
 
 ConfigFile read_config(const std::string& path) {
-  ConfigFile file{.where = str("[config] ", path, ": "), .preset = flows::Config().model};
+  ConfigFile file{.where = str("[config] ", path, ": "), .preset = flows::preset_names().front()};
   const std::string text = read_file(path, kMaxConfigBytes);
   nlohmann::json& all = file.settings;
   try {
@@ -181,12 +238,12 @@ SettingOptions::Job SettingOptions::configure(const std::string& model, Load* lo
   Job job{on(flows::preset(file.preset)), {}};
   try {
     data::check_setting(
-        job.config.train != 0, "train",
+        job.config.data.train != 0, "train",
         "[train] train = 0 leaves no samples to train on; give at least 1, or leave "
         "it out");
     job.data = load(job.config);
     const flows::DataShape shape = shape_of(job.data);
-    job.config = on(flows::preset(file.preset, shape, job.config.recipe));
+    job.config = on(flows::preset(file.preset, shape, flows::recipe_of(job.config)));
     refuse_idle(job);
     flows::check_settings(job.config, shape);
     job.config = flows::resolved(job.config, shape);

@@ -38,6 +38,13 @@ struct ConfigFile {
 };
 ConfigFile read_config(const std::string& path);
 
+/// The settings of all models, each name once; those of the model that the command line names, when
+/// it does.
+std::vector<flows::Field> all_fields();
+/// To be called before commands are added: help shows the options of the model that the words name,
+/// by itself, as a configuration, or as a run.
+void choose_model(int words, const char* const* argv);
+
 /// Which settings have an option of their own; --set takes all of them.
 enum class ShownSettings {
   All,

@@ -39,19 +39,19 @@ class Training {
       : common_(common),
         config_(std::move(config)),
         device_(device),
-        precision_(set_precision(device, config_.precision)),
+        precision_(set_precision(device, config_.training.precision)),
         data_(checked(std::move(data), config_)),
         density_(make_density(config_, data_, device)),
         trainer_(*density_, data_, fit_options(config_, graph)) {
-    if (device != Device::CPU) config_.precision = precision_;  // what auto meant
+    if (device != Device::CPU) config_.training.precision = precision_;  // what auto meant
   }
 
   /// A new training in this folder. The folder is a run once its config.json is there: then there
   /// is something to resume from.
   void begin(const std::string& out, bool overwrite) {
     trainer_.prepare();
-    for (const flows::Field& field : flows::fields()) {
-      const std::string value = flows::value_text(config_, field);
+    for (const flows::Field& field : config_.fields()) {
+      const std::string value = field.text();
       NF_CHECK(is_utf8(value), "[train] ", field.key, " = '", printable(value),
                "' is no UTF-8, which config.json cannot hold; rename it, or give a link to it");
     }
@@ -72,7 +72,8 @@ class Training {
                 "; give a later end");
     check_best(later);
     KnownData known = run_.known();
-    if (config_.data != run_.config().data) known.path = absolute_source(config_.data);
+    if (config_.data.source != run_.config().data.source)
+      known.path = absolute_source(config_.data.source);
     run_.save_config(config_, known);
     // A training that ended in mid-epoch has told that epoch; one that goes on tells it as a whole.
     run_.truncate_log(trainer_.step(), trainer_.epoch() + (trainer_.done() ? 1 : 0),
@@ -187,7 +188,7 @@ class Training {
 
   void describe_end(const flows::FitResult& result) const {
     if (result.stopped_early) {
-      common_.note(str("stopped early: ", config_.patience,
+      common_.note(str("stopped early: ", config_.training.patience,
                        " epochs without a better validation result; to go on: flowcli resume ",
                        run_.path(), " --patience N (0: no end)"));
     }
@@ -230,16 +231,16 @@ class Training {
                                         {"step", str(r.step)},
                                         {"valid_nats", printed("%.17g", r.valid_nats)}});
     }
-    if (config_.sample_every > 0 && r.epoch % config_.sample_every == 0) {
+    if (config_.output.sample_every > 0 && r.epoch % config_.output.sample_every == 0) {
       draw(printed("epoch-%04lld", static_cast<long long>(r.epoch)));
     }
     // Last: a training that was killed before goes back and makes all of the above again. The best
     // weights and the state tell of the same epoch.
-    if (r.best || r.epoch % config_.save_every == 0) save(flows::TrainingStatus::Running);
+    if (r.best || r.epoch % config_.output.save_every == 0) save(flows::TrainingStatus::Running);
   }
 
   std::int64_t steps_per_epoch() const {
-    return (data_.train.size() + config_.batch_size - 1) / config_.batch_size;
+    return (data_.train.size() + config_.training.batch_size - 1) / config_.training.batch_size;
   }
 
   void save(flows::TrainingStatus status) {
@@ -282,10 +283,11 @@ class Training {
   }
 
   void draw_samples(const std::string& path) {
-    Generator gen(static_cast<std::uint64_t>(config_.seed), kPictureStream);
+    Generator gen(static_cast<std::uint64_t>(config_.training.seed), kPictureStream);
     density_->eval();
     trainer_.with_evaluated_weights([&] {
-      const Tensor samples = density_->sample(gen, config_.samples, config_.temperature);
+      const Tensor samples =
+          density_->sample(gen, config_.output.samples, config_.output.temperature);
       write_samples_png(path, samples, data_, data_.valid.x);
     });
   }
@@ -309,9 +311,11 @@ class Training {
     const double count = flows::parameter_count(config, shape_of(data));
     check_memory(4 * sizeof(float) * count, str("training ", count, " parameters"),
                  "make the model smaller: hidden_units, hidden_layers, couplings");
-    const double batch = static_cast<double>(std::min(config.batch_size, data.train.size()));
-    check_memory(sizeof(float) * batch * static_cast<double>(config.hidden_units), "a batch",
-                 "give a smaller --batch-size");
+    const double batch =
+        static_cast<double>(std::min(config.training.batch_size, data.train.size()));
+    check_memory(
+        sizeof(float) * batch * flows::model_by_name(config.model).widest(config, shape_of(data)),
+        "a batch", "give a smaller --batch-size");
     return data;
   }
 
@@ -364,9 +368,9 @@ void add_train(CLI::App& app) {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);
     check_usage(device != Device::CPU || !options->settings.given("precision") ||
-                    config.precision == "auto" || config.precision == "f32",
+                    config.training.precision == "auto" || config.training.precision == "f32",
                 "[precision] would change nothing: products on the CPU are f32");
-    data::check_varies(data, config.types, config.preprocess == "standard");
+    data::check_varies(data, config.data.types, config.text("preprocess", "") == "standard");
     Training training(config, std::move(data), options->common, device, !options->no_graph);
     training.begin(options->out, options->overwrite);
     training.run();
@@ -412,7 +416,7 @@ void add_resume(CLI::App& app) {
     if (options->steps > 0) end["steps"] = options->steps;
     if (options->patience >= 0) end["patience"] = options->patience;
     flows::Config config = flows::from_json(end, run.config(), "[resume] ");
-    if (!options->data.empty()) config.data = options->data;
+    if (!options->data.empty()) config.data.source = options->data;
     Training training(config, load_run_data(run, options->data), options->common, device,
                       !options->no_graph);
     training.resume(run, options->epochs > 0 || options->steps > 0);

@@ -28,8 +28,8 @@ data::LoadOptions own_options(const flows::Config& config) {
 // How another source is read than the run's: the run's columns and layout, its own parts.
 data::LoadOptions options_for(const flows::Config& config, bool whole) {
   const auto built_in = data::built_in_sources();
-  if (std::find(built_in.begin(), built_in.end(), config.data) != built_in.end()) {
-    return {.seed = static_cast<std::uint64_t>(config.seed)};
+  if (std::find(built_in.begin(), built_in.end(), config.data.source) != built_in.end()) {
+    return {.seed = static_cast<std::uint64_t>(config.training.seed)};
   }
   data::LoadOptions options = own_options(config);
   options.train = options.valid = options.test = -1;
@@ -62,21 +62,22 @@ void check_parts(const RunFolder& run, const data::Dataset& data) {
              "; give it with --data to take all its rows"));
   };
   check(known.train, data.train, "");
-  check(known.valid, data.valid, config.valid_data);
-  check(known.test, data.test, config.test_data);
+  check(known.valid, data.valid, config.data.valid_data);
+  check(known.test, data.test, config.data.test_data);
 }
 
 // Each file of data with its absolute path.
-std::vector<std::pair<std::string flows::Config::*, std::string>> files_of(const KnownData& known) {
-  return {{&flows::Config::data, known.path},
-          {&flows::Config::valid_data, known.valid_path},
-          {&flows::Config::test_data, known.test_path}};
+std::vector<std::pair<std::string flows::DataSettings::*, std::string>> files_of(
+    const KnownData& known) {
+  return {{&flows::DataSettings::source, known.path},
+          {&flows::DataSettings::valid_data, known.valid_path},
+          {&flows::DataSettings::test_data, known.test_path}};
 }
 
 // Where a file is at neither of its paths: which one; else empty.
 std::string find_files(flows::Config& config, const KnownData& known) {
   for (const auto& [setting, absolute] : files_of(known)) {
-    std::string& file = config.*setting;
+    std::string& file = config.data.*setting;
     if (file.empty() || source_exists(file)) continue;
     if (absolute.empty() || !source_exists(absolute)) {
       return str("'", file, absolute.empty() ? "" : "' nor '" + absolute, "'");
@@ -88,7 +89,7 @@ std::string find_files(flows::Config& config, const KnownData& known) {
 
 data::Dataset as_trained(const RunFolder& run, flows::Config config) {
   find_files(config, run.known());
-  data::Dataset data = data::load(config.data, own_options(config));
+  data::Dataset data = data::load(config.data.source, own_options(config));
   check_parts(run, data);
   return data;
 }
@@ -96,13 +97,13 @@ data::Dataset as_trained(const RunFolder& run, flows::Config config) {
 }  // namespace
 
 data::Dataset load_data(const flows::Config& config) {
-  return data::load(config.data, flows::load_options(config));
+  return data::load(config.data.source, flows::load_options(config));
 }
 
 data::Dataset peek_data(const flows::Config& config) {
   data::LoadOptions options = flows::load_options(config);
   options.train = options.valid = options.test = 1;
-  return data::load(config.data, options);
+  return data::load(config.data.source, options);
 }
 
 flows::DataShape shape_of(const data::Dataset& data) {
@@ -129,19 +130,19 @@ data::Dataset load_run_data(const RunFolder& run, const std::string& moved) {
   const KnownData& known = run.known();
   NF_CHECK(moved.empty() || source_exists(moved), "[data] '", printable(moved),
            "': no such file or folder, nor a built-in source");
-  if (!moved.empty()) config.data = moved;
+  if (!moved.empty()) config.data.source = moved;
   const std::string lost = find_files(config, known);
   NF_CHECK(lost.empty(), "[data] the data of ", run.path(), " are not there any more: neither ",
            lost, "; give them with --data");
-  data::Dataset data = data::load(config.data, own_options(config));
+  data::Dataset data = data::load(config.data.source, own_options(config));
   // A path that was given may lead to another file from here.
   if (moved.empty() && !same_data(known, data)) {
     flows::Config absolute = config;
     for (const auto& [setting, path] : files_of(known)) {
-      if (!path.empty() && source_exists(path)) absolute.*setting = path;
+      if (!path.empty() && source_exists(path)) absolute.data.*setting = path;
     }
     if (flows::to_json(absolute) != flows::to_json(config)) {
-      data = data::load(absolute.data, own_options(absolute));
+      data = data::load(absolute.data.source, own_options(absolute));
     }
   }
   NF_CHECK(data.checksum == known.shape.checksum, "[data] ", data.name,
@@ -167,9 +168,9 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
       if (!there) return load_run_data(model.run);  // which says so
       config = *there;
     } else {
-      config.data = source;
+      config.data.source = source;
     }
-    data = data::load(config.data, options_for(config, whole));
+    data = data::load(config.data.source, options_for(config, whole));
     if (data.checksum == known.shape.checksum && !whole) data = as_trained(model.run, config);
   }
   if (!model.shape.columns.empty()) {
@@ -264,7 +265,7 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
   NF_CHECK(std::filesystem::exists(weights), "[run] ", path, " has lost its weights: there is no ",
            weights);
   model.shape = run.known().shape;
-  model.precision = set_precision(device, run.config().precision);
+  model.precision = set_precision(device, run.config().training.precision);
   model.density = make_density(run.config(), model.shape, device);
   load_weights(*model.density, weights, run.known());
   model.density->eval();

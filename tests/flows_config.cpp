@@ -1,12 +1,12 @@
 // Config: every field by JSON and by --set, and the presets' sizes.
 #include "flows/models/config.h"
+#include "flows/models/coupling_flow.h"
 
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "flows/models/build.h"
-#include "flows/models/presets.h"
 #include "nn/layers/linear.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
@@ -18,11 +18,11 @@ using Json = nlohmann::json;
 
 namespace {
 
-/// A value other than the default, with all the digits that the type has.
+/// A value other than the one that is there, with all the digits that the type has.
 Json another_value(const Field& field) {
   return std::visit(
-      [&]<class T>(T Config::*member) -> Json {
-        const T now = Config().*member;
+      [&]<class T>(const T* member) -> Json {
+        const T now = *member;
         if constexpr (std::is_same_v<T, bool>) {
           return !now;
         } else if constexpr (std::is_same_v<T, std::string>) {
@@ -37,7 +37,7 @@ Json another_value(const Field& field) {
           return now + 1;
         }
       },
-      field.member);
+      field.value);
 }
 
 }  // namespace
@@ -45,49 +45,75 @@ Json another_value(const Field& field) {
 BOOST_AUTO_TEST_SUITE(flows_config)
 
 BOOST_AUTO_TEST_CASE(every_field_goes_through_json_and_set) {
-  std::set<std::string> keys;
-  for (const Field& field : fields()) {
-    BOOST_TEST_CONTEXT(field.key) {
-      BOOST_CHECK(keys.insert(field.key).second);
-      BOOST_CHECK(!field.help.empty());
-      const Json value = another_value(field);
-      const Config changed = from_json({{field.key, value}}, Config(), "test: ");
-      const auto json = to_json(changed);
-      const auto in = [&](const auto& all) -> Json {
-        return all.at(field.group).at(field.nested_key());
-      };
-      BOOST_CHECK(in(json) == value);
-      BOOST_CHECK(in(to_json(Config())) != value);
-      BOOST_CHECK(to_json(from_json(Json::parse(json.dump()), Config(), "test: ")) == json);
-      Config set_one;
-      set(set_one, field.key + "=" + value_text(changed, field));
-      BOOST_CHECK(to_json(set_one) == json);
+  for (const std::string& model : preset_names()) {
+    const Config base = preset(model);
+    std::set<std::string> keys;
+    std::size_t settings = 1;  // the model's name
+    for (const Field& field : base.fields()) {
+      BOOST_TEST_CONTEXT(model << " " << field.key) {
+        BOOST_CHECK(keys.insert(field.key).second);
+        BOOST_CHECK(!field.help.empty());
+        const Json value = another_value(field);
+        Config changed = from_json({{field.key, value}}, base, "test: ");
+        const auto json = to_json(changed);
+        const auto in = [&](const auto& all) -> Json {
+          return all.at(field.group).at(field.name_in_group());
+        };
+        BOOST_CHECK(in(json) == value);
+        BOOST_CHECK(in(to_json(base)) != value);
+        BOOST_CHECK(to_json(from_json(Json::parse(json.dump()), base, "test: ")) == json);
+        Config one = base;
+        set(one, field.key + "=" + changed.field(field.key).text());
+        BOOST_CHECK(to_json(one) == json);
+      }
+      ++settings;
     }
+    for (const auto& group : to_json(base)) settings -= group.size();
+    BOOST_CHECK_EQUAL(settings, 0U);
   }
-  std::size_t settings = 0;
-  for (const auto& group : to_json(Config())) settings += group.size();
-  BOOST_CHECK_EQUAL(settings, fields().size());
-  // config.json holds every member: a new one needs its line in fields().
-  std::size_t bytes = 0;
-  for (const Field& field : fields()) {
-    bytes += std::visit([]<class T>(T Config::*) { return sizeof(T); }, field.member);
-  }
-  BOOST_CHECK_GE(bytes + 16, sizeof(Config));
+}
+
+// config.json holds every member: a new one needs its line in fields().
+BOOST_AUTO_TEST_CASE(every_member_is_a_field) {
+  const auto bytes = [](std::vector<Field> fields) {
+    std::size_t all = 0;
+    for (const Field& field : fields) {
+      all += std::visit([]<class T>(const T*) { return sizeof(T); }, field.value);
+    }
+    return all;
+  };
+  constexpr std::size_t kPadding = 32;  // between members, and what a virtual table takes
+  BOOST_CHECK_GE(bytes(TrainingSettings().fields()) + kPadding, sizeof(TrainingSettings));
+  BOOST_CHECK_GE(bytes(DataSettings().fields()) + kPadding, sizeof(DataSettings));
+  BOOST_CHECK_GE(bytes(OutputSettings().fields()) + kPadding, sizeof(OutputSettings));
+  BOOST_CHECK_GE(bytes(CouplingFlowSettings().fields()) + kPadding, sizeof(CouplingFlowSettings));
+}
+
+BOOST_AUTO_TEST_CASE(a_copy_has_settings_of_its_own) {
+  const Config first = preset("nice");
+  Config second = first;
+  set(second, "couplings=9");
+  BOOST_CHECK_EQUAL(coupling_flow(first).couplings, 4);
+  Config third = preset("nice-plus");
+  third = second;
+  set(second, "couplings=2");
+  BOOST_CHECK_EQUAL(coupling_flow(third).couplings, 9);
+  BOOST_CHECK_EQUAL(third.model, "nice");
 }
 
 BOOST_AUTO_TEST_CASE(what_is_not_given_stays) {
-  Config base;
-  base.lr = 0.5;
+  Config base = preset("nice");
+  base.training.lr = 0.5;
   const Config config = from_json({{"couplings", 7}}, base, "");
-  BOOST_CHECK_EQUAL(config.couplings, 7);
-  BOOST_CHECK_EQUAL(config.lr, 0.5);
-  Config config2;
+  BOOST_CHECK_EQUAL(coupling_flow(config).couplings, 7);
+  BOOST_CHECK_EQUAL(config.training.lr, 0.5);
+  Config config2 = preset("nice");
   set(config2, "epochs=1e3");
-  BOOST_CHECK_EQUAL(config2.epochs, 1000);
+  BOOST_CHECK_EQUAL(config2.training.epochs, 1000);
   set(config2, "data=idx:/a/b=c");
-  BOOST_CHECK_EQUAL(config2.data, "idx:/a/b=c");
+  BOOST_CHECK_EQUAL(config2.data.source, "idx:/a/b=c");
   set(config2, "scaling=false");
-  BOOST_CHECK(!config2.scaling);
+  BOOST_CHECK(!coupling_flow(config2).scaling);
 }
 
 BOOST_AUTO_TEST_CASE(a_configuration_may_be_nested_or_flat) {
@@ -97,11 +123,11 @@ BOOST_AUTO_TEST_CASE(a_configuration_may_be_nested_or_flat) {
                        {"output", {{"samples", 9}}}};
   const Json flat = {{"model", "nice-plus"}, {"couplings", 7}, {"lr", 0.25},
                      {"data", "moons"},      {"train", 100},   {"samples", 9}};
-  const Config config = from_json(nested, Config(), "");
+  const Config config = from_json(nested, preset("nice-plus"), "");
   BOOST_CHECK_EQUAL(config.model, "nice-plus");
-  BOOST_CHECK_EQUAL(config.data, "moons");
-  BOOST_CHECK_EQUAL(config.samples, 9);
-  BOOST_CHECK(to_json(config) == to_json(from_json(flat, Config(), "")));
+  BOOST_CHECK_EQUAL(config.data.source, "moons");
+  BOOST_CHECK_EQUAL(config.output.samples, 9);
+  BOOST_CHECK(to_json(config) == to_json(from_json(flat, preset("nice-plus"), "")));
 }
 
 BOOST_AUTO_TEST_CASE(mistakes_are_named) {
@@ -130,16 +156,18 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named) {
       {{{"training", {{"couplings", 1}}}}, {"no setting 'couplings' in 'training'"}},
       {{{"data", {{"source", 3}}}}, {"data must be text"}},
       {{{"training", 3}}, {"no setting 'training'"}},
+      {{{"model", "glow"}}, {"the model is 'glow', not nice"}},
+      {{{"model", {{"name", 3}}}}, {"model must be text"}},
       {Json::array({1}), {"a configuration is a JSON object"}},
       {Json(3), {"a configuration is a JSON object"}},
   };
   for (const Case& c : cases) {
-    check_error([&] { from_json(c.json, Config(), "run/config.json: "); }, c.parts);
+    check_error([&] { from_json(c.json, preset("nice"), "run/config.json: "); }, c.parts);
   }
   const std::string deep(100'000, '[');
   const Json nested = Json::parse("{\"lr\":" + deep + std::string(100'000, ']') + "}");
-  check_error([&] { from_json(nested, Config(), ""); }, {"lr must be a number, got an array"});
-  Config config;
+  check_error([&] { from_json(nested, preset("nice"), ""); }, {"lr must be a number, got an array"});
+  Config config = preset("nice");
   check_error([&] { set(config, "lr=\xff"); }, {"lr must be a number"});
   // Found by fuzzing: what is repeated from the input must not break the line.
   check_error([&] { set(config, "l\xff\n"); }, {"--set: takes key=value, got 'l", "\\n'"});
@@ -153,7 +181,7 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named) {
   check_error([&] { set(config, "lr="); }, {"--set: ", "lr must be a number"});
   check_error([&] { set(config, "scaling=yes"); }, {"--set: ", "scaling must be true or false"});
   check_error([&] { set(config, "epochs=0"); }, {"--set: ", "epochs = 0 is out of range"});
-  BOOST_CHECK(to_json(config) == to_json(Config()));
+  BOOST_CHECK(to_json(config) == to_json(preset("nice")));
   check_error([] { preset("glow"); },
               {"[model]", "'glow'", "nice, nice-plus, realnvp-2d", ".json"});
 }
@@ -232,9 +260,9 @@ BOOST_AUTO_TEST_CASE(nice_knows_the_data_sets_of_its_paper) {
   for (const Case& c : cases) {
     BOOST_TEST_CONTEXT(c.recipe << " " << c.data.family << " " << c.data.dims) {
       Config config = preset("nice", c.data, c.recipe);
-      BOOST_TEST(config.recipe == c.recipe);
-      BOOST_TEST(config.hidden_units == c.units);
-      config.hidden_units = 8;  // in full size they would need gigabytes
+      BOOST_TEST(coupling_flow(config).recipe == c.recipe);
+      BOOST_TEST(coupling_flow(config).hidden_units == c.units);
+      coupling_flow(config).hidden_units = 8;  // in full size they would need gigabytes
       const auto density = make_density(config, c.data);
       BOOST_TEST(density->base().kind() == c.base);
       const std::int64_t dims = c.data.dims;
@@ -248,7 +276,7 @@ BOOST_AUTO_TEST_CASE(nice_knows_the_data_sets_of_its_paper) {
       if (triangular) parameters += dims * dims + 2 * dims;
       for (const int depth : c.depths) parameters += net(dims / 2, 8, depth);
       BOOST_TEST(density->parameter_count() == parameters, all);
-      BOOST_TEST((all.find("Whitening") == std::string::npos) == (config.whitening == "none"));
+      BOOST_TEST((all.find("Whitening") == std::string::npos) == (coupling_flow(config).whitening == "none"));
     }
   }
 }
@@ -263,27 +291,28 @@ BOOST_AUTO_TEST_CASE(presets_go_by_geometry_and_not_by_the_number_of_columns) {
                   to_json(preset("nice", {.dims = 784, .discrete = true}, recipe)));
     }
   }
-  BOOST_TEST(preset("nice-plus").preprocess == "cdf");
-  BOOST_TEST(preset("nice-plus", {.dims = 5}).preprocess == "auto");  // no levels to count
+  const auto preprocess = [](const Config& config) { return coupling_flow(config).preprocess; };
+  BOOST_TEST(preprocess(preset("nice-plus")) == "cdf");
+  BOOST_TEST(preprocess(preset("nice-plus", {.dims = 5})) == "auto");  // no levels to count
 }
 
 BOOST_AUTO_TEST_CASE(preprocessing_that_does_not_apply_is_an_error) {
   for (const char* kind : {"unit", "symmetric", "cdf"}) {
     Config config = preset("nice");
-    config.hidden_units = 4;
-    config.preprocess = kind;
+    coupling_flow(config).hidden_units = 4;
+    coupling_flow(config).preprocess = kind;
     check_error([&] { make_density(config, {.dims = 6}); }, {kind, "is for pixels"});
   }
   Config config = preset("nice");
-  config.hidden_units = 4;
-  config.types = "1=integer";
+  coupling_flow(config).hidden_units = 4;
+  config.data.types = "1=integer";
   check_error([&] { make_density(config, {.dims = 6, .discrete = true}); }, {"[types]", "tables"});
-  config.preprocess = "none";
+  coupling_flow(config).preprocess = "none";
   check_error([&] { make_density(config, {.dims = 6}); }, {"[types]", "preprocess = standard"});
 }
 
 BOOST_AUTO_TEST_CASE(load_options_are_those_of_the_configuration) {
-  Config config;
+  Config config = preset("nice");
   for (const char* text : {"split_by=town", "columns=a,b c", "types=a=integer", "layout=last",
                            "valid_data=v.csv", "test_data=t.csv", "test=7", "seed=5"}) {
     set(config, text);
@@ -293,18 +322,18 @@ BOOST_AUTO_TEST_CASE(load_options_are_those_of_the_configuration) {
   BOOST_CHECK((options.columns == std::vector<std::string>{"a", "b c"}));
   BOOST_CHECK(options.layout == "last" && options.valid_data == "v.csv");
   BOOST_CHECK(options.test_data == "t.csv" && options.test == 7);
-  BOOST_CHECK(to_json(from_json(Json::parse(to_json(config).dump()), Config(), "")) ==
+  BOOST_CHECK(to_json(from_json(Json::parse(to_json(config).dump()), preset("nice"), "")) ==
               to_json(config));
 }
 
 // The same density, told on [0,1], on [-1,1] and in bits/dim.
 BOOST_AUTO_TEST_CASE(conventions_tell_one_density) {
   Config config = preset("nice");
-  config.hidden_units = 4;
-  config.data_init = false;
+  coupling_flow(config).hidden_units = 4;
+  coupling_flow(config).data_init = false;
   const DataShape data = {.dims = 6, .discrete = true};
   const auto unit = make_density(config, data);
-  config.preprocess = "symmetric";
+  coupling_flow(config).preprocess = "symmetric";
   const auto symmetric = make_density(config, data);
   BOOST_TEST(unit->convention().text.find("[0,1]^6") != std::string::npos);
   BOOST_TEST(symmetric->convention().text.find("bits/dim = 7 ") != std::string::npos);
@@ -324,9 +353,9 @@ BOOST_AUTO_TEST_CASE(conventions_tell_one_density) {
 
 BOOST_AUTO_TEST_CASE(steps_of_a_table_follow_its_rows) {
   const Config built_in = preset("realnvp-2d", {.dims = 2, .unit_scale = true, .rows = 100'000});
-  BOOST_CHECK_EQUAL(built_in.steps, 7000);
-  BOOST_CHECK_EQUAL(built_in.batch_size, 300);
-  BOOST_CHECK_EQUAL(built_in.patience, 0);
+  BOOST_CHECK_EQUAL(built_in.training.steps, 7000);
+  BOOST_CHECK_EQUAL(built_in.training.batch_size, 300);
+  BOOST_CHECK_EQUAL(built_in.training.patience, 0);
   struct Case {
     std::int64_t rows, batch_size, epochs, warmup;
   };
@@ -339,15 +368,15 @@ BOOST_AUTO_TEST_CASE(steps_of_a_table_follow_its_rows) {
                                                    {50'000'000, 1000, 5, 200}}) {
     const Config config = preset("realnvp-2d", {.dims = 7, .rows = c.rows});
     BOOST_TEST_CONTEXT(c.rows) {
-      BOOST_CHECK_EQUAL(config.steps, 0);
-      BOOST_CHECK_EQUAL(config.batch_size, c.batch_size);
-      BOOST_CHECK_EQUAL(config.epochs, c.epochs);
-      BOOST_CHECK_EQUAL(config.warmup, c.warmup);
-      BOOST_CHECK_EQUAL(config.patience, 20);
+      BOOST_CHECK_EQUAL(config.training.steps, 0);
+      BOOST_CHECK_EQUAL(config.training.batch_size, c.batch_size);
+      BOOST_CHECK_EQUAL(config.training.epochs, c.epochs);
+      BOOST_CHECK_EQUAL(config.training.warmup, c.warmup);
+      BOOST_CHECK_EQUAL(config.training.patience, 20);
       BOOST_CHECK_EQUAL(fit_options(config).patience, 20);
     }
   }
-  BOOST_CHECK_EQUAL(preset("nice", {.dims = 784, .rows = 50'000}).patience, 0);  // as published
+  BOOST_CHECK_EQUAL(preset("nice", {.dims = 784, .rows = 50'000}).training.patience, 0);  // as published
 }
 
 BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
@@ -355,11 +384,11 @@ BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
     Config config = preset(name);
     BOOST_CHECK_EQUAL(config.model, name);
     // What a preset says is allowed, and survives its config.json.
-    BOOST_CHECK(to_json(from_json(Json::parse(to_json(config).dump()), Config(), "")) ==
+    BOOST_CHECK(to_json(from_json(Json::parse(to_json(config).dump()), preset(name), "")) ==
                 to_json(config));
     for (const bool discrete : {false, true}) {
       config = preset(name, {.dims = 6, .discrete = discrete});
-      config.hidden_units = 8;
+      coupling_flow(config).hidden_units = 8;
       const auto density = make_density(config, {.dims = 6, .discrete = discrete});
       const Tensor x = Tensor::full({3, 6}, 7, discrete ? DType::U8 : DType::F32);
       BOOST_CHECK(all_finite(density->log_prob(x).value()));
@@ -368,16 +397,16 @@ BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
       BOOST_CHECK_EQUAL(density->bound(), discrete);
     }
     const FitOptions options = fit_options(config);
-    BOOST_CHECK_EQUAL(options.steps, config.steps);
-    BOOST_CHECK_EQUAL(options.optimizer.lr, config.lr);
+    BOOST_CHECK_EQUAL(options.steps, config.training.steps);
+    BOOST_CHECK_EQUAL(options.optimizer.lr, config.training.lr);
   }
 }
 
 BOOST_AUTO_TEST_CASE(every_setting_reaches_the_model) {
   const auto build = [](const std::string& assignment, bool discrete = true) {
     Config config = preset("nice");
-    config.hidden_units = 4;
-    config.hidden_layers = 1;
+    coupling_flow(config).hidden_units = 4;
+    coupling_flow(config).hidden_layers = 1;
     if (!assignment.empty()) set(config, assignment);
     return make_density(config, {.dims = 6, .discrete = discrete});
   };
@@ -430,12 +459,12 @@ BOOST_AUTO_TEST_CASE(couplings_of_nice_mix_all_dimensions) {
   for (const char* partition : {"odd-even", "halves"}) {
     for (const std::int64_t dims : {6, 7}) {
       Config config = preset("nice");
-      config.partition = partition;
-      config.hidden_units = 12;
-      config.hidden_layers = 1;
-      config.activation = "tanh";  // has no dead units
-      config.preprocess = "none";
-      config.last_init_scale = 1;  // not the identity
+      coupling_flow(config).partition = partition;
+      coupling_flow(config).hidden_units = 12;
+      coupling_flow(config).hidden_layers = 1;
+      coupling_flow(config).activation = "tanh";  // has no dead units
+      coupling_flow(config).preprocess = "none";
+      coupling_flow(config).last_init_scale = 1;  // not the identity
       const auto density = make_density(config, {.dims = dims});
       density->to(DType::F64);
       Generator gen(1);

@@ -12,7 +12,7 @@
 #include "flows/layers/dequantize.h"
 #include "flows/layers/scaling.h"
 #include "flows/models/build.h"
-#include "flows/models/presets.h"
+#include "flows/models/coupling_flow.h"
 #include "flows/train/evaluate.h"
 #include "tests/data_util.h"
 
@@ -47,9 +47,9 @@ std::shared_ptr<Density> standard_normal(std::int64_t dims) {
 
 Config small_nice() {
   Config config = preset("nice");
-  config.hidden_units = 20;
-  config.hidden_layers = 2;
-  config.last_init_scale = 1;  // by default a coupling begins as the identity
+  coupling_flow(config).hidden_units = 20;
+  coupling_flow(config).hidden_layers = 2;
+  coupling_flow(config).last_init_scale = 1;  // by default a coupling begins as the identity
   return config;
 }
 
@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(nats_and_bits_of_the_papers) {
 BOOST_AUTO_TEST_CASE(log_prob_is_that_of_the_levels) {
   // Without couplings: the logistic density of (x + u) / 256, and 256 to a unit of it.
   Config config = small_nice();
-  config.last_init_scale = 0;  // identity
+  coupling_flow(config).last_init_scale = 0;  // identity
   const auto density = make_density(config, {.dims = 6, .discrete = true});
   const Tensor x = pixels(3, 6, 2);
   Generator noise = density->noise();
@@ -158,13 +158,13 @@ BOOST_AUTO_TEST_CASE(log_prob_is_that_of_the_levels) {
 
 BOOST_AUTO_TEST_CASE(densities_integrate_to_one) {
   Config config = preset("realnvp-2d");
-  config.couplings = 4;
-  config.hidden_units = 8;
-  config.last_init_scale = 0.05;  // keeps the mass on the grid
+  coupling_flow(config).couplings = 4;
+  coupling_flow(config).hidden_units = 8;
+  coupling_flow(config).last_init_scale = 0.05;  // keeps the mass on the grid
   for (const char* coupling : {"additive", "multiplicative", "affine"}) {
     for (const char* prior : {"gaussian", "logistic"}) {
-      config.coupling = coupling;
-      config.prior = prior;
+      coupling_flow(config).coupling = coupling;
+      coupling_flow(config).prior = prior;
       const auto density = make_density(config, {.dims = 2});
       constexpr int kSide = 400;
       constexpr double kStep = 0.1;  // of a grid from -20 to 20
@@ -181,7 +181,7 @@ BOOST_AUTO_TEST_CASE(densities_integrate_to_one) {
 BOOST_AUTO_TEST_CASE(images_come_back_from_their_latents) {
   for (const char* coupling : {"additive", "affine"}) {
     Config config = small_nice();
-    config.coupling = coupling;
+    coupling_flow(config).coupling = coupling;
     const auto density = make_density(config, {.dims = 784, .discrete = true});
     const Tensor x = pixels(64, 784, 3);
     const Tensor z = density->encode(x);

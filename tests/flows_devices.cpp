@@ -9,7 +9,7 @@
 #include "flows/layers/dequantize.h"
 #include "flows/maps/affine.h"
 #include "flows/models/build.h"
-#include "flows/models/presets.h"
+#include "flows/models/coupling_flow.h"
 #include "flows/train/fit.h"
 #include "nn/nets/mlp.h"
 #include "tests/data_util.h"
@@ -26,11 +26,11 @@ namespace {
 
 Config small_nice() {
   Config config = preset("nice");
-  config.couplings = 2;
-  config.hidden_units = 12;
-  config.hidden_layers = 2;
-  config.batch_size = 20;
-  config.steps = 50;
+  coupling_flow(config).couplings = 2;
+  coupling_flow(config).hidden_units = 12;
+  coupling_flow(config).hidden_layers = 2;
+  config.training.batch_size = 20;
+  config.training.steps = 50;
   return config;
 }
 
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(recorded_steps_are_the_steps) {
   for (const Device device : other_devices()) {
     for (const auto& settings : kSettings) {
       Config config = small_nice();
-      config.steps = 25;  // 2 epochs and a half
+      config.training.steps = 25;  // 2 epochs and a half
       for (const std::string& setting : settings) set(config, setting);
       const Trained replayed = train(config, data, device),
                     plain = train(config, data, device, false);
@@ -128,13 +128,13 @@ BOOST_AUTO_TEST_CASE(steps_of_every_preset_are_recorded) {
   reals.valid.x = bytes.valid.x.to(DType::F32);
   for (const Device device : other_devices()) {
     for (const std::string& name : preset_names()) {
-      const data::Dataset& data = preset(name).data == "moons" ? reals : bytes;
+      const data::Dataset& data = preset(name).data.source == "moons" ? reals : bytes;
       Config config = preset(name);
-      config.couplings = 2;
-      config.hidden_units = 12;
-      config.hidden_layers = 2;
-      config.batch_size = 20;
-      config.steps = 25;
+      coupling_flow(config).couplings = 2;
+      coupling_flow(config).hidden_units = 12;
+      coupling_flow(config).hidden_layers = 2;
+      config.training.batch_size = 20;
+      config.training.steps = 25;
       const Trained replayed = train(config, data, device),
                     plain = train(config, data, device, false);
       BOOST_CHECK_EQUAL(replayed.note, "");
@@ -194,7 +194,7 @@ BOOST_AUTO_TEST_CASE(steps_of_layers_of_ones_own) {
 BOOST_AUTO_TEST_CASE(divergence_is_seen_behind_the_device) {
   const data::Dataset data = dependent_bytes(2000, 1);
   Config config = small_nice();
-  config.steps = 80;
+  config.training.steps = 80;
   for (const Device device : other_devices()) {
     const auto density = make_density(config, {.dims = data.dims, .discrete = true});
     density->to(device);

@@ -16,7 +16,7 @@
 #include "flows/layers/scaling.h"
 #include "flows/layers/standardize.h"
 #include "flows/models/build.h"
-#include "flows/models/presets.h"
+#include "flows/models/coupling_flow.h"
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -136,9 +136,9 @@ BOOST_AUTO_TEST_CASE(ks_distance_is_the_definition) {
 
 BOOST_AUTO_TEST_CASE(a_right_model_passes) {
   Config config = preset("realnvp-2d");
-  config.couplings = 3;
-  config.hidden_units = 8;
-  config.last_init_scale = 1;
+  coupling_flow(config).couplings = 3;
+  coupling_flow(config).hidden_units = 8;
+  coupling_flow(config).last_init_scale = 1;
   const auto density = make_density(config, {.dims = 4, .unit_scale = true});
   density->to(DType::F64);
   density->train();
@@ -253,10 +253,10 @@ BOOST_AUTO_TEST_CASE(the_largest_stretch_is_the_largest_log_scale) {
 
 BOOST_AUTO_TEST_CASE(noise_is_not_examined_and_left_as_it_was) {
   Config config = preset("nice");
-  config.couplings = 2;
-  config.hidden_units = 10;
-  config.hidden_layers = 1;
-  config.last_init_scale = 1;  // not the identity
+  coupling_flow(config).couplings = 2;
+  coupling_flow(config).hidden_units = 10;
+  coupling_flow(config).hidden_layers = 1;
+  coupling_flow(config).last_init_scale = 1;  // not the identity
   const auto density = make_density(config, {.dims = 6, .discrete = true});
   Generator gen(2);
   const Tensor x = (uniform(gen, {40, 6}) * 256.0).to(DType::U8);
@@ -375,10 +375,10 @@ BOOST_AUTO_TEST_CASE(tables_far_out_and_whole_numbers_integrate_to_one) {
   const Tensor counts = abs(noise.narrow(1, 1, 1) * 4.0).to(DType::I32).to(DType::F64);
   const Tensor x = concat(std::vector<Tensor>{seconds, counts}, 1);
   Config config = preset("realnvp-2d");
-  config.couplings = 2;
-  config.hidden_units = 4;
+  coupling_flow(config).couplings = 2;
+  coupling_flow(config).hidden_units = 4;
   for (const char* types : {"", "n=integer"}) {
-    config.types = types;
+    config.data.types = types;
     const auto density = make_density(config, {.dims = 2, .columns = {"t", "n"}});
     density->transform().initialize(Samples(x));
     const Integral all = integrate(*density, x);

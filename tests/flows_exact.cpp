@@ -8,7 +8,7 @@
 #include "flows/layers/level_cdf.h"
 #include "flows/layers/whitening.h"
 #include "flows/models/build.h"
-#include "flows/models/presets.h"
+#include "flows/models/coupling_flow.h"
 #include "flows/train/evaluate.h"
 #include "tensor/linalg.h"
 #include "tensor/ops.h"
@@ -24,11 +24,11 @@ constexpr std::int64_t kDims = 5;
 std::shared_ptr<Density> bare(const char* preprocess, const char* prior, const DataShape& shape,
                               const char* whitening = "none") {
   Config config = preset("nice");
-  config.hidden_units = 4;
-  config.scaling = false;
-  config.preprocess = preprocess;
-  config.prior = prior;
-  config.whitening = whitening;
+  coupling_flow(config).hidden_units = 4;
+  coupling_flow(config).scaling = false;
+  coupling_flow(config).preprocess = preprocess;
+  coupling_flow(config).prior = prior;
+  coupling_flow(config).whitening = whitening;
   return make_density(config, shape);
 }
 

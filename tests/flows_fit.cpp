@@ -8,6 +8,7 @@
 #include "tensor/ops.h"
 #include "tensor/threads.h"
 #include "tests/data_util.h"
+#include "flows/models/coupling_flow.h"
 #include "tests/datasets.h"
 #include "tests/trainings.h"
 
@@ -49,9 +50,9 @@ BOOST_AUTO_TEST_SUITE(flows_fit)
 BOOST_AUTO_TEST_CASE(fit_learns_a_density) {
   const data::Dataset data = moons(2000, 500);
   Config config = small("realnvp-2d");
-  config.steps = 300;
-  config.batch_size = 250;
-  config.lr = 5e-3;
+  config.training.steps = 300;
+  config.training.batch_size = 250;
+  config.training.lr = 5e-3;
   const auto density = build(config, data);
   const double before = evaluate(*density, data.valid.x).nats;
   std::vector<EpochReport> epochs;
@@ -86,10 +87,10 @@ BOOST_AUTO_TEST_CASE(fit_learns_a_density) {
 BOOST_AUTO_TEST_CASE(an_epoch_is_told_as_the_mean_over_its_samples) {
   const data::Dataset data = moons(25, 0);
   Config config = small("realnvp-2d");
-  config.batch_size = 10;  // 10, 10, 5
-  config.steps = 0;
-  config.epochs = 2;
-  config.lr = 0;
+  config.training.batch_size = 10;  // 10, 10, 5
+  config.training.steps = 0;
+  config.training.epochs = 2;
+  config.training.lr = 0;
   const auto density = build(config, data);
   std::vector<double> steps, epochs;
   const FitResult result =
@@ -143,9 +144,9 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_is_the_uninterrupted_one) {
   for (const Case& c : cases) {
     const data::Dataset data = c.discrete ? test::dependent_bytes(50, 20) : moons(50, 20);
     Config config = small(c.discrete ? "nice" : "realnvp-2d");
-    config.batch_size = 8;  // 7 batches, the last one short
-    config.steps = 0;
-    config.epochs = 3;
+    config.training.batch_size = 8;  // 7 batches, the last one short
+    config.training.steps = 0;
+    config.training.epochs = 3;
     for (const std::string& setting : c.settings) set(config, setting);
     Told whole;
     const auto expected = build(config, data);
@@ -163,7 +164,7 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_is_the_uninterrupted_one) {
           trainer.save(path);
         }
         Config other_weights = config;  // those of the file count
-        other_weights.seed = 4;
+        other_weights.training.seed = 4;
         const auto density = build(other_weights, data);
         density->noise() = Generator(expected->noise().seed(), expected->noise().stream());
         Trainer trainer(*density, data, fit_options(config));
@@ -185,8 +186,8 @@ BOOST_AUTO_TEST_CASE(a_training_that_ended_in_mid_epoch_goes_on_as_if_it_had_not
   const std::string path = folder.path("state.safetensors");
   const data::Dataset data = test::dependent_bytes(50, 20);
   Config config = small("nice");
-  config.batch_size = 8;  // 7 batches
-  config.steps = 21;
+  config.training.batch_size = 8;  // 7 batches
+  config.training.steps = 21;
   const auto expected = build(config, data);
   std::vector<EpochReport> whole, parts;
   const auto into = [](std::vector<EpochReport>& reports) {
@@ -196,7 +197,7 @@ BOOST_AUTO_TEST_CASE(a_training_that_ended_in_mid_epoch_goes_on_as_if_it_had_not
   Trainer(*expected, data, fit_options(config)).run(into(whole));
   const auto density = build(config, data);
   for (const std::int64_t end : {10, 21}) {
-    config.steps = end;
+    config.training.steps = end;
     Trainer trainer(*density, data, fit_options(config));
     if (end == 21) trainer.load(path);
     BOOST_CHECK(trainer.run(into(parts)).finished);
@@ -220,7 +221,7 @@ BOOST_AUTO_TEST_CASE(a_state_says_how_its_training_ended) {
   const std::string path = folder.path("state.safetensors");
   const data::Dataset data = moons(50, 20);
   Config config = small("realnvp-2d");
-  config.steps = 3;
+  config.training.steps = 3;
   const auto density = build(config, data);
   Trainer trainer(*density, data, fit_options(config));
   trainer.run();
@@ -245,9 +246,9 @@ BOOST_AUTO_TEST_CASE(a_state_says_how_its_training_ended) {
 BOOST_AUTO_TEST_CASE(a_stopped_trainer_may_go_on_itself) {
   const data::Dataset data = test::dependent_bytes(50, 20);
   Config config = small("nice");
-  config.batch_size = 8;
-  config.epochs = 2;
-  config.ema = 0.9;
+  config.training.batch_size = 8;
+  config.training.epochs = 2;
+  config.training.ema = 0.9;
   Told whole, parts;
   const auto a = build(config, data), b = build(config, data);
   fit(*a, data, fit_options(config), whole.callbacks());
@@ -264,9 +265,9 @@ BOOST_AUTO_TEST_CASE(a_stopped_trainer_may_go_on_itself) {
 BOOST_AUTO_TEST_CASE(averaged_weights_are_what_is_evaluated_and_saved) {
   const data::Dataset data = moons(100, 40);
   Config config = small("realnvp-2d");
-  config.batch_size = 20;
-  config.steps = 20;
-  config.ema = 0.8;
+  config.training.batch_size = 20;
+  config.training.steps = 20;
+  config.training.ema = 0.8;
   const auto density = build(config, data);
   Trainer trainer(*density, data, fit_options(config));
   double told = 0;
@@ -294,10 +295,10 @@ BOOST_AUTO_TEST_CASE(averaged_weights_are_what_is_evaluated_and_saved) {
 BOOST_AUTO_TEST_CASE(scales_and_their_averages_start_from_the_data) {
   const data::Dataset data = test::dependent_bytes(200, 50);
   Config config = small("nice");
-  config.steps = 1;
-  config.ema = 0.99;
+  config.training.steps = 1;
+  config.training.ema = 0.99;
   for (const bool from_data : {true, false}) {
-    config.data_init = from_data;
+    coupling_flow(config).data_init = from_data;
     const auto density = build(config, data);
     Trainer trainer(*density, data, fit_options(config));
     trainer.run();
@@ -313,7 +314,7 @@ BOOST_AUTO_TEST_CASE(scales_start_from_rows_of_the_whole_file) {
   data::Dataset data = moons(6000, 10);
   data.train.x.narrow(0, 3000, 3000).copy_(data.train.x.narrow(0, 3000, 3000) * 100.0F);
   Config config = small("nice");
-  config.preprocess = "none";
+  coupling_flow(config).preprocess = "none";
   const auto density = build(config, data);
   Trainer trainer(*density, data, {.epochs = 1, .batch_size = 100});
   trainer.prepare();
@@ -350,7 +351,7 @@ BOOST_AUTO_TEST_CASE(whole_numbers_have_a_bound_when_they_are_known_as_such) {
   data.train.x = (uniform(gen, {2000, 2}, DType::F64) * 4.0).to(DType::I32).to(DType::F64);
   data.valid.x = data.train.x.narrow(0, 0, 500);
   Config config = small("realnvp-2d");
-  config.types = "1=integer,2=integer";
+  config.data.types = "1=integer,2=integer";
   const auto density = build(config, data);
   BOOST_TEST(density->bound());
   const FitResult result = fit(*density, data, {.epochs = 10, .batch_size = 100});
@@ -367,8 +368,8 @@ BOOST_AUTO_TEST_CASE(states_of_something_else_are_refused) {
   const std::string path = folder.path("state.safetensors"), path_weights = folder.path("weights");
   const data::Dataset data = test::dependent_bytes(50, 20);
   Config config = small("nice");
-  config.batch_size = 8;
-  config.epochs = 1;
+  config.training.batch_size = 8;
+  config.training.epochs = 1;
   const auto density = build(config, data);
   Trainer trainer(*density, data, fit_options(config));
   trainer.run();
@@ -445,9 +446,9 @@ BOOST_AUTO_TEST_CASE(data_that_does_not_fit_is_refused) {
 BOOST_AUTO_TEST_CASE(threads_change_rounding_only) {
   const data::Dataset data = test::dependent_bytes(400, 100);
   Config config = small("nice");
-  config.hidden_units = 150;
-  config.batch_size = 200;
-  config.epochs = 5;
+  coupling_flow(config).hidden_units = 150;
+  config.training.batch_size = 200;
+  config.training.epochs = 5;
   const int before = num_threads();
   double nats[2];
   for (const int threads : {1, 2}) {

@@ -9,6 +9,7 @@
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
+#include "flows/models/coupling_flow.h"
 #include "tests/trainings.h"
 
 using namespace nf;
@@ -31,9 +32,9 @@ BOOST_AUTO_TEST_CASE(tables_of_f64_begin_with_every_preprocessing) {
   for (const char* preprocess : {"none", "logit", "standard"}) {
     for (const char* whitening : {"none", "zca", "triangular"}) {
       Config config = small("realnvp-2d");
-      config.preprocess = preprocess;
-      config.whitening = whitening;
-      config.steps = 2;
+      coupling_flow(config).preprocess = preprocess;
+      coupling_flow(config).whitening = whitening;
+      config.training.steps = 2;
       const auto density = make_density(config, {.dims = 2});
       const FitResult result = fit(*density, data, fit_options(config));
       BOOST_TEST(result.finished, preprocess << " " << whitening);
@@ -50,14 +51,14 @@ BOOST_AUTO_TEST_CASE(patience_ends_a_training_that_overfits_and_the_best_weights
   data.train.x = normal(gen, {40, 2});
   data.valid.x = normal(gen, {200, 2});
   Config config = small("realnvp-2d");
-  config.hidden_units = 32;
-  config.batch_size = 20;
-  config.steps = 0;
-  config.epochs = 1000;
-  config.warmup = 0;
-  config.lr = 5e-3;
-  config.schedule = "constant";
-  config.patience = 30;
+  coupling_flow(config).hidden_units = 32;
+  config.training.batch_size = 20;
+  config.training.steps = 0;
+  config.training.epochs = 1000;
+  config.training.warmup = 0;
+  config.training.lr = 5e-3;
+  config.training.schedule = "constant";
+  config.training.patience = 30;
   const auto density = build(config, data);
   std::vector<EpochReport> reports;
   const auto collect = [&](const EpochReport& r) { reports.push_back(r); };
@@ -105,7 +106,7 @@ BOOST_AUTO_TEST_CASE(patience_ends_a_training_that_overfits_and_the_best_weights
   std::filesystem::remove(path);
   for (const std::int64_t end : {result.best_epoch * 2 + 5, result.best_epoch * 2 + 11,
                                  result.best_epoch * 2 + 31, std::int64_t{0}}) {
-    config.steps = end;
+    config.training.steps = end;
     Trainer part(*halves, data, fit_options(config));
     if (std::filesystem::exists(path)) part.load(path);
     parts = part.run();
@@ -119,7 +120,7 @@ BOOST_AUTO_TEST_CASE(patience_ends_a_training_that_overfits_and_the_best_weights
 BOOST_AUTO_TEST_CASE(a_second_training_goes_on_from_what_the_first_learned) {
   const data::Dataset data = moons(200, 50);
   Config config = small("realnvp-2d");
-  config.steps = 40;
+  config.training.steps = 40;
   const auto density = build(config, data);
   fit(*density, data, fit_options(config));
   const std::vector<float> learned = weights(*density);
@@ -150,8 +151,8 @@ BOOST_AUTO_TEST_CASE(a_training_that_cannot_begin_leaves_no_trace) {
   constant.train.x = data.train.x.clone();
   constant.train.x.narrow(1, 0, 1).fill_(3);
   Config config = small("realnvp-2d");
-  config.preprocess = "standard";
-  config.steps = 5;
+  coupling_flow(config).preprocess = "standard";
+  config.training.steps = 5;
   const auto density = build(config, data), fresh = build(config, data);
   BOOST_CHECK_THROW(fit(*density, constant, fit_options(config)), Error);
   BOOST_CHECK(!density->initialized());
@@ -163,8 +164,8 @@ BOOST_AUTO_TEST_CASE(a_training_that_cannot_begin_leaves_no_trace) {
 BOOST_AUTO_TEST_CASE(the_best_can_begin_anew) {
   const data::Dataset data = moons(100, 20);
   Config config = small("realnvp-2d");
-  config.steps = 0;
-  config.epochs = 2;
+  config.training.steps = 0;
+  config.training.epochs = 2;
   const auto density = build(config, data);
   Trainer trainer(*density, data, fit_options(config));
   BOOST_CHECK_GT(trainer.run().best_epoch, 0);
@@ -179,12 +180,12 @@ BOOST_AUTO_TEST_CASE(the_best_can_begin_anew) {
 BOOST_AUTO_TEST_CASE(divergence_is_named) {
   const data::Dataset data = moons(100, 20);
   Config config = small("realnvp-2d");
-  config.batch_size = 20;
-  config.epochs = 20;
-  config.steps = 0;
-  config.lr = 1e30;
-  config.schedule = "constant";
-  config.mixing = "none";  // so that it is a coupling
+  config.training.batch_size = 20;
+  config.training.epochs = 20;
+  config.training.steps = 0;
+  config.training.lr = 1e30;
+  config.training.schedule = "constant";
+  coupling_flow(config).mixing = "none";  // so that it is a coupling
   const auto density = build(config, data);
   try {
     fit(*density, data, fit_options(config));
@@ -201,8 +202,8 @@ BOOST_AUTO_TEST_CASE(divergence_is_named) {
   // NaN in the data is found in the first step.
   data::Dataset broken = moons(100, 20);
   broken.train.x.narrow(0, 50, 1).fill_(std::nan(""));
-  config.lr = 1e-3;
-  config.batch_size = 100;
+  config.training.lr = 1e-3;
+  config.training.batch_size = 100;
   const auto fresh = build(config, broken);
   BOOST_CHECK_THROW(fit(*fresh, broken, fit_options(config)), Diverged);
   // So is NaN in validation alone.

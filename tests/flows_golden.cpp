@@ -12,7 +12,6 @@
 #include <nlohmann/json.hpp>
 
 #include "flows/models/build.h"
-#include "flows/models/presets.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
 
@@ -161,8 +160,8 @@ struct Run {
   explicit Run(const Golden& golden)
       : shape{.dims = golden.dims, .discrete = golden.discrete, .unit_scale = !golden.discrete},
         config(preset(golden.model, shape, golden.recipe)) {
-    config.steps = kSteps;
-    config.batch_size = kBatch;
+    config.training.steps = kSteps;
+    config.training.batch_size = kBatch;
     for (const std::string& setting : golden.settings) set(config, setting);
     density = make_density(config, shape);
     Generator gen(7);
@@ -193,8 +192,8 @@ struct Run {
     }
     auto metadata = density->description();
     nlohmann::json training;
-    for (const Field& field : fields()) {
-      std::visit([&](auto member) { training[field.key] = config.*member; }, field.member);
+    for (const Field& field : config.fields()) {
+      std::visit([&](const auto* member) { training[field.key] = *member; }, field.value);
     }
     metadata["training"] = training.dump();
     nn::save_safetensors(path, all, metadata);
@@ -220,10 +219,10 @@ struct Run {
     return all;
   }
 
-  std::uint64_t seed() const { return static_cast<std::uint64_t>(config.seed); }
+  std::uint64_t seed() const { return static_cast<std::uint64_t>(config.training.seed); }
 
   DataShape shape;
-  Config config;
+  Config config = preset("nice");
   std::shared_ptr<Density> density;
   data::Dataset data;
 };

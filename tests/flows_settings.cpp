@@ -4,8 +4,8 @@
 #include <set>
 
 #include "flows/models/build.h"
+#include "flows/models/coupling_flow.h"
 #include "flows/models/idle.h"
-#include "flows/models/presets.h"
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -17,18 +17,19 @@ BOOST_AUTO_TEST_SUITE(flows_settings)
 // A Config may be filled in by hand: what is no name is told, not taken for something else.
 BOOST_AUTO_TEST_CASE(names_filled_in_by_hand_are_checked) {
   const std::set<std::string> elsewhere = {"precision", "layout"};  // of device and files
-  for (const Field& field : fields()) {
+  Config config = preset("nice");
+  coupling_flow(config).hidden_units = 2;
+  for (const Field& field : config.fields()) {
     if (field.choices.empty() || elsewhere.contains(field.key)) continue;
-    const auto member = std::get<std::string Config::*>(field.member);
-    Config config = preset("nice");
-    config.hidden_units = 2;
-    config.*member = "ZCA";
+    std::string& value = *std::get<std::string*>(field.value);
+    const std::string before = std::exchange(value, "ZCA");
     const auto make = [&] {
-      preset("nice", {}, config.recipe);
+      preset("nice", {}, recipe_of(config));
       make_density(config, {.dims = 4});
       fit_options(config);
     };
     check_error(make, {"'ZCA' is not one of", field.choices.back()});
+    value = before;
   }
 }
 
@@ -59,9 +60,9 @@ BOOST_AUTO_TEST_CASE(parameters_are_counted_from_shapes) {
   for (const std::string& name : preset_names()) {
     for (const std::int64_t dims : {2, 5}) {
       Config config = preset(name);
-      config.hidden_units = 7;
+      coupling_flow(config).hidden_units = 7;
       const DataShape shape{.dims = dims};
-      if (name == "nice-plus") config.preprocess = "standard";
+      if (name == "nice-plus") coupling_flow(config).preprocess = "standard";
       const double counted = parameter_count(config, shape);
       const auto made = static_cast<double>(make_density(config, shape)->parameter_count());
       BOOST_CHECK_GE(counted, 0.9 * made);
@@ -69,7 +70,7 @@ BOOST_AUTO_TEST_CASE(parameters_are_counted_from_shapes) {
     }
   }
   Config config = preset("nice");
-  config.hidden_units = 1'000'000;
+  coupling_flow(config).hidden_units = 1'000'000;
   check_error([&] { make_density(config, {.dims = 784}); }, {"[memory]", "TB", "hidden_units"});
 }
 

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "flows/models/build.h"
-#include "flows/models/presets.h"
+#include "flows/models/coupling_flow.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
@@ -18,10 +18,10 @@ namespace {
 
 Config small(const char* model, const DataShape& shape) {
   Config config = preset(model, shape);
-  config.couplings = 2;
-  config.hidden_units = 4;
-  config.steps = 1;
-  config.lr = 0;  // what is saved is what initialize() found
+  coupling_flow(config).couplings = 2;
+  coupling_flow(config).hidden_units = 4;
+  config.training.steps = 1;
+  config.training.lr = 0;  // what is saved is what initialize() found
   return config;
 }
 
@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(settings_are_resolved) {
                         Case{"realnvp-2d", "", table, "standard", 0, {2, 2}},
                         Case{"realnvp-2d", "", toy, "none", 0, {2, 2}}}) {
     Config config = small(c.model, c.shape);
-    config.depths = c.depths;
+    coupling_flow(config).depths = c.depths;
     const Json settings = settings_of(config, c.shape);
     BOOST_TEST_CONTEXT(c.model << " " << settings) {
       BOOST_CHECK_EQUAL(settings.at("preprocess"), c.preprocess);
@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(a_file_holds_true_values_and_says_what_they_mean) {
   const data::Dataset data = test::dependent_bytes(3000, 0);
   const test::TempFolder folder;
   Config config = small("nice", {.dims = 6, .discrete = true});
-  config.whitening = "triangular";
+  coupling_flow(config).whitening = "triangular";
   const auto density = make_density(config, {.dims = 6, .discrete = true});
   Trainer trainer(*density, data, fit_options(config));
   trainer.run();
@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(a_file_holds_true_values_and_says_what_they_mean) {
   }
 
   // Of the scaling alone: exp(s) times the deviation of the data is 1.
-  config.whitening = "none";
+  coupling_flow(config).whitening = "none";
   const auto plain = make_density(config, {.dims = 6, .discrete = true});
   fit(*plain, data, fit_options(config));
   for (const auto& [name, tensor] : plain->state()) {

@@ -8,7 +8,7 @@
 
 #include "data/toy2d.h"
 #include "flows/models/build.h"
-#include "flows/models/presets.h"
+#include "flows/models/coupling_flow.h"
 
 namespace nf::test {
 
@@ -27,10 +27,10 @@ inline data::Dataset moons(std::int64_t train, std::int64_t valid) {
 
 inline Config small(const std::string& model) {
   Config config = preset(model);
-  config.couplings = 4;
-  config.hidden_units = 16;
-  config.hidden_layers = 1;
-  config.seed = 3;
+  coupling_flow(config).couplings = 4;
+  coupling_flow(config).hidden_units = 16;
+  coupling_flow(config).hidden_layers = 1;
+  config.training.seed = 3;
   return config;
 }
 

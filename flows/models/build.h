@@ -4,8 +4,7 @@
 #include <memory>
 
 #include "data/source.h"
-#include "flows/density.h"
-#include "flows/models/config.h"
+#include "flows/models/model.h"
 #include "flows/train/fit.h"
 
 namespace nf::flows {

@@ -1,42 +1,18 @@
-// Config: every setting of a model and its training, by name. What config.json holds, what the
-// options of flowcli and --set change, and what a library user may fill in by hand.
+// Config: every setting of a model and its training. What config.json holds, what the options of
+// flowcli and --set change, and what a library user may fill in by hand.
 #pragma once
 
 #include <cstdint>
-#include <functional>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
-#include <variant>
 #include <vector>
+
+#include "flows/models/settings.h"
 
 namespace nf::flows {
 
-struct Config {
-  // the model
-  std::string model = "nice";
-  std::string recipe = "paper";
-  std::int64_t couplings = 4;
-  std::string coupling = "additive";
-  std::string partition = "odd-even";
-  std::string mixing = "none";
-  std::string whitening = "none";
-  bool whitening_last = false;
-  std::int64_t hidden_units = 1000;
-  std::int64_t hidden_layers = 5;
-  std::string depths;
-  std::string activation = "relu";
-  std::string init = "kaiming";
-  double init_scale = 1;
-  double last_init_scale = 0;
-  double scale_limit = 2;
-  bool scaling = true;
-  bool data_init = true;
-  double scale_rate = 10;
-  std::string prior = "logistic";
-  std::string preprocess = "auto";
-  double alpha = 1e-6;
-
-  // its training
+struct TrainingSettings {
   std::int64_t epochs = 100;
   std::int64_t steps = 0;
   std::int64_t batch_size = 200;
@@ -57,8 +33,11 @@ struct Config {
   std::string precision = "auto";
   std::int64_t seed = 1;
 
-  // the data, and what is written when
-  std::string data = "glyphs";
+  std::vector<Field> fields();
+};
+
+struct DataSettings {
+  std::string source = "glyphs";
   std::int64_t train = -1;
   std::int64_t valid = -1;
   std::int64_t test = -1;
@@ -68,10 +47,17 @@ struct Config {
   std::string columns;
   std::string types;
   std::string layout = "auto";
+
+  std::vector<Field> fields();
+};
+
+struct OutputSettings {
   std::int64_t save_every = 1;
   std::int64_t sample_every = 5;
   std::int64_t samples = 64;
   double temperature = 1;
+
+  std::vector<Field> fields();
 };
 
 /// What a model must know of its data.
@@ -86,37 +72,51 @@ struct DataShape {
   std::vector<double> spread = {};  ///< of Dataset: scales of columns that training cannot tell
 };
 
-/// One setting: its name (also --name with dashes), one line of help, and how to reach it.
-struct Field {
-  using Member =
-      std::variant<std::int64_t Config::*, double Config::*, bool Config::*, std::string Config::*>;
-  std::string key;
-  std::string help;
-  Member member;
-  std::vector<std::string> choices = {};  ///< allowed texts; empty: any
-  double lowest = 0;                      ///< allowed numbers
-  double highest = 1e18;
-  std::string group = {};  ///< "model", "training", "data" or "output"; fields() sets it
+/// A value: copies have settings of their own.
+class Config {
+ public:
+  /// The settings of a model that Model::name() says.
+  Config(std::string model, std::unique_ptr<Settings> settings);
+  Config(const Config& other);
+  Config(Config&&) = default;
+  Config& operator=(Config other);
+  ~Config();
 
-  /// In its group of a nested configuration: the key, but "name" of the model, and "source" and
-  /// "wanted_columns" of data.
-  std::string nested_key() const;
+  std::string model;  ///< the name of the model, see models()
+  TrainingSettings training;
+  DataSettings data;
+  OutputSettings output;
+
+  /// The model's own settings as the struct that they are. Throws Error when they are another's.
+  template <class S>
+  S& of() {
+    return dynamic_cast<S&>(*settings_);
+  }
+  template <class S>
+  const S& of() const {
+    return dynamic_cast<const S&>(*settings_);
+  }
+
+  /// Every setting, in the order of config.json. They point into this object.
+  std::vector<Field> fields();
+  /// The same, to be read.
+  std::vector<Field> fields() const { return const_cast<Config*>(this)->fields(); }
+  /// The setting of this name; throws Error, which begins with `where`, naming the nearest.
+  Field field(const std::string& key, const std::string& where = "");
+
+ private:
+  std::unique_ptr<Settings> settings_;
 };
-
-/// Every setting, in the order of config.json.
-const std::vector<Field>& fields();
 
 /// Nested: {"model": {"name": "nice", ...}, "training": {...}, "data": {"source": ...}, "output":
 /// {...}}.
 nlohmann::ordered_json to_json(const Config& config);
-/// Nested or flat ({"model": "nice", "lr": 0.1}), or both. Settings that are not given keep the
-/// values of `base`; but who says epochs and not steps means epochs, whatever `base` says. Throws
-/// Error for an unknown key (with the nearest one), a value of the wrong type or out of range;
-/// `where` begins the message.
+/// Nested or flat ({"model": "nice", "lr": 0.1}), or both, for the model of `base`. Settings that
+/// are not given keep the values of `base`; but who says epochs and not steps means epochs,
+/// whatever `base` says. Throws Error for an unknown key (with the nearest one), a value of the
+/// wrong type or out of range, and another model than that of `base`; `where` begins the message.
 Config from_json(const nlohmann::json& json, const Config& base, const std::string& where);
 /// "key=value" as on the command line; epochs=N makes steps 0. Throws like from_json.
 void set(Config& config, const std::string& assignment, const std::string& where = "--set: ");
-/// The text form of one value, as `set` takes it.
-std::string value_text(const Config& config, const Field& field);
 
 }  // namespace nf::flows

@@ -2,10 +2,21 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
-#include "flows/models/config.h"
+#include "flows/models/model.h"
 
 namespace nf::flows {
+
+/// Some settings change nothing, and why.
+struct IdleRule {
+  std::vector<std::string> keys;
+  bool idle;
+  std::string why;
+};
+
+/// Why the first rule that holds for `key` makes it idle; empty when none does.
+std::string first_idle(const std::vector<IdleRule>& rules, const std::string& key);
 
 /// Why the setting `key` changes nothing in this configuration of a model for such data: "coupling
 /// = additive has no scales". Empty when it does something.

@@ -1,9 +1,8 @@
 // Configurations: as JSON, and as the key=value of --set.
-#include "flows/models/config.h"
-
 #include <nlohmann/json.hpp>
 
 #include "tests/fuzz/fuzz.h"
+#include "tests/fuzz/settings.h"
 
 using namespace nf::flows;
 
@@ -11,11 +10,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   const std::string text(reinterpret_cast<const char*>(bytes), size);
   nf::fuzz::expect_error_or_nothing([&] {
     const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-    const auto once = to_json(from_json(json, Config(), "fuzz: "));
-    if (to_json(from_json(once, Config(), "fuzz: ")) != once) std::abort();
+    const auto once = to_json(from_json(json, nf::fuzz::some_config(), "fuzz: "));
+    if (to_json(from_json(once, nf::fuzz::some_config(), "fuzz: ")) != once) std::abort();
   });
   return nf::fuzz::expect_error_or_nothing([&] {
-    Config config;
+    Config config = nf::fuzz::some_config();
     set(config, text);
     to_json(config).dump();
   });

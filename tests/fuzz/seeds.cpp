@@ -6,10 +6,10 @@
 #include <string>
 
 #include "data/png.h"
-#include "flows/models/config.h"
 #include "nn/safetensors.h"
 #include "tensor/files.h"
 #include "tests/file_makers.h"
+#include "tests/fuzz/settings.h"
 
 using namespace nf;
 using namespace nf::test;
@@ -60,6 +60,6 @@ int main(int argc, char** argv) {
   nn::save_safetensors(path("safetensors", "two"),
                        {{"a", Tensor::zeros({2})}, {"b.c", Tensor::zeros({1, 2}, DType::I32)}},
                        {{"step", "3"}});
-  write("config", "all", flows::to_json(flows::Config()).dump());
+  write("config", "all", flows::to_json(fuzz::some_config()).dump());
   write("config", "set", "lr=1e-3");
 }

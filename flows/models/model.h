@@ -1,0 +1,66 @@
+// Model: what a file of this folder offers, and the list of all models.
+#pragma once
+
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "flows/density.h"
+#include "flows/models/config.h"
+
+namespace nf::flows {
+
+/// A family of densities with its settings. flowcli's commands, help, completion and config.json
+/// follow from what is said here.
+///
+/// A model of your own: derive, and hand it to add_model() before the command line is read
+/// (cli/flowcli.h); in this tree, add its line to the list in list.cpp.
+class Model {
+ public:
+  virtual ~Model() = default;
+  /// As on the command line: "nice-plus".
+  virtual std::string name() const = 0;
+  /// One line of help, with the source.
+  virtual std::string help() const = 0;
+  /// All settings, those of training, data and output too, as they are best for such data. Without
+  /// data (dims 0): as the model is spoken of. `recipe` of models whose published text and program
+  /// differ: "paper" or "code".
+  virtual Config preset(const DataShape& data, const std::string& recipe) const = 0;
+  /// The configuration with what "auto" means for the data.
+  virtual Config resolved(const Config& config, const DataShape& /*data*/) const { return config; }
+  /// Throws data::SettingError for a setting that does not go with the data or with another one.
+  virtual void check(const Config& /*resolved*/, const DataShape& /*data*/) const {}
+  /// Why one of the model's settings changes nothing beside the others; empty when it does
+  /// something.
+  virtual std::string why_idle(const Config& /*config*/, const DataShape& /*data*/,
+                               const std::string& /*key*/) const {
+    return "";
+  }
+  /// About how many parameters build() makes, and the most numbers that one layer makes of a
+  /// sample: both from shapes alone, before anything is allocated.
+  virtual double parameters(const Config& config, const DataShape& data) const = 0;
+  virtual double widest(const Config& config, const DataShape& data) const = 0;
+  /// The density; weights and noise are drawn from config.training.seed. `config` is resolved and
+  /// checked.
+  virtual std::shared_ptr<Density> build(const Config& config, const DataShape& data) const = 0;
+  /// What a file of weights says of its model, so that others can use it (docs/weights.md).
+  virtual nlohmann::ordered_json described(const Config& resolved, const DataShape& data) const = 0;
+};
+
+/// All models, in the order of help.
+const std::vector<std::shared_ptr<const Model>>& models();
+/// Adds one of another program. Throws Error when its name is taken.
+void add_model(std::shared_ptr<const Model> model);
+/// Throws Error for other names, listing those that there are.
+const Model& model_by_name(const std::string& name);
+
+/// Names that preset() knows.
+std::vector<std::string> preset_names();
+/// The settings of a model for such data. Throws Error for other names, listing these.
+Config preset(const std::string& name, const DataShape& data = {},
+              const std::string& recipe = "paper");
+/// The recipe of a configuration whose model has some, else "paper".
+std::string recipe_of(const Config& config);
+
+}  // namespace nf::flows

@@ -10,7 +10,7 @@
 #include "cli/version.h"
 #include "flows/examine/diagnose.h"
 #include "flows/models/build.h"
-#include "flows/models/presets.h"
+#include "flows/models/coupling_flow.h"
 #include "tensor/blas.h"
 #include "tensor/files.h"
 #include "tensor/ops.h"
@@ -152,9 +152,9 @@ std::string check_gradient(Device device) {
 std::string check_flow(Device device) {
   const flows::DataShape shape{.dims = 4, .unit_scale = true};
   flows::Config config = flows::preset("realnvp-2d", shape);
-  config.couplings = 4;
-  config.hidden_units = 16;
-  config.preprocess = "none";
+  flows::coupling_flow(config).couplings = 4;
+  flows::coupling_flow(config).hidden_units = 16;
+  flows::coupling_flow(config).preprocess = "none";
   const auto density = flows::make_density(config, shape);
   Generator gen(3);
   density->for_each_parameter([&](const std::string&, Var& p) {  // some begin at 0

@@ -114,6 +114,16 @@ std::vector<flows::Field> all_fields() {
   return all;
 }
 
+std::string models_help() {
+  std::string text = "Models; 'flowcli train MODEL --help' shows the settings of one:\n";
+  for (const auto& model : flows::models()) {
+    std::string line = "  " + model->name();
+    line.resize(std::max<std::size_t>(line.size() + 2, 14), ' ');
+    text += line + model->help() + "\n";
+  }
+  return text + "\n";
+}
+
 void choose_model(int words, const char* const* argv) {
   const auto names = flows::preset_names();
   for (int i = 2; i < words; ++i) {

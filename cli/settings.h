@@ -45,6 +45,9 @@ std::vector<flows::Field> all_fields();
 /// by itself, as a configuration, or as a run.
 void choose_model(int words, const char* const* argv);
 
+/// The models with what they are, as the end of a command's help has them.
+std::string models_help();
+
 /// Which settings have an option of their own; --set takes all of them.
 enum class ShownSettings {
   All,

@@ -363,7 +363,7 @@ void add_train(CLI::App& app) {
   command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
   options->common.add_to(*command);
   options->settings.add_to(*command);
-  command->footer(kTrainExamples);
+  command->footer(models_help() + kTrainExamples);
   command->callback([options] {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);

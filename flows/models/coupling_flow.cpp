@@ -179,8 +179,8 @@ std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape
     if (mixes && i > 0) {
       flow->add(str("mixings.", i), std::make_shared<InvertibleLinear>(data.dims, weights));
     }
-    const Partition partition = partition_of(config, data.dims, /*swap=*/i % 2 == 1);
     const auto map = map_by_name(config.coupling, config.scale_limit);
+    const Partition partition = partition_of(config, data.dims, /*swap=*/i % 2 == 1);
     const auto net = nn::mlp({.in = partition.passive(),
                               .out = partition.active() * map->parameters_per_dim(),
                               .hidden_units = config.hidden_units,

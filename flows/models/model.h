@@ -21,7 +21,7 @@ class Model {
   virtual ~Model() = default;
   /// As on the command line: "nice-plus".
   virtual std::string name() const = 0;
-  /// One line of help, with the source.
+  /// At most 60 characters of help, with the source.
   virtual std::string help() const = 0;
   /// All settings, those of training, data and output too, as they are best for such data. Without
   /// data (dims 0): as the model is spoken of. `recipe` of models whose published text and program

@@ -81,9 +81,7 @@ Config nice_of_code(const DataShape& data) {
 class Nice : public CouplingFlow {
  public:
   std::string name() const override { return "nice"; }
-  std::string help() const override {
-    return "Additive couplings for images, as in the NICE paper (Dinh, Krueger, Bengio 2015)";
-  }
+  std::string help() const override { return "additive couplings for images (Dinh et al. 2015)"; }
   Config preset(const DataShape& data, const std::string& recipe) const override {
     return recipes().at(recipe) == Recipe::Code ? nice_of_code(data) : nice_of_paper(data);
   }

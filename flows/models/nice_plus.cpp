@@ -10,8 +10,7 @@ class NicePlus : public CouplingFlow {
  public:
   std::string name() const override { return "nice-plus"; }
   std::string help() const override {
-    return "Our own dense flow for images: levels through their distribution functions, whitening, "
-           "affine couplings";
+    return "our own for images: counted marginals, affine couplings";
   }
   Config preset(const DataShape& data, const std::string&) const override;
 };

@@ -27,7 +27,7 @@ class RealNvp2d : public CouplingFlow {
  public:
   std::string name() const override { return "realnvp-2d"; }
   std::string help() const override {
-    return "Affine couplings for 2-D densities (Dinh et al. 2017) and for tables";
+    return "affine couplings: 2-D densities, tables (Dinh et al. 2017)";
   }
   Config preset(const DataShape& data, const std::string&) const override;
 };

@@ -1,0 +1,92 @@
+#include "cli/flowcli.h"
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <iostream>
+#include <new>
+
+#include "cli/cli.h"
+#include "cli/settings.h"
+#include "cli/version.h"
+#include "flows/train/fit.h"
+
+namespace nf::cli {
+
+namespace {
+
+constexpr const char* kExamples = R"(Examples:
+  flowcli train nice --data glyphs --epochs 10      train on built-in digits
+  flowcli train nice --data path/to/mnist --out runs/mnist
+  flowcli train realnvp-2d --data moons             a 2-D density
+  flowcli resume runs/mnist                         go on where it stopped
+  flowcli eval runs/mnist --split test --json       nats and bits/dim
+  flowcli check runs/mnist                          is the trained model sound?
+  flowcli sample runs/mnist -n 100 --out grid.png   draw samples
+  flowcli COMMAND --help                            options of a command
+)";
+
+// --help and --version end here too: CLI11 throws for them.
+int usage(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() != 0) {
+    complain(usage_message(app, error));
+    return kUsage;
+  }
+  app.exit(error);
+  if (std::cout.flush()) return kDone;
+  complain("[write] standard output cannot be written");
+  return kFailed;
+}
+
+// The callback of the command that was named runs within the parsing.
+int run_command(CLI::App& app, int argc, const char* const* argv) {
+  try {
+    app.parse(argc, argv);
+    return kDone;
+  } catch (const Interrupted&) {
+    return kInterrupted;
+  }
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails, and is told, as on a full disk
+  choose_model(argc, argv);
+  CLI::App app{"flowcli: train, evaluate and sample normalizing flows", "flowcli"};
+  app.formatter(help_format());
+  app.footer(kExamples);
+  app.set_version_flag("--version", version_text);
+  app.require_subcommand(1);
+  add_commands(app);
+  forbid_empty_values(app);
+  try {
+    check_command(app, argc, argv);
+    const int status = run_command(app, argc, argv);
+    // What did not reach its destination is no result.
+    NF_CHECK(std::fflush(stdout) == 0 && !std::ferror(stdout),
+             "[write] standard output: ", std::strerror(errno));
+    return status;
+  } catch (const CLI::ParseError& error) {
+    return usage(app, error);
+  } catch (const UsageError& error) {
+    complain(error.what());
+    return kUsage;
+  } catch (const flows::Diverged& error) {
+    complain(error.what());
+    return kDiverged;
+  } catch (const std::bad_alloc&) {
+    complain("out of memory; try a smaller --batch-size or fewer samples");
+    return kFailed;
+  } catch (const std::filesystem::filesystem_error& error) {
+    complain(str("[file] '", error.path1().string(), "': ", error.code().message()));
+    return kFailed;
+  } catch (const std::exception& error) {
+    complain(error.what());
+    return kFailed;
+  }
+}
+
+}  // namespace nf::cli

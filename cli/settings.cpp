@@ -253,7 +253,7 @@ SettingOptions::Job SettingOptions::configure(const std::string& model, Load* lo
         "it out");
     job.data = load(job.config);
     const flows::DataShape shape = shape_of(job.data);
-    job.config = on(flows::preset(file.preset, shape, flows::recipe_of(job.config)));
+    job.config = on(flows::preset(file.preset, shape, job.config.text("recipe", "paper")));
     refuse_idle(job);
     flows::check_settings(job.config, shape);
     job.config = flows::resolved(job.config, shape);

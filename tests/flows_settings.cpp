@@ -24,7 +24,7 @@ BOOST_AUTO_TEST_CASE(names_filled_in_by_hand_are_checked) {
     std::string& value = *std::get<std::string*>(field.value);
     const std::string before = std::exchange(value, "ZCA");
     const auto make = [&] {
-      preset("nice", {}, recipe_of(config));
+      preset("nice", {}, config.text("recipe", ""));
       make_density(config, {.dims = 4});
       fit_options(config);
     };

@@ -162,6 +162,13 @@ bool is_group(const std::string& key) {
 
 }  // namespace
 
+std::string Config::text(const std::string& key, const std::string& otherwise) const {
+  for (const Field& field : fields()) {
+    if (field.key == key) return field.text();
+  }
+  return otherwise;
+}
+
 Field Config::field(const std::string& key, const std::string& where) {
   return find(fields(), key, where, model);
 }

@@ -101,6 +101,8 @@ class Config {
   std::vector<Field> fields();
   /// The same, to be read.
   std::vector<Field> fields() const { return const_cast<Config*>(this)->fields(); }
+  /// The text of a setting that not every model has; `otherwise` where it has none.
+  std::string text(const std::string& key, const std::string& otherwise) const;
   /// The setting of this name; throws Error, which begins with `where`, naming the nearest.
   Field field(const std::string& key, const std::string& where = "");
 

@@ -43,11 +43,4 @@ Config preset(const std::string& name, const DataShape& data, const std::string&
   return model_by_name(name).preset(data, recipe);
 }
 
-std::string recipe_of(const Config& config) {
-  for (const Field& field : config.fields()) {
-    if (field.key == "recipe") return field.text();
-  }
-  return "paper";
-}
-
 }  // namespace nf::flows

@@ -60,7 +60,5 @@ std::vector<std::string> preset_names();
 /// The settings of a model for such data. Throws Error for other names, listing these.
 Config preset(const std::string& name, const DataShape& data = {},
               const std::string& recipe = "paper");
-/// The recipe of a configuration whose model has some, else "paper".
-std::string recipe_of(const Config& config);
 
 }  // namespace nf::flows

@@ -6,6 +6,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/lines.h"
 #include "cli/trained_model.h"
 #include "data/glyphs.h"
 #include "data/idx.h"
@@ -47,12 +48,81 @@ Summary summary_of(const Tensor& x) {
   return out;
 }
 
+// Of each column of x (N, D).
+std::vector<Summary> column_summaries(const Tensor& x) {
+  const Tensor rows = x.to(DType::F64).contiguous();
+  const auto dims = static_cast<std::size_t>(rows.dim(1));
+  const double* const values = rows.data<double>();
+  const auto each = [&](auto&& use) {
+    for (std::size_t i = 0; i < static_cast<std::size_t>(rows.numel()); ++i) {
+      use(i % dims, values[i]);
+    }
+  };
+  const auto n = static_cast<double>(rows.dim(0));
+  std::vector<Summary> out(dims);
+  each([&](std::size_t d, double value) {
+    out[d].low = std::min(out[d].low, value);
+    out[d].high = std::max(out[d].high, value);
+    out[d].mean += value / n;
+  });
+  each([&](std::size_t d, double value) {
+    out[d].deviation += (value - out[d].mean) * (value - out[d].mean) / n;
+  });
+  for (Summary& column : out) column.deviation = std::sqrt(column.deviation);
+  return out;
+}
+
+// Reals of a file: each column has a unit of its own.
+bool is_table(const data::Dataset& data) {
+  return !data.images() && !data.discrete && !std::isfinite(data.entropy);
+}
+
+// As text the first few columns, as JSON all of them.
+std::string describe_columns(const data::Dataset& data, Json& json) {
+  constexpr std::size_t kShown = 12;
+  const std::vector<Summary> columns = column_summaries(data.train.x);
+  std::vector<std::vector<std::string>> rows = {
+      {"column", "least", "largest", "mean", "deviation"}};
+  for (std::size_t d = 0; d < columns.size(); ++d) {
+    const auto& [low, high, mean_value, deviation] = columns[d];
+    const std::string name = data.columns.empty() ? str(d + 1) : data.columns[d];
+    json["per_column"].push_back(
+        {{"name", name}, {"min", low}, {"max", high}, {"mean", mean_value}, {"std", deviation}});
+    if (d >= kShown) continue;
+    rows.push_back({printable(name)});
+    for (const double value : {low, high, mean_value, deviation}) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.6g", value);
+      rows.back().push_back(text);
+    }
+  }
+  std::string text = table_text(rows, output_width());
+  if (columns.size() > kShown) text += str("and ", columns.size() - kShown, " more\n");
+  return text;
+}
+
 data::Dataset load_as_asked(const std::string& source, const data::LoadOptions& reading) {
   try {
     return data::load(source, reading);
   } catch (const data::SettingError& error) {
     throw UsageError(error.what());
   }
+}
+
+// The first images or points; returns what to say of them.
+std::string draw_first(const data::Dataset& data, const std::string& out, int scale) {
+  check_usage(
+      data.images() || data.dims >= 2, "[data] ", data.name,
+      " has one column, and a picture has two axes; leave --out out: the histogram is told");
+  const std::int64_t shown = std::min<std::int64_t>(data.train.size(), data.images() ? 100 : 50000);
+  const Tensor first = data.train.x.narrow(0, 0, shown);
+  if (data.images() || data.dims == 2) {
+    write_samples_png(out, first, data, first, 0, scale);
+    return "";
+  }
+  const Tensor points = first.narrow(1, 0, 2);  // a picture has two axes
+  data::write_scatter_png(out, points, 512, data::bounds_of(points, data::Axes::OwnUnits));
+  return " (columns 1 and 2)";
 }
 
 void describe(const Common& common, const std::string& source, const std::string& out, int scale,
@@ -63,13 +133,16 @@ void describe(const Common& common, const std::string& source, const std::string
   const std::string geometry =
       data.images() ? str(data.channels, " x ", data.height, " x ", data.width, " pixels")
                     : str(data.dims, " real numbers");
-  char text[512];
-  std::snprintf(text, sizeof text,
-                "%s: samples of %s\n  train %lld, validation %lld, test %lld; classes: %d\n"
-                "  range [%g, %g], mean %.4f, standard deviation %.4f\n",
-                data.name.c_str(), geometry.c_str(), static_cast<long long>(data.train.size()),
-                static_cast<long long>(data.valid.size()), static_cast<long long>(data.test.size()),
-                data.classes, low, high, mean_value, deviation);
+  const bool table = is_table(data);
+  std::string text =
+      str(data.name, ": samples of ", geometry, "\n  train ", data.train.size(), ", validation ",
+          data.valid.size(), ", test ", data.test.size(), "; classes: ", data.classes, "\n");
+  if (!table) {
+    char range[160];
+    std::snprintf(range, sizeof range, "  range [%g, %g], mean %.4f, standard deviation %.4f\n",
+                  low, high, mean_value, deviation);
+    text += range;
+  }
   Json json = {{"name", data.name},
                {"dims", data.dims},
                {"channels", data.channels},
@@ -85,9 +158,9 @@ void describe(const Common& common, const std::string& source, const std::string
                {"min", low},
                {"max", high},
                {"mean", mean_value},
-               {"std", deviation}};
+               {"std", deviation},
+               {"per_column", Json::array()}};
   std::string more = str("  parts: ", data.cut, "\n");
-  if (!data.columns.empty()) more += "  columns: " + join(data.columns, ", ") + "\n";
   if (std::isfinite(data.entropy)) {
     json["entropy"] = data.entropy;
     more += str("  entropy ", data.entropy, " nats\n");
@@ -95,20 +168,13 @@ void describe(const Common& common, const std::string& source, const std::string
   check_usage(scale == 0 || (!out.empty() && data.images()),
               "[scale] would change nothing: it is for a picture of images, with --out");
   if (!out.empty()) {
-    const std::int64_t shown =
-        std::min<std::int64_t>(data.train.size(), data.images() ? 100 : 50000);
-    const Tensor first = data.train.x.narrow(0, 0, shown);
-    const bool table = !data.images() && data.dims > 2;  // a picture has two axes
-    if (table) {
-      const Tensor points = first.narrow(1, 0, 2);
-      data::write_scatter_png(out, points, 512, data::bounds_of(points, data::Axes::OwnUnits));
-    } else {
-      write_samples_png(out, first, data, first, 0, scale);
-    }
     json["picture"] = out;
-    more += str("  picture: ", out, table ? " (columns 1 and 2)" : "", "\n");
+    more += "  picture: " + out + draw_first(data, out, scale) + "\n";
   }
-  common.result(json, text + more + data::text_histogram(data.train.x));
+  if (table) more += describe_columns(data, json);
+  // One of columns of different units would say nothing.
+  if (!table || data.dims == 1) more += data::text_histogram(data.train.x);
+  common.result(json, text + more);
 }
 
 /// A source's rows, the pixels of an image or the coordinates of a point, one row a line.

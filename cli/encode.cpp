@@ -59,7 +59,7 @@ void add_encode(CLI::App& app) {
     constexpr std::int64_t kPart = 1000;
     const std::int64_t n = rows.x.dim(0), dims = density.dims();
     std::int64_t at = 0;
-    double error = 0;
+    double error = 0, largest = 0;
     data::write_npy(out, DType::F32, Shape{n, dims}, [&] {
       const Tensor x = rows.x.narrow(0, at, std::min(kPart, n - at)).to(device);
       at += x.dim(0);
@@ -71,6 +71,7 @@ void add_encode(CLI::App& app) {
                                   density.find_nonfinite_inverse(z).value_or("the data itself")));
       }
       error = std::max(error, off);
+      largest = std::max(largest, max(abs(x.to(DType::F64))).item());
       return z;
     });
     options->common.result(
@@ -81,7 +82,10 @@ void add_encode(CLI::App& app) {
          {"split", rows.split},
          {"round_trip_error", number(error)}},
         str("wrote ", n, " latents of ", dims, " dimensions to ", out, "; decoding them is ",
-            error == 0 ? str("exact") : str("within ", error), "\n"));
+            error == 0             ? str("exact")
+            : density.levels() > 0 ? str("within ", error, " levels")
+                                   : str("within ", error, ", of numbers up to ", largest),
+            "\n"));
   });
 }
 

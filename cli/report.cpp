@@ -94,6 +94,10 @@ std::string training(const RunFolder& run, const RunState& state, const EpochLog
   if (log.empty()) return "<p>The run has finished no epoch.</p>\n";
   const flows::EpochReport& last = log.back();
   const double epochs = static_cast<double>(last.epoch), steps = static_cast<double>(last.step);
+  // One epoch is a point, no line.
+  const std::string curve = log.size() > 1
+                                ? drawing(run.curve(log), 760, "Log-likelihood over epochs")
+                                : "<p>A curve needs a second epoch.</p>\n";
   return table({{"epochs", str(last.epoch)},
                 {"updates", str(last.step)},
                 {"time", fixed(last.seconds, 1) + " s, validation included"},
@@ -103,7 +107,7 @@ std::string training(const RunFolder& run, const RunState& state, const EpochLog
                  state.best_epoch == 0
                      ? "no validation samples"
                      : fixed(state.best_valid_nats, 4) + str(" nats, epoch ", state.best_epoch)}}) +
-         drawing(run.curve(log), 760, "Log-likelihood over epochs");
+         curve;
 }
 
 // `broken`: set to what is NaN.

@@ -147,23 +147,21 @@ void score(const ScoreOptions& options) {
   Json lowest = Json::array();
   std::string text = str("wrote ", n, " scores to ", out, "; the most unusual of ", rows.name, " (",
                          rows.split, "):\n");
+  const bool in_file = !rows.in_file.empty() && rows.split != "all";
+  std::vector<std::vector<std::string>> lines = {{"row", "nats", "bits/dim"}};
+  if (in_file) lines[0].push_back("row of the file");
   const double* row = sorted.data<double>();
   for (std::int64_t i = 0; i < shown; ++i, row += 3) {
     const auto at = static_cast<std::size_t>(unusual[static_cast<std::size_t>(i)]);
-    const Json in_file = rows.in_file.empty() ? Json() : Json(rows.in_file[at]);
+    const Json file_row = rows.in_file.empty() ? Json() : Json(rows.in_file[at]);
     lowest.push_back({{"row", static_cast<std::int64_t>(row[0])},
                       {"nats", number(row[1])},
                       {"bits_per_dim", number(row[2])},
-                      {"file_row", in_file}});
-    char line[160];
-    std::snprintf(line, sizeof line, "  row %-8lld %12s nats %10s bits/dim%s\n",
-                  static_cast<long long>(row[0]), fixed(row[1], 3).c_str(),
-                  fixed(row[2], 4).c_str(),
-                  in_file.is_null() || rows.split == "all"
-                      ? ""
-                      : str("  (row ", rows.in_file[at], " of the file)").c_str());
-    text += line;
+                      {"file_row", file_row}});
+    lines.push_back({str(static_cast<std::int64_t>(row[0])), fixed(row[1], 3), fixed(row[2], 4)});
+    if (in_file) lines.back().push_back(str(rows.in_file[at]));
   }
+  text += table_text(lines, output_width(), {.left = 0});
   Json json = {{"file", out},
                {"count", n},
                {"data", rows.name},

@@ -287,10 +287,10 @@ std::string samples_png(const Tensor& samples, const data::Dataset& shape, const
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
            " dimensions has no picture; write the samples with --out FILE.npy");
-  // Rows of files are f64, those of built-in densities f32.
-  const bool table = !shape.columns.empty() || (like.defined() && like.dtype() == DType::F64);
+  // Both axes of a built-in density have one unit.
+  const bool drawn = std::isfinite(shape.entropy);
   const Tensor points = samples.to(Device::CPU);
-  const data::Axes axes = table ? data::Axes::OwnUnits : data::Axes::OneUnit;
+  const data::Axes axes = drawn ? data::Axes::OneUnit : data::Axes::OwnUnits;
   return data::scatter_png(points, 512, data::bounds_of(like.defined() ? like : points, axes));
 }
 

@@ -68,6 +68,12 @@ bool named(const Names& columns) {
   return false;
 }
 
+std::string without_spaces(const std::string& name) {
+  const std::size_t first = name.find_first_not_of(' ');
+  if (first == std::string::npos) return {};
+  return name.substr(first, name.find_last_not_of(' ') - first + 1);
+}
+
 void take_columns(Dataset& data, const std::vector<std::int32_t>& columns) {
   const Tensor index = Tensor::from(columns, {std::ssize(columns)});
   for (Split* split : {&data.train, &data.valid, &data.test}) {
@@ -149,7 +155,8 @@ std::vector<std::int32_t> integer_columns(const std::string& types, const Names&
     check_setting(right, "types", "[types] '", printable(part),
                   "' is not COLUMN=integer; several go with commas between");
     const std::string name = part.substr(0, equals);
-    const auto found = std::find(names.begin(), names.end(), name);
+    auto found = std::find(names.begin(), names.end(), name);
+    if (found == names.end()) found = std::find(names.begin(), names.end(), without_spaces(name));
     if (found == names.end()) {
       throw SettingError("types", str("[types] there is no column '", printable(name), "'",
                                       printable(did_you_mean(name, names))));

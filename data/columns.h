@@ -11,6 +11,9 @@ namespace nf::data {
 /// Whether the columns of a table have names of their own, not just their numbers 1, 2, ...
 bool named(const std::vector<std::string>& columns);
 
+/// A name without the spaces around it, which a list "a, b" has.
+std::string without_spaces(const std::string& name);
+
 /// Puts the columns of `data`, in all its parts, into the order of `wanted`: those of a model. What
 /// `ignored` names may be there too, and is dropped. Returns a note for people, or nothing: where
 /// one side has no names, columns go by their position. Throws Error, with the nearest name, for

@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 
+#include "data/columns.h"
 #include "data/format.h"
 #include "data/input.h"
 #include "tensor/memory.h"
@@ -21,6 +22,11 @@ constexpr std::size_t kMostColumns = 1 << 16, kLongestLine = 1 << 22;
 
 bool is_text(char c) {
   return static_cast<unsigned char>(c) >= ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+std::string not_text(char c) {
+  return str(": byte ", int{static_cast<unsigned char>(c)},
+             " is not text; take it out, if this is a table");
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -84,17 +90,20 @@ class Reader {
         !begins_utf16(rest_), "[csv] '", path_,
         "': UTF-16 text; save it as UTF-8 (Excel: \"CSV UTF-8\"), or: iconv -f UTF-16 -t UTF-8");
     if (rest_.starts_with("\xEF\xBB\xBF")) rest_.remove_prefix(3);  // byte order mark
+    if (rest_.find('\n') == std::string_view::npos) end_of_line_ = '\r';
   }
 
   Table read() {
-    choose_separator();
     Table table;
+    skip_comments(table);
+    choose_separator();
     std::vector<double> values;
     std::vector<std::string> fields;
     while (next_line()) {
       split(fields);
       if (names_.empty() && take_header(fields, table)) continue;
       if (values.capacity() == 0) make_room(values);
+      look_for_numbered_header(fields, table);
       add_row(fields, table.groups, values);
     }
     if (!bad_.empty()) fail_bad_columns();
@@ -113,20 +122,53 @@ class Reader {
   /// The next line that is not empty becomes line_.
   bool next_line() {
     while (!rest_.empty()) {
-      const std::size_t end = std::min(rest_.find('\n'), rest_.size());
+      const std::size_t end = std::min(rest_.find(end_of_line_), rest_.size());
       line_ = rest_.substr(0, end);
       rest_.remove_prefix(std::min(end + 1, rest_.size()));
       ++number_;
       if (line_.size() > kLongestLine)
         bad(str(": ", line_.size(), " bytes; at most ", kLongestLine));
       const auto odd = std::find_if_not(line_.begin(), line_.end(), is_text);
-      if (odd != line_.end()) {
-        bad(str(": byte ", int{static_cast<unsigned char>(*odd)},
-                " is not text; is this a table?"));
-      }
+      if (odd != line_.end()) bad(not_text(*odd));
       if (!trimmed(line_).empty()) return true;
     }
     return false;
+  }
+
+  /// Lines at the beginning that start with '#', but not the names of columns: a last such line
+  /// with as many fields as the one below it.
+  void skip_comments(Table& table) {
+    const Reader before = *this;
+    Reader last = *this;  // before the last of them
+    int comments = 0;
+    for (Reader here = *this; next_line() && trimmed(line_).starts_with('#'); here = *this) {
+      last = here;
+      ++comments;
+    }
+    *this = before;
+    if (comments == 0) return;
+    last.choose_separator();
+    last.next_line();
+    const std::size_t fields = last.count_fields();
+    if (last.next_line() && fields == last.count_fields()) --comments;
+    for (int i = 0; i < comments; ++i) next_line();
+    if (comments == 0) return;
+    table.notes.push_back(str("'", printable(path_), "': ", comments, " line",
+                              comments > 1 ? "s" : "",
+                              " of comments (#) at the beginning left out"));
+  }
+
+  /// Of line_; 0 where a quote is not closed.
+  std::size_t count_fields() const {
+    std::size_t fields = 1;
+    bool quoted = false, before = false;
+    for (const char c : trimmed(line_)) {
+      if (c == '"') quoted = !quoted;
+      const bool separates = c == separator_ && !quoted;
+      if (separates && !(before && separator_ == ' ')) ++fields;
+      before = separates;
+    }
+    return quoted ? 0 : fields;
   }
 
   /// The first line may be a header with anything in it: the second tells.
@@ -208,6 +250,26 @@ class Reader {
     return header;
   }
 
+  /// 0,1,2 above 0.5,3.25,1: as some programs name columns that have no names.
+  void look_for_numbered_header(const std::vector<std::string>& fields, Table& table) {
+    ++rows_;
+    if (rows_ > 2) return;
+    bool whole = true, ascending = true;
+    for (std::size_t i = 0; i < fields.size(); ++i) {
+      const double value = parse_number(fields[i]).value_or(0.5);
+      whole = whole && value == std::floor(value);
+      ascending = ascending && (i == 0 || value == parse_number(fields[i - 1]).value_or(0.5) + 1);
+    }
+    if (rows_ == 1) {
+      counts_up_ = whole && ascending && fields.size() > 1 && !named(names_);
+      first_row_ = fields[0] + "," + fields[fields.size() > 1 ? 1 : 0];
+    } else if (counts_up_ && !whole) {
+      table.notes.push_back(str("'", printable(path_), "': the first line, ", first_row_,
+                                fields.size() > 2 ? ",..." : "",
+                                ", is taken for a row; if it numbers the columns, delete it"));
+    }
+  }
+
   static std::string as_utf8(const std::string& field) {
     return is_utf8(field) ? field : from_windows_1252(field);
   }
@@ -219,7 +281,8 @@ class Reader {
   /// For all numbers that can follow: so many lines of so many columns, at least two bytes each.
   void make_room(std::vector<double>& values) const {
     const auto columns = static_cast<double>(wanted_.size());
-    const auto lines = static_cast<double>(std::count(rest_.begin(), rest_.end(), '\n')) + 2;
+    const auto lines =
+        static_cast<double>(std::count(rest_.begin(), rest_.end(), end_of_line_)) + 2;
     const double most =
         std::min(lines * columns, columns + 1 + static_cast<double>(rest_.size()) / 2);
     // Twice: the numbers beside the rows, then the rows beside the parts into which they are cut.
@@ -269,9 +332,10 @@ class Reader {
     const bool named = name(column) != std::to_string(column + 1);
     return str("line ", cell.line, ", column ", column + 1,
                named ? " (" + shown(name(column)) + ")" : "", ": ",
-               cell.text.empty() ? "the number is missing"
-               : cell.number     ? shown(cell.text) + " is not a finite number of 32 bits"
-                                 : shown(cell.text) + " is not a number");
+               cell.text.empty()       ? "the number is missing"
+               : is_missing(cell.text) ? "the number is missing (" + shown(cell.text) + ")"
+               : cell.number           ? shown(cell.text) + " is not a finite number of 32 bits"
+                                       : shown(cell.text) + " is not a number");
   }
 
   /// Of each column the first cell, and what to do.
@@ -300,13 +364,24 @@ class Reader {
   std::int32_t group_ = -1;
   std::map<std::int32_t, BadCell> bad_;  // by column
   std::size_t number_ = 0;               // of line_, from 1
-  char separator_ = ',';
+  char separator_ = ',', end_of_line_ = '\n';
+  int rows_ = 0;            // looked at for a header
+  bool counts_up_ = false;  // the first one does
+  std::string first_row_;   // its beginning
 };
 
 }  // namespace
 
 bool looks_like_text(std::string_view head) {
   return begins_utf16(head) || (!head.empty() && std::all_of(head.begin(), head.end(), is_text));
+}
+
+std::string odd_byte(std::string_view head) {
+  const auto odd = std::find_if_not(head.begin(), head.end(), is_text);
+  const auto count = std::ssize(head) - std::count_if(head.begin(), head.end(), is_text);
+  const bool nearly = head.find('\0') == std::string_view::npos && 20 * count <= std::ssize(head);
+  if (odd == head.end() || !nearly) return {};
+  return str("line ", 1 + std::count(head.begin(), odd, '\n'), not_text(*odd));
 }
 
 Table read_csv(const std::string& path, const ReadOptions& options) {

@@ -20,10 +20,17 @@ struct Table {
 /// Whether a file that begins with these bytes can be text.
 bool looks_like_text(std::string_view head);
 
-/// One row a line; empty lines count for nothing. Told by the content are
+/// "line 1: byte 7 is not text; ..." of the first such byte, where these are text but for a few
+/// bytes, none of them 0; else nothing.
+std::string odd_byte(std::string_view head);
+
+/// One row a line, ended by \n, \r\n or, where there is no \n, \r; empty lines count for nothing.
+/// Lines before the names or the first row that begin with # are left out, with a note. Told by the
+/// content are
 ///   the separator   tab, semicolon or comma, whichever the second line has first in this order;
 ///                   else runs of spaces
-///   a header        a first line without any number: the names of the columns
+///   a header        a first line without any number: the names of the columns. One that counts
+///                   0,1,2 is a row, with a note
 /// A field may stand in double quotes. Text is UTF-8; names in other bytes are read as
 /// Windows-1252, with a note. Columns that `options` leaves out may hold anything. The file may be
 /// gzipped. Throws Error, naming file, line (from 1) and column, for fields that are missing or are

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "data/csv.h"
 #include "data/format.h"
 #include "data/input.h"
 #include "tensor/text.h"
@@ -41,6 +42,10 @@ const std::vector<Format>& formats() {
   return all;
 }
 
+constexpr const char* kOnePicture =
+    "a picture; pictures are read from one array of all of them, u8 of shape (N, H, W) or "
+    "(N, H, W, 3), in .npy (in Python: numpy.save), .npz or IDX";
+
 /// Files that people try, which have to be turned into others first.
 struct Foreign {
   std::size_t at;
@@ -58,8 +63,8 @@ constexpr Foreign kForeign[] = {
     {0, "\x89HDF", "HDF5; save it as .npy, or from MATLAB with save -v7"},
     {0, "MATLAB 7.3", "MATLAB's version 7.3, which is HDF5; save it with save -v7"},
     {0, "\x80\x02}", "a Python pickle; of CIFAR, take the binary version"},
-    {0, "\x89PNG", "a single picture; give an array of images, .npy or IDX"},
-    {0, "\xFF\xD8\xFF", "a single picture; give an array of images, .npy or IDX"},
+    {0, "\x89PNG", kOnePicture},
+    {0, "\xFF\xD8\xFF", kOnePicture},
 };
 
 std::string read_head(const std::string& path) {
@@ -81,6 +86,8 @@ Parts read_file_parts(const std::string& path, const std::string& format,
     if (format.empty() ? known.suits(path, head) : format == known.name)
       return known.read(path, options);
   }
+  const std::string odd = odd_byte(head);
+  NF_CHECK(odd.empty(), "[data] '", path, "', ", odd);
   fail(str("[data] '", path, "': no format that is known here; known are ",
            join(format_names(), ", "), ", gzipped or not"));
 }
@@ -112,6 +119,24 @@ std::string names_of(const std::map<std::string, Tensor>& arrays) {
 
 namespace {
 
+/// The name of a PNG or JPEG file in the folder, or in a folder of it; empty when there is none
+/// among the first thousand files.
+std::string a_picture_in(const std::string& folder) {
+  constexpr int kMost = 1000;
+  std::error_code error;
+  fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error);
+  for (int i = 0; !error && i < kMost && at != fs::end(at); ++i, at.increment(error)) {
+    if (at.depth() > 0) at.disable_recursion_pending();
+    std::string ending = at->path().extension().string();
+    std::transform(ending.begin(), ending.end(), ending.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (ending == ".png" || ending == ".jpg" || ending == ".jpeg") {
+      return printable(at->path().lexically_relative(folder).string());
+    }
+  }
+  return {};
+}
+
 Parts read_folder_parts(const std::string& path, const std::string& format) {
   std::vector<std::string> marks;
   for (const Format& known : formats()) {
@@ -123,6 +148,8 @@ Parts read_folder_parts(const std::string& path, const std::string& format) {
       }
     }
   }
+  const std::string one = a_picture_in(path);
+  NF_CHECK(one.empty(), "[data] '", path, "': '", one, "' in this folder is ", kOnePicture);
   fail(str("[data] '", path, "': no data set that is known in this folder: no ", join(marks, ", "),
            " or .gz; for a single file, give its path; ", kWhereMnistIs));
 }

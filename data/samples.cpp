@@ -62,7 +62,9 @@ void choose_columns(const std::string& path, const ReadOptions& options, Samples
 
 std::int32_t find_column(const std::string& path, const std::vector<std::string>& names,
                          const std::string& name, const char* setting) {
-  const auto found = std::find(names.begin(), names.end(), name);
+  auto found = std::find(names.begin(), names.end(), name);
+  // "a, b": a space that is not in the file's name belongs to the list.
+  if (found == names.end()) found = std::find(names.begin(), names.end(), without_spaces(name));
   if (found == names.end()) {
     throw SettingError(
         setting, str("[data] '", path, "': there is no column '", printable(name), "', which ",

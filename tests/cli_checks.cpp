@@ -7,7 +7,9 @@
 
 #include "cli_util.h"
 #include "data/npy.h"
+#include "data/png.h"
 #include "nn/safetensors.h"
+#include "tensor/ops.h"
 #include "tensor/random.h"
 
 using namespace nf::test;
@@ -185,6 +187,33 @@ BOOST_AUTO_TEST_CASE(json_has_no_marks_that_a_terminal_obeys) {
   BOOST_TEST(told.out.find("\u202E") == std::string::npos);
   BOOST_TEST(told.out.find("\\u202e") != std::string::npos, told.out);
   BOOST_TEST(told.json()["columns"][1] == "\u202Ey");
+}
+
+// An array has no names of columns, but its two columns have units of their own all the same.
+BOOST_AUTO_TEST_CASE(samples_of_an_array_fill_their_picture) {
+  const ScratchFolder folder;
+  nf::Generator gen(6);
+  const nf::Tensor x = nf::normal(gen, {600, 2}, nf::DType::F64);
+  const nf::Tensor scale = nf::Tensor::from<double>({1, 5}, {2});
+  const std::string data = folder.file("t.npy"), run = folder.file("run");
+  nf::data::write_npy(data, x * scale);
+  const Outcome trained =
+      flowcli(folder, {"train", "realnvp-2d", "--data", data, "--out", run, "--couplings", "2",
+                       "--hidden-units", "8", "--epochs", "1", "--threads", "1"});
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  const std::string picture = folder.file("s.png");
+  BOOST_TEST_REQUIRE(flowcli(folder, {"sample", run, "-n", "300", "--out", picture}).status == 0);
+  const nf::Tensor pixels = nf::data::read_png(picture);
+  const auto levels = pixels.to_vector<std::uint8_t>();
+  std::int64_t left = 512, right = 0;
+  for (std::int64_t i = 0; i < std::ssize(levels); ++i) {
+    if (levels[static_cast<std::size_t>(i)] < 60) continue;  // dark where there is no point
+    left = std::min(left, i % pixels.dim(1));
+    right = std::max(right, i % pixels.dim(1));
+  }
+  BOOST_TEST(right - left > 400);
+  BOOST_TEST(flowcli(folder, {"report", run}).status == 0);
+  BOOST_TEST(slurp(run + "/report.html").find("A curve needs a second epoch") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(images_are_checked_and_reported) {

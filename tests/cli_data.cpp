@@ -210,7 +210,7 @@ BOOST_AUTO_TEST_CASE(rows_have_the_name_and_number_of_their_file) {
                boost::test_tools::tolerance(1e-5));
     BOOST_TEST(there[0]["file_row"] == row["file_row"]);
   }
-  BOOST_TEST(contains(flowcli(folder, {"score", run, "--split", "valid"}).out, " of the file)"));
+  BOOST_TEST(contains(flowcli(folder, {"score", run, "--split", "valid"}).out, "row of the file"));
   // Another file is taken whole, the run's own never.
   std::ofstream(folder.file("six.csv")) << "a,b\n1,2\n2,3\n3,4\n4,5\n5,6\n6,8\n";
   const nlohmann::json against = flowcli(folder, {"score", run, "--against", folder.file("six.csv"),
@@ -248,6 +248,43 @@ BOOST_AUTO_TEST_CASE(a_column_that_is_constant_in_training_only_is_trained_on) {
                                            {"--split-by", "ordered:time", "--preprocess", "none"}));
   BOOST_TEST(contains(raw.err, "is constant in the 160 training rows"), raw.err);
   BOOST_TEST(!contains(raw.err, "its scale"), raw.err);
+}
+
+// Columns of a table have units of their own.
+BOOST_AUTO_TEST_CASE(each_column_of_a_table_is_described) {
+  const ScratchFolder folder;
+  const std::string wide = folder.file("wide.csv"), one = folder.file("one.csv");
+  std::ofstream out(wide);
+  for (int j = 0; j < 40; ++j) out << (j > 0 ? "," : "") << "a column with a long name " << j;
+  for (int i = 0; i < 30; ++i) {
+    for (int j = 0; j < 40; ++j) out << (j > 0 ? "," : "\n") << 1000 * j + i * 7 % 5 + .5;
+  }
+  out.close();
+  const Outcome told = flowcli(folder, {"data", wide});
+  BOOST_TEST_REQUIRE(told.status == 0, told.err);
+  std::istringstream lines(told.out);
+  std::size_t count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    const bool path = contains(line, folder.file(""));
+    BOOST_TEST((path || line.size() <= 80), line);
+  }
+  BOOST_TEST(count < 20U);
+  BOOST_TEST(contains(told.out, "and 28 more"), told.out);
+  BOOST_TEST(contains(told.out, "11000.5"), told.out);
+  BOOST_TEST(!contains(told.out, "range ["), told.out);
+  const auto columns = flowcli(folder, {"data", wide, "--json"}).json()["per_column"];
+  BOOST_TEST_REQUIRE(columns.size() == 40U);
+  BOOST_TEST(columns[3]["min"] == 3000.5);
+  BOOST_TEST(columns[3]["max"] == 3004.5);
+  BOOST_TEST(columns[3]["name"] == "a column with a long name 3");
+
+  std::ofstream(one) << "x\n1.5\n2.5\n4\n3\n";
+  const Outcome single = flowcli(folder, {"data", one});
+  BOOST_TEST(contains(single.out, "#"), single.out);  // a histogram
+  const Outcome drawn = flowcli(folder, {"data", one, "--out", folder.file("x.png")});
+  BOOST_TEST(drawn.status == 2);
+  BOOST_TEST(contains(drawn.err, "has one column, and a picture has two axes"), drawn.err);
+  BOOST_TEST(contains(flowcli(folder, {"data", "moons"}).out, "range ["));
 }
 
 BOOST_AUTO_TEST_CASE(data_and_pictures_take_what_they_should) {

@@ -41,6 +41,12 @@ BOOST_AUTO_TEST_CASE(separators_headers_and_quotes_are_told_by_the_content) {
        "a,b\r\n1,2\r\n",
        {"a", "b"},
        {1, 2}},
+      {"CR alone", "a,b\r1,2\r\r3,4\r", {"a", "b"}, {1, 2, 3, 4}},
+      {"comments", "# made on Monday\n#\na,b\n1,2\n", {"a", "b"}, {1, 2}},
+      {"comments, no names", "# made, on Monday, by us\n1,2\n", {"1", "2"}, {1, 2}},
+      {"comments with quotes", "# \"so, \n1 2\n", {"1", "2"}, {1, 2}},
+      {"names after #", "# a comment\n# a,b\n1,2\n", {"# a", "b"}, {1, 2}},
+      {"names with #", "#id,b\n1,2\n", {"#id", "b"}, {1, 2}},
       {"empty lines", "\n\na,b\n\n1,2\n \n\n3,4\n\n", {"a", "b"}, {1, 2, 3, 4}},
       {"quotes", "\"a, \"\"b\"\"\", \"c\" \n\"1\",2\n", {"a, \"b\"", "c"}, {1, 2}},
       {"an unnamed column", ",b\n1,2\n", {"1", "b"}, {1, 2}},
@@ -85,6 +91,8 @@ BOOST_AUTO_TEST_CASE(columns_are_chosen_and_groups_told) {
   BOOST_CHECK((rest.columns == std::vector<std::string>{"id", "a", "b"}));
   BOOST_CHECK(read_csv(path, {.columns = {"a"}, .split_by = "none", .may_lack_split_by = true})
                   .groups.empty());
+  BOOST_CHECK(
+      (read_csv(path, {.columns = {"b", " a "}}).columns == std::vector<std::string>{"b", "a"}));
   check_error([&] { read_csv(path, {.columns = {"aa"}}); },
               {"no column 'aa'", "columns", "did you mean 'a'"});
   try {
@@ -110,6 +118,31 @@ BOOST_AUTO_TEST_CASE(names_that_are_no_utf8_are_told) {
   BOOST_TEST(read_csv(folder.write("u.csv", "gr\u00F6\u00DFe\n1\n")).notes.empty());
 }
 
+BOOST_AUTO_TEST_CASE(what_was_decided_is_noted) {
+  struct Case {
+    std::string text, note;  ///< none: ""
+  };
+  const Case cases[] = {
+      {"a,b\n1,2\n3,4\n", ""},
+      {"#id,b\n1,2\n", ""},
+      {"# one\na,b\n1,2\n", "': 1 line of comments (#) at the beginning left out"},
+      {"# one\n\n# two\n# a,b\n1,2\n", "': 2 lines of comments"},
+      {"0,1,2\n0.5,1,7\n", "': the first line, 0,1,..., is taken for a row; if it numbers the"},
+      {"2019,2020\n0.5,1\n2,3\n", "the first line, 2019,2020, is"},
+      {"0,1,2\n1,2,3\n", ""},
+      {"0,1,3\n0.5,2,3\n", ""},
+      {"a,b,c\n0,1,2\n0.5,2,3\n", ""},
+      {"0\n0.5\n", ""},
+  };
+  for (const Case& c : cases) {
+    BOOST_TEST_CONTEXT(c.text) {
+      const Table table = parse(c.text);
+      BOOST_TEST_REQUIRE(table.notes.size() == (c.note.empty() ? 0U : 1U));
+      if (!c.note.empty()) BOOST_TEST(table.notes[0].find(c.note) != std::string::npos);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
   struct Case {
     std::string text, rule;
@@ -129,7 +162,8 @@ BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
       {"id,b\n1,\n", "line 2, column 2 ('b'): the number is missing; fill in the numbers"},
       // All columns at once, each with its first cell.
       {"a,b,c\n1,x,\nNA,y,2\n",
-       "line 3, column 1 ('a'): 'NA' is not a number; line 2, column 2 ('b'): 'x' is not a number; "
+       "line 3, column 1 ('a'): the number is missing ('NA'); line 2, column 2 ('b'): 'x' is not a "
+       "number; "
        "line 2, column 3 ('c'): the number is missing; fill in"},
       {"a;b\n1;2\n1;3,5\n", "'3,5' is not a number; write numbers with a point"},
       {"1,2,3,4,5,6,7,8,9,10\na,b,c,d,e,f,g,h,i,j\n",
@@ -140,7 +174,8 @@ BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
        "UTF-16 text; save it as UTF-8"},
       {"1,2\n\x1B[31m,4\n", "line 2: byte 27 is not text"},
       {"1,2\n\u202E,4\n", "'\\u202e' is not a number"},
-      {"1,2\n3,NaN\n", "line 2, column 2: 'NaN' is not a finite number"},
+      {"1,2\n3,NaN\n", "line 2, column 2: the number is missing ('NaN'); fill in the numbers"},
+      {"# only\n# comments", "holds no rows"},
       {"1,2\n-inf,4\n", "line 2, column 1: '-inf' is not a finite number"},
       {"1,2\n1e39,4\n", "line 2, column 1: '1e39' is not a finite number of 32 bits"},
       {"1,2\n1e999,4\n", "'1e999' is not a finite number"},

@@ -253,6 +253,7 @@ BOOST_AUTO_TEST_CASE(whole_numbers_are_noted_unless_they_are_known) {
   BOOST_TEST(d.notes[0].find("column 'count'") != std::string::npos);
   BOOST_TEST(d.notes[0].find("--types count=integer") != std::string::npos);
   BOOST_TEST(load(good, {.types = "count=integer"}).notes.empty());
+  BOOST_TEST(load(good, {.types = " count =integer"}).notes.empty());
   check_error([&] { load(good, {.types = "size=integer"}); }, {"'size'", "not whole"});
   check_error([&] { load(good, {.types = "cuont=integer"}); }, {"'cuont'", "did you mean 'count'"});
   check_error([&] { load(good, {.types = "count=real"}); }, {"not COLUMN=integer"});

@@ -15,7 +15,7 @@ namespace {
 
 using data::kLevels;
 
-constexpr std::int64_t kMostRows = 20000, kMostDims = 1024;
+constexpr std::int64_t kMostFittedRows = 20000, kMostGaussianDims = 1024;
 constexpr double kRidge = 1e-9, kNoiseVariance = 1.0 / 12;
 const double kLnTwoPi = std::log(2 * std::numbers::pi);
 
@@ -49,7 +49,7 @@ Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integ
     : levels_(train.dtype() == DType::U8) {
   NF_CHECK(train.rank() == 2 && train.dim(0) > 0, "[baselines] needs rows (N, D), got ",
            train.shape());
-  const Tensor x = train.narrow(0, 0, std::min(kMostRows, train.dim(0))).to(Device::CPU);
+  const Tensor x = train.narrow(0, 0, std::min(kMostFittedRows, train.dim(0))).to(Device::CPU);
   const std::int64_t dims = x.dim(1);
   const double n = static_cast<double>(x.dim(0));
   Tensor total = Tensor::zeros({dims}, DType::F64), squares = Tensor::zeros({dims}, DType::F64);
@@ -60,7 +60,7 @@ Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integ
   for (const std::int32_t d : integer) noise_.narrow(0, d, 1).fill_(kNoiseVariance);
   deviation_ = sqrt(squares / n + noise_);
   if (levels_) log_frequency_ = log_frequencies(x);
-  if (dims > kMostDims || !(min(deviation_).item() > 0)) return;
+  if (dims > kMostGaussianDims || !(min(deviation_).item() > 0)) return;
   Tensor products = Tensor::zeros({dims, dims}, DType::F64);
   in_parts(x, [&](const Tensor& part) {
     const Tensor y = standardized(part);

@@ -75,7 +75,8 @@ def losses(path):
     s = json.loads(metadata["training"])
     rates = {"scaling.log_scale": s["scale_rate"], "whitening.below": WHITENING_RATE}
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
-    fixed = ("mask", "mean", "std", "whiten", "colour", "log_det", "cdf.below")  # not learned
+    fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below")
+    # All others are learned.
     learned = {name: (t / rates.get(name, 1)).requires_grad_() for name, t in weights.items()
                if not name.endswith(fixed)}
     decayed = [p for name, p in learned.items() if name.endswith("weight")]

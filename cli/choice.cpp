@@ -98,6 +98,8 @@ Rows RowOptions::load(const TrainedModel& model) const {
   } else if (!own) {
     rows.trained_on = count_trained_on(model, rows.name, rows.x);
   }
+  const std::vector<std::int64_t>& of = rows.in_file.empty() ? rows.number : rows.in_file;
+  rows.samples = Tensor::from(std::vector<std::int32_t>(of.begin(), of.end()), {std::ssize(of)});
   return rows;
 }
 

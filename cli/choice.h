@@ -31,6 +31,10 @@ struct Rows {
   Tensor x;                           ///< (N, D): u8 for pixels, else f32
   std::vector<std::int64_t> number;   ///< of each row in its split, from 0
   std::vector<std::int64_t> in_file;  ///< of each row in its file, from 0; none of what is drawn
+  /// i32 (N): whose noise each row has. Its row in its file, so that it does not depend on --split,
+  /// -n and --indices; of what is drawn, in its split. Undefined:
+  /// 0 to N - 1.
+  Tensor samples;
   /// How many of x were trained on; not known for other data where the run's own cannot be read.
   std::optional<std::int64_t> trained_on;
 };

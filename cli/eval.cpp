@@ -29,6 +29,7 @@ void add_eval(CLI::App& app) {
     const TrainedModel model = options->model.load(options->common, device);
     const Rows rows = options->rows.load(model);
     const data::Dataset& data = rows.source;
+    options->evaluate.samples = rows.samples;
     const flows::Evaluation e = flows::evaluate(*model.density, rows.x, options->evaluate);
     const std::string convention = convention_of(*model.density);
     char text[512];

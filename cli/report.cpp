@@ -114,9 +114,10 @@ std::string training(const RunFolder& run, const RunState& state, const EpochLog
 std::string likelihood(const TrainedModel& model, const data::Dataset& data,
                        const std::string& split, std::string& broken) {
   const Tensor& x = samples_of(data, split);
-  const flows::Evaluation e = flows::evaluate(*model.density, x);
+  const flows::EvaluateOptions evaluate{.samples = part_of(data, split).numbers};
+  const flows::Evaluation e = flows::evaluate(*model.density, x, evaluate);
   if (std::isnan(e.nats)) {
-    broken = describe_nan(*model.density, x, flows::score(*model.density, x));
+    broken = describe_nan(*model.density, x, flows::score(*model.density, x, evaluate));
   }
   Table rows = {{"samples", str(e.count)},
                 {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},

@@ -89,7 +89,9 @@ Rows rows_against(const ScoreOptions& options, const TrainedModel& model,
   if (own && !drawn) data = load_data_for(model, source);
   Rows rows;
   rows.name = own && !data.test_file.empty() ? data.test_file : data.name;
-  rows.x = own || drawn ? samples_of(data, "test") : all_rows(data).x;
+  const data::Split part = own || drawn ? part_of(data, "test") : all_rows(data);
+  rows.x = part.x;
+  rows.samples = part.numbers;
   if (!own) count_trained_on(model, rows.name, rows.x);  // which notes them
   return rows;
 }
@@ -105,8 +107,10 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
     Generator gen(0, kAgainstStream);
     const Tensor order = permutation(gen, all.dim(0));
     const std::int64_t count = std::min(all.dim(0), std::ssize(scores));
-    const Tensor x = index_select(all, 0, order.narrow(0, 0, count));
-    const std::vector<double> others = flows::score(*model.density, x, options.evaluate);
+    const Tensor picked = order.narrow(0, 0, count), x = index_select(all, 0, picked);
+    flows::EvaluateOptions evaluate = options.evaluate;
+    evaluate.samples = rows.samples.defined() ? index_select(rows.samples, 0, picked) : picked;
+    const std::vector<double> others = flows::score(*model.density, x, evaluate);
     const double area = flows::auroc(scores, others);
     const double mean =
         std::accumulate(others.begin(), others.end(), 0.0) / static_cast<double>(others.size());
@@ -130,7 +134,9 @@ void score(const ScoreOptions& options) {
     check_picture(options.png, options.strangest, model.shape, 0, options.scale);
   }
   const Rows rows = options.rows.load(model);
-  const std::vector<double> scores = flows::score(*model.density, rows.x, options.evaluate);
+  flows::EvaluateOptions evaluate = options.evaluate;
+  evaluate.samples = rows.samples;
+  const std::vector<double> scores = flows::score(*model.density, rows.x, evaluate);
   const std::string broken = describe_nan(*model.density, rows.x, scores);
   if (std::all_of(scores.begin(), scores.end(), [](double s) { return std::isnan(s); })) {
     throw flows::Diverged("[score] " + broken);

@@ -261,7 +261,8 @@ class Training {
     if (data_.valid.size() == 0 || !std::filesystem::exists(best)) return;
     const auto density = make_density(config_, data_, device_);
     load_weights(*density, best, run_.known());
-    const std::vector<double> scores = flows::score(*density, data_.valid.x);
+    const std::vector<double> scores =
+        flows::score(*density, data_.valid.x, {.samples = data_.valid.numbers});
     const std::string path = run_.file("heldout.safetensors");
     try {
       nn::save_safetensors(path, {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}},

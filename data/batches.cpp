@@ -77,30 +77,29 @@ void Batches::start() {
 }
 
 std::future<Batch> Batches::gather(std::int64_t first, std::int64_t count) {
+  const Tensor rows = order_.narrow(0, first, count);
   if (options_.device != Device::CPU || options_.rows_only) {
-    const Tensor rows = order_.narrow(0, first, count);
-    Batch batch{{}, {}, {}, epoch_, index_};
-    (options_.rows_only ? batch.rows : batch.x) =
-        options_.rows_only ? rows : index_select(split_.x, 0, rows);
+    Batch batch{{}, rows, {}, epoch_, index_};
+    if (!options_.rows_only) batch.x = index_select(split_.x, 0, rows);
     if (split_.labels.defined()) batch.labels = index_select(split_.labels, 0, rows);
     std::promise<Batch> done;
     done.set_value(std::move(batch));
     return done.get_future();
   }
   // All tensors are made here, on the caller's thread; the other one only copies rows.
-  Batch batch{empty_rows(split_.x, count), {}, {}, epoch_, index_};
+  Batch batch{empty_rows(split_.x, count), rows, {}, epoch_, index_};
   if (split_.labels.defined()) batch.labels = empty_rows(split_.labels, count);
   constexpr std::size_t kWorthAThread = 1 << 16;  // bytes: starting one takes longer than this copy
   const bool large = static_cast<std::size_t>(count) * row_bytes(split_.x) >= kWorthAThread;
   // With both, next() does the work itself where no thread can be started.
   constexpr auto kThread = std::launch::async | std::launch::deferred;
-  return std::async(large ? kThread : std::launch::deferred, [this, first, count,
-                                                              batch = std::move(batch)]() mutable {
-    const std::span rows(order_.data<std::int32_t>() + first, static_cast<std::size_t>(count));
-    copy_rows(split_.x, rows, batch.x);
-    if (batch.labels.defined()) copy_rows(split_.labels, rows, batch.labels);
-    return std::move(batch);
-  });
+  return std::async(
+      large ? kThread : std::launch::deferred, [this, count, batch = std::move(batch)]() mutable {
+        const std::span rows(batch.rows.data<std::int32_t>(), static_cast<std::size_t>(count));
+        copy_rows(split_.x, rows, batch.x);
+        if (batch.labels.defined()) copy_rows(split_.labels, rows, batch.labels);
+        return std::move(batch);
+      });
 }
 
 Batch Batches::next() {

@@ -9,9 +9,9 @@
 namespace nf::data {
 
 struct Batch {
-  Tensor x;       ///< (B, ...), the split's dtype, a fresh tensor; undefined with rows_only
-  Tensor rows;    ///< i32 (B), with rows_only: where in the split's x they are
-  Tensor labels;  ///< i32 (B), or undefined
+  Tensor x = {};       ///< (B, ...), the split's dtype, a fresh tensor; undefined with rows_only
+  Tensor rows = {};    ///< i32 (B) on the split's device: where in the split's x they are
+  Tensor labels = {};  ///< i32 (B), or undefined
   std::int64_t epoch = 0;  ///< counted from 0
   std::int64_t index = 0;  ///< of the batch in its epoch
 };

@@ -72,22 +72,30 @@ void Compose::initialize(const Samples& x) {
   for (std::size_t i = 0; i < parts_.size(); ++i) {
     Transform& part = *parts_[i].second;
     const std::int64_t rows = std::min(part.initial_rows(), x.size());
+    const auto place = [&](std::int64_t first, std::int64_t count) { x.place(first, count); };
     if (rows > few) {
-      part.initialize({rows, [&](std::int64_t first, std::int64_t count) {
+      part.initialize({rows,
+                       [&](std::int64_t first, std::int64_t count) {
                          Tensor value = x.part(first, count);
                          for (std::size_t j = 0; j < i; ++j) {
                            value = parts_[j].second->forward(value).value.value();
                          }
                          return value;
-                       }});
+                       },
+                       place});
     } else if (rows > 0) {
-      part.initialize(kept.narrow(0, 0, rows));
+      part.initialize(
+          {rows,
+           [&](std::int64_t first, std::int64_t count) { return kept.narrow(0, first, count); },
+           place});
     }
     const bool last =
         std::none_of(parts_.begin() + static_cast<std::ptrdiff_t>(i) + 1, parts_.end(),
                      [](const Named& p) { return p.second->initial_rows() > 0; });
     if (last) return;
-    if (few > 0) kept = part.forward(kept).value.value();
+    if (few == 0) continue;
+    x.place(0, few);
+    kept = part.forward(kept).value.value();
   }
 }
 

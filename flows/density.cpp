@@ -5,17 +5,25 @@
 #include <numbers>
 
 #include "flows/compose.h"
+#include "tensor/philox.h"
 #include "tensor/text.h"
 
 namespace nf::flows {
 
 Density::Density(std::shared_ptr<Transform> transform, std::shared_ptr<Base> base,
-                 std::int64_t dims, SharedGenerator noise, Convention convention)
+                 std::int64_t dims, Convention convention)
     : transform_(add_module("", std::move(transform))),
       base_(add_module("base", std::move(base))),
       dims_(dims),
-      noise_(std::move(noise)),
-      convention_(std::move(convention)) {}
+      convention_(std::move(convention)) {
+  std::map<std::uint64_t, std::string> streams;
+  for_each_generator([&](const std::string& name, const Generator& gen) {
+    const auto [other, added] = streams.emplace(gen.stream(), name);
+    NF_CHECK(added, "[Density] the generators ", other->second, " and ", name,
+             " have the same stream, ", gen.stream(),
+             ": they would draw the same numbers; make them as Generator(seed, 1), (seed, 2), ..");
+  });
+}
 
 Var Density::entering(const Var& x) {
   if (x.dtype() != DType::F64 || transform_.takes_f64()) return x;
@@ -65,7 +73,7 @@ std::shared_ptr<Density> Density::continuous() const {
     }
     transform = rest;
   }
-  return std::make_shared<Density>(transform, base, dims_, noise_, convention_);
+  return std::make_shared<Density>(transform, base, dims_, convention_);
 }
 
 void Density::check_description(const std::map<std::string, std::string>& said,
@@ -156,14 +164,14 @@ Shape Density::inspect(const Shape& in, const std::string& name,
 }
 
 Examination::Examination(Density& density, std::uint64_t seed)
-    : density_(density), was_training_(density.training()), noise_(density.noise()) {
+    : density_(density), was_training_(density.training()), keep_(density.generators()) {
+  constexpr std::uint64_t kStream = 0x65766131;  // "eva1"
   density.eval();
-  density.noise() = Generator(seed, /*stream=*/0x65766131);
+  for (Generator* gen : density.generators()) {
+    *gen = Generator(seed, round_stream(kStream, gen->stream()));
+  }
 }
 
-Examination::~Examination() {
-  density_.noise() = noise_;
-  density_.train(was_training_);
-}
+Examination::~Examination() { density_.train(was_training_); }
 
 }  // namespace nf::flows

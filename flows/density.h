@@ -27,9 +27,10 @@ struct Convention {
 /// So bits/dim is -log_prob / (D ln 2), with no constant to forget.
 class Density : public nn::Module {
  public:
-  /// dims: D of the data. `noise` is what the Dequantize layers of the transform draw from, if any.
+  /// dims: D of the data. Throws Error when two generators of the layers have the same stream: they
+  /// would draw the same numbers.
   Density(std::shared_ptr<Transform> transform, std::shared_ptr<Base> base, std::int64_t dims,
-          SharedGenerator noise = std::make_shared<Generator>(), Convention convention = {});
+          Convention convention = {});
 
   Var log_prob(const Var& x, const Var& context = {});  ///< x (N, D) -> (N), nats
   /// log_prob of data's rows `rows`, i32 (B); see Transform::forward_rows.
@@ -73,7 +74,6 @@ class Density : public nn::Module {
   std::int64_t dims() const { return dims_; }
   Transform& transform() { return transform_; }
   Base& base() { return base_; }
-  Generator& noise() { return *noise_; }
   const Convention& convention() const { return convention_; }
   /// What a file of weights says beside its tensors, so that others can use them; empty for a
   /// density that is not of flows/models/build.h.
@@ -99,14 +99,14 @@ class Density : public nn::Module {
   Transform& transform_;
   Base& base_;
   std::int64_t dims_;
-  SharedGenerator noise_;
   Convention convention_;
   std::map<std::string, std::string> description_;
   bool initialized_ = false;
 };
 
-/// While it lives, a density is in evaluation mode, nothing is recorded, and its noise is that of
-/// `seed`. The destructor puts back what was, also when something throws in between.
+/// While it lives, a density is in evaluation mode, nothing is recorded, and its generators are
+/// those of `seed`, each with a stream of its own. The destructor puts back what was, also when
+/// something throws in between.
 class Examination {
  public:
   explicit Examination(Density& density, std::uint64_t seed = 0);
@@ -118,7 +118,7 @@ class Examination {
   const NoGrad no_grad_;
   Density& density_;
   bool was_training_;
-  Generator noise_;
+  const KeepGenerators keep_;
 };
 
 }  // namespace nf::flows

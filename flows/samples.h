@@ -16,19 +16,30 @@ class Samples {
  public:
   /// (count, D), the rows from `first` on.
   using Part = std::function<Tensor(std::int64_t first, std::int64_t count)>;
+  /// Places the generators of a density for these rows (Generator::place).
+  using Place = std::function<void(std::int64_t first, std::int64_t count)>;
 
-  Samples(std::int64_t size, Part part) : size_(size), part_(std::move(part)) {}
+  Samples(std::int64_t size, Part part, Place place = {})
+      : size_(size), part_(std::move(part)), place_(std::move(place)) {}
   Samples(const Tensor& x)  // NOLINT: a tensor is a sample
       : size_(x.dim(0)),
         part_([x](std::int64_t first, std::int64_t count) { return x.narrow(0, first, count); }) {}
 
   std::int64_t size() const { return size_; }  ///< N
-  Tensor part(std::int64_t first, std::int64_t count) const { return part_(first, count); }
-  Tensor all() const { return part_(0, size_); }
+  Tensor part(std::int64_t first, std::int64_t count) const {
+    place(first, count);
+    return part_(first, count);
+  }
+  Tensor all() const { return part(0, size_); }
+  /// What draws from now on draws for these rows: part() says so, and whoever goes on with rows
+  /// that he kept has to say it again.
+  void place(std::int64_t first, std::int64_t count) const {
+    if (place_) place_(first, count);
+  }
   /// visit() for all rows, kPart at a time. What is added up over them is added in f64.
   void for_each_part(const std::function<void(const Tensor&)>& visit) const {
     for (std::int64_t at = 0; at < size_; at += kPart) {
-      visit(part_(at, std::min(kPart, size_ - at)));
+      visit(part(at, std::min(kPart, size_ - at)));
     }
   }
 
@@ -37,6 +48,7 @@ class Samples {
 
   std::int64_t size_;
   Part part_;
+  Place place_;
 };
 
 }  // namespace nf::flows

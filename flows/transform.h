@@ -22,7 +22,8 @@ struct Mapped {
 /// out of one pass. x is (N, ...), f32 or f64 as the parameters are. `context` (N, C) is what a
 /// conditional layer conditions on; the others ignore it.
 ///
-/// A Transform may draw random numbers z ~ q(z|x) on its way forward. Then ln p(x|z) - ln q(z|x)
+/// A Transform may draw random numbers z ~ q(z|x) on its way forward, from generators of its own
+/// (Module::add_generator). Then ln p(x|z) - ln q(z|x)
 /// takes the place of log_det, and what a density makes of it is a lower bound on average (for
 /// noise on levels: Theis et al. 2016). What draws nothing and is exact in both directions derives
 /// from Bijection (bijection.h).
@@ -54,9 +55,6 @@ class Transform : public nn::Module {
   virtual std::int64_t initial_rows() const { return 2000; }
   static constexpr std::int64_t kAllRows = std::numeric_limits<std::int64_t>::max();
 };
-
-/// The generator that Dequantize draws from, shared with whoever has to save, restore or reseed it.
-using SharedGenerator = std::shared_ptr<Generator>;
 
 /// (N), the sums over all dimensions of each sample of x (N, ...).
 Var sum_event(const Var& x);

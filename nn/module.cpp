@@ -52,6 +52,20 @@ void Module::for_each_buffer(const std::function<void(const std::string&, Tensor
   });
 }
 
+void Module::for_each_generator(const std::function<void(const std::string&, Generator&)>& visit,
+                                const std::string& prefix) {
+  std::set<const Module*> seen;
+  walk(*this, prefix, seen, [&](Module& module, const std::string& path) {
+    for (auto& [name, gen] : module.generators_) visit(join_names(path, name), gen);
+  });
+}
+
+std::vector<Generator*> Module::generators() {
+  std::vector<Generator*> all;
+  for_each_generator([&](const std::string&, Generator& gen) { all.push_back(&gen); });
+  return all;
+}
+
 std::vector<std::pair<std::string, Var*>> Module::parameters() {
   std::vector<std::pair<std::string, Var*>> all;
   for_each_parameter([&](const std::string& name, Var& p) { all.emplace_back(name, &p); });
@@ -125,6 +139,10 @@ Var& Module::add_parameter(std::string name, Tensor init, const ParameterOptions
 
 Tensor& Module::add_buffer(std::string name, Tensor init) {
   return buffers_.emplace_back(std::move(name), std::move(init)).second;
+}
+
+Generator& Module::add_generator(std::string name, const Generator& gen) {
+  return generators_.emplace_back(std::move(name), gen).second;
 }
 
 }  // namespace nf::nn

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "autograd/var.h"
+#include "tensor/random.h"
 
 namespace nf::nn {
 
@@ -40,7 +41,8 @@ using StateDict = std::vector<std::pair<std::string, Tensor>>;
 void copy_state(const StateDict& own, const std::map<std::string, Tensor>& from);
 
 /// A tree of named parameters (trained), buffers (saved but not trained: masks, running statistics,
-/// "initialised" flags) and sub-modules. A module that several others hold is one module: it is
+/// "initialised" flags), generators (of what is drawn in forward; a training saves and resumes
+/// them) and sub-modules. A module that several others hold is one module: it is
 /// visited, counted, trained and saved once, by the first of its names.
 class Module {
  public:
@@ -76,7 +78,10 @@ class Module {
       const std::string& prefix = "");
   void for_each_buffer(const std::function<void(const std::string&, Tensor&)>& visit,
                        const std::string& prefix = "");
+  void for_each_generator(const std::function<void(const std::string&, Generator&)>& visit,
+                          const std::string& prefix = "");
   std::vector<std::pair<std::string, Var*>> parameters();
+  std::vector<Generator*> generators();
   std::int64_t parameter_count() const;  ///< number of trained numbers
   Device device() const;                 ///< of its parameters and buffers; the CPU without any
 
@@ -94,6 +99,9 @@ class Module {
   // optimizers need it: of a view with other strides, add_parameter keeps a copy.
   Var& add_parameter(std::string name, Tensor init, const ParameterOptions& options = {});
   Tensor& add_buffer(std::string name, Tensor init);
+  /// What the module draws comes from generators of its own, in forward for rows of samples: the
+  /// first dimension of every draw is that of the batch (Generator::place).
+  Generator& add_generator(std::string name, const Generator& gen);
   template <class M>
   M& add_module(std::string name, std::shared_ptr<M> module) {
     M& reference = *module;
@@ -117,6 +125,7 @@ class Module {
   };
   std::deque<Parameter> parameters_;
   std::deque<std::pair<std::string, Tensor>> buffers_;
+  std::deque<std::pair<std::string, Generator>> generators_;
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
   bool training_ = true;
 };

@@ -99,10 +99,13 @@ class Backend {
   /// Fills `out` with draws number 0, 1, ... of the sequence that starts at block `offset`.
   virtual void random(Distribution kind, std::uint64_t seed, std::uint64_t stream,
                       std::uint64_t offset, Tensor& out) = 0;
-  /// out[i, j] = within_level(levels[rows[i], j], u), u the uniform draws of random(): levels u8
-  /// (N, D) and contiguous, rows i32 (B) and contiguous, or null for all; out f32.
-  virtual void dequantize(const Tensor& levels, const Tensor* rows, std::uint64_t seed,
-                          std::uint64_t stream, std::uint64_t offset, Tensor& out) = 0;
+  /// Fills the rows (first dimension) of `out` with the numbers of their samples: block b of a row
+  /// is philox(seed, row_counter(sample, number, b), round_stream(stream, round)).
+  virtual void random_rows(Distribution kind, const RowDraw& draw, Tensor& out) = 0;
+  /// out[i, j] = within_level(levels[rows[i], j], u), u the uniform draws of random_rows(): levels
+  /// u8 (N, D) and contiguous, rows i32 (B) and contiguous, or null for all; out f32.
+  virtual void dequantize(const Tensor& levels, const Tensor* rows, const RowDraw& draw,
+                          Tensor& out) = 0;
 
   // --- linear algebra: contiguous f64 matrices, a and b overwritten in place --------------------
   // What a training step may need does not say whether it went well, for that would be to wait:

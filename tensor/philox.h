@@ -38,6 +38,34 @@ NF_HD inline PhiloxBlock philox(std::uint64_t key, std::uint64_t counter,
   return {c0, c1, c2, c3};
 }
 
+// Draws for rows of samples. A row's numbers are those of the blocks row_counter(sample, draw, 0),
+// row_counter(sample, draw, 1), .. of the stream that belongs to the round.
+
+inline constexpr std::int64_t kRowBlocks = std::int64_t{1} << 24;  ///< of one draw for one row
+/// Draws of one generator in one round; the number kRoundDraws itself is of those without a place.
+inline constexpr std::uint64_t kRoundDraws = 255;
+
+/// sample: 31 bits above, draw: 8 bits, block: 24 bits.
+NF_HD inline std::uint64_t row_counter(std::int32_t sample, std::uint64_t draw,
+                                       std::uint64_t block) {
+  return std::uint64_t{static_cast<std::uint32_t>(sample)} << 32 | draw << 24 | block;
+}
+
+/// SplitMix64's function of a word (Steele, Lea, Flood 2014): one to one, and neighbours come out
+/// unlike.
+NF_HD inline std::uint64_t mix_bits(std::uint64_t x) {
+  x += 0x9E3779B97F4A7C15;
+  x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9;
+  x = (x ^ x >> 27) * 0x94D049BB133111EB;
+  return x ^ x >> 31;
+}
+
+/// The stream of a round: other rounds of this stream have other ones, and those of other streams
+/// lie elsewhere in 2^64.
+NF_HD inline std::uint64_t round_stream(std::uint64_t stream, std::uint64_t round) {
+  return mix_bits(mix_bits(stream) + round);
+}
+
 /// 24 random bits as a float in [0, 1): never rounds up to 1.
 NF_HD inline float uniform_f32(std::uint32_t bits) { return (bits >> 8) * 0x1p-24F; }
 

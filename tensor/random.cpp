@@ -23,14 +23,68 @@ const char* name_of(Distribution kind) {
   return "?";
 }
 
+// What a row of a draw may hold; philox.h has the layout of its counters.
+RowDraw draw_for(Generator& gen, const Shape& shape, std::int64_t per_block, Device device) {
+  NF_CHECK(shape.rank() >= 1, "[random] a generator that is placed draws rows (N, ...), not ",
+           shape);
+  const RowDraw draw = gen.next_draw(shape[0]);
+  const std::int64_t width = shape[0] > 0 ? shape.numel() / shape[0] : 0;
+  NF_CHECK(width <= kRowBlocks * per_block, "[random] a draw for samples has at most ",
+           kRowBlocks * per_block, " numbers in a row, got ", shape);
+  NF_CHECK(!draw.samples.defined() || draw.samples.device() == device,
+           "[random] the samples of the rows are on ", name(draw.samples.device()),
+           ", the draw is on ", name(device), "; place the generator with samples.to(device)");
+  return draw;
+}
+
 }  // namespace
+
+std::uint64_t Generator::advance(std::uint64_t blocks) {
+  NF_CHECK(!placed_ || blocks == 0,
+           "[random] a generator that is placed draws rows of samples only");
+  const std::uint64_t first = offset_;
+  offset_ += blocks;
+  return first;
+}
+
+void Generator::place(Tensor samples, std::uint64_t round) {
+  NF_CHECK(!samples.defined() || (samples.rank() == 1 && samples.dtype() == DType::I32),
+           "[random] the samples of rows must be i32 (B), got ", describe(samples));
+  samples_ = samples.defined() ? samples.contiguous() : samples;
+  offset_ = round;
+  placed_ = true;
+  draws_ = 0;
+}
+
+RowDraw Generator::next_draw(std::int64_t rows) {
+  NF_CHECK(!samples_.defined() || samples_.numel() == rows, "[random] a draw of ", rows,
+           " rows, but the generator is placed for ", samples_.defined() ? samples_.numel() : 0,
+           " samples");
+  NF_CHECK(draws_ < kRoundDraws, "[random] a generator makes at most ", kRoundDraws,
+           " draws in a round");
+  return {seed_, stream_, offset_, draws_++, samples_};
+}
+
+KeepGenerators::KeepGenerators(std::span<Generator* const> generators) {
+  kept_.reserve(generators.size());
+  for (Generator* gen : generators) kept_.emplace_back(gen, *gen);
+}
+
+KeepGenerators::~KeepGenerators() {
+  for (auto& [gen, kept] : kept_) *gen = std::move(kept);
+}
 
 Tensor random(Distribution kind, Generator& gen, const Shape& shape, DType dtype, Device device) {
   NF_CHECK(is_float(dtype), "[", name_of(kind), "] draws are f32 or f64, not ", name(dtype),
            "; convert them with .to(DType)");
   Tensor out = Tensor::empty(shape, dtype, device);
-  if (out.numel() == 0) return out;
   const std::int64_t per_block = dtype == DType::F32 ? 4 : 2;
+  if (gen.placed()) {
+    const RowDraw draw = draw_for(gen, shape, per_block, device);
+    if (out.numel() > 0) backend_of(out).random_rows(kind, draw, out);
+    return out;
+  }
+  if (out.numel() == 0) return out;
   const auto blocks = static_cast<std::uint64_t>((out.numel() + per_block - 1) / per_block);
   backend_of(out).random(kind, gen.seed(), gen.stream(), gen.advance(blocks), out);
   return out;
@@ -65,10 +119,12 @@ Tensor dequantize(Generator& gen, const Tensor& levels, const Tensor& rows) {
     check_indices(rows, levels.dim(0));
   }
   Tensor out = Tensor::empty({count, levels.dim(1)}, DType::F32, levels.device());
-  if (out.numel() == 0) return out;
-  const auto blocks = static_cast<std::uint64_t>((out.numel() + 3) / 4);
-  backend_of(out).dequantize(levels.contiguous(), rows.defined() ? &rows : nullptr, gen.seed(),
-                             gen.stream(), gen.advance(blocks), out);
+  const RowDraw draw =
+      gen.placed() ? draw_for(gen, out.shape(), 4, out.device())
+                   : RowDraw{gen.seed(), gen.stream(), gen.advance(1), kRoundDraws, Tensor()};
+  if (out.numel() > 0) {
+    backend_of(out).dequantize(levels.contiguous(), rows.defined() ? &rows : nullptr, draw, out);
+  }
   return out;
 }
 

@@ -1,5 +1,7 @@
 // flowcli's commands: what they print, what they write, how they fail.
 #include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <map>
 
 #include "cli_util.h"
 #include "tests/file_makers.h"
@@ -112,6 +114,48 @@ BOOST_AUTO_TEST_CASE(images_are_trained_sampled_and_evaluated) {
       json["bits_per_dim"].get<double>() == 8 - json["nats"].get<double>() / (784 * std::log(2.0)),
       boost::test_tools::tolerance(1e-9));
   BOOST_TEST(json["noise_draws"] == 2);
+}
+
+// Its noise is its own: that of its row in the file.
+BOOST_AUTO_TEST_CASE(a_picture_has_the_same_score_alone_and_among_others) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), csv = folder.file("s.csv");
+  const std::string pixels =
+      (std::filesystem::path(__FILE__).parent_path() / "golden_runs" / "pixels.npy").string();
+  const Outcome trained =
+      flowcli(folder, {"train", "nice", "--data", pixels, "--out", run, "--couplings", "2",
+                       "--hidden-units", "4", "--hidden-layers", "1", "--steps", "5", "--quiet"});
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  using Words = std::vector<std::string>;
+  const auto scores = [&](const Words& more) {  // nats by row of the file
+    Words call = {"score", run, "--out", csv, "--quiet"};
+    call.insert(call.end(), more.begin(), more.end());
+    const Outcome outcome = flowcli(folder, call);
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    std::map<std::string, double> nats;
+    std::ifstream in(csv);
+    std::string line;
+    for (std::getline(in, line); std::getline(in, line);) {
+      std::istringstream cells(line);
+      std::string row, value, bits, file_row;
+      std::getline(std::getline(std::getline(cells, row, ','), value, ','), bits, ',');
+      std::getline(cells, file_row);
+      nats[file_row] = std::stod(value);
+    }
+    return nats;
+  };
+  const auto all = scores({"--split", "all"});
+  BOOST_TEST_REQUIRE(all.size() == 48u);
+  for (const Words& more : {Words{"--split", "test"},
+                            {"--split", "valid", "-n", "2"},
+                            {"--split", "train", "--indices", "7"},
+                            {"--data", pixels, "--indices", "47,3,20-22", "--batch-size", "2"}}) {
+    const auto some = scores(more);
+    BOOST_TEST(!some.empty());
+    for (const auto& [row, nats] : some) BOOST_TEST(std::abs(nats - all.at(row)) < 2e-4, row);
+  }
+  const auto other = scores({"--data", pixels, "--indices", "3", "--seed", "1"});
+  BOOST_TEST(std::abs(other.at("3") - all.at("3")) > 1e-3);
 }
 
 BOOST_AUTO_TEST_CASE(bench_tells_the_floor) {

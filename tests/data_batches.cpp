@@ -26,11 +26,14 @@ std::vector<int> rows_of(Batches& batches, std::int64_t count) {
     const Batch batch = batches.next();
     const auto labels = batch.labels.to_vector<std::int32_t>();
     const auto x = batch.x.to_vector<std::uint8_t>();
+    const auto taken = batch.rows.to_vector<std::int32_t>();
     const std::size_t dims = x.size() / labels.size();
     bool match = true;
     for (std::size_t k = 0; k < x.size(); ++k) match = match && x[k] + 1000 == labels[k / dims];
     BOOST_CHECK(match);
     for (const std::int32_t label : labels) rows.push_back(label - 1000);
+    BOOST_CHECK(
+        std::equal(taken.begin(), taken.end(), rows.end() - std::ssize(labels), rows.end()));
   }
   return rows;
 }

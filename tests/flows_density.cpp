@@ -112,10 +112,9 @@ BOOST_AUTO_TEST_CASE(base_densities_are_their_formulas) {
 // -----------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_uniform_model_of_bytes_takes_8_bits) {
-  const auto noise = std::make_shared<Generator>(1);
-  Density density(compose({{"dequantize", std::make_shared<Dequantize>(noise)},
+  Density density(compose({{"dequantize", std::make_shared<Dequantize>(Generator(1))},
                            {"scale", std::make_shared<Scale>(1.0 / 256)}}),
-                  std::make_shared<Uniform>(), 784, noise);
+                  std::make_shared<Uniform>(), 784);
   const Evaluation result = evaluate(density, pixels(20, 784, 1));
   BOOST_CHECK_CLOSE_FRACTION(result.bits_per_dim, 8, 1e-6);
   BOOST_CHECK_SMALL(result.bits_per_dim_se, 1e-6);
@@ -144,7 +143,9 @@ BOOST_AUTO_TEST_CASE(log_prob_is_that_of_the_levels) {
   coupling_flow(config).last_init_scale = 0;  // identity
   const auto density = make_density(config, {.dims = 6, .discrete = true});
   const Tensor x = pixels(3, 6, 2);
-  Generator noise = density->noise();
+  const auto own = density->generators();
+  const Placed placed(own, {}, 4);
+  Generator noise = *own.at(0);
   const auto got = log_probs(*density, x);
   const Tensor y = (x.to(DType::F32) + uniform(noise, {3, 6})) / 256.0;
   const auto expected =
@@ -202,7 +203,9 @@ BOOST_AUTO_TEST_CASE(the_continuous_density_is_that_of_dequantised_levels) {
   BOOST_CHECK_EQUAL(continuous->levels(), 0);
   BOOST_CHECK(!continuous->bound());
   const Tensor x = pixels(3, 6, 2);
-  Generator noise = density->noise();
+  const auto own = density->generators();
+  const Placed placed(own, {}, 4);
+  Generator noise = *own.at(0);
   const auto levels = log_probs(*density, x);
   const auto reals = log_probs(*continuous, x.to(DType::F32) + uniform(noise, {3, 6}));
   for (int i = 0; i < 3; ++i) BOOST_CHECK_CLOSE_FRACTION(reals[i], levels[i], 1e-6);
@@ -287,16 +290,18 @@ BOOST_AUTO_TEST_CASE(evaluation_leaves_no_trace) {
   const auto density = make_density(small_nice(), {.dims = 8, .discrete = true});
   const Tensor x = pixels(30, 8, 1);
   density->log_prob(x);
-  const std::uint64_t offset = density->noise().offset(), seed = density->noise().seed();
+  Generator& noise = *density->generators().at(0);
+  const std::uint64_t offset = noise.offset(), seed = noise.seed();
   BOOST_CHECK_GT(offset, 0U);
   const Evaluation first = evaluate(*density, x);
   density->log_prob(x);
   BOOST_CHECK_EQUAL(evaluate(*density, x).nats, first.nats);  // the same noise each time
   BOOST_CHECK_NE(evaluate(*density, x, {.seed = 1}).nats, first.nats);
-  density->noise().set_offset(offset);
+  noise.set_offset(offset);
   evaluate(*density, x);
-  BOOST_CHECK_EQUAL(density->noise().offset(), offset);
-  BOOST_CHECK_EQUAL(density->noise().seed(), seed);
+  BOOST_CHECK_EQUAL(noise.offset(), offset);
+  BOOST_CHECK_EQUAL(noise.seed(), seed);
+  BOOST_CHECK(!noise.placed());
   BOOST_CHECK(density->training());
   Tape tape;
   evaluate(*density, x);
@@ -306,16 +311,17 @@ BOOST_AUTO_TEST_CASE(evaluation_leaves_no_trace) {
 BOOST_AUTO_TEST_CASE(more_noise_draws_average_the_bound) {
   const auto density = make_density(small_nice(), {.dims = 8, .discrete = true});
   const Tensor x = pixels(50, 8, 1);
-  // By hand: one draw after the other from the evaluation's generator.
+  // By hand: one round after the other.
   const Evaluation three = evaluate(*density, x, {.noise_draws = 3, .seed = 9});
   BOOST_CHECK_EQUAL(three.noise_draws, 3);
-  const Generator kept = density->noise();
-  density->noise() = Generator(9, 0x65766131);
   double mean = 0;
-  for (int draw = 0; draw < 3; ++draw) {
-    for (double v : log_probs(*density, x)) mean += v / 150;
+  {
+    const Examination examination(*density, 9);
+    for (std::uint64_t draw = 0; draw < 3; ++draw) {
+      const Placed placed(density->generators(), {}, draw);
+      for (double v : log_probs(*density, x)) mean += v / 150;
+    }
   }
-  density->noise() = kept;
   BOOST_CHECK_CLOSE_FRACTION(three.nats, density->nats(mean), 1e-9);
 }
 
@@ -366,19 +372,19 @@ BOOST_AUTO_TEST_CASE(evaluation_is_in_evaluation_mode) {
 }
 
 BOOST_AUTO_TEST_CASE(an_evaluation_that_fails_leaves_no_trace) {
-  const auto noise = std::make_shared<Generator>(5, 6);
-  Density density(compose({{"dequantize", std::make_shared<Dequantize>(noise)},
+  Density density(compose({{"dequantize", std::make_shared<Dequantize>(Generator(5, 6))},
                            {"failing", std::make_shared<Failing>()}}),
-                  std::make_shared<StandardNormal>(), 2, noise);
+                  std::make_shared<StandardNormal>(), 2);
   const Tensor x = pixels(4, 2, 1);
-  noise->set_offset(12);
+  Generator& noise = *density.generators().at(0);
+  noise.set_offset(12);
   for (const bool training : {true, false}) {
     density.train(training);
     check_error([&] { score(density, x); }, {"on purpose"});
     BOOST_CHECK_EQUAL(density.training(), training);
-    BOOST_CHECK_EQUAL(density.noise().seed(), 5U);
-    BOOST_CHECK_EQUAL(density.noise().stream(), 6U);
-    BOOST_CHECK_EQUAL(density.noise().offset(), 12U);
+    BOOST_CHECK_EQUAL(noise.seed(), 5U);
+    BOOST_CHECK_EQUAL(noise.stream(), 6U);
+    BOOST_CHECK_EQUAL(noise.offset(), 12U);
     Tape tape;
     BOOST_CHECK(Tape::recording());
   }

@@ -172,10 +172,9 @@ BOOST_AUTO_TEST_CASE(steps_of_layers_of_ones_own) {
       std::vector<Tensor> trained;
       for (const bool graph : {true, false}) {
         auto flow = std::make_shared<Compose>();
-        const auto noise = std::make_shared<Generator>(1);
-        flow->add("dequantize", std::make_shared<Dequantize>(noise));
+        flow->add("dequantize", std::make_shared<Dequantize>(Generator(1)));
         flow->add("custom", std::make_shared<Custom>(peek));
-        Density density(flow, base_by_name("gaussian"), data.dims, noise, {});
+        Density density(flow, base_by_name("gaussian"), data.dims);
         density.to(device);
         FitOptions options = fit_options(small_nice());
         options.graph = graph;

@@ -261,11 +261,11 @@ BOOST_AUTO_TEST_CASE(noise_is_not_examined_and_left_as_it_was) {
   Generator gen(2);
   const Tensor x = (uniform(gen, {40, 6}) * 256.0).to(DType::U8);
   density->log_prob(x);
-  const std::uint64_t offset = density->noise().offset();
+  const std::uint64_t offset = density->generators().at(0)->offset();
   const auto rows = diagnose_layers(*density, x);
   BOOST_CHECK_EQUAL(rows.front().name, "scale");
   BOOST_CHECK_LE(rows.back().round_trip, 1e-5);
-  BOOST_CHECK_EQUAL(density->noise().offset(), offset);
+  BOOST_CHECK_EQUAL(density->generators().at(0)->offset(), offset);
   check_error([&] { diagnose_layers(*density, x, {.jacobians = 1}); },
               {"[diagnose_layers]", "f64"});
   check_error([&] { diagnose_layers(*density, x.narrow(1, 0, 5)); }, {"(N, 6)", "(40, 5)"});
@@ -276,13 +276,12 @@ BOOST_AUTO_TEST_CASE(noise_is_not_examined_and_left_as_it_was) {
 // Pixels of two levels, both as likely: with noise they are uniform, and logits of them logistic.
 // The middles of the levels, which encode() takes, are two points.
 BOOST_AUTO_TEST_CASE(latents_of_levels_are_those_of_dequantised_ones) {
-  const auto noise = std::make_shared<Generator>(7);
   for (const int levels : {2, 256}) {
     auto flow = std::make_shared<Compose>();
-    flow->add("dequantize", std::make_shared<Dequantize>(noise, levels));
+    flow->add("dequantize", std::make_shared<Dequantize>(Generator(7), levels));
     flow->add("scale", std::make_shared<Scale>(1.0 / levels));
     flow->add("logit", std::make_shared<Logit>(1e-6));
-    Density density(flow, base_by_name("logistic"), 4, noise);
+    Density density(flow, base_by_name("logistic"), 4);
     Generator gen(3);
     const Tensor x = (uniform(gen, {5000, 4}) * levels).to(DType::U8);
     const LatentDiagnosis z = diagnose_latents(density, x, 700);
@@ -317,13 +316,12 @@ BOOST_AUTO_TEST_CASE(densities_integrate_to_one_and_others_do_not) {
     }
   }
   // Levels: the reals behind them have no mass outside.
-  const auto noise = std::make_shared<Generator>(1);
   auto flow = std::make_shared<Compose>();
-  flow->add("dequantize", std::make_shared<Dequantize>(noise));
+  flow->add("dequantize", std::make_shared<Dequantize>(Generator(1)));
   flow->add("scale", std::make_shared<Scale>(1.0 / 256));
   flow->add("logit", std::make_shared<Logit>(1e-3));
   flow->add("scaling", std::make_shared<Scaling>(2));
-  Density pixels(flow, base_by_name("logistic"), 2, noise);
+  Density pixels(flow, base_by_name("logistic"), 2);
   const Integral all = integrate(pixels, Tensor::zeros({1, 2}, DType::U8));
   BOOST_CHECK_SMALL(all.value - 0.998 * 0.998, 0.004);  // a logit of alpha leaves 2 alpha out
   Density many(std::make_shared<Compose>(), std::make_shared<StandardNormal>(), 4);

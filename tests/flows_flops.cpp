@@ -46,7 +46,7 @@ std::shared_ptr<Coupling> coupling(const std::shared_ptr<ElementwiseMap>& map, G
 
 BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
   Generator gen(1);
-  const auto noise = std::make_shared<Generator>();
+  const Generator noise;
   // Of 3 rows and 4 dimensions: 12 elements. A product with a (4, 4) matrix has 4 multiplications
   // and 3 additions for each of them.
   const double product = 12 * (4 + 3);

@@ -167,19 +167,16 @@ std::vector<FlowRow> flow_table() {
   const auto levels = [](Generator& gen) {
     return (uniform(gen, {20, 5}, DType::F64) * 256.0).to(DType::U8).to(DType::F64);
   };
-  add("Dequantize",
-      {.name = "",
-       .make =
-           [](Generator&) { return std::make_shared<Dequantize>(std::make_shared<Generator>(4)); },
-       .input = levels,
-       .differentiable = false,
-       .extremes = Tensor::from<double>({0, 255, 0, 255, 128}, {1, 5})});
+  add("Dequantize", {.name = "",
+                     .make = [](Generator&) { return std::make_shared<Dequantize>(Generator(4)); },
+                     .input = levels,
+                     .differentiable = false,
+                     .extremes = Tensor::from<double>({0, 255, 0, 255, 128}, {1, 5})});
   add("DequantizeColumns", {.name = "",
                             .make =
                                 [](Generator&) {
                                   return std::make_shared<DequantizeColumns>(
-                                      std::make_shared<Generator>(4), 5,
-                                      std::vector<std::int32_t>{0, 3});
+                                      Generator(4), 5, std::vector<std::int32_t>{0, 3});
                                 },
                             .input = levels,
                             .differentiable = false,
@@ -458,7 +455,7 @@ BOOST_AUTO_TEST_CASE(whole_numbers_are_spread_over_their_unit) {
   Tensor x = normal(gen, {500, 3}, DType::F64) * 1e6;
   x.narrow(1, 1, 1).copy_(
       (uniform(gen, {500, 1}, DType::F64) * 9.0 - 4.0).to(DType::I32).to(DType::F64) + 1e9);
-  DequantizeColumns layer(std::make_shared<Generator>(1), 3, {1});
+  DequantizeColumns layer(Generator(1), 3, {1});
   const Tensor z = layer.forward(x).value.value(), other = layer.forward(x).value.value();
   const auto column = [](const Tensor& t, int i) { return t.narrow(1, i, 1).to_vector<double>(); };
   BOOST_CHECK(column(z, 0) == column(x, 0) && column(z, 2) == column(x, 2));
@@ -469,8 +466,7 @@ BOOST_AUTO_TEST_CASE(whole_numbers_are_spread_over_their_unit) {
   const auto same = [&](const Tensor& t) { return max(abs(t - x)).item() == 0; };
   BOOST_CHECK(same(layer.inverse(Var(z)).value.value()));
   BOOST_CHECK(same(layer.inverse(layer.encode(x)).value.value()));
-  test::check_error([] { DequantizeColumns(std::make_shared<Generator>(), 3, {3}); },
-                    {"column 3 of 3"});
+  test::check_error([] { DequantizeColumns(Generator(), 3, {3}); }, {"column 3 of 3"});
 }
 
 // --- the checker ---------------------------------------------------------------------------------
@@ -745,9 +741,8 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
       {[] { Logit(0); }, "[Logit] alpha must be in [6e-08, 0.5), got 0"},
       {[] { Logit(5e-8); }, "[Logit] alpha must be in [6e-08, 0.5), got 5e-08"},
       {[] { Logit(0.5); }, "[Logit] alpha must be in [6e-08, 0.5), got 0.5"},
-      {[] { Dequantize(std::make_shared<Generator>(), 1); },
-       "[Dequantize] levels must be 2 to 256"},
-      {[] { Dequantize(std::make_shared<Generator>(), 257); }, "[Dequantize] levels"},
+      {[] { Dequantize(Generator(), 1); }, "[Dequantize] levels must be 2 to 256"},
+      {[] { Dequantize(Generator(), 257); }, "[Dequantize] levels"},
       {[] { affine_map(0); }, "[affine] the bound of log scales must be positive"},
       {[] { multiplicative_map(-1); }, "[multiplicative]"},
       {[] { map_by_name("spline"); }, "[coupling] 'spline' is not one of additive"},
@@ -779,7 +774,7 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
 // Numbers that are no levels become the nearest one, and what is not finite does not become one.
 BOOST_AUTO_TEST_CASE(only_finite_numbers_become_levels) {
   const double inf = INFINITY, nan = NAN;
-  Dequantize layer(std::make_shared<Generator>(1));
+  Dequantize layer(Generator(1));
   for (const DType dtype : {DType::F32, DType::F64}) {
     const Tensor z = Tensor::from<double>({-1e30, -0.5, 3.99, 255.7, 256, 1e30}, {1, 6}).to(dtype);
     BOOST_CHECK(layer.inverse(z).value.value().to(DType::F64).to_vector<double>() ==
@@ -791,7 +786,7 @@ BOOST_AUTO_TEST_CASE(only_finite_numbers_become_levels) {
 }
 
 BOOST_AUTO_TEST_CASE(dequantisation_noise_is_fresh_everywhere) {
-  Dequantize layer(std::make_shared<Generator>(1));
+  Dequantize layer(Generator(1));
   const Tensor x = Tensor::full({50, 40}, 7, DType::U8);
   std::multiset<float> seen;
   double sum = 0;
@@ -818,7 +813,7 @@ BOOST_AUTO_TEST_CASE(no_level_becomes_the_next_one) {
   for (const double level : {70.0, 143.0, 255.0}) {
     const Tensor x = Tensor::full({1000, 2000}, level, DType::U8);
     for (const Tensor& levels : {x, x.to(DType::F32)}) {
-      Dequantize layer(std::make_shared<Generator>(2));
+      Dequantize layer(Generator(2));
       z = layer.forward(levels).value.value();
       BOOST_CHECK_LT(max(z).item(), level + 1);
       BOOST_CHECK_GT(max(z).item(), level + 1 - 1e-4);
@@ -829,7 +824,7 @@ BOOST_AUTO_TEST_CASE(no_level_becomes_the_next_one) {
   Logit logit(1e-6);
   BOOST_CHECK(all_finite(logit.forward(unit.forward(z).value).value.value()));
   // Few levels: the same, and samples beyond the ends are clamped.
-  Dequantize few(std::make_shared<Generator>(3), 4);
+  Dequantize few(Generator(3), 4);
   const Tensor out = Tensor::from<float>({-5, -0.1F, 0, 0.99F, 1, 3.99F, 4, 100}, {1, 8});
   BOOST_CHECK(few.inverse(out).value.value().to_vector<float>() ==
               std::vector<float>({0, 0, 0, 0, 1, 3, 3, 3}));

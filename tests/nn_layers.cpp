@@ -27,17 +27,19 @@ std::shared_ptr<Sequential> small_mlp(std::uint64_t seed) {
   return mlp({.in = 3, .out = 2, .hidden_units = 5, .hidden_layers = 2}, gen);
 }
 
-/// A module with everything: parameters, buffers of two types, a child.
+/// A module with everything: parameters, buffers of two types, a generator, a child.
 struct Everything : Module {
   Everything()
       : weight(add_parameter("weight", Tensor::ones({2}))),
         mean(add_buffer("mean", Tensor::zeros({2}))),
         order(add_buffer("order", Tensor::arange(2, DType::I32))),
+        noise(add_generator("noise", Generator(4, 5))),
         child(add_module("child", small_mlp(1))) {}
   std::string kind() const override { return "Everything"; }
   Var& weight;
   Tensor& mean;
   Tensor& order;
+  Generator& noise;
   Sequential& child;
 };
 
@@ -211,6 +213,28 @@ BOOST_AUTO_TEST_CASE(names_are_joined_by_dots) {
   BOOST_CHECK_EQUAL(join_names("a", "b"), "a.b");
   BOOST_CHECK_EQUAL(join_names("", "b"), "b");
   BOOST_CHECK_EQUAL(join_names("a", ""), "a");
+}
+
+BOOST_AUTO_TEST_CASE(generators_are_those_of_the_tree_each_once) {
+  struct Pair : Module {
+    Pair() : first(add_module("first", std::make_shared<Everything>())) {
+      const auto second = std::make_shared<Everything>();
+      add_module("second", second);
+      add_module("again", second);
+      add_generator("own", Generator(1));
+      add_generator("other", Generator(2));
+    }
+    std::string kind() const override { return "Pair"; }
+    Everything& first;
+  } pair;
+  std::vector<std::string> names;
+  pair.for_each_generator([&](const std::string& name, Generator&) { names.push_back(name); }, "m");
+  BOOST_TEST(
+      (names == std::vector<std::string>{"m.own", "m.other", "m.first.noise", "m.second.noise"}));
+  const std::vector<Generator*> all = pair.generators();
+  BOOST_TEST_REQUIRE(all.size() == 4u);
+  BOOST_TEST(all[2] == &pair.first.noise);
+  BOOST_TEST((all[3]->seed() == 4 && all[3]->stream() == 5));
 }
 
 BOOST_AUTO_TEST_CASE(train_and_eval_reach_the_whole_tree) {

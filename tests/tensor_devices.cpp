@@ -247,6 +247,34 @@ BOOST_AUTO_TEST_CASE(random_numbers_are_the_cpus) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(rows_of_samples_are_the_cpus) {
+  for (const Device device : other_devices()) {
+    for (const DType dtype : kFloats) {
+      for (const Shape& shape : {Shape{1, 1}, Shape{7, 5}, Shape{40, 28, 28}, Shape{3, 1023}}) {
+        for (const auto kind :
+             {Distribution::Uniform, Distribution::Normal, Distribution::Logistic}) {
+          const Tensor samples = indices({shape[0]}, 1000);
+          Generator one(7, 3), two(7, 3);
+          const double tolerance = kind == Distribution::Uniform ? 0
+                                   : dtype == DType::F32         ? 1e-6
+                                                                 : 1e-14;
+          for (const bool named : {true, false}) {
+            one.place(named ? samples.to(device) : Tensor(), 9);
+            two.place(named ? samples : Tensor(), 9);
+            for (int draw = 0; draw < 2; ++draw) {
+              CHECK_SAME(random(kind, one, shape, dtype, device), random(kind, two, shape, dtype),
+                         tolerance, shape);
+            }
+          }
+        }
+      }
+    }
+    Generator gen(1);
+    gen.place(indices({4}, 9), 0);
+    BOOST_CHECK_THROW(uniform(gen, {4, 2}, DType::F32, device), Error);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(levels_get_the_cpus_noise) {
   for (const Device device : other_devices()) {
     for (const Shape& shape : {Shape{1, 1}, Shape{7, 5}, Shape{40, 784}, Shape{3, 1023}}) {
@@ -256,6 +284,11 @@ BOOST_AUTO_TEST_CASE(levels_get_the_cpus_noise) {
       CHECK_SAME(dequantize(one, levels.to(device), rows.to(device)), dequantize(two, levels, rows),
                  0, "rows of ", shape);
       BOOST_TEST(one.offset() == two.offset());
+      const Tensor samples = indices({11}, 300);
+      one.place(samples.to(device), 4);
+      two.place(samples, 4);
+      CHECK_SAME(dequantize(one, levels.to(device), rows.to(device)), dequantize(two, levels, rows),
+                 0, "samples of ", shape);
     }
     const Tensor levels = numbers({4, 3}, DType::U8).to(device);
     Generator gen(1);

@@ -406,6 +406,38 @@ BOOST_AUTO_TEST_CASE(replays_do_what_the_steps_would) {
   }
 }
 
+// What a placed generator draws follows the samples in their tensor, and the round.
+BOOST_AUTO_TEST_CASE(replays_draw_for_the_samples_and_the_round_of_their_step) {
+  for (const Device device : other_devices()) {
+    const Tensor levels = numbers({9, 6}, DType::U8).to(device);
+    Tensor samples = Tensor::from<std::int32_t>({1, 2, 3}, {3}).to(device), out;
+    Generator one(5, 1), two(5, 2);
+    const auto step = [&] {
+      out = dequantize(one, levels, samples) + normal(two, {3, 6}, DType::F32, device) +
+            uniform(one, {3, 6}, DType::F32, device);
+    };
+    Generator* const both[] = {&one, &two};
+    const auto graph = [&] {
+      const Placed placed(both, samples, 40);
+      step();
+      const Placed again(both, samples, 40);
+      return Graph(device, {&one, &two}, step);
+    };
+    Graph recorded = graph();
+    const Tensor replayed = out;
+    for (const std::uint64_t round : {40, 41, 7}) {
+      for (const auto& rows : {std::vector<std::int32_t>{1, 2, 3}, {8, 3, 0}}) {
+        samples.copy_(Tensor::from(rows, {3}).to(device));
+        const Placed placed(both, samples, round);
+        step();
+        const Placed again(both, samples, round);
+        recorded.replay();
+        CHECK_SAME(replayed, out, 0, "round ", round);
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_recorded_is_an_error) {
   for (const Device device : other_devices()) {
     const Tensor x = Tensor::ones({3}, DType::F32, device);

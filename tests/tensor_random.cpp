@@ -214,22 +214,148 @@ BOOST_AUTO_TEST_CASE(only_floats_are_drawn) {
   BOOST_TEST(gen.offset() == 0u);
 }
 
+// --- rows of samples -----------------------------------------------------------------------------
+
+namespace {
+
+Tensor samples(const std::vector<std::int32_t>& numbers) {
+  return Tensor::from(numbers, {std::ssize(numbers)});
+}
+
+}  // namespace
+
+// SplitMix64 from 0 gives e220a8397b1dcdaf, 6e789e6aa1b965f4, .. (Vigna's splitmix64.c).
+BOOST_AUTO_TEST_CASE(streams_of_rounds_are_mixed_by_splitmix) {
+  BOOST_TEST(mix_bits(0) == 0xe220a8397b1dcdafU);
+  BOOST_TEST(mix_bits(0x9E3779B97F4A7C15U) == 0x6e789e6aa1b965f4U);
+}
+
+BOOST_FIXTURE_TEST_CASE(rows_are_the_documented_words_of_their_samples, DefaultThreads) {
+  const std::vector<std::int32_t> which = {5, 0, 2147483647, 5};
+  for (const int threads : {1, 3}) {
+    set_num_threads(threads);
+    for (const std::int64_t width : {1, 3, 4, 7, 1023, 3000}) {
+      Generator gen(7, 3);
+      gen.place(samples(which), 9);
+      for (std::uint64_t draw = 0; draw < 2; ++draw) {
+        const auto word = [&](std::size_t row, std::int64_t block) {
+          const std::uint64_t counter =
+              std::uint64_t(which[row]) << 32 | draw << 24 | static_cast<std::uint64_t>(block);
+          return philox(7, counter, mix_bits(mix_bits(3) + 9));
+        };
+        const bool wide = draw == 1;
+        const auto x = values(uniform(gen, {4, width}, wide ? DType::F64 : DType::F32));
+        bool same = true;
+        for (std::int64_t i = 0; i < 4 * width; ++i) {
+          const std::int64_t column = i % width, per = wide ? 2 : 4, lane = column % per;
+          const PhiloxBlock w = word(static_cast<std::size_t>(i / width), column / per);
+          const auto at = static_cast<std::size_t>(lane);
+          const double expected =
+              wide ? uniform_f64(w[2 * at], w[2 * at + 1]) : double{uniform_f32(w[at])};
+          same = same && x[static_cast<std::size_t>(i)] == expected;
+        }
+        BOOST_TEST(same, "width " << width << ", draw " << draw);
+      }
+      BOOST_TEST(gen.offset() == 9u);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_row_depends_on_seed_stream_round_sample_and_draw_alone) {
+  for (const Distribution kind : kAll) {
+    for (const DType dtype : {DType::F32, DType::F64}) {
+      Generator gen(7, 3);
+      gen.place({}, 2);
+      const Tensor all = random(kind, gen, {300, 5, 3}, dtype);
+      const auto row_of = [&](Generator from, std::int32_t sample, std::uint64_t round, int draw) {
+        from.place(samples({299, sample}), round);
+        for (int i = 0; i < draw; ++i) uniform(from, {2, 1});
+        return values(random(kind, from, {2, 5, 3}, dtype).narrow(0, 1, 1));
+      };
+      for (const std::int32_t sample : {0, 1, 123, 299}) {
+        const auto row = values(all.narrow(0, sample, 1));
+        BOOST_TEST(row_of(gen, sample, 2, 0) == row);
+        BOOST_TEST(row_of(gen, sample ^ 1, 2, 0) != row);
+        BOOST_TEST(row_of(gen, sample, 3, 0) != row);
+        BOOST_TEST(row_of(gen, sample, 2, 1) != row);
+        BOOST_TEST(row_of(Generator(8, 3), sample, 2, 0) != row);
+        BOOST_TEST(row_of(Generator(7, 4), sample, 2, 0) != row);
+      }
+      // All rows together are draws of the distribution.
+      gen.place({}, 0);
+      const auto many = values(random(kind, gen, {50'000, 3}, dtype));
+      BOOST_TEST(kolmogorov_smirnov(many, [&](double v) { return cdf(kind, v); }) < 1.95);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(placed_generators_come_back) {
+  Generator one(1, 2), two(1, 3);
+  uniform(one, {8});
+  const Generator before = one;
+  Generator* const both[] = {&one, &two};
+  try {
+    const Placed placed(both, samples({4}), 6);
+    BOOST_TEST((one.placed() && two.placed()));
+    BOOST_TEST(one.offset() == 6u);
+    BOOST_TEST(values(uniform(one, {1, 4})) != values(uniform(two, {1, 4})));
+    {
+      const Placed other(both, {}, 7);
+      uniform(one, {3, 4});
+    }
+    BOOST_TEST(one.offset() == 6u);
+    uniform(one, {1, 4});
+    throw Error("on purpose");
+  } catch (const Error& error) {
+    BOOST_TEST(std::string(error.what()) == "on purpose");
+  }
+  BOOST_TEST(!one.placed());
+  Generator same = before;
+  BOOST_TEST(values(uniform(one, {5})) == values(uniform(same, {5})));
+}
+
+BOOST_AUTO_TEST_CASE(draws_that_have_no_rows_are_refused) {
+  const auto says = [](const char* words) {
+    return [=](const Error& e) { return std::string(e.what()).find(words) != std::string::npos; };
+  };
+  Generator gen(1);
+  gen.place(samples({3, 4}), 0);
+  BOOST_CHECK_EXCEPTION(uniform(gen, {3, 2}), Error, says("3 rows, but"));
+  BOOST_CHECK_EXCEPTION(uniform(gen, {}), Error, says("draws rows"));
+  BOOST_CHECK_EXCEPTION(permutation(gen, 5), Error, says("placed"));
+  BOOST_CHECK_EXCEPTION(gen.place(Tensor::zeros({2}), 0), Error, says("i32 (B)"));
+  BOOST_CHECK_EXCEPTION(dequantize(gen, Tensor::zeros({3, 2}, DType::U8)), Error, says("3 rows"));
+  gen.place({}, 0);
+  BOOST_TEST(uniform(gen, {0, 3}).numel() == 0);
+  for (int i = 1; i < 255; ++i) uniform(gen, {1, 1});
+  BOOST_CHECK_EXCEPTION(uniform(gen, {1, 1}), Error, says("at most 255 draws"));
+}
+
 BOOST_AUTO_TEST_CASE(dequantize_is_levels_and_uniform_noise) {
   for (const Shape& shape :
        {Shape{1, 1}, Shape{3, 5}, Shape{70, 784}, Shape{2, 1023}, Shape{0, 4}}) {
     Generator levels_from(1), one(4, 2), two(4, 2);
+    one.place({}, 6);
+    two.place({}, 6);
     const Tensor levels = (uniform(levels_from, shape) * 256.0).to(DType::U8);
     // In f32 a sum may round up to the next level: then it is the float below that.
     const Tensor whole = levels.to(DType::F32), sum = whole + uniform(two, shape);
     const Tensor expected = where(less(sum, whole + 1), sum, (whole + 1) * (1 - 0x1p-24));
     BOOST_CHECK(dequantize(one, levels).to_vector<float>() == expected.to_vector<float>());
-    BOOST_CHECK_EQUAL(one.offset(), two.offset());
     if (shape[0] == 0) continue;
-    const Tensor rows =
-        Tensor::from<std::int32_t>({0, static_cast<std::int32_t>(shape[0] - 1), 0}, {3});
-    const Tensor picked = dequantize(one, levels, rows);
-    const Tensor again = index_select(levels, 0, rows);
-    BOOST_CHECK(picked.to_vector<float>() == dequantize(two, again).to_vector<float>());
+    const Tensor rows = samples({0, static_cast<std::int32_t>(shape[0] - 1), 0});
+    for (const Tensor& of : {rows, samples({8, 1, 2})}) {
+      one.place(of, 1);
+      two.place(of, 1);
+      const Tensor picked = dequantize(one, levels, rows);
+      const Tensor again = index_select(levels, 0, rows);
+      BOOST_CHECK(picked.to_vector<float>() == dequantize(two, again).to_vector<float>());
+    }
+    // Without a place the noise is new at every call.
+    Generator bare(4, 2);
+    const auto first = dequantize(bare, levels).to_vector<float>();
+    BOOST_CHECK_EQUAL(bare.offset(), 1U);
+    BOOST_CHECK(dequantize(bare, levels).to_vector<float>() != first);
   }
   Generator gen(1);
   BOOST_CHECK_THROW(dequantize(gen, Tensor::zeros({2, 2})), Error);

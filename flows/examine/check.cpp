@@ -33,6 +33,8 @@ class Checker {
       check(&Checker::save_and_load);
       check(&Checker::initialisation);
       check(&Checker::single_precision);
+    } else {
+      check(&Checker::draws_by_sample);
     }
     check(&Checker::extremes);
     return failures_;
@@ -117,6 +119,31 @@ class Checker {
     expect_near(again.value.value(), z.value(), test_.tolerance, "forward(inverse(z)) = z");
     expect_near(again.log_det.value(), -back.value(), test_.tolerance,
                 "log-dets of z -> x -> z cancel");
+  }
+
+  // What is drawn for a row does not depend on the rows beside it, and is another in every round.
+  void draws_by_sample() {
+    const std::vector<Generator*> own = flow_->generators();
+    const std::int64_t n = x_.dim(0);
+    const auto placed = [&](std::int64_t first, std::int64_t count, std::uint64_t round) {
+      std::vector<std::int32_t> samples;
+      for (std::int64_t i = 0; i < count; ++i) {
+        samples.push_back(static_cast<std::int32_t>(first + i));
+      }
+      const Placed keep(own, Tensor::from(samples, {count}), round);
+      return forward(x_.narrow(0, first, count), first);
+    };
+    const Mapped all = placed(0, n, 3);
+    for (std::int64_t i = n - 1; i >= 0; --i) {
+      const Mapped alone = placed(i, 1, 3);
+      const auto at = [&](const Var& of) { return of.value().narrow(0, i, 1); };
+      expect_near(alone.value.value(), at(all.value), test_.tolerance, "a row alone draws alike");
+      expect_near(alone.log_det.value(), at(all.log_det), test_.tolerance,
+                  "a row alone has the same log_det");
+    }
+    if (distance(placed(0, n, 4).value.value(), all.value.value()) == 0) {
+      fail("another round draws the same numbers; forward draws from generators of add_generator");
+    }
   }
 
   void train_mode() {

@@ -265,9 +265,13 @@ LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t
   check_samples("diagnose_latents", density, x);
   NF_CHECK(batch_size > 0, "[diagnose_latents] the batch size must be positive, got ", batch_size);
   const Examination examination(density, seed);
+  const std::vector<Generator*> noise = density.generators();
+  const Tensor samples = Tensor::arange(x.dim(0), DType::I32).to(density.device());
   std::vector<Tensor> parts;
   for (std::int64_t at = 0; at < x.dim(0); at += batch_size) {
-    const Tensor rows = x.narrow(0, at, std::min(batch_size, x.dim(0) - at));
+    const std::int64_t count = std::min(batch_size, x.dim(0) - at);
+    const Tensor rows = x.narrow(0, at, count);
+    const Placed placed(noise, samples.narrow(0, at, count), /*round=*/0);
     // With noise, not encode(): the middles of levels do not follow the base even in a right model.
     const Mapped latents = density.transform().forward(density.entering(rows.to(density.device())));
     parts.push_back(latents.value.value().to(Device::CPU));

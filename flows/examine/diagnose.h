@@ -50,7 +50,7 @@ struct LayerDiagnosis {
 struct DiagnoseOptions {
   std::int64_t jacobians =
       0;                   ///< so many of the first samples; each costs 2 D passes of each layer
-  std::uint64_t seed = 0;  ///< of the noise; the density's own generator is left as it was
+  std::uint64_t seed = 0;  ///< of the noise; the density's own generators are left as they were
 };
 
 /// A row for each layer of a Compose, and last one named "whole map", whose Jacobian's numbers are

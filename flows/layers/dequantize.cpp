@@ -9,15 +9,15 @@ namespace nf::flows {
 // --- Dequantize
 // -----------------------------------------------------------------------------------
 
-Dequantize::Dequantize(SharedGenerator noise, int levels)
-    : noise_(std::move(noise)), levels_(levels) {
+Dequantize::Dequantize(const Generator& noise, int levels)
+    : noise_(add_generator("noise", noise)), levels_(levels) {
   NF_CHECK(levels >= 2 && levels <= 256, "[Dequantize] levels must be 2 to 256, got ", levels);
 }
 
 Mapped Dequantize::forward(const Var& x, const Var&) {
   if (x.rank() == 2 && x.dtype() == DType::U8) return forward_rows(x.value(), {});
   const Tensor levels = is_float(x.dtype()) ? x.value() : x.value().to(DType::F32);
-  const Tensor noise = uniform(*noise_, levels.shape(), levels.dtype(), levels.device());
+  const Tensor noise = uniform(noise_, levels.shape(), levels.dtype(), levels.device());
   const Tensor next = levels + 1, sum = levels + noise;  // f32 may round k + u up to k + 1
   const double below = 1 - (levels.dtype() == DType::F32 ? 0x1p-24 : 0x1p-53);
   const Var value = where(less(sum, next), sum, next * below);
@@ -26,7 +26,7 @@ Mapped Dequantize::forward(const Var& x, const Var&) {
 
 Mapped Dequantize::forward_rows(const Tensor& data, const Tensor& rows) {
   if (data.dtype() != DType::U8) return forward(index_select(data, 0, rows));
-  const Var value = dequantize(*noise_, data, rows);
+  const Var value = dequantize(noise_, data, rows);
   return {value, zero_log_det(value)};
 }
 
@@ -49,9 +49,10 @@ Mapped Dequantize::inverse(const Var& z, const Var&) {
 // --- DequantizeColumns
 // ----------------------------------------------------------------------------
 
-DequantizeColumns::DequantizeColumns(SharedGenerator noise, std::int64_t dims,
+DequantizeColumns::DequantizeColumns(const Generator& noise, std::int64_t dims,
                                      const std::vector<std::int32_t>& columns)
-    : noise_(std::move(noise)), integer_(add_buffer("integer", Tensor::zeros({dims}))) {
+    : noise_(add_generator("noise", noise)),
+      integer_(add_buffer("integer", Tensor::zeros({dims}))) {
   for (const std::int32_t column : columns) {
     NF_CHECK(column >= 0 && column < dims, "[DequantizeColumns] column ", column, " of ", dims);
     integer_.narrow(0, column, 1).fill_(1);
@@ -61,7 +62,7 @@ DequantizeColumns::DequantizeColumns(SharedGenerator noise, std::int64_t dims,
 Mapped DequantizeColumns::forward(const Var& x, const Var&) {
   check_dims("DequantizeColumns", x, integer_.numel());
   const Tensor wide = x.value().to(DType::F64);
-  const Tensor noise = uniform(*noise_, wide.shape(), DType::F64, wide.device());
+  const Tensor noise = uniform(noise_, wide.shape(), DType::F64, wide.device());
   return {wide + noise * integer_.to(DType::F64), zero_log_det_like(integer_, x)};
 }
 

@@ -9,14 +9,15 @@
 
 namespace nf::flows {
 
-/// Levels 0..K-1 to reals in [0, K): z = x + u, u ~ U[0, 1) fresh for every element of every call.
+/// Levels 0..K-1 to reals in [0, K): z = x + u, u ~ U[0, 1) fresh for every element of every call
+/// (of a placed generator: for every sample and round).
 /// log_det 0; the expected log density is then a lower bound of the log probability of the level
 /// (Uria, Murray, Larochelle 2013; Theis et al. 2016). inverse takes the floor, clamped to 0..K-1;
 /// NaN and infinity stay what they are.
 /// x may be u8 (becomes f32). Not differentiable in x.
 class Dequantize : public Transform {
  public:
-  Dequantize(SharedGenerator noise, int levels = 256);
+  Dequantize(const Generator& noise, int levels = 256);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   Mapped forward_rows(const Tensor& data, const Tensor& rows) override;
@@ -26,7 +27,7 @@ class Dequantize : public Transform {
   std::string kind() const override { return str("Dequantize(", levels_, " levels)"); }
 
  private:
-  SharedGenerator noise_;
+  Generator& noise_;
   int levels_;
 };
 
@@ -38,7 +39,7 @@ class Dequantize : public Transform {
 class DequantizeColumns : public Transform {
  public:
   /// `columns`: positions from 0 of D dimensions.
-  DequantizeColumns(SharedGenerator noise, std::int64_t dims,
+  DequantizeColumns(const Generator& noise, std::int64_t dims,
                     const std::vector<std::int32_t>& columns);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
@@ -48,7 +49,7 @@ class DequantizeColumns : public Transform {
   std::string kind() const override;
 
  private:
-  SharedGenerator noise_;
+  Generator& noise_;
   Tensor& integer_;  // (D), 1 for the columns of whole numbers, else 0
 };
 

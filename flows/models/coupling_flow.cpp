@@ -169,7 +169,7 @@ std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape
   const CouplingFlowSettings& config = coupling_flow(full);
   const auto seed = static_cast<std::uint64_t>(full.training.seed);
   Generator weights(seed, kWeights);
-  const auto noise = std::make_shared<Generator>(seed, kNoise);
+  const Generator noise(seed, kNoise);
   auto flow = std::make_shared<Compose>();
   const Convention convention = add_preprocessing(config, full.data, data, *flow, noise);
   if (!config.whitening_last) add_whitening(config, data.dims, *flow);
@@ -195,7 +195,7 @@ std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape
   if (config.scaling) {
     flow->add("scaling", std::make_shared<Scaling>(data.dims, config.scale_rate, config.data_init));
   }
-  return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, noise, convention);
+  return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, convention);
 }
 
 nlohmann::ordered_json CouplingFlow::described(const Config& full, const DataShape& data) const {

@@ -48,7 +48,7 @@ void check_kind(const std::string& kind, const DataShape& data) {
 
 // Pixels to the space in which the couplings work, and how their density is told.
 Convention add_pixels(const Preprocessing& settings, std::int64_t dims, Compose& flow,
-                      const SharedGenerator& noise) {
+                      const Generator& noise) {
   const std::string& kind = settings.preprocess;
   const bool symmetric = kind == "symmetric";
   flow.add("dequantize", std::make_shared<Dequantize>(noise));
@@ -68,7 +68,7 @@ Convention add_pixels(const Preprocessing& settings, std::int64_t dims, Compose&
 
 // The same for real numbers.
 Convention add_reals(const Preprocessing& settings, const std::string& types, const DataShape& data,
-                     Compose& flow, const SharedGenerator& noise) {
+                     Compose& flow, const Generator& noise) {
   const std::vector<std::int32_t> integers = data::integer_columns(types, data.columns, data.dims);
   if (!integers.empty()) {
     flow.add("dequantize", std::make_shared<DequantizeColumns>(noise, data.dims, integers));
@@ -99,7 +99,7 @@ void check_preprocessing(const Preprocessing& settings, const DataSettings& data
 }
 
 Convention add_preprocessing(const Preprocessing& settings, const DataSettings& data_settings,
-                             const DataShape& data, Compose& flow, const SharedGenerator& noise) {
+                             const DataShape& data, Compose& flow, const Generator& noise) {
   return data.discrete ? add_pixels(settings, data.dims, flow, noise)
                        : add_reals(settings, data_settings.types, data, flow, noise);
 }

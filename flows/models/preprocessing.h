@@ -28,6 +28,6 @@ void check_preprocessing(const Preprocessing& settings, const DataSettings& data
 bool has_logit(const Preprocessing& settings, const DataShape& data);
 /// Adds the layers to `flow`, and says how the density is told.
 Convention add_preprocessing(const Preprocessing& settings, const DataSettings& data_settings,
-                             const DataShape& data, Compose& flow, const SharedGenerator& noise);
+                             const DataShape& data, Compose& flow, const Generator& noise);
 
 }  // namespace nf::flows

@@ -12,11 +12,19 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
            "[evaluate] batch size and noise draws must be positive, got ", options.batch_size,
            " and ", options.noise_draws);
   const Examination examination(density, options.seed);
+  const std::vector<Generator*> noise = density.generators();
   const std::int64_t n = x.dim(0);
+  const Tensor samples =
+      options.samples.defined() ? options.samples : Tensor::arange(n, DType::I32);
+  NF_CHECK(samples.shape() == Shape({n}), "[evaluate] ", n, " rows, but the samples of ",
+           samples.shape());
   std::vector<double> scores(static_cast<std::size_t>(n), 0.0);
   for (std::int64_t at = 0; at < n; at += options.batch_size) {
-    const Tensor rows = x.narrow(0, at, std::min(options.batch_size, n - at)).to(density.device());
+    const std::int64_t count = std::min(options.batch_size, n - at);
+    const Tensor rows = x.narrow(0, at, count).to(density.device());
+    const Tensor numbers = samples.narrow(0, at, count).to(density.device());
     for (int draw = 0; draw < options.noise_draws; ++draw) {
+      const Placed placed(noise, numbers, static_cast<std::uint64_t>(draw));
       const auto values = density.log_prob(rows).value().to(DType::F64).to_vector<double>();
       double* const out = scores.data() + at;
       for (std::size_t i = 0; i < values.size(); ++i) out[i] += values[i] / options.noise_draws;

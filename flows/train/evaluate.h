@@ -17,7 +17,10 @@ struct Evaluation {
 struct EvaluateOptions {
   std::int64_t batch_size = 1000;
   int noise_draws = 1;     ///< log_prob of a sample is averaged over this many draws of the noise
-  std::uint64_t seed = 0;  ///< of the noise; the density's own generator is left as it was
+  std::uint64_t seed = 0;  ///< of the noise; the density's own generators are left as they were
+  /// i32 (N): whose noise the rows get, so that a row has the same score in any company; undefined:
+  /// 0 to N - 1.
+  Tensor samples = {};
 };
 
 /// log_prob of each row of x, nats, in evaluation mode. Throws Error for no rows.

@@ -17,7 +17,8 @@ Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& 
                             .seed = options.seed,
                             .device = density.device(),
                             .rows_only = density.device() != Device::CPU}),
-      optimizer_(density, options.optimizer) {
+      optimizer_(density, options.optimizer),
+      noise_(density.generators()) {
   NF_CHECK(data.dims == density.dims(), "[fit] the model is for ", density.dims(),
            " dimensions, the data has ", data.dims);
   NF_CHECK(options.epochs > 0 || options.steps > 0, "[fit] needs epochs or steps above 0");
@@ -53,8 +54,8 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
     }
   }
   if (unread_samples_ > 0) {
-    read_losses(Tensor::arange(std::min(options_.batch_size, data_.train.size()), DType::I32)
-                    .to(density_.device()));
+    const std::int64_t some = std::min(options_.batch_size, data_.train.size());
+    read_losses({.rows = Tensor::arange(some, DType::I32).to(density_.device())});
   }
   check_weights();
   seconds_ += seconds_now() - started_;
@@ -79,34 +80,42 @@ void Trainer::prepare() {
   density_.train();
   const NoGrad no_grad;
   // In an order drawn at random, for layers that take the first ones: files may be sorted.
-  constexpr std::uint64_t kRowsStream = 0x726F7773;  // "rows"
+  constexpr std::uint64_t kRowsStream = 0x726F7773;           // "rows"
+  constexpr std::uint64_t kBeforeEpochs = ~std::uint64_t{0};  // the round of its noise
   const std::int64_t rows = std::min(density_.transform().initial_rows(), data_.train.size());
   Generator gen(0, kRowsStream);
   const Tensor order = permutation(gen, data_.train.size());
-  density_.transform().initialize({rows, [&](std::int64_t first, std::int64_t count) {
-                                     const Tensor x = index_select(data_.train.x, 0,
-                                                                   order.narrow(0, first, count));
-                                     return density_.entering(x.to(density_.device())).value();
-                                   }});
+  const KeepGenerators keep(noise_);
+  density_.transform().initialize(
+      {rows,
+       [&](std::int64_t first, std::int64_t count) {
+         const Tensor x = index_select(data_.train.x, 0, order.narrow(0, first, count));
+         return density_.entering(x.to(density_.device())).value();
+       },
+       [&](std::int64_t first, std::int64_t count) {
+         const Tensor of = order.narrow(0, first, count).to(density_.device());
+         for (Generator* noise : noise_) noise->place(of, kBeforeEpochs);
+       }});
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
   density_.mark_initialized();  // not before: data that a layer cannot take are an error
   prepared_ = true;
 }
 
 // A batch is its samples on the CPU, where a thread gathers them ahead of time, and elsewhere its
-// rows in the split: the device takes them as the first thing of a step.
-Var Trainer::log_prob(const Tensor& batch) {
-  if (read_every_ == 1) return density_.log_prob(batch);
-  return density_.log_prob_rows(batches_.split().x, batch);
+// rows in the split: the device takes them as the first thing of a step. What is drawn for a sample
+// is that of its row in the split and of the epoch.
+Var Trainer::log_prob(const data::Batch& batch) {
+  const Placed placed(noise_, batch.rows, static_cast<std::uint64_t>(batch.epoch));
+  if (batch.x.defined()) return density_.log_prob(batch.x);
+  return density_.log_prob_rows(batches_.split().x, batch.rows);
 }
 
-Tensor Trainer::samples(const Tensor& batch) const {
-  return read_every_ == 1 ? batch : index_select(batches_.split().x, 0, batch);
+Tensor Trainer::samples(const data::Batch& batch) const {
+  return batch.x.defined() ? batch.x : index_select(batches_.split().x, 0, batch.rows);
 }
 
 void Trainer::train_step() {
-  const data::Batch next = batches_.next();
-  const Tensor& batch = next.rows.defined() ? next.rows : next.x;
+  const data::Batch batch = batches_.next();
   // next() has moved on already.
   const bool measure = batches_.index() == 0 || step() + 1 == total_steps_;
   optimizer_.set_lr(options_.optimizer.lr * options_.schedule.factor(step()));
@@ -114,7 +123,7 @@ void Trainer::train_step() {
     update_on(batch, measure);
     ++ordinary_steps_;
   }
-  unread_samples_ += batch.dim(0);
+  unread_samples_ += batch.rows.dim(0);
   if (++unread_steps_ >= read_every_ || measure) read_losses(batch);
 }
 
@@ -123,7 +132,7 @@ void Trainer::train_step() {
 //
 // What is not finite makes no update. On CUDA `unread_` sees to it: once a loss or a gradient is
 // not finite, it is NaN until it is read, and so is the scale of all updates until then.
-void Trainer::update_on(const Tensor& batch, bool measure) {
+void Trainer::update_on(const data::Batch& batch, bool measure) {
   const bool late = read_every_ > 1;
   {
     Tape tape;
@@ -132,7 +141,7 @@ void Trainer::update_on(const Tensor& batch, bool measure) {
     if (!late && !std::isfinite(value.item())) {
       diverged(samples(batch), str("the loss is ", value.item()), step() + 1);
     }
-    unread_.add_(value.to(DType::F64) * static_cast<double>(batch.dim(0)));
+    unread_.add_(value.to(DType::F64) * static_cast<double>(batch.rows.dim(0)));
     tape.backward(loss);
   }
   const Tensor norm = nn::gradient_norm(density_);
@@ -153,18 +162,20 @@ void Trainer::update_on(const Tensor& batch, bool measure) {
 }
 
 // The same by a recorded step. False when there is none for this batch.
-bool Trainer::replay(const Tensor& rows) {
+bool Trainer::replay(const data::Batch& batch) {
   constexpr std::int64_t kBefore =
       2;  // ordinary steps: what is made at the first one is then there
+  const Tensor& rows = batch.rows;
   if (!options_.graph || rows.device() == Device::CPU || ordinary_steps_ < kBefore) return false;
   if (rows.dim(0) != options_.batch_size) return false;
+  if (!rows_.defined()) rows_ = rows.clone();
+  const Placed placed(noise_, rows_, static_cast<std::uint64_t>(batch.epoch));
   if (!graph_) {
     const std::int64_t steps = optimizer_.steps();
-    rows_ = rows.clone();
     check_indices(rows_, batches_.split().size());  // now, for a recorded step cannot look at them
     try {
-      graph_.emplace(rows.device(), std::vector<Generator*>{&density_.noise()},
-                     [&] { update_on(rows_, false); });
+      graph_.emplace(rows.device(), noise_,
+                     [&] { update_on({.rows = rows_, .epoch = batch.epoch}, false); });
     } catch (const Error& error) {  // for instance a layer that looks at a value
       options_.graph = false;
       graph_note_ = error.what();
@@ -181,7 +192,7 @@ bool Trainer::replay(const Tensor& rows) {
 }
 
 // `batch` is the latest: what is not finite came from it or from one of the few before.
-void Trainer::read_losses(const Tensor& batch) {
+void Trainer::read_losses(const data::Batch& batch) {
   const double mean = unread_.item() / static_cast<double>(unread_samples_);
   if (!std::isfinite(mean)) {
     const std::string steps =
@@ -215,7 +226,8 @@ EpochReport Trainer::finish_epoch() {
 
 void Trainer::validate(EpochReport& report, bool whole) {
   Evaluation valid;
-  with_evaluated_weights([&] { valid = evaluate(density_, data_.valid.x); });
+  with_evaluated_weights(
+      [&] { valid = evaluate(density_, data_.valid.x, {.samples = data_.valid.numbers}); });
   if (!std::isfinite(valid.nats)) {
     diverged(data_.valid.x, str("validation gives ", valid.nats, " nats"), step());
   }
@@ -306,151 +318,6 @@ void Trainer::with_evaluated_weights(const std::function<void()>& body) {
     throw;
   }
   if (ema_) ema_->swap();
-}
-
-// --- saving -------------------------------------------------------------------------------------
-
-namespace {
-
-// Doubles travel as text that reads back to the same bits.
-std::string exact(double value) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%a", value);
-  return text;
-}
-
-const std::string& entry(const nn::SafetensorsFile& file, const std::string& path,
-                         const std::string& key) {
-  const auto found = file.metadata.find(key);
-  NF_CHECK(found != file.metadata.end(), "[resume] ", path, " has no '", key,
-           "'; it is not a training state");
-  return found->second;
-}
-
-double number(const nn::SafetensorsFile& file, const std::string& path, const std::string& key) {
-  const std::string& text = entry(file, path, key);
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  NF_CHECK(!text.empty() && *end == '\0', "[resume] ", path, ": '", key, "' is not a number");
-  return value;
-}
-
-std::int64_t integer(const nn::SafetensorsFile& file, const std::string& path,
-                     const std::string& key) {
-  const double value = number(file, path, key);
-  NF_CHECK(value >= 0 && value <= 0x1p53 && value == std::floor(value), "[resume] ", path, ": '",
-           key, "' = ", value, " is not a count");
-  return static_cast<std::int64_t>(value);
-}
-
-}  // namespace
-
-// Every tensor that continuing needs.
-nn::StateDict Trainer::state() {
-  nn::StateDict all;
-  for (auto& [name, tensor] : density_.state()) all.emplace_back("model." + name, tensor);
-  for (auto& named : optimizer_.state()) all.push_back(named);
-  if (ema_) {
-    for (auto& named : ema_->state()) all.push_back(named);
-  }
-  for (auto& [name, tensor] : best_) all.emplace_back("best." + name, tensor);
-  return all;
-}
-
-const char* name_of(TrainingStatus status) {
-  constexpr const char* kNames[] = {"running", "interrupted", "finished", "diverged"};
-  return kNames[static_cast<int>(status)];
-}
-
-void mark_state(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
-  nn::SafetensorsFile file = nn::load_safetensors(path);
-  for (const auto& [key, value] : extra) file.metadata[key] = value;
-  file.metadata["status"] = name_of(status);
-  nn::save_safetensors(path, {file.tensors.begin(), file.tensors.end()}, file.metadata);
-}
-
-void Trainer::save(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
-  check_weights();
-  const double running = started_ > 0 ? seconds_now() - started_ : 0;
-  nn::Metadata metadata = {{"status", name_of(status)},
-                           {"epoch", str(batches_.epoch())},
-                           {"batch", str(batches_.index())},
-                           {"batch_size", str(options_.batch_size)},
-                           {"samples", str(data_.train.size())},
-                           {"seed", str(options_.seed)},
-                           {"step", str(step())},
-                           {"prepared", prepared_ ? "1" : "0"},
-                           {"noise_offset", str(density_.noise().offset())},
-                           {"epoch_nats", exact(epoch_nats_)},
-                           {"epoch_samples", str(epoch_samples_)},
-                           {"seconds", exact(seconds_ + running)},
-                           {"best_epoch", str(best_epoch_)},
-                           {"since_best", str(since_best_)},
-                           {"best_valid_nats", exact(best_valid_nats_)},
-                           {"last_valid_nats", exact(last_valid_nats_)}};
-  metadata.insert(extra.begin(), extra.end());
-  metadata.insert(density_.description().begin(), density_.description().end());
-  nn::save_safetensors(path, state(), metadata);
-}
-
-// The best weights of a file are taken when they are kept here, and left out otherwise.
-void Trainer::load_tensors(std::map<std::string, Tensor> tensors) {
-  const auto is_best = [](const auto& entry) { return entry.first.starts_with("best."); };
-  const bool kept = std::any_of(tensors.begin(), tensors.end(), is_best) && options_.keep_best;
-  if (!kept) std::erase_if(tensors, is_best);
-  nn::StateDict before = std::exchange(best_, {});
-  if (kept) {
-    for (const auto& [name, tensor] : density_.state()) best_.emplace_back(name, tensor.clone());
-  }
-  try {
-    nn::copy_state(state(), tensors);
-  } catch (...) {
-    best_ = std::move(before);
-    throw;
-  }
-}
-
-void Trainer::load(const std::string& path) {
-  const nn::SafetensorsFile file = nn::load_safetensors(path);
-  const auto count = [&](const char* key) { return integer(file, path, key); };
-  const auto real = [&](const char* key) { return number(file, path, key); };
-  const std::int64_t batch_size = count("batch_size"), samples = count("samples");
-  NF_CHECK(batch_size == options_.batch_size && samples == data_.train.size(), "[resume] ", path,
-           " was made with batches of ", batch_size, " from ", samples, " samples, not of ",
-           options_.batch_size, " from ", data_.train.size(), "; continue with the same data");
-  const auto seed = file.metadata.find("seed");
-  NF_CHECK(seed == file.metadata.end() || seed->second == str(options_.seed), "[resume] ", path,
-           " was made with seed ", printable(seed->second), ", not ", options_.seed,
-           "; it is the state of another training");
-  density_.check_description(file.metadata, "[resume] " + path);
-  const std::int64_t epoch = count("epoch"), batch = count("batch"), steps = count("step");
-  NF_CHECK(batch < batches_.per_epoch(), "[resume] ", path, ": batch ", batch, " of ",
-           batches_.per_epoch());
-  const std::int64_t noise_offset = count("noise_offset"), epoch_samples = count("epoch_samples");
-  const double epoch_nats = real("epoch_nats"), seconds = real("seconds");
-  const std::int64_t best_epoch = count("best_epoch"), since_best = count("since_best");
-  const double best_valid_nats = real("best_valid_nats");
-  const double last_valid_nats = real("last_valid_nats");
-  const bool prepared = count("prepared") > 0;
-  load_tensors(file.tensors);  // the last thing that can fail
-  optimizer_.set_steps(steps);
-  density_.noise().set_offset(static_cast<std::uint64_t>(noise_offset));
-  batches_.seek(epoch, batch);
-  epoch_nats_ = epoch_nats;
-  epoch_samples_ = epoch_samples;
-  seconds_ = seconds;
-  prepared_ = prepared;
-  if (prepared) density_.mark_initialized();
-  best_epoch_ = best_epoch;
-  since_best_ = since_best;
-  best_valid_nats_ = best_valid_nats;
-  last_valid_nats_ = last_valid_nats;
-}
-
-void Trainer::save_weights(const std::string& path, const nn::Metadata& extra) {
-  nn::Metadata metadata = density_.description();
-  metadata.insert(extra.begin(), extra.end());
-  with_evaluated_weights([&] { nn::save_safetensors(path, density_.state(), metadata); });
 }
 
 FitResult fit(Density& density, const data::Dataset& data, const FitOptions& options,

@@ -119,7 +119,7 @@ class Trainer {
   /// that are evaluated.
   void use_best_weights();
 
-  /// Everything that continuing needs, in one file: parameters, optimizer, averages, random state,
+  /// Everything that continuing needs, in one file: parameters, optimizer, averages, generators,
   /// position, running means, best weights if they are kept. Written atomically. Throws Diverged
   /// when a weight is not finite: the file before it stays. Its metadata has "status" (name_of),
   /// "step", the seed and the density's description, and what `extra` adds.
@@ -148,11 +148,11 @@ class Trainer {
   nn::StateDict state();
   void load_tensors(std::map<std::string, Tensor> tensors);
   void train_step();
-  void update_on(const Tensor& batch, bool measure);
-  bool replay(const Tensor& rows);
-  void read_losses(const Tensor& batch);
-  Var log_prob(const Tensor& batch);
-  Tensor samples(const Tensor& batch) const;
+  void update_on(const data::Batch& batch, bool measure);
+  bool replay(const data::Batch& batch);
+  void read_losses(const data::Batch& batch);
+  Var log_prob(const data::Batch& batch);
+  Tensor samples(const data::Batch& batch) const;
   EpochReport finish_epoch();
   void validate(EpochReport& report, bool whole);
   FitResult result() const;
@@ -166,6 +166,7 @@ class Trainer {
   data::Batches batches_;
   nn::Optimizer optimizer_;
   std::optional<nn::Ema> ema_;
+  std::vector<Generator*> noise_;  // all generators of the density
   std::int64_t total_steps_ = 0;
   bool prepared_ = false;
 

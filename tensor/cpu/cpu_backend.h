@@ -51,8 +51,9 @@ class CpuBackend final : public Backend {
   void clamped_indices(const Tensor& in, std::int32_t highest, Tensor& out) override;
   void index_range(const Tensor& index, std::int32_t* lowest, std::int32_t* highest) override;
 
-  void dequantize(const Tensor& levels, const Tensor* rows, std::uint64_t seed,
-                  std::uint64_t stream, std::uint64_t offset, Tensor& out) override;
+  void dequantize(const Tensor& levels, const Tensor* rows, const RowDraw& draw,
+                  Tensor& out) override;
+  void random_rows(Distribution kind, const RowDraw& draw, Tensor& out) override;
   void random(Distribution kind, std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
               Tensor& out) override;
 

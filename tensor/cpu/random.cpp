@@ -1,5 +1,7 @@
 // Philox draws. f32: element i of a draw is made from lane i % 4 of block offset + i/4; f64: from
-// lanes 0, 1 or 2, 3 of block offset + i/2. So an element depends on nothing but its place.
+// lanes 0, 1 or 2, 3 of block offset + i/2. So an element depends on nothing but its place. In
+// draws for rows of samples, i counts from the start of the row, and blocks are those of its
+// sample.
 #include <algorithm>
 #include <array>
 #include <cstdint>
@@ -19,9 +21,11 @@ constexpr Index kBlocks = 64;  // Philox blocks that are made at a time
 struct Lanes {
   std::uint32_t word[4][kBlocks];
 
-  Lanes(std::uint64_t seed, std::uint64_t stream, std::uint64_t first) {
+  /// counter(b) of block b.
+  template <class Counter>
+  Lanes(std::uint64_t seed, std::uint64_t stream, const Counter& counter) {
     for (Index b = 0; b < kBlocks; ++b) {
-      const PhiloxBlock block = philox(seed, first + static_cast<std::uint64_t>(b), stream);
+      const PhiloxBlock block = philox(seed, counter(b), stream);
       for (int l = 0; l < 4; ++l) word[l][b] = block[l];
     }
   }
@@ -71,7 +75,9 @@ void draw_all(std::uint64_t seed, std::uint64_t stream, std::uint64_t offset, Te
   const Index n = out.numel();
   parallel_for((n + kBatch - 1) / kBatch, 16, [&](Index begin, Index end) {
     for (Index i = begin; i < end; ++i) {
-      const Lanes lanes(seed, stream, offset + static_cast<std::uint64_t>(i * kBlocks));
+      const std::uint64_t first = offset + static_cast<std::uint64_t>(i * kBlocks);
+      const Lanes lanes(seed, stream,
+                        [&](Index b) { return first + static_cast<std::uint64_t>(b); });
       T* const to = data + i * kBatch;
       if (const Index count = n - i * kBatch; count >= kBatch) {
         draw<kind>(lanes, to);
@@ -84,46 +90,83 @@ void draw_all(std::uint64_t seed, std::uint64_t stream, std::uint64_t offset, Te
   });
 }
 
+/// place(row, column, count, numbers) for all elements of (rows, width), in runs that begin at
+/// (row, column). Blocks of several rows are made together, for rows may be short.
+template <Distribution kind, class T, class Place>
+void draw_rows(const RowDraw& where, Index rows, Index width, const Place& place) {
+  constexpr Index kPer = std::is_same_v<T, float> ? 4 : 2;
+  const std::int32_t* const samples =
+      where.samples.defined() ? where.samples.data<std::int32_t>() : nullptr;
+  const std::uint64_t stream = round_stream(where.stream, where.round);
+  const Index of_row = (width + kPer - 1) / kPer, n = rows * of_row;  // blocks
+  parallel_for((n + kBlocks - 1) / kBlocks, 16, [&](Index begin, Index end) {
+    std::array<T, kBlocks * kPer> numbers;
+    std::array<std::uint64_t, kBlocks> counters{};
+    for (Index at = begin * kBlocks; at < std::min(end * kBlocks, n); at += kBlocks) {
+      const Index stop = std::min(at + kBlocks, n);
+      const auto runs = [&](const auto& visit) {  // of blocks of one row
+        for (Index row = at / of_row, block = at % of_row, b = at; b < stop; ++row, block = 0) {
+          const Index count = std::min(of_row - block, stop - b);
+          visit(row, block, b - at, count);
+          b += count;
+        }
+      };
+      runs([&](Index row, Index block, Index to, Index count) {
+        const std::uint64_t first =
+            row_counter(samples ? samples[row] : static_cast<std::int32_t>(row), where.number,
+                        static_cast<std::uint64_t>(block));
+        for (Index i = 0; i < count; ++i) {
+          counters[static_cast<std::size_t>(to + i)] = first + static_cast<std::uint64_t>(i);
+        }
+      });
+      draw<kind>(
+          Lanes(where.seed, stream, [&](Index b) { return counters[static_cast<std::size_t>(b)]; }),
+          numbers.data());
+      runs([&](Index row, Index block, Index from, Index count) {
+        const Index column = block * kPer;
+        place(row, column, std::min(width - column, count * kPer), numbers.data() + from * kPer);
+      });
+    }
+  });
+}
+
+template <Distribution kind, class T>
+void draw_all_rows(const RowDraw& draw, Tensor& out) {
+  const Index rows = out.dim(0), width = out.numel() / rows;
+  T* const data = out.mutable_data<T>();
+  draw_rows<kind, T>(draw, rows, width,
+                     [&](Index row, Index column, Index count, const T* numbers) {
+                       std::copy_n(numbers, count, data + row * width + column);
+                     });
+}
+
 }  // namespace
 
 void CpuBackend::random(Distribution kind, std::uint64_t seed, std::uint64_t stream,
                         std::uint64_t offset, Tensor& out) {
   visit_float(out.dtype(), [&]<class T>() {
-    switch (kind) {
-      case Distribution::Uniform:
-        return draw_all<Distribution::Uniform, T>(seed, stream, offset, out);
-      case Distribution::Normal:
-        return draw_all<Distribution::Normal, T>(seed, stream, offset, out);
-      case Distribution::Logistic:
-        return draw_all<Distribution::Logistic, T>(seed, stream, offset, out);
-    }
+    visit_distribution(kind, [&]<Distribution k>() { draw_all<k, T>(seed, stream, offset, out); });
   });
 }
 
-void CpuBackend::dequantize(const Tensor& levels, const Tensor* rows, std::uint64_t seed,
-                            std::uint64_t stream, std::uint64_t offset, Tensor& out) {
-  constexpr Index kBatch = kBlocks * 4;
-  const Index n = out.numel(), width = out.dim(1);
+void CpuBackend::random_rows(Distribution kind, const RowDraw& draw, Tensor& out) {
+  visit_float(out.dtype(), [&]<class T>() {
+    visit_distribution(kind, [&]<Distribution k>() { draw_all_rows<k, T>(draw, out); });
+  });
+}
+
+void CpuBackend::dequantize(const Tensor& levels, const Tensor* rows, const RowDraw& draw,
+                            Tensor& out) {
+  const Index width = out.dim(1);
   const std::uint8_t* const from = levels.data<std::uint8_t>();
   const std::int32_t* const row_of = rows ? rows->data<std::int32_t>() : nullptr;
   float* const to = out.mutable_data<float>();
-  parallel_for((n + kBatch - 1) / kBatch, 16, [&](Index begin, Index end) {
-    std::array<float, kBatch> noise;
-    for (Index at = begin * kBatch; at < std::min(end * kBatch, n);) {
-      draw<Distribution::Uniform>(Lanes(seed, stream, offset + static_cast<std::uint64_t>(at / 4)),
-                                  noise.data());
-      const Index stop = std::min(at + kBatch, n);
-      for (Index first = at; at < stop;) {  // the parts of rows
-        const Index row = at / width, column = at % width;
-        const Index count = std::min(width - column, stop - at);
+  draw_rows<Distribution::Uniform, float>(
+      draw, out.dim(0), width, [&](Index row, Index column, Index count, const float* noise) {
         const std::uint8_t* const level = from + (row_of ? row_of[row] : row) * width + column;
-        for (Index i = 0; i < count; ++i) {
-          to[at + i] = within_level(level[i], noise[at - first + i]);
-        }
-        at += count;
-      }
-    }
-  });
+        float* const reals = to + row * width + column;
+        for (Index i = 0; i < count; ++i) reals[i] = within_level(level[i], noise[i]);
+      });
 }
 
 }  // namespace nf

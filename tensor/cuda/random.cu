@@ -70,60 +70,125 @@ void draw_all(const Position& at, Tensor& out) {
          out.mutable_data<T>());
 }
 
-/// A thread makes four elements of `out`. I: unsigned type of indices.
+/// RowDraw for kernels; its round counts from `live` on, if that is not null.
+struct RowPosition {
+  std::uint64_t seed, stream, round, number;
+  const std::uint64_t* live;
+  const std::int32_t* samples;
+
+  __device__ std::uint64_t stream_now() const {
+    return round_stream(stream, round + (live ? *live : 0));
+  }
+  __device__ std::uint64_t counter(std::uint64_t row, std::uint64_t block) const {
+    return row_counter(samples ? samples[row] : static_cast<std::int32_t>(row), number, block);
+  }
+};
+
+/// (rows, width) as blocks of V numbers, the last one of a row perhaps with fewer. I: unsigned type
+/// of indices.
 template <class I>
-__global__ void dequantize_rows(Position at, I n, Divider<I> width, const std::uint8_t* levels,
-                                const std::int32_t* rows, float* out) {
-  const std::uint64_t offset = at.offset + (at.live ? *at.live : 0);
+struct RowBlocks {
+  I count;            ///< of blocks
+  Divider<I> of_row;  ///< blocks in a row
+  I width;
+};
+
+/// A thread makes the numbers of one block.
+template <Distribution kind, class T, class I>
+__global__ void draw_rows(RowPosition at, RowBlocks<I> blocks, T* out) {
+  constexpr I V = kPacked<T>;
+  const std::uint64_t stream = at.stream_now();
   const I step = gridDim.x * blockDim.x;
-  for (I b = blockIdx.x * blockDim.x + threadIdx.x; b < (n + 3) / 4; b += step) {
-    const PhiloxBlock words = philox(at.seed, offset + b, at.stream);
-    for (I v = 0; v < 4 && 4 * b + v < n; ++v) {
-      const I row = width.divide(4 * b + v), column = 4 * b + v - row * width.divisor;
-      const std::uint64_t from = rows ? static_cast<std::uint64_t>(rows[row]) : row;
-      out[4 * b + v] = within_level(levels[from * width.divisor + column], uniform_f32(words[v]));
+  for (I b = blockIdx.x * blockDim.x + threadIdx.x; b < blocks.count; b += step) {
+    const I row = blocks.of_row.divide(b), block = b - row * blocks.of_row.divisor;
+    const Pack<T, V> drawn = numbers<kind>(philox(at.seed, at.counter(row, block), stream), T{});
+    T* const to = out + (row * blocks.width + block * V);
+    for (I v = 0; v < V && block * V + v < blocks.width; ++v) to[v] = drawn.at[v];
+  }
+}
+
+template <class I>
+__global__ void dequantize_rows(RowPosition at, RowBlocks<I> blocks, const std::uint8_t* levels,
+                                const std::int32_t* rows, float* out) {
+  constexpr I V = 4;
+  const std::uint64_t stream = at.stream_now();
+  const I step = gridDim.x * blockDim.x;
+  for (I b = blockIdx.x * blockDim.x + threadIdx.x; b < blocks.count; b += step) {
+    const I row = blocks.of_row.divide(b), block = b - row * blocks.of_row.divisor;
+    const PhiloxBlock words = philox(at.seed, at.counter(row, block), stream);
+    const std::uint64_t from = rows ? static_cast<std::uint64_t>(rows[row]) : row;
+    for (I v = 0; v < V && block * V + v < blocks.width; ++v) {
+      const I column = block * V + v;
+      out[row * blocks.width + column] =
+          within_level(levels[from * blocks.width + column], uniform_f32(words[v]));
     }
   }
 }
 
-Position position(std::uint64_t seed, std::uint64_t stream, std::uint64_t offset) {
+/// run(blocks) with indices of 32 bits where they suffice.
+template <class Run>
+void with_row_blocks(const Tensor& out, std::int64_t per_block, const Run& run) {
+  const std::int64_t rows = out.dim(0), width = out.numel() / rows;
+  const std::int64_t of_row = (width + per_block - 1) / per_block, n = rows * of_row;
+  const auto with = [&]<class I>() {
+    run(RowBlocks<I>{static_cast<I>(n), Divider<I>(of_row), static_cast<I>(width)});
+  };
+  if (n * per_block < std::int64_t{1} << 30) {
+    with.template operator()<std::uint32_t>();
+  } else {
+    with.template operator()<std::uint64_t>();
+  }
+}
+
+template <Distribution kind, class T>
+void draw_all_rows(const RowPosition& at, Tensor& out) {
+  with_row_blocks(out, kPacked<T>, [&]<class I>(const RowBlocks<I>& blocks) {
+    launch("random", grid_for(static_cast<std::int64_t>(blocks.count)), dim3(kThreads),
+           draw_rows<kind, T, I>, at, blocks, out.mutable_data<T>());
+  });
+}
+
+/// Where the generator stands when a step that is recorded is replayed; makes `offset` relative to
+/// it. Null when nothing is recorded.
+const std::uint64_t* live_offset(std::uint64_t seed, std::uint64_t stream, std::uint64_t& offset) {
   CudaRecording* const recording = CudaRecording::current();
-  const std::uint64_t* const live =
-      recording ? recording->live_offset(seed, stream, offset) : nullptr;
-  return {seed, stream, offset, live};
+  return recording ? recording->live_offset(seed, stream, offset) : nullptr;
+}
+
+RowPosition position(const RowDraw& draw) {
+  std::uint64_t round = draw.round;
+  const std::uint64_t* const live = live_offset(draw.seed, draw.stream, round);
+  return {draw.seed, draw.stream,
+          round,     draw.number,
+          live,      draw.samples.defined() ? draw.samples.data<std::int32_t>() : nullptr};
 }
 
 }  // namespace
 
 void CudaBackend::random(Distribution kind, std::uint64_t seed, std::uint64_t stream,
                          std::uint64_t offset, Tensor& out) {
-  const Position at = position(seed, stream, offset);
+  const std::uint64_t* const live = live_offset(seed, stream, offset);
+  const Position at{seed, stream, offset, live};
   visit_float(out.dtype(), [&]<class T>() {
-    switch (kind) {
-      case Distribution::Uniform:
-        return draw_all<Distribution::Uniform, T>(at, out);
-      case Distribution::Normal:
-        return draw_all<Distribution::Normal, T>(at, out);
-      case Distribution::Logistic:
-        return draw_all<Distribution::Logistic, T>(at, out);
-    }
+    visit_distribution(kind, [&]<Distribution k>() { draw_all<k, T>(at, out); });
   });
 }
 
-void CudaBackend::dequantize(const Tensor& levels, const Tensor* rows, std::uint64_t seed,
-                             std::uint64_t stream, std::uint64_t offset, Tensor& out) {
-  const Position at = position(seed, stream, offset);
-  const std::int64_t n = out.numel(), width = out.dim(1);
-  const auto run = [&]<class I>() {
-    launch("dequantize", grid_for((n + 3) / 4), dim3(kThreads), dequantize_rows<I>, at,
-           static_cast<I>(n), Divider<I>(width), levels.data<std::uint8_t>(),
+void CudaBackend::random_rows(Distribution kind, const RowDraw& draw, Tensor& out) {
+  const RowPosition at = position(draw);
+  visit_float(out.dtype(), [&]<class T>() {
+    visit_distribution(kind, [&]<Distribution k>() { draw_all_rows<k, T>(at, out); });
+  });
+}
+
+void CudaBackend::dequantize(const Tensor& levels, const Tensor* rows, const RowDraw& draw,
+                             Tensor& out) {
+  const RowPosition at = position(draw);
+  with_row_blocks(out, 4, [&]<class I>(const RowBlocks<I>& blocks) {
+    launch("dequantize", grid_for(static_cast<std::int64_t>(blocks.count)), dim3(kThreads),
+           dequantize_rows<I>, at, blocks, levels.data<std::uint8_t>(),
            rows ? rows->data<std::int32_t>() : nullptr, out.mutable_data<float>());
-  };
-  if (n < std::int64_t{1} << 30) {
-    run.template operator()<std::uint32_t>();
-  } else {
-    run.template operator()<std::uint64_t>();
-  }
+  });
 }
 
 }  // namespace nf

@@ -18,7 +18,7 @@ namespace nf::cuda {
 
 /// What kernels of a graph read from the device's memory instead of from their arguments.
 struct StepConstants {
-  static constexpr std::size_t kGenerators = 8, kUpdates = 16;
+  static constexpr std::size_t kGenerators = 32, kUpdates = 16;
   std::uint64_t offsets[kGenerators];  ///< where each generator stands at the start of the step
   UpdateArgs updates[kUpdates];
 };

@@ -3,7 +3,9 @@
 
     python3 tests/golden_runs/make.py build/flowcli
 
-To be run again only when the format gets another version. Writes, beside itself, the data
+To be run again only when the format gets another version. Where other noise is drawn for pixels, the runs
+stay, and only the numbers of "pixels" in expected.json are others: the mean over many draws must be as before,
+and bench/torch_flow.py with the noise of tensor/philox.h must give the new ones. Writes, beside itself, the data
 (table.csv, pixels.npy), a run of each, and expected.json with what eval says of them.
 """
 

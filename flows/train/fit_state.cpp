@@ -1,0 +1,190 @@
+// The state of a training: all that continuing needs, in one file.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <set>
+#include <sstream>
+#include <utility>
+
+#include "flows/train/fit.h"
+#include "tensor/clock.h"
+#include "tensor/text.h"
+
+namespace nf::flows {
+
+namespace {
+
+// Doubles travel as text that reads back to the same bits.
+std::string exact(double value) {
+  char text[40];
+  std::snprintf(text, sizeof text, "%a", value);
+  return text;
+}
+
+const std::string& entry(const nn::SafetensorsFile& file, const std::string& path,
+                         const std::string& key) {
+  const auto found = file.metadata.find(key);
+  NF_CHECK(found != file.metadata.end(), "[resume] ", path, " has no '", key,
+           "'; it is not a training state");
+  return found->second;
+}
+
+double number(const nn::SafetensorsFile& file, const std::string& path, const std::string& key) {
+  const std::string& text = entry(file, path, key);
+  char* end = nullptr;
+  const double value = std::strtod(text.c_str(), &end);
+  NF_CHECK(!text.empty() && *end == '\0', "[resume] ", path, ": '", key, "' is not a number");
+  return value;
+}
+
+std::int64_t integer(const nn::SafetensorsFile& file, const std::string& path,
+                     const std::string& key) {
+  const double value = number(file, path, key);
+  NF_CHECK(value >= 0 && value <= 0x1p53 && value == std::floor(value), "[resume] ", path, ": '",
+           key, "' = ", value, " is not a count");
+  return static_cast<std::int64_t>(value);
+}
+
+// Of a generator: seed, stream and offset.
+const std::string kGenerator = "generator.";
+
+// The generators of a file, in the order of the density's. States that are older than generators of
+// layers have `noise_offset` instead: the density's stay as they are.
+std::vector<Generator> saved_generators(const nn::SafetensorsFile& file, const std::string& path,
+                                        Density& density) {
+  std::vector<Generator> saved;
+  std::set<std::string> known;
+  const bool older = file.metadata.contains("noise_offset");
+  density.for_each_generator([&](const std::string& name, const Generator& own) {
+    known.insert(kGenerator + name);
+    if (older) return saved.push_back(own);
+    std::istringstream text(entry(file, path, kGenerator + name));
+    std::uint64_t seed = 0, stream = 0, offset = 0;
+    const bool three = (text >> seed >> stream >> offset) && (text >> std::ws).eof();
+    NF_CHECK(three && text.str().find('-') == std::string::npos, "[resume] ", path, ": '",
+             kGenerator, name, "' is not a seed, a stream and an offset");
+    saved.emplace_back(seed, stream);
+    saved.back().set_offset(offset);
+  });
+  for (const auto& [key, value] : file.metadata) {
+    NF_CHECK(!key.starts_with(kGenerator) || known.contains(key), "[resume] ", path, ": '",
+             printable(key), "' is of no layer of the model; it was made for another one");
+  }
+  return saved;
+}
+
+}  // namespace
+
+// Every tensor that continuing needs.
+nn::StateDict Trainer::state() {
+  nn::StateDict all;
+  for (auto& [name, tensor] : density_.state()) all.emplace_back("model." + name, tensor);
+  for (auto& named : optimizer_.state()) all.push_back(named);
+  if (ema_) {
+    for (auto& named : ema_->state()) all.push_back(named);
+  }
+  for (auto& [name, tensor] : best_) all.emplace_back("best." + name, tensor);
+  return all;
+}
+
+const char* name_of(TrainingStatus status) {
+  constexpr const char* kNames[] = {"running", "interrupted", "finished", "diverged"};
+  return kNames[static_cast<int>(status)];
+}
+
+void mark_state(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
+  nn::SafetensorsFile file = nn::load_safetensors(path);
+  for (const auto& [key, value] : extra) file.metadata[key] = value;
+  file.metadata["status"] = name_of(status);
+  nn::save_safetensors(path, {file.tensors.begin(), file.tensors.end()}, file.metadata);
+}
+
+void Trainer::save(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
+  check_weights();
+  const double running = started_ > 0 ? seconds_now() - started_ : 0;
+  nn::Metadata metadata = {{"status", name_of(status)},
+                           {"epoch", str(batches_.epoch())},
+                           {"batch", str(batches_.index())},
+                           {"batch_size", str(options_.batch_size)},
+                           {"samples", str(data_.train.size())},
+                           {"seed", str(options_.seed)},
+                           {"step", str(step())},
+                           {"prepared", prepared_ ? "1" : "0"},
+                           {"epoch_nats", exact(epoch_nats_)},
+                           {"epoch_samples", str(epoch_samples_)},
+                           {"seconds", exact(seconds_ + running)},
+                           {"best_epoch", str(best_epoch_)},
+                           {"since_best", str(since_best_)},
+                           {"best_valid_nats", exact(best_valid_nats_)},
+                           {"last_valid_nats", exact(last_valid_nats_)}};
+  density_.for_each_generator([&](const std::string& name, const Generator& gen) {
+    metadata[kGenerator + name] = str(gen.seed(), " ", gen.stream(), " ", gen.offset());
+  });
+  metadata.insert(extra.begin(), extra.end());
+  metadata.insert(density_.description().begin(), density_.description().end());
+  nn::save_safetensors(path, state(), metadata);
+}
+
+// The best weights of a file are taken when they are kept here, and left out otherwise.
+void Trainer::load_tensors(std::map<std::string, Tensor> tensors) {
+  const auto is_best = [](const auto& entry) { return entry.first.starts_with("best."); };
+  const bool kept = std::any_of(tensors.begin(), tensors.end(), is_best) && options_.keep_best;
+  if (!kept) std::erase_if(tensors, is_best);
+  nn::StateDict before = std::exchange(best_, {});
+  if (kept) {
+    for (const auto& [name, tensor] : density_.state()) best_.emplace_back(name, tensor.clone());
+  }
+  try {
+    nn::copy_state(state(), tensors);
+  } catch (...) {
+    best_ = std::move(before);
+    throw;
+  }
+}
+
+void Trainer::load(const std::string& path) {
+  const nn::SafetensorsFile file = nn::load_safetensors(path);
+  const auto count = [&](const char* key) { return integer(file, path, key); };
+  const auto real = [&](const char* key) { return number(file, path, key); };
+  const std::int64_t batch_size = count("batch_size"), samples = count("samples");
+  NF_CHECK(batch_size == options_.batch_size && samples == data_.train.size(), "[resume] ", path,
+           " was made with batches of ", batch_size, " from ", samples, " samples, not of ",
+           options_.batch_size, " from ", data_.train.size(), "; continue with the same data");
+  const auto seed = file.metadata.find("seed");
+  NF_CHECK(seed == file.metadata.end() || seed->second == str(options_.seed), "[resume] ", path,
+           " was made with seed ", printable(seed->second), ", not ", options_.seed,
+           "; it is the state of another training");
+  density_.check_description(file.metadata, "[resume] " + path);
+  const std::int64_t epoch = count("epoch"), batch = count("batch"), steps = count("step");
+  NF_CHECK(batch < batches_.per_epoch(), "[resume] ", path, ": batch ", batch, " of ",
+           batches_.per_epoch());
+  const std::vector<Generator> generators = saved_generators(file, path, density_);
+  const std::int64_t epoch_samples = count("epoch_samples");
+  const double epoch_nats = real("epoch_nats"), seconds = real("seconds");
+  const std::int64_t best_epoch = count("best_epoch"), since_best = count("since_best");
+  const double best_valid_nats = real("best_valid_nats");
+  const double last_valid_nats = real("last_valid_nats");
+  const bool prepared = count("prepared") > 0;
+  load_tensors(file.tensors);  // the last thing that can fail
+  optimizer_.set_steps(steps);
+  for (std::size_t i = 0; i < noise_.size(); ++i) *noise_[i] = generators[i];
+  batches_.seek(epoch, batch);
+  epoch_nats_ = epoch_nats;
+  epoch_samples_ = epoch_samples;
+  seconds_ = seconds;
+  prepared_ = prepared;
+  if (prepared) density_.mark_initialized();
+  best_epoch_ = best_epoch;
+  since_best_ = since_best;
+  best_valid_nats_ = best_valid_nats;
+  last_valid_nats_ = last_valid_nats;
+}
+
+void Trainer::save_weights(const std::string& path, const nn::Metadata& extra) {
+  nn::Metadata metadata = density_.description();
+  metadata.insert(extra.begin(), extra.end());
+  with_evaluated_weights([&] { nn::save_safetensors(path, density_.state(), metadata); });
+}
+
+}  // namespace nf::flows

@@ -58,6 +58,8 @@ class Flow:
     def steps(self):
         whitening = {"none": [], "zca": [self.zca], "triangular": [self.triangular]}
         whiten = whitening[self.s["whitening"]]
+        if "planes.order" in self.t:  # colour images, one channel after the other
+            yield lambda z: (z[:, self.t["planes.order"].long()], 0)
         if not self.s["whitening_last"]:
             yield from whiten
         for i in range(self.s["couplings"]):
@@ -68,6 +70,8 @@ class Flow:
             yield from whiten
         if self.s["scaling"]:
             yield self.scale
+        if "pixels.order" in self.t:
+            yield lambda z: (z[:, self.t["pixels.order"].long()], 0)
 
     def preprocess(self, x, noise):
         kind, log_det = self.s["preprocess"], torch.zeros(len(x), dtype=torch.float64)

@@ -17,13 +17,18 @@ double largest_difference(const Tensor& a, const Tensor& b) {
   return max(abs(a.to(DType::F64) - b.to(DType::F64))).item();
 }
 
-Tensor read_latents(const std::string& path, std::int64_t dims) {
+Tensor read_latents(const std::string& path, const data::Dataset& shape) {
   const Tensor z = data::read_npy(path);
-  NF_CHECK(is_float(z.dtype()) && z.rank() == 2 && z.dim(1) == dims && z.dim(0) > 0,
-           "[decode] the model's latents are reals of shape (N, ", dims, "), '", path, "' holds ",
-           describe(z));
+  const Shape rows = {z.rank() > 0 ? z.dim(0) : 0, shape.dims};
+  const bool fits = z.shape() == rows || z.shape() == data::shape_of(shape, rows[0]);
+  NF_CHECK(is_float(z.dtype()) && fits && rows[0] > 0, "[decode] the model's latents are reals of ",
+           "shape (N, ", shape.dims, ")",
+           shape.images()
+               ? str(" or (N, ", shape.height, ", ", shape.width, ", ", shape.channels, ")")
+               : "",
+           ", '", path, "' holds ", describe(z));
   NF_CHECK(all_finite(z), "[decode] '", path, "' holds numbers that are not finite");
-  return z.to(DType::F32);
+  return z.to(DType::F32).reshape(rows);
 }
 
 }  // namespace
@@ -40,7 +45,8 @@ void add_encode(CLI::App& app) {
   options->model.add_to(*command);
   options->rows.add_to(*command);
   command->add_option("--out", options->out,
-                      "FILE.npy: f32 (N, D) (default: RUN/latents.npy; of other rows than the test "
+                      "FILE.npy: f32 (N, D), of images (N, H, W, C) (default: RUN/latents.npy; of "
+                      "other rows than the test "
                       "part RUN/latents-NAME.npy of --data NAME, RUN/latents.PART.npy)");
   options->common.add_to(*command);
   command->footer(
@@ -60,7 +66,7 @@ void add_encode(CLI::App& app) {
     const std::int64_t n = rows.x.dim(0), dims = density.dims();
     std::int64_t at = 0;
     double error = 0, largest = 0;
-    data::write_npy(out, DType::F32, Shape{n, dims}, [&] {
+    data::write_npy(out, DType::F32, data::shape_of(model.shape, n), [&] {
       const Tensor x = rows.x.narrow(0, at, std::min(kPart, n - at)).to(device);
       at += x.dim(0);
       const Tensor z = density.encode(x);
@@ -99,7 +105,10 @@ void add_decode(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("decode", "Latents to data");
   options->model.add_to(*command);
-  command->add_option("LATENTS", options->latents, "FILE.npy: reals (N, D)")->required();
+  command
+      ->add_option("LATENTS", options->latents,
+                   "FILE.npy: reals (N, D), of images also (N, H, W, C)")
+      ->required();
   command->add_option("--out", options->out, "FILE.npy or FILE.png (default: RUN/decoded.npy)");
   add_scale(*command, options->scale);
   options->common.add_to(*command);
@@ -111,7 +120,7 @@ void add_decode(CLI::App& app) {
     const TrainedModel model = options->model.load(options->common, device);
     const std::string out = out_path(options->out, model.run, "decoded.npy");
     check_ending("decode", out, {".npy", ".png"});
-    const Tensor z = read_latents(options->latents, model.density->dims());
+    const Tensor z = read_latents(options->latents, model.shape);
     check_picture(out, z.dim(0), model.shape, 0, options->scale);
     const Tensor x = decode_in_parts(
         "decode", *model.density, z.dim(0),

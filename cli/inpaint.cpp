@@ -33,8 +33,8 @@ Tensor mask_from_png(const std::string& path, const data::Dataset& shape) {
            "' is ", gray.dim(1), " x ", gray.dim(0), " pixels, the images are ", shape.width, " x ",
            shape.height);
   const Tensor observed = greater_equal(gray.to(DType::F32), Tensor::scalar(128));
-  return observed.reshape({1, -1})
-      .broadcast_to({shape.channels, shape.height * shape.width})
+  return observed.reshape({-1, 1})
+      .broadcast_to({shape.height * shape.width, shape.channels})
       .contiguous()
       .reshape({-1});
 }

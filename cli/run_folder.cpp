@@ -221,12 +221,16 @@ RunFolder RunFolder::open(const std::string& path) {
   RunFolder run;
   run.path_ = path;
   const ConfigFile file = read_config(run.file("config.json"));
-  NF_CHECK(file.version == kRunVersion, "[run] ", path, " was made by ",
+  const auto older = [&](const char* why) {
+    return str("an older version of flowcli, which kept ", why,
+               "; train it again with 'flowcli train ", path, "/config.json --out NEW'");
+  };
+  NF_CHECK(file.version == kRunVersion || file.version == 2, "[run] ", path, " was made by ",
            file.version > kRunVersion ? "a newer version of flowcli; use that one"
-                                      : "version 0.1 of flowcli, which kept other files; train it "
-                                        "again with 'flowcli train " +
-                                            path + "/config.json --out NEW'");
+                                      : older("other files"));
   run.known_ = known_from_facts(file.facts, file.where + "data: ");
+  NF_CHECK(file.version == kRunVersion || run.known_.shape.channels < 2, "[run] ", path,
+           " was made by ", older("colour images one channel after the other"));
   run.config_ = file.on(flows::preset(file.preset));
   return run;
 }

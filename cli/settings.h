@@ -12,7 +12,7 @@
 namespace nf::cli {
 
 /// The version of run folders that are written and read.
-inline constexpr std::int64_t kRunVersion = 2;
+inline constexpr std::int64_t kRunVersion = 3;
 
 /// A configuration in JSON, a user's or a run's; its model says which preset its settings change.
 struct ConfigFile {

@@ -282,7 +282,7 @@ std::string samples_png(const Tensor& samples, const data::Dataset& shape, const
   }
   if (shape.images()) {
     const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
-    return data::grid_png(pixels.reshape({-1, shape.channels, shape.height, shape.width}),
+    return data::grid_png(pixels.reshape({-1, shape.height, shape.width, shape.channels}),
                           {.columns = columns, .zoom = scale});
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
@@ -304,7 +304,8 @@ void write_samples(const std::string& path, const Tensor& samples, const data::D
   if (!path.ends_with(".npy")) {
     return atomic_write(path, samples_png(samples, shape, {}, columns, scale));
   }
-  data::write_npy(path, shape.discrete ? samples.to(DType::U8) : samples);
+  const Tensor values = shape.discrete ? samples.to(DType::U8) : samples;
+  data::write_npy(path, values.reshape(data::shape_of(shape, samples.dim(0))));
 }
 
 void check_picture(const std::string& path, std::int64_t n, const data::Dataset& shape,

@@ -10,7 +10,8 @@
 namespace nf::data {
 namespace {
 
-constexpr std::size_t kPixels = std::size_t{kCifarChannels} * kCifarSize * kCifarSize;
+constexpr std::size_t kPlane = std::size_t{kCifarSize} * kCifarSize;
+constexpr std::size_t kPixels = kCifarChannels * kPlane;
 
 /// Coarse and fine classes of CIFAR-100; of CIFAR-10 the classes.
 constexpr int kCoarse = 20, kFine = 100, kClasses = 10;
@@ -56,7 +57,10 @@ Split read_cifar(const std::string& path) {
   const auto* from = reinterpret_cast<const unsigned char*>(bytes.data());
   for (std::int64_t i = 0; i < n; ++i, from += record, pixels += kPixels) {
     labels[i] = from[label_bytes - 1];
-    std::copy(from + label_bytes, from + record, pixels);
+    const unsigned char* const planes = from + label_bytes;  // (channel, row, column)
+    for (std::size_t p = 0; p < kPixels; ++p) {
+      pixels[p] = planes[p % kCifarChannels * kPlane + p / kCifarChannels];
+    }
   }
   return out;
 }

@@ -24,7 +24,7 @@ struct Split {
   std::int64_t size() const { return x.defined() ? x.dim(0) : 0; }
 };
 
-/// Samples of D numbers each. Images are rows too, channel-major (D = channels*height*width), with
+/// Samples of D numbers each. Images are rows too, channels last (D = height*width*channels), with
 /// their geometry beside.
 struct Dataset {
   std::string name;
@@ -50,6 +50,11 @@ struct Dataset {
 
   bool images() const { return height > 0; }
 };
+
+/// The shape of n samples: (n, H, W, C) of images, else (n, D).
+inline Shape shape_of(const Dataset& data, std::int64_t n) {
+  return data.images() ? Shape{n, data.height, data.width, data.channels} : Shape{n, data.dims};
+}
 
 /// Whether samples can be drawn (png.h): images of 1, 3 or 4 channels, and points in the plane.
 inline bool has_picture(const Dataset& data) {

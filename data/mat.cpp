@@ -196,7 +196,7 @@ Samples mat_samples(const std::string& path, const ReadOptions& options = {}) {
   const auto arrays = read_mat(path);
   const auto x = arrays.find("X"), y = arrays.find("y"), faces = arrays.find("faces");
   if (x != arrays.end() && x->second.rank() == 4) {
-    Samples out = samples_of(path, as_pixels(x->second.permute({3, 2, 0, 1})), {.layout = "first"});
+    Samples out = samples_of(path, as_pixels(x->second.permute({3, 0, 1, 2})), {.layout = "last"});
     out.chose_layout = false;  // the format has only this one
     if (y != arrays.end()) out.rows.labels = svhn_labels(path, y->second, out.rows.size());
     out.family = "svhn";

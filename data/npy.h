@@ -27,8 +27,8 @@ std::map<std::string, Tensor> read_npz(const std::string& path);
 /// Writes any tensor in row-major order, atomically (tensor/files.h).
 void write_npy(const std::string& path, const Tensor& values);
 
-/// The same for an array (rows, columns) that is computed in parts and need not fit into memory:
-/// `next` gives the parts in turn, (n, columns) each, until all rows are there.
+/// The same for an array of this shape that is computed in parts and need not fit into memory:
+/// `next` gives some of the numbers, in row-major order, until all are there.
 void write_npy(const std::string& path, DType dtype, const Shape& shape,
                const std::function<Tensor()>& next);
 

@@ -104,15 +104,15 @@ void check_grid(std::int64_t n, std::int64_t height, std::int64_t width,
 std::string grid_png(const Tensor& images, const GridOptions& options) {
   Tensor x = images;
   if (x.rank() == 2) x = x.unsqueeze(0);
-  if (x.rank() == 3) x = x.unsqueeze(1);
+  if (x.rank() == 3) x = x.unsqueeze(3);
   NF_CHECK(
-      x.dtype() == DType::U8 && x.rank() == 4 && (x.dim(1) == 1 || x.dim(1) == 3 || x.dim(1) == 4),
+      x.dtype() == DType::U8 && x.rank() == 4 && (x.dim(3) == 1 || x.dim(3) == 3 || x.dim(3) == 4),
       "[png] cannot draw ", describe(images),
-      "; expected u8 (H, W), (N, H, W), or (N, C, H, W) with 1, 3 or 4 channels");
+      "; expected u8 (H, W), (N, H, W), or (N, H, W, C) with 1, 3 or 4 channels");
   NF_CHECK(x.numel() > 0, "[png] no images to draw in ", describe(images));
   x = x.to(Device::CPU).contiguous();
-  const std::int64_t n = x.dim(0), h = x.dim(2), w = x.dim(3);
-  const int channels = static_cast<int>(x.dim(1));
+  const std::int64_t n = x.dim(0), h = x.dim(1), w = x.dim(2);
+  const int channels = static_cast<int>(x.dim(3));
   GridOptions layout = options;
   if (images.rank() == 2) layout.padding = 0;
   const Grid grid(n, h, w, layout);
@@ -124,10 +124,8 @@ std::string grid_png(const Tensor& images, const GridOptions& options) {
     const std::int64_t top = gap + i / grid.columns * (h * zoom + gap);
     for (std::int64_t y = 0; y < h * zoom; ++y) {
       for (std::int64_t col = 0; col < w * zoom; ++col) {
-        for (int c = 0; c < channels; ++c) {
-          canvas.at(left + col, top + y)[c] =
-              from[((i * channels + c) * h + y / zoom) * w + col / zoom];
-        }
+        const std::uint8_t* const pixel = from + ((i * h + y / zoom) * w + col / zoom) * channels;
+        std::copy(pixel, pixel + channels, canvas.at(left + col, top + y));
       }
     }
   }

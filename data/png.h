@@ -21,7 +21,7 @@ void check_grid(std::int64_t n, std::int64_t height, std::int64_t width,
                 const GridOptions& options = {});
 
 /// u8 images as one picture: the bytes of a PNG file. Shapes: (H, W) one gray image, (N, H, W) or
-/// (N, 1, H, W) gray, (N, 3, H, W) RGB, (N, 4, H, W) RGB with opacity. Throws Error for others.
+/// (N, H, W, 1) gray, (N, H, W, 3) RGB, (N, H, W, 4) RGB with opacity. Throws Error for others.
 std::string grid_png(const Tensor& images, const GridOptions& options = {});
 /// The same as a file, written atomically. Throws Error when that fails, too.
 void write_png(const std::string& path, const Tensor& images, const GridOptions& options = {});

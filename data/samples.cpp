@@ -28,8 +28,8 @@ void check_numbers(const std::string& path, const Tensor& x) {
 
 bool may_be_channels(std::int64_t size) { return size == 1 || size == 3 || size == 4; }
 
-/// Channels first, as everywhere here. (N, H, W, 3) is how NumPy keeps colour images.
-Tensor channels_first(const std::string& path, const Tensor& x, const std::string& layout) {
+/// Channels last, as everywhere here.
+Tensor channels_last(const std::string& path, const Tensor& x, const std::string& layout) {
   const bool first = may_be_channels(x.dim(1)), last = may_be_channels(x.dim(3));
   NF_CHECK(
       layout != "auto" || first != last, "[data] '", path, "': ", x.shape(), " has ",
@@ -37,7 +37,7 @@ Tensor channels_first(const std::string& path, const Tensor& x, const std::strin
       " that may be channels (size 1, 3 or 4); the layout must be told: first, (N, C, H, W), or "
       "last, (N, H, W, C); 'flowcli train' and 'flowcli data' have --layout, other commands "
       "take the run's; or save gray images as (N, H, W)");
-  return layout == "last" || (layout == "auto" && last) ? x.permute({0, 3, 1, 2}) : x;
+  return layout == "first" || (layout == "auto" && first) ? x.permute({0, 2, 3, 1}) : x;
 }
 
 /// A number as a group's name.
@@ -120,7 +120,7 @@ Samples samples_of(const std::string& path, const Tensor& array, const ReadOptio
   NF_CHECK(array.numel() > 0, "[data] '", path, "': holds nothing: ", array.shape());
   NF_CHECK(rank <= 4, "[data] '", path, "': holds ", array.shape(),
            "; expected rows (N, D) or images (N, H, W), (N, C, H, W) or (N, H, W, C)");
-  const Tensor x = rank == 4 ? channels_first(path, array, options.layout) : array;
+  const Tensor x = rank == 4 ? channels_last(path, array, options.layout) : array;
   Samples out;
   if (rank >= 3) {
     NF_CHECK(x.dtype() == DType::U8, "[data] '", path, "': images of ", name(x.dtype()),
@@ -130,9 +130,9 @@ Samples samples_of(const std::string& path, const Tensor& array, const ReadOptio
                   options.columns.empty() ? "split_by" : "columns", "[data] '", path,
                   "': columns and split_by are for tables, this holds images ", array.shape());
     out.chose_layout = rank == 4;
-    out.channels = rank == 4 ? x.dim(1) : 1;
-    out.height = x.dim(-2);
-    out.width = x.dim(-1);
+    out.height = x.dim(1);
+    out.width = x.dim(2);
+    out.channels = rank == 4 ? x.dim(3) : 1;
   }
   const std::int64_t n = x.dim(0);
   out.rows.x = x.contiguous().reshape({n, x.numel() / n});

@@ -4,6 +4,17 @@
 
 namespace nf::flows {
 
+namespace {
+
+// One number per sample: any other shape would broadcast to a wrong sum.
+void check_log_det(const Compose::Named& part, const Var& log_det, const Var& x) {
+  NF_CHECK(log_det.shape() == Shape({x.dim(0)}), "[", part.first, "] ", part.second->kind(),
+           " gives a log_det of shape ", log_det.shape(), " for samples ", x.shape(),
+           "; it must be (N): sum over the dimensions of each sample, as sum_event does");
+}
+
+}  // namespace
+
 void Compose::add(const std::string& name, std::shared_ptr<Transform> part) {
   for (const auto& [other, _] : parts_) {
     NF_CHECK(other != name, "[Compose] two parts are named '", name, "'");
@@ -25,6 +36,7 @@ Mapped Compose::forward_rows(const Tensor& data, const Tensor& rows) {
 Mapped Compose::forward_from(std::size_t first, Mapped at, const Var& context) const {
   for (std::size_t i = first; i < parts_.size(); ++i) {
     auto [value, log_det] = parts_[i].second->forward(at.value, context);
+    check_log_det(parts_[i], log_det, at.value);
     at = {value, at.log_det.defined() ? at.log_det + log_det : log_det};
   }
   if (!at.log_det.defined()) at.log_det = zero_log_det(at.value);
@@ -35,6 +47,7 @@ Mapped Compose::inverse(const Var& z, const Var& context) {
   Mapped out{z, {}};
   for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) {
     auto [value, log_det] = part->second->inverse(out.value, context);
+    check_log_det(*part, log_det, out.value);
     out = {value, out.log_det.defined() ? out.log_det + log_det : log_det};
   }
   if (!out.log_det.defined()) out.log_det = zero_log_det(z);

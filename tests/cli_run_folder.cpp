@@ -70,7 +70,7 @@ BOOST_AUTO_TEST_CASE(a_run_needs_no_training_data) {
   const auto before = flowcli(folder, {"eval", run, "--data", fresh, "--json"});
   expect_ok(before);
   const nlohmann::json known = config_of(run)["data"];
-  BOOST_TEST(config_of(run)["version"] == 2);
+  BOOST_TEST(config_of(run)["version"] == 3);
   BOOST_TEST(known["path"] == data);
   BOOST_TEST(known["dims"] == 4);
   BOOST_TEST((known["columns"] == nlohmann::json{"height", "weight", "age", "income"}));
@@ -393,12 +393,28 @@ BOOST_AUTO_TEST_CASE(runs_of_version_1_are_refused_in_one_line) {
   flat = {{"model", "realnvp-2d"}, {"recipe", "paper"}, {"data", "moons"}, {"save_every", 1}};
   write_config(run, flat);
   for (const char* command : {"eval", "resume", "inspect"}) {
-    expect_failure(flowcli(folder, {command, run}), {"version 0.1", "train"});
+    expect_failure(flowcli(folder, {command, run}), {"older version", "train"});
   }
   expect_failure(flowcli(folder, tiny_training(run, 1)), {"--overwrite"});
-  config["version"] = 3;
+  config["version"] = 4;
   write_config(run, config);
   expect_failure(flowcli(folder, {"eval", run}), {"newer version"});
+}
+
+// Version 2 differs for colour images alone.
+BOOST_AUTO_TEST_CASE(runs_of_version_2_are_read_unless_they_are_of_colour_images) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  expect_ok(flowcli(folder, {"train", "nice", "--data", "glyphs", "--hidden-units", "4", "--train",
+                             "50", "--valid", "20", "--test", "20", "--steps", "1", "--out", run}));
+  nlohmann::json config = config_of(run);
+  config["version"] = 2;
+  write_config(run, config);
+  expect_ok(flowcli(folder, {"eval", run}));
+  config["data"]["shape"] = {{"height", 14}, {"width", 14}, {"channels", 4}};
+  write_config(run, config);
+  expect_failure(flowcli(folder, {"eval", run}),
+                 {"older version", "colour images", "train it again"});
 }
 
 BOOST_AUTO_TEST_CASE(a_config_of_a_run_trains_again) {

@@ -152,8 +152,8 @@ BOOST_AUTO_TEST_CASE(images_there_and_back) {
       flowcli(folder, {"interpolate", run, "-n", "50", "--steps", "3", "--out", line}).status == 0);
   // The ends of the lines are the images themselves: 0, -, 1, 2, -, 3, ...
   const nf::Tensor images = nf::data::read_npy(x), lines = nf::data::read_npy(line);
-  BOOST_TEST(images.shape() == nf::Shape({50, 784}));
-  BOOST_TEST(lines.shape() == nf::Shape({75, 784}));
+  BOOST_TEST(images.shape() == nf::Shape({50, 28, 28, 1}));
+  BOOST_TEST(lines.shape() == nf::Shape({75, 28, 28, 1}));
   for (int i = 0; i < 50; ++i) {
     const auto end = lines.narrow(0, i / 2 * 3 + i % 2 * 2, 1).to_vector<std::uint8_t>();
     BOOST_TEST((end == images.narrow(0, i, 1).to_vector<std::uint8_t>()));

@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE(a_grid_of_gray_images) {
   std::vector<std::uint8_t> values(5 * 2 * 3);
   for (std::size_t k = 0; k < values.size(); ++k) values[k] = static_cast<std::uint8_t>(100 + k);
   const Tensor x = Tensor::from(values, {5, 2, 3});
-  for (const Tensor& images : {x, x.reshape({5, 1, 2, 3})}) {
+  for (const Tensor& images : {x, x.reshape({5, 2, 3, 1})}) {
     write_png(folder.path("a.png"), images, {.padding = 1, .background = 7, .zoom = 2});
     const Picture p = decode_png(folder.path("a.png"));
     BOOST_CHECK(p.width == 3 * 7 + 1 && p.height == 2 * 5 + 1);  // 3 columns, 2 rows
@@ -146,7 +146,7 @@ BOOST_AUTO_TEST_CASE(a_grid_of_gray_images) {
 
 BOOST_AUTO_TEST_CASE(colour_images) {
   TempFolder folder;
-  const Tensor x = Tensor::from<std::uint8_t>({1, 2, 10, 20, 100, 200}, {1, 3, 1, 2});
+  const Tensor x = Tensor::from<std::uint8_t>({1, 10, 100, 2, 20, 200}, {1, 1, 2, 3});
   write_png(folder.path("a.png"), x, {.padding = 0});
   const Picture p = decode_png(folder.path("a.png"));
   BOOST_CHECK(p.width == 2 && p.height == 1 && p.channels == 3);
@@ -431,7 +431,7 @@ BOOST_AUTO_TEST_CASE(masks_are_read) {
   // Red, green, blue, white: by their luma.
   write_png(
       path,
-      Tensor::from<std::uint8_t>({255, 0, 0, 255, 0, 255, 0, 255, 0, 0, 255, 255}, {1, 3, 2, 2}),
+      Tensor::from<std::uint8_t>({255, 0, 0, 0, 255, 0, 0, 0, 255, 255, 255, 255}, {1, 2, 2, 3}),
       plain);
   const auto luma = read_png(path).to_vector<std::uint8_t>();
   BOOST_TEST_REQUIRE(luma.size() == 4U);

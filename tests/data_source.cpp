@@ -157,7 +157,10 @@ BOOST_AUTO_TEST_CASE(images_with_channels_first_or_last) {
         BOOST_CHECK(d.train.size() == 5 && d.valid.size() == 2 && d.test.size() == 0);
         BOOST_TEST(has_picture(d));
         const Bytes row = d.train.x.narrow(0, 0, 1).to_vector<std::uint8_t>();
-        for (std::size_t p = 0; p < row.size(); ++p) BOOST_CHECK_EQUAL(row[p], row[0] + p);
+        const auto depth = static_cast<std::size_t>(c);
+        for (std::size_t p = 0; p < row.size(); ++p) {  // pixel by pixel, channels last
+          BOOST_CHECK_EQUAL(row[p], row[0] + p % depth * 10 + p / depth);
+        }
       }
     }
   }
@@ -247,8 +250,8 @@ BOOST_AUTO_TEST_CASE(folders_of_cifar_and_svhn) {
   BOOST_TEST(d.family == "svhn");
   BOOST_CHECK(d.channels == 3 && d.height == 2 && d.width == 2 && d.classes == 10);
   BOOST_CHECK(d.train.x.to_vector<std::uint8_t>() ==
-              Bytes({0,   2,   1,   3,   10,  12,  11,  13,  20,  22,  21,  23,
-                     100, 102, 101, 103, 110, 112, 111, 113, 120, 122, 121, 123}));
+              Bytes({0,   10,  20,  2,   12,  22,  1,   11,  21,  3,   13,  23,
+                     100, 110, 120, 102, 112, 122, 101, 111, 121, 103, 113, 123}));
   BOOST_CHECK(d.train.labels.to_vector<std::int32_t>() == std::vector<std::int32_t>({1, 0}));
   svhn.write("test_32x32.mat", digits(1, "\13"));
   check_error([&] { load(svhn.path()); }, {"label 0 is 11", "SVHN"});

@@ -16,6 +16,7 @@
 #include "flows/layers/level_cdf.h"
 #include "flows/layers/logit.h"
 #include "flows/layers/permute.h"
+#include "flows/layers/reshape.h"
 #include "flows/layers/scaling.h"
 #include "flows/layers/standardize.h"
 #include "flows/layers/whitening.h"
@@ -210,6 +211,33 @@ std::vector<FlowRow> flow_table() {
     flow->add("scaling", std::make_shared<Scaling>(5));
     return flow;
   };
+  const auto images = [](Generator& gen) { return normal(gen, {3, 4, 2, 2}, DType::F64); };
+  add("Unflatten", {.name = "",
+                    .make =
+                        [](Generator&) {
+                          return std::make_shared<Unflatten>(Shape{4, 2, 2});
+                        },
+                    .input = normals(16)});
+  add("Flatten", {.name = "",
+                  .make =
+                      [](Generator&) {
+                        return std::make_shared<Flatten>(Shape{4, 2, 2});
+                      },
+                  .input = images});
+  add("Squeeze", {.name = "",
+                  .make = [](Generator&) { return std::make_shared<Squeeze>(); },
+                  .input = images});
+  add("Compose", {.name = "of images inside rows",
+                  .make =
+                      [](Generator& gen) {
+                        auto flow = std::make_shared<Compose>();
+                        flow->add("image", std::make_shared<Unflatten>(Shape{2, 2, 2}));
+                        flow->add("squeeze", std::make_shared<Squeeze>());
+                        flow->add("row", std::make_shared<Flatten>(Shape{1, 1, 8}));
+                        flow->add("coupling", coupling(Partition::halves(8), affine_map(), gen));
+                        return flow;
+                      },
+                  .input = normals(8)});
   add("Compose", {.name = "of five",
                   .make = composed,
                   .input = inside,
@@ -690,6 +718,32 @@ BOOST_AUTO_TEST_CASE(partitions_split_and_join) {
   BOOST_CHECK((parts(Partition::indices(5, {4, 1})) == std::pair{Row{0, 2, 3}, Row{4, 1}}));
 }
 
+namespace {
+
+/// Sums over the batch, too.
+struct Total : Bijection {
+  Mapped forward(const Var& x, const Var&) override { return {x, sum(x)}; }
+  Mapped inverse(const Var& z, const Var&) override { return {z, -sum(z)}; }
+  std::string kind() const override { return "Total"; }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(squares_of_pixels_become_channels) {
+  // Pixel (row, column), channel c is 10 row + column + 0.5 c.
+  std::vector<double> values;
+  for (int row = 0; row < 2; ++row) {
+    for (int column = 0; column < 4; ++column) {
+      for (int c = 0; c < 2; ++c) values.push_back(10 * row + column + 0.5 * c);
+    }
+  }
+  const Tensor x = Tensor::from(values, {1, 2, 4, 2});
+  const Tensor z = Squeeze().forward(x).value.value();
+  BOOST_CHECK_EQUAL(z.shape(), Shape({1, 1, 2, 8}));
+  BOOST_CHECK(z.to_vector<double>() == std::vector<double>({0, 1, 10, 11, 0.5, 1.5, 10.5, 11.5,  //
+                                                            2, 3, 12, 13, 2.5, 3.5, 12.5, 13.5}));
+}
+
 BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
   Generator gen(1);
   const std::pair<std::function<void()>, const char*> cases[] = {
@@ -751,6 +805,28 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
              .forward(Tensor::zeros({1, 4}));
        },
        "[Coupling] the conditioner Sequential gives (1, 3), affine needs (N, 4)"},
+      {[] {
+         Unflatten({2, 3}).forward(Tensor::zeros({4, 5}));
+       },
+       "[Unflatten] expected (N, 6) for samples (2, 3), got (4, 5)"},
+      {[] {
+         Flatten({2, 3}).forward(Tensor::zeros({4, 3, 2}));
+       },
+       "[Flatten] expected samples (2, 3), got (4, 3, 2)"},
+      {[] {
+         Squeeze().forward(Tensor::zeros({1, 3, 2, 1}));
+       },
+       "with even H and W, got (1, 3, 2, 1)"},
+      {[] {
+         Squeeze().inverse(Tensor::zeros({1, 2, 2, 6}));
+       },
+       "expected (N, H, W, 4 C)"},
+      {[] {
+         Compose c;
+         c.add("total", std::make_shared<Total>());
+         c.forward(Tensor::zeros({3, 2}));
+       },
+       "[total] Total gives a log_det of shape () for samples (3, 2)"},
       {[] {
          Compose c;
          c.add("a", std::make_shared<Scaling>(2));

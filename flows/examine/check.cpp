@@ -179,14 +179,14 @@ class Checker {
   // log|det dz/dx| of every sample by central differences, column by column.
   void jacobian() {
     const Tensor log_det = forward(x_).log_det.value();
-    const std::int64_t dims = x_.dim(1);
+    const std::int64_t dims = x_.numel() / x_.dim(0);
     constexpr double step = 1e-5;
     for (std::int64_t i = 0; i < x_.dim(0); ++i) {
       std::vector<Tensor> columns;
       for (std::int64_t j = 0; j < dims; ++j) {
         const Tensor difference = forward(shifted(x_, i, j, step), i).value.value() -
                                   forward(shifted(x_, i, j, -step), i).value.value();
-        columns.push_back(difference / (2 * step));
+        columns.push_back((difference / (2 * step)).reshape({1, dims}));
       }
       const double numeric = slogdet(concat(columns, 0)).logdet.item();
       const double claimed = log_det.narrow(0, i, 1).item();
@@ -237,7 +237,7 @@ class Checker {
 
   void gradients_at_kinks() {
     if (!test_.differentiable) return;
-    std::vector<Tensor> points = {Tensor::zeros({1, x_.dim(1)}, DType::F64)};
+    std::vector<Tensor> points = {x_.narrow(0, 0, 1).zeros_like()};
     if (test_.kinks.defined()) points.push_back(test_.kinks);
     const Tensor at = concat(points, 0);
     for (std::int64_t i = 0; i < at.dim(0); ++i) {
@@ -250,11 +250,12 @@ class Checker {
     }
   }
 
-  // At one point (1, D), the gradient of log_det, or of a weighted sum of the value: it must be
+  // At one point (1, ...), the gradient of log_det, or of a weighted sum of the value: it must be
   // between the differences to both sides. Where the map is smooth, all three are the same.
   bool gradient_between_sides(const Tensor& at, bool ahead, bool of_log_det) {
     Generator gen(5);
-    const Tensor weights = normal(gen, {1, at.dim(1)}, DType::F64);
+    const Mapped there = ahead ? forward(at) : inverse(at);
+    const Tensor weights = normal(gen, there.value.shape(), DType::F64);
     const auto total = [&](const Var& x) {
       const Mapped out = ahead ? flow_->forward(x, context(1)) : flow_->inverse(x, context(1));
       return of_log_det ? sum(out.log_det) : sum(out.value * weights);
@@ -265,19 +266,20 @@ class Checker {
       const Var out = total(leaf);
       if (out.requires_grad()) tape.backward(out);
     }
-    const Tensor gradient = leaf.grad().defined() ? leaf.grad() : at.zeros_like();
+    const Tensor slope = leaf.grad().defined() ? leaf.grad() : at.zeros_like();
+    const Tensor gradient = slope.reshape({at.numel()}), point = at.reshape({at.numel()});
     flow_->clear_grads();
     const double middle = total(at).value().item();
     constexpr double step = 1e-6;
-    for (std::int64_t j = 0; j < at.dim(1); ++j) {
+    for (std::int64_t j = 0; j < at.numel(); ++j) {
       const double right = (total(shifted(at, 0, j, step)).value().item() - middle) / step;
       const double left = (middle - total(shifted(at, 0, j, -step)).value().item()) / step;
       const double low = std::fmin(left, right), high = std::fmax(left, right);  // NaN is left out
       const double allowed = 1e-4 * (1 + std::fmin(std::abs(low), std::abs(high)));
-      const double found = gradient.narrow(1, j, 1).item();
+      const double found = gradient.narrow(0, j, 1).item();
       if (std::isnan(low) || (found >= low - allowed && found <= high + allowed)) continue;
       fail(str("gradient of ", of_log_det ? "log_det of " : "", ahead ? "forward" : "inverse",
-               " at ", at.narrow(1, j, 1).item(), " in dimension ", j, " is ", found,
+               " at ", point.narrow(0, j, 1).item(), " in dimension ", j, " is ", found,
                ", by differences ", left, " on the left and ", right, " on the right"));
       return false;
     }

@@ -23,7 +23,7 @@ struct BijectionCase {
   std::string name;
   /// A new instance; its parameters are then moved away from their initial values at random.
   std::function<std::shared_ptr<Transform>(Generator&)> make;
-  /// f64 (N, D) inside the layer's domain and away from its kinks; N >= 2.
+  /// f64 (N, D), or (N, ...), inside the layer's domain and away from its kinks; N >= 2.
   std::function<Tensor(Generator&)> input;
   /// Columns of the context that the layer conditions on; 0: it is not conditional.
   std::int64_t context = 0;

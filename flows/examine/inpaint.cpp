@@ -230,8 +230,8 @@ Tensor inpaint_mask(const std::string& name, std::int64_t channels, std::int64_t
       observed.push_back(gone ? 0 : 1);
     }
   }
-  const Tensor plane = Tensor::from(observed, {1, height * width});
-  return plane.broadcast_to({channels, height * width}).contiguous().reshape({-1});
+  const Tensor plane = Tensor::from(observed, {height * width, 1});
+  return plane.broadcast_to({height * width, channels}).contiguous().reshape({-1});
 }
 
 }  // namespace nf::flows

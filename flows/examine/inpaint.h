@@ -59,7 +59,7 @@ Inpainted inpaint(Density& density, const Tensor& x, const Tensor& observed,
 /// middle-vertical (the middle half of the rows), middle-horizontal (of the columns), random-75 and
 /// random-90 (so many percent of the pixels). Pixels count from 1, row by row.
 const std::vector<std::string>& inpaint_masks();
-/// Such a mask, u8 (channels * height * width): 1 where observed, alike in all channels. `gen` is
+/// Such a mask, u8 (height * width * channels): 1 where observed, alike in all channels. `gen` is
 /// for the random ones. Throws Error for other names.
 Tensor inpaint_mask(const std::string& name, std::int64_t channels, std::int64_t height,
                     std::int64_t width, Generator& gen);

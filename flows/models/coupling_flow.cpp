@@ -108,6 +108,26 @@ std::vector<int> depths_of(const CouplingFlowSettings& config) {
   return depths;
 }
 
+// The order in which NICE takes colour images: one channel after the other. Rows have channels
+// last. Empty for all else.
+std::vector<std::int32_t> by_channel(const DataShape& data) {
+  std::vector<std::int32_t> order;
+  if (data.channels < 2) return order;
+  for (std::int64_t c = 0; c < data.channels; ++c) {
+    for (std::int64_t p = 0; p < data.height * data.width; ++p) {
+      order.push_back(static_cast<std::int32_t>(p * data.channels + c));
+    }
+  }
+  return order;
+}
+
+// Latents have the order of the data again.
+std::vector<std::int32_t> inverse_of(const std::vector<std::int32_t>& order) {
+  std::vector<std::int32_t> back(order.size());
+  for (std::size_t i = 0; i < order.size(); ++i) back[order[i]] = static_cast<std::int32_t>(i);
+  return back;
+}
+
 }  // namespace
 
 Config CouplingFlow::resolved(const Config& config, const DataShape& data) const {
@@ -172,6 +192,8 @@ std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape
   const Generator noise(seed, kNoise);
   auto flow = std::make_shared<Compose>();
   const Convention convention = add_preprocessing(config, full.data, data, *flow, noise);
+  const std::vector<std::int32_t> planes = by_channel(data);
+  if (!planes.empty()) flow->add("planes", std::make_shared<Permute>(planes));
   if (!config.whitening_last) add_whitening(config, data.dims, *flow);
   const std::vector<int> depths = depths_of(config);
   const bool mixes = mixings().at(config.mixing) == Mixing::Linear;
@@ -195,6 +217,7 @@ std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape
   if (config.scaling) {
     flow->add("scaling", std::make_shared<Scaling>(data.dims, config.scale_rate, config.data_init));
   }
+  if (!planes.empty()) flow->add("pixels", std::make_shared<Permute>(inverse_of(planes)));
   return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, convention);
 }
 

@@ -1,13 +1,12 @@
 // Config: every field by JSON and by --set.
 #include "flows/models/config.h"
-#include "flows/models/coupling_flow.h"
 
 #include <boost/test/unit_test.hpp>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "flows/models/build.h"
-#include "nn/layers/linear.h"
+#include "flows/models/coupling_flow.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
 

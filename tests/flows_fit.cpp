@@ -4,11 +4,11 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
+#include "flows/models/coupling_flow.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
 #include "tensor/threads.h"
 #include "tests/data_util.h"
-#include "flows/models/coupling_flow.h"
 #include "tests/datasets.h"
 #include "tests/trainings.h"
 

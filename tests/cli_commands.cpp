@@ -4,6 +4,8 @@
 #include <map>
 
 #include "cli_util.h"
+#include "nn/safetensors.h"
+#include "tensor/ops.h"
 #include "tests/file_makers.h"
 
 using namespace nf::test;
@@ -123,10 +125,18 @@ BOOST_AUTO_TEST_CASE(a_picture_has_the_same_score_alone_and_among_others) {
   const std::string run = folder.file("run"), csv = folder.file("s.csv");
   const std::string pixels =
       (std::filesystem::path(__FILE__).parent_path() / "golden_runs" / "pixels.npy").string();
-  const Outcome trained =
-      flowcli(folder, {"train", "nice", "--data", pixels, "--out", run, "--couplings", "2",
-                       "--hidden-units", "4", "--hidden-layers", "1", "--steps", "5", "--quiet"});
+  const Outcome trained = flowcli(
+      folder, {"train", "nice", "--data", pixels, "--out", run, "--couplings", "2",
+               "--hidden-units", "4", "--hidden-layers", "1", "--steps", "5", "--quiet", "--json"});
   BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  // Training validates with this noise too, and so do the held-out scores beside which new ones are
+  // told.
+  const double best = trained.json()["best_valid_nats"].get<double>();
+  const Outcome valid = flowcli(folder, {"eval", run, "--split", "valid", "--json"});
+  BOOST_TEST(std::abs(valid.json()["nats"].get<double>() - best) < 1e-9);
+  const auto held_out = nf::nn::load_safetensors(run + "/heldout.safetensors").tensors;
+  const double nats = nf::mean(held_out.at("log_prob")).item() + 25 * std::log(256);
+  BOOST_TEST(std::abs(nats - best) < 1e-9);
   using Words = std::vector<std::string>;
   const auto scores = [&](const Words& more) {  // nats by row of the file
     Words call = {"score", run, "--out", csv, "--quiet"};

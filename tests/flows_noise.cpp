@@ -154,7 +154,9 @@ BOOST_AUTO_TEST_CASE(a_row_has_the_same_log_prob_in_any_company) {
   const Case cases[] = {
       {std::make_shared<Density>(two_noises, base_by_name("gaussian"), 6), bytes.train.x},
       {of_counts, counts.train.x}};
-  for (const auto& [density, x] : cases) {
+  for (const Case& c : cases) {
+    const auto& density = c.density;
+    const Tensor& x = c.x;
     std::vector<std::int32_t> all(60);
     for (int i = 0; i < 60; ++i) all[static_cast<std::size_t>(i)] = i;
     const std::vector<double> expected = scores(*density, x, all, 1000);

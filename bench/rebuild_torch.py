@@ -22,38 +22,47 @@ import torch
 
 from torch_flow import Flow
 
-NOISE_STREAM = 0x65766131  # of the noise with which densities are evaluated
+EVALUATION = 0x65766131  # stream of the noise with which densities are evaluated
+DEQUANTIZE = 2  # stream of the layer's own generator
 
 
-def philox_uniform(seed, stream, count, double):
-    """`count` numbers in [0, 1): Philox 4x32-10, four words for each counter 0, 1, 2, ... A word makes
-    an f32 number, two an f64."""
+def philox(counter, sample, stream, seed):
+    """(rows, blocks, 4) words of Philox 4x32-10 for each counter and sample, one row for each sample."""
     mask = np.uint64(0xFFFFFFFF)
-    per_block = 2 if double else 4
-    c = [np.arange((count + per_block - 1) // per_block, dtype=np.uint64), np.uint64(0), np.uint64(stream & 0xFFFFFFFF),
-         np.uint64(stream >> 32)]
+    c = [counter[None, :], sample[:, None], np.uint64(stream & 0xFFFFFFFF), np.uint64(stream >> 32)]
     k0, k1 = seed & 0xFFFFFFFF, seed >> 32
     for _ in range(10):
         p0, p1 = np.uint64(0xD2511F53) * c[0], np.uint64(0xCD9E8D57) * c[2]
         c = [(p1 >> np.uint64(32)) ^ c[1] ^ np.uint64(k0), p1 & mask,
              (p0 >> np.uint64(32)) ^ c[3] ^ np.uint64(k1), p0 & mask]
         k0, k1 = (k0 + 0x9E3779B9) & 0xFFFFFFFF, (k1 + 0xBB67AE85) & 0xFFFFFFFF
-    words = np.stack(np.broadcast_arrays(*c), 1).reshape(-1)
+    return np.stack(np.broadcast_arrays(*c), 2)
+
+
+def mix_bits(x):
+    """SplitMix64's function of a word."""
+    word = 2**64 - 1
+    x = (x + 0x9E3779B97F4A7C15) & word
+    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & word
+    x = (x ^ x >> 27) * 0x94D049BB133111EB & word
+    return x ^ x >> 31
+
+
+def round_stream(stream, number):
+    return mix_bits((mix_bits(stream) + number) & (2**64 - 1))
+
+
+def noise_of(shape, double):
+    """The noise of `flowcli score --seed 0`: of row i, a function of i (tensor/philox.h). A word makes an
+    f32 number, two an f64."""
+    stream = round_stream(round_stream(EVALUATION, DEQUANTIZE), 0)
+    per_block = 2 if double else 4
+    blocks = np.arange((shape[1] + per_block - 1) // per_block, dtype=np.uint64)
+    words = philox(blocks, np.arange(shape[0], dtype=np.uint64), stream, 0).reshape(shape[0], -1)
     if double:
-        bits = (words[0::2] << np.uint64(32) | words[1::2]) >> np.uint64(11)
-        return bits[:count].astype(np.float64) * 2.0**-53
-    return (words[:count] >> np.uint64(8)).astype(np.float32) * np.float32(2**-24)
-
-
-def noise_of(shape, batch, double):
-    """The noise of `flowcli score --seed 0 --batch-size batch`, whose parts follow one another."""
-    draws, first, per_block = [], 0, 2 if double else 4
-    for at in range(0, shape[0], batch):
-        count = min(batch, shape[0] - at) * shape[1]
-        part = philox_uniform(0, NOISE_STREAM, per_block * first + count, double)[per_block * first:]
-        draws.append(part.reshape(-1, shape[1]))
-        first += (count + per_block - 1) // per_block
-    return torch.from_numpy(np.concatenate(draws))
+        bits = (words[:, 0::2] << np.uint64(32) | words[:, 1::2]) >> np.uint64(11)
+        return torch.from_numpy(bits[:, :shape[1]].astype(np.float64) * 2.0**-53)
+    return torch.from_numpy((words[:, :shape[1]] >> np.uint64(8)).astype(np.float32) * np.float32(2**-24))
 
 
 def compare(run, args, folder):
@@ -64,11 +73,11 @@ def compare(run, args, folder):
         subprocess.run([args.flowcli, *words, "--quiet"], check=True, stdout=subprocess.DEVNULL)
 
     flowcli("sample", run, "-n", str(args.count), "--out", rows)
-    flowcli("score", run, "--data", rows, "--split", "all", "--out", scores, "--batch-size", "500")
+    flowcli("score", run, "--data", rows, "--split", "all", "--out", scores)
     flow = Flow.of_file(f"{run}/best.safetensors")
     x = torch.from_numpy(np.load(rows)).reshape(args.count, -1)
     with torch.no_grad():
-        log_prob = flow.log_prob(x, noise_of(x.shape, 500, flow.s["levels"] == 0))
+        log_prob = flow.log_prob(x, noise_of(x.shape, flow.s["levels"] == 0))
     nats = torch.from_numpy(np.load(scores)[:, 1]) - flow.nats_offset()
     return (log_prob - nats).abs(), nats.abs().max().item()
 

@@ -26,7 +26,7 @@ data::LoadOptions own_options(const flows::Config& config) {
 }
 
 // How another source is read than the run's: the run's columns and layout, its own parts.
-data::LoadOptions options_for(const flows::Config& config, bool whole) {
+data::LoadOptions options_for(const flows::Config& config, const KnownData& known, bool whole) {
   const auto built_in = data::built_in_sources();
   if (std::find(built_in.begin(), built_in.end(), config.data.source) != built_in.end()) {
     return {.seed = static_cast<std::uint64_t>(config.training.seed)};
@@ -35,6 +35,7 @@ data::LoadOptions options_for(const flows::Config& config, bool whole) {
   options.train = options.valid = options.test = -1;
   options.valid_data = options.test_data = "";
   options.in_file_order = whole;
+  options.names = known.shape.columns;
   return options;
 }
 
@@ -170,7 +171,7 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
     } else {
       config.data.source = source;
     }
-    data = data::load(config.data.source, options_for(config, whole));
+    data = data::load(config.data.source, options_for(config, known, whole));
     if (data.checksum == known.shape.checksum && !whole) data = as_trained(model.run, config);
   }
   if (!model.shape.columns.empty()) {

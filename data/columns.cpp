@@ -168,8 +168,11 @@ std::vector<std::int32_t> integer_columns(const std::string& types, const Names&
   return out;
 }
 
-void look_at_types(Dataset& data, const std::string& types, bool advise) {
-  const std::vector<std::int32_t> named_so = integer_columns(types, data.columns, data.dims);
+void look_at_types(Dataset& data, const std::string& types, bool advise,
+                   const std::vector<std::string>& names) {
+  const bool nameless = data.columns.empty() && std::ssize(names) == data.dims;
+  const std::vector<std::int32_t> named_so =
+      integer_columns(types, nameless ? names : data.columns, data.dims);
   check_setting(named_so.empty() || !data.discrete, "types", "[types] '", printable(data.name),
                 "' holds pixels, which are whole numbers already");
   if (data.discrete) return;

@@ -33,7 +33,9 @@ std::vector<std::int32_t> integer_columns(const std::string& types,
 
 /// Throws SettingError where a column that `types` calls integer is not; with `advise` adds a note
 /// about those that are, but are not called so: as real numbers they have no highest density.
-void look_at_types(Dataset& data, const std::string& types, bool advise = true);
+/// `names` are those by which `types` calls the columns when the data have none.
+void look_at_types(Dataset& data, const std::string& types, bool advise = true,
+                   const std::vector<std::string>& names = {});
 
 /// The columns (from 0) that are constant in the training part of real rows: they have no density
 /// there.

@@ -127,7 +127,7 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
     out.notes.insert(out.notes.end(), (*part)->notes.begin(), (*part)->notes.end());
   }
   split_rows(parts, options, out);
-  look_at_types(out, options.types, /*advise=*/!options.of_run);
+  look_at_types(out, options.types, /*advise=*/!options.of_run, options.names);
   return out;
 }
 

@@ -42,6 +42,7 @@ struct LoadOptions {
   /// The settings are those of a run that takes these data, not of who names them now: types get no
   /// advice, and a layout or split_by that does not apply is no error.
   bool of_run = false;
+  std::vector<std::string> names = {};  ///< by which `types` calls columns of a table without names
 };
 
 /// `spec` is the name of a built-in source, a path, or "format:path" (formats.h). A path is a

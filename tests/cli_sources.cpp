@@ -115,4 +115,22 @@ BOOST_AUTO_TEST_CASE(training_rows_in_another_file_are_told) {
   BOOST_TEST(json_of(folder, {"eval", run, "--data", part})["trained_on"].is_null());
 }
 
+// Samples are written without names; whole numbers are told by name.
+BOOST_AUTO_TEST_CASE(samples_of_a_run_with_whole_numbers_are_scored) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), samples = folder.file("samples.npy");
+  std::ofstream out(folder.file("counts.csv"));
+  out << "a,n\n";
+  for (int i = 0; i < kRows; ++i) out << i * 37 % 101 / 10.0 << "," << i * 7 % 23 << "\n";
+  out.close();
+  for (const std::vector<std::string>& call : std::vector<std::vector<std::string>>{
+           {"train", "realnvp-2d", "--data", folder.file("counts.csv"), "--types", "n=integer",
+            "--steps", "5", "--hidden-units", "4", "--out", run},
+           {"sample", run, "-n", "20", "--out", samples},
+           {"score", run, "--data", samples}}) {
+    const Outcome outcome = flowcli(folder, call);
+    BOOST_TEST(outcome.status == 0, outcome.err);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -117,6 +117,13 @@ BOOST_AUTO_TEST_CASE(images_are_trained_sampled_and_evaluated) {
       json["bits_per_dim"].get<double>() == 8 - json["nats"].get<double>() / (784 * std::log(2.0)),
       boost::test_tools::tolerance(1e-9));
   BOOST_TEST(json["noise_draws"] == 2);
+  const auto weighted =
+      flowcli(folder, {"eval", run, "--noise-draws", "4", "--importance", "4", "--json"}).json();
+  BOOST_TEST(weighted["importance"] == 4);
+  BOOST_TEST(weighted["importance_nats"].get<double>() > weighted["nats"].get<double>());
+  BOOST_TEST(weighted["importance_nats_se"].get<double>() > 0);
+  BOOST_TEST(weighted["importance_bits_per_dim"].get<double>() <
+             weighted["bits_per_dim"].get<double>());
 }
 
 // Its noise is its own: that of its row in the file.

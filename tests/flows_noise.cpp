@@ -273,4 +273,40 @@ BOOST_AUTO_TEST_CASE(generators_are_saved_and_resumed) {
   BOOST_CHECK_EQUAL(again.step(), 4);
 }
 
+// A logistic over unit levels: the probability of a level is a difference of distribution
+// functions.
+BOOST_AUTO_TEST_CASE(importance_weighting_rises_to_the_log_probability) {
+  auto flow = std::make_shared<Compose>();
+  flow->add("dequantize", std::make_shared<Dequantize>(Generator(1), 8));
+  flow->add("scale", std::make_shared<Scale>(6, -24));  // steep: bound and truth are far apart
+  Density density(flow, base_by_name("logistic"), 1);
+  const Tensor x = Tensor::arange(8, DType::U8).reshape({8, 1});
+  const auto mean = score(density, x, {.noise_draws = 4000}),
+             few = score(density, x, {.noise_draws = 5, .importance = true}),
+             many = score(density, x, {.noise_draws = 4000, .importance = true});
+  const auto same = score(density, x, {.noise_draws = 5});
+  for (int k = 0; k < 8; ++k) {
+    const auto at = static_cast<std::size_t>(k);
+    const double low = 6 * k - 24, high = low + 6;
+    const double truth = std::log(1 / (1 + std::exp(-high)) - 1 / (1 + std::exp(-low)));
+    BOOST_TEST(std::abs(many[at] - truth) < 0.1, k << ": " << many[at] << " for " << truth);
+    BOOST_TEST(mean[at] < truth - 0.3);
+    BOOST_TEST(few[at] >= same[at]);  // of the same draws
+  }
+  // Far below what exp can hold, and NaN is not left out.
+  auto deep = std::make_shared<Compose>();
+  deep->add("dequantize", std::make_shared<Dequantize>(Generator(1), 2));
+  deep->add("scale", std::make_shared<Scale>(1, 1e5));
+  Density far(deep, base_by_name("logistic"), 1);
+  const Tensor zero = Tensor::zeros({1, 1}, DType::U8);
+  const double tail = score(far, zero, {.noise_draws = 100, .importance = true})[0];
+  BOOST_TEST(std::abs(tail + 1e5) < 2, tail);
+  auto broken = std::make_shared<Compose>();
+  broken->add("dequantize", std::make_shared<Dequantize>(Generator(1), 2));
+  broken->add("scale", std::make_shared<Scale>(1e38, 1e38));
+  broken->add("again", std::make_shared<Scale>(1e38, -1e38));
+  Density nan(broken, base_by_name("gaussian"), 1);
+  BOOST_TEST(!std::isfinite(score(nan, zero, {.noise_draws = 3, .importance = true})[0]));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -6,6 +6,32 @@
 
 namespace nf::flows {
 
+namespace {
+
+// The mean of numbers, or ln of the mean of their exponentials, of which each may be beyond f64.
+class DrawMean {
+ public:
+  void add(double value, bool importance) {
+    ++count_;
+    if (!importance) {
+      sum_ += value;
+    } else if (value > most_) {
+      sum_ = sum_ * std::exp(most_ - value) + 1;
+      most_ = value;
+    } else {
+      sum_ += value == most_ ? 1 : std::exp(value - most_);  // NaN stays
+    }
+  }
+  double result(bool importance) const {
+    return importance ? most_ + std::log(sum_ / count_) : sum_ / count_;
+  }
+
+ private:
+  double most_ = -std::numeric_limits<double>::infinity(), sum_ = 0, count_ = 0;
+};
+
+}  // namespace
+
 std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options) {
   NF_CHECK(x.dim(0) > 0, "[evaluate] no samples");
   NF_CHECK(options.batch_size > 0 && options.noise_draws > 0,
@@ -18,17 +44,19 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
       options.samples.defined() ? options.samples : Tensor::arange(n, DType::I32);
   NF_CHECK(samples.shape() == Shape({n}), "[evaluate] ", n, " rows, but the samples of ",
            samples.shape());
-  std::vector<double> scores(static_cast<std::size_t>(n), 0.0);
+  std::vector<double> scores;
+  scores.reserve(static_cast<std::size_t>(n));
   for (std::int64_t at = 0; at < n; at += options.batch_size) {
     const std::int64_t count = std::min(options.batch_size, n - at);
     const Tensor rows = x.narrow(0, at, count).to(density.device());
     const Tensor numbers = samples.narrow(0, at, count).to(density.device());
+    std::vector<DrawMean> means(static_cast<std::size_t>(count));
     for (int draw = 0; draw < options.noise_draws; ++draw) {
       const Placed placed(noise, numbers, static_cast<std::uint64_t>(draw));
       const auto values = density.log_prob(rows).value().to(DType::F64).to_vector<double>();
-      double* const out = scores.data() + at;
-      for (std::size_t i = 0; i < values.size(); ++i) out[i] += values[i] / options.noise_draws;
+      for (std::size_t i = 0; i < values.size(); ++i) means[i].add(values[i], options.importance);
     }
+    for (const DrawMean& mean : means) scores.push_back(mean.result(options.importance));
   }
   return scores;
 }

@@ -16,7 +16,11 @@ struct Evaluation {
 
 struct EvaluateOptions {
   std::int64_t batch_size = 1000;
-  int noise_draws = 1;     ///< log_prob of a sample is averaged over this many draws of the noise
+  int noise_draws = 1;  ///< of a density that is a bound, for each sample
+  /// false: the mean of log_prob over the draws, a bound however many there are. true: ln of the
+  /// mean of exp(log_prob), importance weighted: a bound that rises with the draws to the log
+  /// probability itself (Burda, Grosse, Salakhutdinov 2016, eq. 8).
+  bool importance = false;
   std::uint64_t seed = 0;  ///< of the noise; the density's own generators are left as they were
   /// i32 (N): whose noise the rows get, so that a row has the same score in any company; undefined:
   /// 0 to N - 1.

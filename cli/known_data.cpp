@@ -85,11 +85,6 @@ std::pair<std::string, std::string> parts_of(const std::string& source) {
   return {source.substr(0, colon + 1), source.substr(colon + 1)};
 }
 
-bool built_in(const std::string& source) {
-  const auto names = data::built_in_sources();
-  return std::find(names.begin(), names.end(), source) != names.end();
-}
-
 }  // namespace
 
 std::string checksum_of(const data::Split& part) {
@@ -228,6 +223,11 @@ KnownData known_from_facts(const nlohmann::json& json, const std::string& where)
              where, "'bounds' has no inside");
   }
   return known;
+}
+
+bool built_in(const std::string& source) {
+  const auto names = data::built_in_sources();
+  return std::find(names.begin(), names.end(), source) != names.end();
 }
 
 std::string absolute_source(const std::string& source) {

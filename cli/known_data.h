@@ -52,6 +52,8 @@ nlohmann::json take_facts(nlohmann::json& data);
 /// message.
 KnownData known_from_facts(const nlohmann::json& facts, const std::string& where);
 
+/// Whether a source is a name, of what is drawn and has no path.
+bool built_in(const std::string& source);
 /// The absolute path of a source "path" or "format:path", in the same form; empty for a built-in
 /// name, for '', and for what is no UTF-8, which config.json cannot hold.
 std::string absolute_source(const std::string& source);

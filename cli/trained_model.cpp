@@ -27,8 +27,7 @@ data::LoadOptions own_options(const flows::Config& config) {
 
 // How another source is read than the run's: the run's columns and layout, its own parts.
 data::LoadOptions options_for(const flows::Config& config, const KnownData& known, bool whole) {
-  const auto built_in = data::built_in_sources();
-  if (std::find(built_in.begin(), built_in.end(), config.data.source) != built_in.end()) {
+  if (built_in(config.data.source)) {
     return {.seed = static_cast<std::uint64_t>(config.training.seed)};
   }
   data::LoadOptions options = own_options(config);
@@ -46,6 +45,20 @@ bool same_part(const KnownData::Part& part, const data::Split& split) {
 bool same_data(const KnownData& known, const data::Dataset& data) {
   return data.checksum == known.shape.checksum && same_part(known.train, data.train) &&
          same_part(known.valid, data.valid) && same_part(known.test, data.test);
+}
+
+// Rows that are drawn are no file that can be put back. Where as many are drawn, with the same
+// settings, it is the program that draws others.
+void check_drawn(const RunFolder& run, const data::Dataset& data) {
+  const KnownData& known = run.known();
+  const bool drawn = built_in(run.config().data.source);
+  const bool as_many = known.train.count == data.train.size() &&
+                       known.valid.count == data.valid.size() &&
+                       known.test.count == data.test.size();
+  NF_CHECK(!drawn || !as_many || same_data(known, data), "[data] the flowcli that trained ",
+           run.path(), " drew other ", data.name, " than this one does (checksum ",
+           known.shape.checksum, " then, ", data.checksum, " now); use that one, train again, or ",
+           "give rows with --data where rows are evaluated");
 }
 
 // The parts must be those of the training: else eval would take rows that were trained on. A part
@@ -146,6 +159,7 @@ data::Dataset load_run_data(const RunFolder& run, const std::string& moved) {
       data = data::load(absolute.data.source, own_options(absolute));
     }
   }
+  if (moved.empty()) check_drawn(run, data);
   NF_CHECK(data.checksum == known.shape.checksum, "[data] ", data.name,
            moved.empty() ? " has changed since " : " is not what ", run.path(),
            moved.empty() ? " was trained on it (" : " was trained on (", known.train.count, " / ",

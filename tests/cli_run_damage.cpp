@@ -332,6 +332,35 @@ BOOST_AUTO_TEST_CASE(a_training_goes_on_where_its_data_are_now) {
   expect_ok(flowcli(folder, {"eval", run}));
 }
 
+// Of a program that drew otherwise: no file can be put back.
+BOOST_AUTO_TEST_CASE(built_in_data_that_are_drawn_otherwise_now_are_told) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  expect_ok(flowcli(folder, tiny_training(run, 1)));
+  const std::string good = slurp(run + "/config.json");
+  const std::string other = "0123456789abcdef";
+  const auto told = [&] {
+    for (const char* command : {"eval", "resume"}) {
+      const Outcome outcome = flowcli(folder, {command, run, "--quiet"});
+      expect_failure(outcome, {"the flowcli that trained", "drew other moons", "train again"});
+      BOOST_TEST(outcome.err.find("old") == std::string::npos, outcome.err);
+    }
+  };
+  nlohmann::json config = config_of(run);
+  config["data"]["parts"]["test"]["checksum"] = other;
+  write(run + "/config.json", config.dump());
+  told();
+  config = nlohmann::json::parse(good);
+  config["data"]["checksum"] = other;
+  write(run + "/config.json", config.dump());
+  for (const char* name : {"/state", "/best", "/last"}) {
+    edit(run + name + ".safetensors", [&](auto& file) { file.metadata["data_checksum"] = other; });
+  }
+  told();
+  expect_ok(flowcli(folder, {"sample", run, "-n", "5", "--out", folder.file("s.npy")}));
+  expect_ok(flowcli(folder, {"eval", run, "--data", "circles"}));
+}
+
 BOOST_AUTO_TEST_CASE(a_path_that_config_json_cannot_hold_is_refused_at_the_start) {
   const ScratchFolder folder;
   const std::string data = folder.file("gr\xF6\xDF\x65.csv"), run = folder.file("run");

@@ -7,6 +7,7 @@
 #include <functional>
 #include <numbers>
 
+#include "data/checksum.h"
 #include "tensor/threads.h"
 
 using namespace nf;
@@ -202,6 +203,22 @@ BOOST_AUTO_TEST_CASE(samples_and_entropies_agree_with_the_true_densities) {
           },
           m.entropy, "mean of -log p");
     }
+  }
+}
+
+// Runs are evaluated on the points that they were trained on, by whatever build.
+BOOST_AUTO_TEST_CASE(every_build_draws_the_same) {
+  constexpr std::pair<const char*, const char*> kSums[] = {
+      {"moons", "e27fa24e6ec21415"},     {"circles", "2c4f8ac5f5a6feb5"},
+      {"rings", "3eb01610c32fdef6"},     {"8gaussians", "d1cea7823d2aadcf"},
+      {"pinwheel", "dee5af2e6657cc33"},  {"2spirals", "eef5bd0a2ab6ee26"},
+      {"swissroll", "c29205489c0f1b04"}, {"checkerboard", "2144cd65e0c00b8d"},
+  };
+  BOOST_CHECK_EQUAL(toys2d().size(), std::size(kSums));
+  for (const auto& [name, expected] : kSums) {
+    Checksum sum;
+    sum.add(sample_toy2d(*find_toy2d(name), 100000, 1, 2));
+    BOOST_CHECK_MESSAGE(sum.text() == expected, name << ": " << sum.text() << " for " << expected);
   }
 }
 

@@ -138,17 +138,17 @@ struct LogSumExp {
     double sum = 0;  ///< of exp(x - max); unused while max is not finite
 
     NF_HD void take(T x, std::int64_t) {
-      raise(x);
+      update_max(x);
       if (std::isfinite(max)) sum += static_cast<double>(math::exp_nonpositive(x - max));
     }
     NF_HD void merge(const State& next) {
-      raise(next.max);
+      update_max(next.max);
       if (std::isfinite(max)) sum += next.sum * math::exp(static_cast<double>(next.max) - max);
     }
     NF_HD Out finish(std::int64_t) const {
       return std::isfinite(max) ? static_cast<T>(max + math::log(sum)) : max;
     }
-    NF_HD void raise(T other) {
+    NF_HD void update_max(T other) {
       const T raised = Max::Fold<T>::join(max, other);
       if (raised == max) return;
       if (std::isfinite(raised)) sum *= math::exp(static_cast<double>(max) - raised);

@@ -200,7 +200,7 @@ Tensor& Tensor::fill_(double value) {
 namespace {
 
 // `from`, or a copy of it when it looks at the memory of `to` in another way.
-Tensor apart(const Tensor& from, const Tensor& to) {
+Tensor copy_if_overlapping(const Tensor& from, const Tensor& to) {
   const bool alike = from.shape() == to.shape() && from.strides() == to.strides() &&
                      from.layout().offset == to.layout().offset;
   return from.storage() == to.storage() && !alike ? from.clone() : from;
@@ -212,7 +212,7 @@ Tensor& Tensor::copy_(const Tensor& from) {
   NF_CHECK(defined() && from.defined(), "[copy_] from ", describe(from), " to ", describe(*this));
   storage_->bump_version();
   if (numel() == 0) return *this;
-  const Tensor source = apart(from, *this).broadcast_to(shape());
+  const Tensor source = copy_if_overlapping(from, *this).broadcast_to(shape());
   if (source.device() == device()) {
     backend_of(*this).copy(*this, source);
     return *this;
@@ -234,7 +234,8 @@ Tensor& Tensor::add_(const Tensor& other) {
   NF_CHECK(is_float(dtype_) && dtype_ == other.dtype() && device() == other.device(), "[add_] ",
            describe(other), " cannot be added to ", describe(*this));
   storage_->bump_version();
-  if (numel() > 0) backend_of(*this).accumulate(*this, apart(other, *this).broadcast_to(shape()));
+  if (numel() > 0)
+    backend_of(*this).accumulate(*this, copy_if_overlapping(other, *this).broadcast_to(shape()));
   return *this;
 }
 

@@ -31,7 +31,7 @@ std::vector<Layer> layers_of(Density& density) {
 }
 
 /// NaN is the larger of any two.
-void raise(double& most, double value) {
+void update_max(double& most, double value) {
   if (!(value <= most) && !std::isnan(most)) most = value;
 }
 
@@ -68,12 +68,12 @@ double relative_distance(const Tensor& a, const Tensor& b, const Sizes& usual, b
   size.resize(dims);
   double largest = std::numeric_limits<double>::min(), out = 0;
   for (std::size_t i = 0; i < to.size(); ++i) {
-    raise(size[i % dims], std::abs(to[i]));
-    raise(distance[i % dims], std::abs(from[i] - to[i]));
+    update_max(size[i % dims], std::abs(to[i]));
+    update_max(distance[i % dims], std::abs(from[i] - to[i]));
   }
-  for (const double of_column : size) raise(largest, of_column);
+  for (const double of_column : size) update_max(largest, of_column);
   for (std::size_t d = 0; d < dims; ++d) {
-    raise(out, distance[d] / (alike || size[d] == 0 ? largest : size[d]));
+    update_max(out, distance[d] / (alike || size[d] == 0 ? largest : size[d]));
   }
   return out;
 }
@@ -145,8 +145,8 @@ void examine_jacobians(Transform& layer, const Tensor& x, const Tensor& log_det,
     const double claimed = log_det.narrow(0, i, 1).item();
     const bool finite = all_finite(j);
     const double numeric = finite ? slogdet(j).logdet.item() : std::nan("");
-    raise(row.jacobian_gap, std::abs(claimed - numeric) / (1 + std::abs(claimed)));
-    raise(row.largest_stretch, finite ? largest_stretch(j) : std::nan(""));
+    update_max(row.jacobian_gap, std::abs(claimed - numeric) / (1 + std::abs(claimed)));
+    update_max(row.largest_stretch, finite ? largest_stretch(j) : std::nan(""));
   }
 }
 
@@ -215,8 +215,8 @@ std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
   whole.round_trip = relative_distance(value, first, first_usual, alike);
   whole.log_det_gap = relative_gap(total, -back_total);
   for (const LayerDiagnosis& row : rows) {
-    raise(whole.jacobian_gap, row.jacobian_gap);
-    raise(whole.largest_stretch, row.largest_stretch);
+    update_max(whole.jacobian_gap, row.jacobian_gap);
+    update_max(whole.largest_stretch, row.largest_stretch);
   }
   rows.push_back(whole);
   return rows;
@@ -290,7 +290,7 @@ LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t
       sum += scaled;
       squares += scaled * scaled;
       outside += !(u >= 0.001 && u <= 0.999);
-      raise(out.largest, std::abs(scaled));
+      update_max(out.largest, std::abs(scaled));
     }
     const double distance = ks_distance(column, base);
     out.ks_mean += distance / dims;

@@ -133,7 +133,7 @@ void Trainer::train_step() {
 // What is not finite makes no update. On CUDA `unread_` sees to it: once a loss or a gradient is
 // not finite, it is NaN until it is read, and so is the scale of all updates until then.
 void Trainer::update_on(const data::Batch& batch, bool measure) {
-  const bool late = read_every_ > 1;
+  const bool late = density_.device() != Device::CPU;
   {
     Tape tape;
     const Var loss = -mean(log_prob(batch));
@@ -163,10 +163,11 @@ void Trainer::update_on(const data::Batch& batch, bool measure) {
 
 // The same by a recorded step. False when there is none for this batch.
 bool Trainer::replay(const data::Batch& batch) {
-  constexpr std::int64_t kBefore =
+  constexpr std::int64_t kStepsBeforeRecording =
       2;  // ordinary steps: what is made at the first one is then there
   const Tensor& rows = batch.rows;
-  if (!options_.graph || rows.device() == Device::CPU || ordinary_steps_ < kBefore) return false;
+  if (!options_.graph || rows.device() == Device::CPU || ordinary_steps_ < kStepsBeforeRecording)
+    return false;
   if (rows.dim(0) != options_.batch_size) return false;
   if (!rows_.defined()) rows_ = rows.clone();
   const Placed placed(noise_, rows_, static_cast<std::uint64_t>(batch.epoch));

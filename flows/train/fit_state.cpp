@@ -16,7 +16,7 @@ namespace nf::flows {
 namespace {
 
 // Doubles travel as text that reads back to the same bits.
-std::string exact(double value) {
+std::string hex_text(double value) {
   char text[40];
   std::snprintf(text, sizeof text, "%a", value);
   return text;
@@ -111,13 +111,13 @@ void Trainer::save(const std::string& path, TrainingStatus status, const nn::Met
                            {"seed", str(options_.seed)},
                            {"step", str(step())},
                            {"prepared", prepared_ ? "1" : "0"},
-                           {"epoch_nats", exact(epoch_nats_)},
+                           {"epoch_nats", hex_text(epoch_nats_)},
                            {"epoch_samples", str(epoch_samples_)},
-                           {"seconds", exact(seconds_ + running)},
+                           {"seconds", hex_text(seconds_ + running)},
                            {"best_epoch", str(best_epoch_)},
                            {"since_best", str(since_best_)},
-                           {"best_valid_nats", exact(best_valid_nats_)},
-                           {"last_valid_nats", exact(last_valid_nats_)}};
+                           {"best_valid_nats", hex_text(best_valid_nats_)},
+                           {"last_valid_nats", hex_text(last_valid_nats_)}};
   density_.for_each_generator([&](const std::string& name, const Generator& gen) {
     metadata[kGenerator + name] = str(gen.seed(), " ", gen.stream(), " ", gen.offset());
   });

@@ -78,7 +78,7 @@ constexpr std::size_t kNextPiece = kPiece * sizeof(T) + kAhead;
 template <class T>
 struct Row<LogSumExp::State<T>, T> : LogSumExp::State<T> {
   void add(const T* x, std::int64_t n, std::int64_t) {
-    this->raise(fold<Max::Fold<T>>(x, n));
+    this->update_max(fold<Max::Fold<T>>(x, n));
     if (!std::isfinite(this->max)) return;
     this->sum += fold<Sum::Fold<T>>(
         x, n, [m = this->max](T v) { return static_cast<double>(math::exp_nonpositive(v - m)); },

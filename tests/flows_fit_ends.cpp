@@ -5,11 +5,11 @@
 
 #include "flows/bijection.h"
 #include "flows/compose.h"
+#include "flows/models/coupling_flow.h"
 #include "flows/train/fit.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
-#include "flows/models/coupling_flow.h"
 #include "tests/trainings.h"
 
 using namespace nf;

@@ -4,7 +4,7 @@ namespace nf::flows {
 
 namespace {
 
-void check_dims(std::int64_t dims) {
+void check_splittable(std::int64_t dims) {
   NF_CHECK(dims >= 2, "[Partition] needs at least 2 dimensions to split, got ", dims);
 }
 
@@ -16,21 +16,21 @@ const Tensor& moved_to(Device device, Tensor& index) {
 }  // namespace
 
 Partition Partition::halves(std::int64_t dims, bool swap) {
-  check_dims(dims);
+  check_splittable(dims);
   const std::int64_t first = (dims + 1) / 2;
   return {Kind::Halves, swap ? "1st given 2nd" : "2nd given 1st", swap ? dims - first : first,
           swap ? first : dims - first, swap};
 }
 
 Partition Partition::odd_even(std::int64_t dims, bool swap) {
-  check_dims(dims);
+  check_splittable(dims);
   const std::int64_t even = (dims + 1) / 2;
   return {Kind::OddEven, swap ? "even given odd" : "odd given even", swap ? dims - even : even,
           swap ? even : dims - even, swap};
 }
 
 Partition Partition::indices(std::int64_t dims, const std::vector<std::int64_t>& active) {
-  check_dims(dims);
+  check_splittable(dims);
   std::vector<bool> is_active(static_cast<std::size_t>(dims), false);
   for (std::int64_t i : active) {
     NF_CHECK(i >= 0 && i < dims && !is_active[i], "[Partition] active dimension ", i,

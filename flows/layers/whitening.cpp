@@ -1,5 +1,6 @@
 #include "flows/layers/whitening.h"
 
+#include "flows/layers/rows.h"
 #include "tensor/linalg.h"
 
 namespace nf::flows {
@@ -39,11 +40,6 @@ Moments moments(const char* layer, const Samples& x) {
              " samples (variance ", variance, "): leave it out, or add noise to it");
   }
   return {near + offset, covariance};
-}
-
-void check_dims(const char* layer, const Var& x, std::int64_t dims) {
-  NF_CHECK(x.rank() == 2 && x.dim(1) == dims, "[", layer, "] expected (N, ", dims, "), got ",
-           x.shape());
 }
 
 }  // namespace

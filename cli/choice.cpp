@@ -268,30 +268,6 @@ std::string out_path(const std::string& out, const RunFolder& run, const std::st
   return path;
 }
 
-KnownData::Part baselines_of(const RunFolder& run, const std::string& split,
-                             const std::string& checksum, std::int64_t count) {
-  const KnownData& known = run.known();
-  if (split != "valid" && split != "test") return {};
-  const KnownData::Part& part = known.part(split);
-  return checksum == known.shape.checksum && count == part.count ? part : KnownData::Part();
-}
-
-std::vector<std::string> baseline_lines(const KnownData::Part& baselines) {
-  std::vector<std::string> lines;
-  const auto add = [&](const char* who, double nats) {
-    if (std::isfinite(nats)) lines.push_back(str(who, nats, " nats there"));
-  };
-  add("a Gaussian reaches ", baselines.gaussian_nats);
-  add("independent dimensions reach ", baselines.independent_nats);
-  if (baselines.count == 0) return lines;  // they are fitted to other rows
-  if (!std::isfinite(baselines.independent_nats)) {
-    lines.push_back("no baselines: a column is constant in the training rows");
-  } else if (!std::isfinite(baselines.gaussian_nats)) {
-    lines.push_back("no Gaussian: for more than 1024 dimensions none is fitted");
-  }
-  return lines;
-}
-
 std::string convention_of(const flows::Density& density) {
   const flows::Convention& convention = density.convention();
   return convention.text + (density.bound() ? "; a lower bound of the log probability" : "");

@@ -99,14 +99,6 @@ CLI::Option* add_scale(CLI::App& app, int& scale);
 /// Error when that folder takes no files.
 std::string out_path(const std::string& out, const RunFolder& run, const std::string& name);
 
-/// What the simplest densities reach on a part of a run's data, where the run knows it: of `count`
-/// rows, all of "valid" or "test", of data with that checksum.
-KnownData::Part baselines_of(const RunFolder& run, const std::string& split,
-                             const std::string& checksum, std::int64_t count);
-/// "a Gaussian reaches -2.1 nats there" and so on: a line for each that is known, and why one that
-/// should be known is not.
-std::vector<std::string> baseline_lines(const KnownData::Part& baselines);
-
 /// The convention in which a density is told, and that it is a lower bound where it is one.
 std::string convention_of(const flows::Density& density);
 

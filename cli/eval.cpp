@@ -5,6 +5,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/evaluation.h"
 
 namespace nf::cli {
 
@@ -62,9 +63,10 @@ void add_eval(CLI::App& app) {
     check_usage(options->importance == 0 || model.density->bound(),
                 "[importance] would change nothing: the log-likelihood of this model is exact");
     const Rows rows = options->rows.load(model);
-    const data::Dataset& data = rows.source;
     options->evaluate.samples = rows.samples;
-    const flows::Evaluation e = flows::evaluate(*model.density, rows.x, options->evaluate);
+    Evaluated evaluated = evaluate_rows(model, rows, options->evaluate);
+    const flows::Evaluation& e = evaluated.mean;
+    Json& json = evaluated.json;
     const std::string convention = convention_of(*model.density);
     char text[512];
     std::snprintf(text, sizeof text,
@@ -73,41 +75,21 @@ void add_eval(CLI::App& app) {
                   rows.name.c_str(), rows.split.c_str(), static_cast<long long>(e.count),
                   static_cast<long long>(model.density->dims()), e.nats, e.nats_se, e.bits_per_dim,
                   e.bits_per_dim_se);
-    Json json = {{"nats", number(e.nats)},
-                 {"nats_se", number(e.nats_se)},
-                 {"bits_per_dim", number(e.bits_per_dim)},
-                 {"bits_per_dim_se", number(e.bits_per_dim_se)},
-                 {"dims", model.density->dims()},
-                 {"count", e.count},
-                 {"data", rows.name},
-                 {"split", rows.split},
-                 {"trained_on", rows.trained_on ? Json(*rows.trained_on) : Json()},
-                 {"status", model.state.status},
-                 {"noise_draws", e.noise_draws},
-                 {"bound", model.density->bound()},
-                 {"convention", convention},
-                 {"device", name(device)},
-                 {"precision", model.precision}};
     const std::string importance =
         options->importance > 0 ? add_importance(*model.density, rows, *options, json) : "";
-    const KnownData::Part baselines =
-        baselines_of(model.run, rows.split, data.checksum, rows.x.dim(0));
-    json["gaussian_nats"] = number(baselines.gaussian_nats);
-    json["independent_nats"] = number(baselines.independent_nats);
     std::string compared;
-    for (const std::string& line : baseline_lines(baselines)) compared += "  " + line + "\n";
+    for (const std::string& line : evaluated.beside.lines) compared += "  " + line + "\n";
     std::string entropy;
-    if (std::isfinite(data.entropy)) {
-      json["entropy"] = data.entropy;
-      entropy = str("  entropy of the data ", data.entropy, " nats: ", -e.nats - data.entropy,
-                    " above the floor\n");
+    if (const double floor = rows.source.entropy; std::isfinite(floor)) {
+      json["entropy"] = floor;
+      entropy =
+          str("  entropy of the data ", floor, " nats: ", -e.nats - floor, " above the floor\n");
     }
     options->common.result(json, text + importance + compared + entropy + "  " + convention + "\n" +
                                      "  on " + name(device) + ", matrix products in " +
                                      model.precision + "\n");
     if (std::isnan(e.nats)) {
-      const auto scores = flows::score(*model.density, rows.x, options->evaluate);
-      throw flows::Diverged("[eval] " + describe_nan(*model.density, rows.x, scores));
+      throw flows::Diverged("[eval] " + describe_nan(*model.density, rows.x, evaluated.scores));
     }
     NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats,
              "; the model gives some samples no density");

@@ -4,10 +4,8 @@
 #include <filesystem>
 
 #include "data/checksum.h"
-#include "data/columns.h"
 #include "data/formats.h"
 #include "data/source.h"
-#include "flows/examine/baselines.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -62,15 +60,11 @@ class Facts {
 };
 
 KnownData::Part part_from(const Facts& facts) {
-  return {facts.count("count"), facts.text("checksum"), facts.real("gaussian_nats"),
-          facts.real("independent_nats")};
+  return {facts.count("count"), facts.text("checksum")};
 }
 
 Json to_json(const KnownData::Part& part) {
-  return {{"count", part.count},
-          {"checksum", part.checksum},
-          {"gaussian_nats", number(part.gaussian_nats)},
-          {"independent_nats", number(part.independent_nats)}};
+  return {{"count", part.count}, {"checksum", part.checksum}};
 }
 
 /// The path of "path" or "format:path", and the format with its colon.
@@ -110,21 +104,6 @@ KnownData known_data(const data::Dataset& data, const flows::Config& config) {
   known.test = part(data.test);
   if (data.dims == 2 && !data.discrete) known.bounds = data::bounds_of(data.train.x, known.axes());
   return known;
-}
-
-void add_baselines(KnownData& known, const data::Dataset& data, const flows::Config& config,
-                   const flows::Density& density) {
-  if (known.valid.count == 0 && known.test.count == 0) return;
-  const flows::Baselines baselines(
-      data.train.x, data::integer_columns(config.data.types, data.columns, data.dims));
-  const auto add = [&](KnownData::Part& part, const data::Split& rows) {
-    if (rows.size() == 0) return;
-    const auto nats = baselines.nats(rows.x);
-    if (nats.gaussian) part.gaussian_nats = density.nats(*nats.gaussian);
-    part.independent_nats = density.nats(nats.independent);
-  };
-  add(known.valid, data.valid);
-  add(known.test, data.test);
 }
 
 void write_facts(const KnownData& known, Json& data) {

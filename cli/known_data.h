@@ -2,14 +2,12 @@
 // facts stand beside the settings of "data".
 #pragma once
 
-#include <limits>
 #include <optional>
 #include <string>
 
 #include "cli/cli.h"
 #include "data/dataset.h"
 #include "data/png.h"
-#include "flows/density.h"
 #include "flows/models/config.h"
 
 namespace nf::cli {
@@ -22,13 +20,10 @@ struct KnownData {
   /// Both columns of a built-in density have one unit.
   data::Axes axes() const { return path.empty() ? data::Axes::OneUnit : data::Axes::OwnUnits; }
 
-  /// Which rows a part has is told by its cut, and checked by its checksum. What
-  /// flows/examine/baselines.h reach on it is in nats of the model's convention, NaN when unknown.
+  /// Which rows a part has is told by its cut, and checked by its checksum.
   struct Part {
     std::int64_t count = 0;
     std::string checksum = {};
-    double gaussian_nats = std::numeric_limits<double>::quiet_NaN();
-    double independent_nats = std::numeric_limits<double>::quiet_NaN();
   };
   Part train, valid, test;
   const Part& part(const std::string& split) const {
@@ -38,11 +33,7 @@ struct KnownData {
 
 /// Of a part's rows and labels.
 std::string checksum_of(const data::Split& part);
-/// All of it but the baselines.
 KnownData known_data(const data::Dataset& data, const flows::Config& config);
-/// Sets the baselines of `known`, fitted to the training rows.
-void add_baselines(KnownData& known, const data::Dataset& data, const flows::Config& config,
-                   const flows::Density& density);
 
 /// Puts the facts among the settings `data`.
 void write_facts(const KnownData& known, Json& data);

@@ -6,6 +6,7 @@
 #include "cli/check.h"
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/evaluation.h"
 #include "cli/lines.h"
 #include "cli/plot.h"
 #include "cli/trained_model.h"
@@ -115,16 +116,14 @@ std::string likelihood(const TrainedModel& model, const data::Dataset& data,
                        const std::string& split, std::string& broken) {
   const Tensor& x = samples_of(data, split);
   const flows::EvaluateOptions evaluate{.samples = part_of(data, split).numbers};
-  const flows::Evaluation e = flows::evaluate(*model.density, x, evaluate);
-  if (std::isnan(e.nats)) {
-    broken = describe_nan(*model.density, x, flows::score(*model.density, x, evaluate));
-  }
+  const std::vector<double> scores = flows::score(*model.density, x, evaluate);
+  const flows::Evaluation e = flows::evaluation_of(*model.density, scores);
+  if (std::isnan(e.nats)) broken = describe_nan(*model.density, x, scores);
   Table rows = {{"samples", str(e.count)},
                 {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},
                 {"bits/dim", fixed(e.bits_per_dim, 5) + " ± " + fixed(e.bits_per_dim_se, 5)},
                 {"convention", convention_of(*model.density)}};
-  const auto baselines = baselines_of(model.run, split, data.checksum, x.dim(0));
-  for (const std::string& line : baseline_lines(baselines)) {
+  for (const std::string& line : compare_with_baselines(model, x, scores).lines) {
     rows.emplace_back(rows.size() == 4 ? "beside it" : "", line);
   }
   return table(rows);

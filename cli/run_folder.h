@@ -7,6 +7,7 @@
 //   last.safetensors     the newest weights
 //   state.safetensors    everything that resume needs, in one file; how training stands
 //   heldout.safetensors  log densities of the validation rows
+//   baselines.safetensors  what is simpler than any model, fitted to the training rows
 //   samples/             pictures; curve.svg: nats over epochs
 //   .lock                held by the process that trains
 #pragma once

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/cli.h"
+#include "cli/evaluation.h"
 #include "cli/interrupt.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
@@ -55,10 +56,11 @@ class Training {
       NF_CHECK(is_utf8(value), "[train] ", field.key, " = '", printable(value),
                "' is no UTF-8, which config.json cannot hold; rename it, or give a link to it");
     }
-    KnownData known = known_data(data_, config_);
-    add_baselines(known, data_, config_, *density_);
+    const KnownData known = known_data(data_, config_);
+    const flows::Baselines baselines = fit_baselines(data_, config_);
     run_ = RunFolder::create(out, config_, overwrite);
     save(flows::TrainingStatus::Running);
+    save_baselines(run_, data_.checksum, baselines);
     run_.save_config(config_, known);
   }
 

@@ -470,7 +470,7 @@ BOOST_AUTO_TEST_CASE(lines_of_the_log_that_are_no_reports_are_left_out) {
 BOOST_AUTO_TEST_CASE(no_kill_loses_a_picture) {
   const ScratchFolder folder;
   bool finished = false;
-  for (int kill = 4; !finished; ++kill) {  // after the third file the folder is a run
+  for (int kill = 5; !finished; ++kill) {  // after the fourth file the folder is a run
     const std::string run = folder.file("run-" + std::to_string(kill));
     auto training = tiny_training(run, 2);
     *std::next(std::find(training.begin(), training.end(), "--sample-every")) = "1";
@@ -482,8 +482,9 @@ BOOST_AUTO_TEST_CASE(no_kill_loses_a_picture) {
       const auto state = nf::nn::load_safetensors(run + "/state.safetensors").metadata;
       if (state.at("status") != "finished") expect_ok(flowcli(folder, resume(run, {})));
     }
-    for (const char* name : {"samples/epoch-0001.png", "samples/epoch-0002.png",
-                             "samples/final.png", "curve.svg", "heldout.safetensors"}) {
+    for (const char* name :
+         {"samples/epoch-0001.png", "samples/epoch-0002.png", "samples/final.png", "curve.svg",
+          "heldout.safetensors", "baselines.safetensors"}) {
       BOOST_TEST(fs::exists(run + "/" + name), "killed after file " << kill << ": no " << name);
     }
     BOOST_TEST_REQUIRE(kill < 40);

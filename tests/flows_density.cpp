@@ -257,6 +257,11 @@ BOOST_AUTO_TEST_CASE(evaluation_is_the_mean_over_all_samples) {
     BOOST_CHECK_EQUAL(result.count, 10);
   }
   BOOST_CHECK_EQUAL(evaluate(*density, x.narrow(0, 0, 1)).nats_se, 0);
+  const MeanAndError pairs = paired_difference({1e9 + 5, 7, 3}, {1e9 + 1, 4, 1});  // 4, 3, 2
+  BOOST_CHECK_CLOSE(pairs.mean, 3, 1e-9);
+  BOOST_CHECK_CLOSE(pairs.error, 1 / std::sqrt(3.), 1e-9);
+  BOOST_CHECK(std::isnan(paired_difference({1}, {2}).error));
+  check_error([] { paired_difference({1, 2}, {1}); }, {"[difference]", "same rows"});
   check_error([&] { evaluate(*density, x.narrow(0, 0, 0)); }, {"[evaluate]", "no samples"});
   check_error([&] { evaluate(*density, x, {.batch_size = 0}); }, {"[evaluate]", "positive"});
   check_error([&] { evaluate(*density, x, {.noise_draws = 0}); }, {"[evaluate]", "positive"});

@@ -15,16 +15,17 @@ namespace {
 
 using data::kLevels;
 
-constexpr std::int64_t kMostFittedRows = 20000, kMostGaussianDims = 1024;
+constexpr std::int64_t kMostFittedRows = 20000, kMostGaussianDims = 4096, kBlock = 512,
+                       kEnoughRows = 10;  // for each dimension
 constexpr double kRidge = 1e-9, kNoiseVariance = 1.0 / 12;
 const double kLnTwoPi = std::log(2 * std::numbers::pi);
 
-// f64, the levels at their middles, in parts that bound the memory.
+// f64, the levels at their middles, in parts of 32 MB at most.
 void in_parts(const Tensor& x, const std::function<void(const Tensor&)>& use) {
-  constexpr std::int64_t kPart = 2000;
+  const std::int64_t most = std::max<std::int64_t>(1, (std::int64_t{1} << 22) / x.dim(1));
   const double shift = x.dtype() == DType::U8 ? 0.5 : 0;
-  for (std::int64_t at = 0; at < x.dim(0); at += kPart) {
-    use(x.narrow(0, at, std::min(kPart, x.dim(0) - at)).to(DType::F64) + shift);
+  for (std::int64_t at = 0; at < x.dim(0); at += most) {
+    use(x.narrow(0, at, std::min(most, x.dim(0) - at)).to(DType::F64) + shift);
   }
 }
 
@@ -43,78 +44,167 @@ Tensor log_frequencies(const Tensor& x) {
   return Tensor::from(table, {dims, kLevels});
 }
 
+// use(first, count) for blocks of columns.
+void in_blocks(std::int64_t dims, const std::function<void(std::int64_t, std::int64_t)>& use) {
+  for (std::int64_t at = 0; at < dims; at += kBlock) use(at, std::min(kBlock, dims - at));
+}
+
+// Weight of the identity beside the correlations S (D, D), of which the lower triangle is there, of
+// n rows y: b^2 / d^2 with d^2 = |S - I|^2 and b^2 = (mean of |y|^4 - |S|^2) / n.
+double shrinkage(const double* s, std::int64_t dims, double fourth_power, double n) {
+  double off_diagonal = 0, on_diagonal = 0, from_one = 0;
+  for (std::int64_t i = 0; i < dims; ++i) {
+    const double* row = s + i * dims;
+    for (std::int64_t j = 0; j < i; ++j) off_diagonal += 2 * row[j] * row[j];
+    on_diagonal += row[i] * row[i];
+    from_one += (row[i] - 1) * (row[i] - 1);
+  }
+  const double d = off_diagonal + from_one, b = (fourth_power - off_diagonal - on_diagonal) / n;
+  return d > 0 ? std::clamp(b / d, 0.0, 1.0) : 1;
+}
+
 }  // namespace
 
-Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integer)
-    : levels_(train.dtype() == DType::U8) {
+Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integer) {
   NF_CHECK(train.rank() == 2 && train.dim(0) > 0, "[baselines] needs rows (N, D), got ",
            train.shape());
   const Tensor x = train.narrow(0, 0, std::min(kMostFittedRows, train.dim(0))).to(Device::CPU);
+  const bool levels = x.dtype() == DType::U8;
   const std::int64_t dims = x.dim(1);
   const double n = static_cast<double>(x.dim(0));
   Tensor total = Tensor::zeros({dims}, DType::F64), squares = Tensor::zeros({dims}, DType::F64);
-  in_parts(x, [&](const Tensor& part) { total = total + sum(part, {0}); });
+  in_parts(x, [&](const Tensor& part) { total.add_(sum(part, {0})); });
   mean_ = total / n;
-  in_parts(x, [&](const Tensor& part) { squares = squares + sum_squares(part - mean_, {0}); });
-  noise_ = Tensor::full({dims}, levels_ ? kNoiseVariance : 0, DType::F64);
+  in_parts(x, [&](const Tensor& part) { squares.add_(sum_squares(part - mean_, {0})); });
+  noise_ = Tensor::full({dims}, levels ? kNoiseVariance : 0, DType::F64);
   for (const std::int32_t d : integer) noise_.narrow(0, d, 1).fill_(kNoiseVariance);
   deviation_ = sqrt(squares / n + noise_);
-  if (levels_) log_frequency_ = log_frequencies(x);
-  if (dims > kMostGaussianDims || !(min(deviation_).item() > 0)) return;
-  Tensor products = Tensor::zeros({dims, dims}, DType::F64);
+  if (levels) log_frequency_ = log_frequencies(x);
+  if (dims <= kMostGaussianDims && min(deviation_).item() > 0) fit_gaussian(x);
+}
+
+void Baselines::fit_gaussian(const Tensor& x) {
+  const std::int64_t dims = x.dim(1);
+  const double n = static_cast<double>(x.dim(0));
+  Tensor correlation = Tensor::zeros({dims, dims}, DType::F64);  // its lower triangle
+  double fourth_powers = 0;
   in_parts(x, [&](const Tensor& part) {
     const Tensor y = standardized(part);
-    products = products + matmul(y.transpose(0, 1), y);
+    fourth_powers += sum_squares(sum_squares(y, {1})).item();
+    in_blocks(dims, [&](std::int64_t at, std::int64_t count) {
+      correlation.narrow(0, at, count)
+          .narrow(1, 0, at + count)
+          .add_(matmul(y.narrow(1, at, count).t(), y.narrow(1, 0, at + count)));
+    });
   });
-  // The noise's variance is missing on the diagonal; it is 1 there in any case.
-  const Tensor eye = Tensor::eye(dims, DType::F64);
-  const Tensor correlation = products / n * affine(eye, -1, 1) + eye * (1 + (levels_ ? 0 : kRidge));
-  const Tensor l = cholesky(correlation);
-  whiten_ = triangular_solve(l, eye);
-  log_det_ = sum(log(sum(l * eye, {1}))).item();
+  correlation.mul_(1 / n);
+  double* const entries = correlation.mutable_data<double>();
+  const double weight =
+      x.dim(0) >= kEnoughRows * dims ? 0 : shrinkage(entries, dims, fourth_powers / n, n);
+  for (std::int64_t i = 0; i < dims; ++i) {
+    for (std::int64_t j = 0; j < i; ++j) entries[i * dims + j] *= 1 - weight;
+    // The noise's variance is missing here; with it, and shrunk or not, it is 1.
+    entries[i * dims + i] = 1 + (levels() ? 0 : kRidge);
+  }
+  cholesky_ = cholesky(correlation);
+  const Tensor ratio = sqrt(noise_) / deviation_;
+  in_blocks(dims, [&](std::int64_t at, std::int64_t count) {
+    if (!(max(ratio.narrow(0, at, count)).item() > 0)) return;
+    Tensor columns = Tensor::zeros({dims, count}, DType::F64);
+    for (std::int64_t j = 0; j < count; ++j) {
+      columns.narrow(0, at + j, 1)
+          .narrow(1, j, 1)
+          .copy_(ratio.narrow(0, at + j, 1).reshape({1, 1}));
+    }
+    noise_square_ += sum_squares(triangular_solve(cholesky_, columns)).item();
+  });
+}
+
+Baselines Baselines::from(const std::map<std::string, Tensor>& state, const std::string& where) {
+  const auto take = [&](const std::string& name, const Shape& shape, bool needed = true) {
+    const auto found = state.find(name);
+    if (found == state.end() && !needed) return Tensor();
+    NF_CHECK(found != state.end(), where, "has no '", name, "'; these are no baselines");
+    const Tensor& tensor = found->second;
+    NF_CHECK(tensor.dtype() == DType::F64 && tensor.shape() == shape, where, "'", name,
+             "' should be f64 ", shape, ", is ", describe(tensor));
+    return tensor;
+  };
+  const auto mean = state.find("mean");
+  NF_CHECK(mean != state.end() && mean->second.rank() == 1, where, "has no 'mean' of each column");
+  const std::int64_t dims = mean->second.dim(0);
+  Baselines b;
+  b.mean_ = take("mean", {dims});
+  b.deviation_ = take("deviation", {dims});
+  b.noise_ = take("noise", {dims});
+  b.log_frequency_ = take("log_frequency", {dims, kLevels}, false);
+  b.cholesky_ = take("cholesky", {dims, dims}, false);
+  if (b.cholesky_.defined()) b.noise_square_ = take("noise_square", {1}).item();
+  return b;
+}
+
+nn::StateDict Baselines::state() const {
+  nn::StateDict state = {{"mean", mean_}, {"deviation", deviation_}, {"noise", noise_}};
+  if (levels()) state.emplace_back("log_frequency", log_frequency_);
+  if (cholesky_.defined()) {
+    state.emplace_back("cholesky", cholesky_);
+    state.emplace_back("noise_square", Tensor::full({1}, noise_square_, DType::F64));
+  }
+  return state;
 }
 
 Tensor Baselines::standardized(const Tensor& x) const { return (x - mean_) / deviation_; }
 
-double Baselines::independent(const Tensor& x) const {
-  double sum_of_all = 0;
-  if (levels_) {
+std::vector<double> Baselines::independent(const Tensor& x) const {
+  std::vector<double> scores;
+  if (levels()) {
     const Tensor rows = x.contiguous();
     const std::int64_t dims = rows.dim(1);
     const double* table = log_frequency_.data<double>();
     const std::uint8_t* level = rows.data<std::uint8_t>();
     for (std::int64_t i = 0; i < rows.dim(0); ++i) {
-      for (std::int64_t d = 0; d < dims; ++d) sum_of_all += table[d * kLevels + *level++];
+      double log_p = 0;
+      for (std::int64_t d = 0; d < dims; ++d) log_p += table[d * kLevels + *level++];
+      scores.push_back(log_p);
     }
-    return sum_of_all / static_cast<double>(rows.dim(0));
+    return scores;
   }
-  in_parts(x, [&](const Tensor& part) { sum_of_all += sum_squares(standardized(part)).item(); });
-  const double squares =
-      sum_of_all / static_cast<double>(x.dim(0)) + sum(noise_ / (deviation_ * deviation_)).item();
-  return -0.5 * squares - sum(log(deviation_)).item() -
-         0.5 * static_cast<double>(x.dim(1)) * kLnTwoPi;
+  const double constant = sum(noise_ / (deviation_ * deviation_)).item() / 2 +
+                          sum(log(deviation_)).item() +
+                          0.5 * static_cast<double>(x.dim(1)) * kLnTwoPi;
+  in_parts(x, [&](const Tensor& part) {
+    for (const double square : sum_squares(standardized(part), {1}).to_vector<double>()) {
+      scores.push_back(-0.5 * square - constant);
+    }
+  });
+  return scores;
 }
 
 // The noise u is independent of the data: E |L^-1 (y + u)|^2 = |L^-1 y|^2 + E |L^-1 u|^2.
-double Baselines::gaussian(const Tensor& x) const {
-  double squares = 0;
+std::vector<double> Baselines::gaussian(const Tensor& x) const {
+  const std::int64_t dims = x.dim(1);
+  double constant =
+      noise_square_ / 2 + sum(log(deviation_)).item() + 0.5 * static_cast<double>(dims) * kLnTwoPi;
+  const double* l = cholesky_.data<double>();
+  for (std::int64_t d = 0; d < dims; ++d) constant += std::log(l[d * dims + d]);
+  std::vector<double> scores;
   in_parts(x, [&](const Tensor& part) {
-    squares += sum_squares(matmul(standardized(part), whiten_.transpose(0, 1))).item();
+    const Tensor z = triangular_solve(cholesky_, standardized(part).t());
+    for (const double square : sum_squares(z, {0}).to_vector<double>()) {
+      scores.push_back(-0.5 * square - constant);
+    }
   });
-  squares /= static_cast<double>(x.dim(0));
-  squares += sum_squares(whiten_ / deviation_ * sqrt(noise_)).item();
-  return -0.5 * squares - log_det_ - sum(log(deviation_)).item() -
-         0.5 * static_cast<double>(x.dim(1)) * kLnTwoPi;
+  return scores;
 }
 
-Baselines::Nats Baselines::nats(const Tensor& x) const {
+Baselines::Scores Baselines::scores(const Tensor& x) const {
   NF_CHECK(x.rank() == 2 && x.dim(0) > 0 && x.dim(1) == mean_.dim(0) &&
-               (x.dtype() == DType::U8) == levels_,
-           "[baselines] fitted to ", mean_.dim(0), levels_ ? " levels" : " reals", ", got ",
+               (x.dtype() == DType::U8) == levels(),
+           "[baselines] fitted to ", mean_.dim(0), levels() ? " levels" : " reals", ", got ",
            describe(x));
   const Tensor rows = x.to(Device::CPU);
-  Nats result{independent(rows)};
-  if (whiten_.defined()) result.gaussian = gaussian(rows);
+  Scores result{independent(rows), {}};
+  if (cholesky_.defined()) result.gaussian = gaussian(rows);
   return result;
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <map>
+#include <string>
 #include <vector>
 
+#include "nn/module.h"
 #include "tensor/tensor.h"
 
 namespace nf::flows {
@@ -14,9 +16,11 @@ namespace nf::flows {
 /// Independent columns: for pixels the frequency of each level 0..255 in each dimension, one count
 /// added to all of them, so that no level is impossible; for real data a Gaussian per column.
 ///
-/// Gaussian with a full covariance, up to 1024 dimensions. Pixels are spread over their levels as
+/// Gaussian with a full covariance, up to 4096 dimensions. Pixels are spread over their levels as
 /// Dequantize does: that adds 1/2 to the means and 1/12 to the variances. Each variance of real
 /// data is enlarged by a 1e-9th, so that a column which follows from others still has a density.
+/// The correlations R of fewer than 10 D rows are shrunk: (1 - w) R + w I, with the weight w of
+/// Ledoit and Wolf (2004). On 1000 rows of MNIST that gains 3600 nats, on 20000 nothing.
 class Baselines {
  public:
   /// train (N, D): u8 levels 0..255, or real numbers. Only the first 20000 rows are taken: in 784
@@ -24,26 +28,31 @@ class Baselines {
   /// `integer`: columns of whole numbers among reals, which are spread as levels are.
   explicit Baselines(const Tensor& train, const std::vector<std::int32_t>& integer = {});
 
-  struct Nats {
-    double independent = 0;
-    std::optional<double> gaussian = {};  ///< nothing above 1024 dimensions
+  /// What state() gave, from a file: throws Error, which begins with `where`, for anything else.
+  static Baselines from(const std::map<std::string, Tensor>& state, const std::string& where);
+  nn::StateDict state() const;  ///< f64
+
+  /// Log density of each row, nats in the units of the data, as Density::log_prob has them. Of
+  /// levels the Gaussian's is the expectation over the noise, which has a closed form.
+  struct Scores {
+    std::vector<double> independent;  ///< infinite or NaN where a real column was constant
+    std::vector<double> gaussian;     ///< empty above 4096 dimensions and with constant columns
   };
-  /// Mean log density of the rows of x (N, D), nats in the units of the data, as Density::log_prob
-  /// has them. Of levels the Gaussian's is the expectation over the noise, which has a closed form.
-  /// Infinite where a real column was constant in training.
-  Nats nats(const Tensor& x) const;
+  Scores scores(const Tensor& x) const;
 
  private:
+  Baselines() = default;
+  bool levels() const { return log_frequency_.defined(); }
   Tensor standardized(const Tensor& x) const;
-  double independent(const Tensor& x) const;
-  double gaussian(const Tensor& x) const;
+  void fit_gaussian(const Tensor& x);
+  std::vector<double> independent(const Tensor& x) const;
+  std::vector<double> gaussian(const Tensor& x) const;
 
-  bool levels_;
   Tensor noise_;             // f64 (D): variance of the noise
   Tensor mean_, deviation_;  // f64 (D)
   Tensor log_frequency_;     // f64 (D, 256), of levels
-  Tensor whiten_;       // f64 (D, D): L^-1 with L L^T the correlations; undefined when too many
-  double log_det_ = 0;  // ln|L|
+  Tensor cholesky_;          // f64 (D, D): L with L L^T the correlations; undefined without one
+  double noise_square_ = 0;  // E |L^-1 u|^2 of the noise u, in deviations
 };
 
 }  // namespace nf::flows

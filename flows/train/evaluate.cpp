@@ -78,18 +78,34 @@ double auroc(std::vector<double> inside, std::vector<double> outside) {
   return pairs / (static_cast<double>(inside.size()) * static_cast<double>(outside.size()));
 }
 
-Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options) {
-  const std::vector<double> scores = score(density, x, options);
+MeanAndError mean_and_error(const std::vector<double>& values) {
+  const double count = static_cast<double>(values.size());
   double sum = 0, sum_squares = 0;
-  for (const double value : scores) {
-    sum += value;
-    sum_squares += value * value;
-  }
-  const double count = static_cast<double>(scores.size()), mean = sum / count;
-  const double variance = std::max(sum_squares / count - mean * mean, 0.0);  // NaN stays
-  const double se = count > 1 ? std::sqrt(variance / (count - 1)) : 0;
-  return {density.nats(mean),        se,       density.bits_per_dim(mean),
-          -density.bits_per_dim(se), x.dim(0), options.noise_draws};
+  for (const double value : values) sum += value;
+  const double mean = sum / count;
+  for (const double value : values) sum_squares += (value - mean) * (value - mean);
+  // 0 / 0 is NaN.
+  return {mean, std::sqrt(sum_squares / count / (count - 1))};
+}
+
+MeanAndError paired_difference(const std::vector<double>& a, const std::vector<double>& b) {
+  NF_CHECK(a.size() == b.size(), "[difference] ", a.size(), " scores and ", b.size(),
+           " are not of the same rows");
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < a.size(); ++i) differences.push_back(a[i] - b[i]);
+  return mean_and_error(differences);
+}
+
+Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options) {
+  return evaluation_of(density, score(density, x, options), options.noise_draws);
+}
+
+Evaluation evaluation_of(const Density& density, const std::vector<double>& scores,
+                         int noise_draws) {
+  const auto [mean, error] = mean_and_error(scores);
+  const double se = scores.size() > 1 ? error : 0;
+  return {density.nats(mean), se,         density.bits_per_dim(mean), -density.bits_per_dim(se),
+          std::ssize(scores), noise_draws};
 }
 
 }  // namespace nf::flows

@@ -1,6 +1,7 @@
 // Scores of rows, and what a density reaches on average.
 #pragma once
 
+#include <limits>
 #include <vector>
 
 #include "flows/density.h"
@@ -27,6 +28,15 @@ struct EvaluateOptions {
   Tensor samples = {};
 };
 
+/// The mean of some numbers and its standard error; NaN is kept. The error of one number is NaN.
+struct MeanAndError {
+  double mean = std::numeric_limits<double>::quiet_NaN();
+  double error = std::numeric_limits<double>::quiet_NaN();
+};
+MeanAndError mean_and_error(const std::vector<double>& values);
+/// Of a - b, row by row: what scores of the same rows differ by. Throws Error for other sizes.
+MeanAndError paired_difference(const std::vector<double>& a, const std::vector<double>& b);
+
 /// log_prob of each row of x, nats, in evaluation mode. Throws Error for no rows.
 std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options = {});
 
@@ -37,5 +47,8 @@ double auroc(std::vector<double> inside, std::vector<double> outside);
 
 /// Mean log density over the rows of x (every one of them, NaN included), in evaluation mode.
 Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options = {});
+/// The same of what score() gave.
+Evaluation evaluation_of(const Density& density, const std::vector<double>& scores,
+                         int noise_draws = 1);
 
 }  // namespace nf::flows

@@ -1,0 +1,122 @@
+#include "cli/evaluation.h"
+
+#include <cmath>
+#include <filesystem>
+
+#include "cli/lines.h"
+#include "data/columns.h"
+#include "nn/safetensors.h"
+
+namespace nf::cli {
+
+namespace {
+
+constexpr const char* kBaselinesFile = "baselines.safetensors";
+
+/// Throws Error for a file that is damaged or of other data.
+flows::Baselines load_baselines(const RunFolder& run) {
+  const std::string path = run.file(kBaselinesFile);
+  const nn::SafetensorsFile file = nn::load_safetensors(path);
+  const auto data = file.metadata.find("data_checksum");
+  NF_CHECK(data != file.metadata.end(), "[run] ", path, " does not say of which data it is");
+  check_data_checksum(path, data->second, run.known());
+  return flows::Baselines::from(file.tensors, "[run] " + path + ": ");
+}
+
+Beside beside(const flows::Density& density, const std::vector<double>& model,
+              const std::vector<double>& scores) {
+  if (scores.empty()) return {};
+  return {density.nats(flows::mean_and_error(scores).mean),
+          flows::paired_difference(model, scores)};
+}
+
+/// "a Gaussian reaches -3.2900 nats there: the model is 0.9012 +- 0.0100 nats better"
+std::string line_of(const char* who, const Beside& b) {
+  std::string line = str(who, short_number(b.nats), " nats there");
+  const auto [mean, error] = b.difference;
+  if (!std::isfinite(mean)) return line;
+  line += ": the model is " + short_number(std::abs(mean));
+  if (std::isfinite(error)) line += " +- " + short_number(error);
+  return line + (mean < 0 ? " nats worse" : " nats better");
+}
+
+}  // namespace
+
+flows::Baselines fit_baselines(const data::Dataset& data, const flows::Config& config) {
+  return flows::Baselines(data.train.x,
+                          data::integer_columns(config.data.types, data.columns, data.dims));
+}
+
+void save_baselines(const RunFolder& run, const std::string& data_checksum,
+                    const flows::Baselines& baselines) {
+  nn::save_safetensors(run.file(kBaselinesFile), baselines.state(),
+                       {{"data_checksum", data_checksum}});
+}
+
+void Comparison::add_to(Json& json) const {
+  const auto add = [&](const std::string& name, const Beside& b) {
+    json[name + "_nats"] = number(b.nats);
+    json[name + "_difference"] = number(b.difference.mean);
+    json[name + "_difference_se"] = number(b.difference.error);
+  };
+  add("gaussian", gaussian);
+  add("independent", independent);
+}
+
+Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
+                                  const std::vector<double>& scores) {
+  const RunFolder& run = model.run;
+  if (!std::filesystem::exists(run.file(kBaselinesFile))) {
+    model.common.note(str("note: ", run.path(), " has no ", kBaselinesFile, ": no baselines"));
+    return {};
+  }
+  Comparison result;
+  try {
+    const flows::Baselines::Scores simple = load_baselines(run).scores(x);
+    result.gaussian = beside(*model.density, scores, simple.gaussian);
+    result.independent = beside(*model.density, scores, simple.independent);
+  } catch (const Error& error) {
+    model.common.note(str("note: no baselines: ", error.what()));
+    return {};
+  }
+  if (!std::isfinite(result.independent.nats)) {
+    result.lines = {"no baselines: a column is constant in the training rows"};
+    result.independent = {};
+    return result;
+  }
+  result.lines.push_back(std::isfinite(result.gaussian.nats)
+                             ? line_of("a Gaussian reaches ", result.gaussian)
+                             : "no Gaussian: for more than 4096 dimensions none is fitted");
+  result.lines.push_back(line_of("independent dimensions reach ", result.independent));
+  return result;
+}
+
+Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,
+                        const flows::EvaluateOptions& options) {
+  flows::EvaluateOptions evaluate = options;
+  evaluate.samples = rows.samples;
+  Evaluated result;
+  result.scores = flows::score(*model.density, rows.x, evaluate);
+  const flows::Evaluation& e = result.mean =
+      flows::evaluation_of(*model.density, result.scores, evaluate.noise_draws);
+  result.json = {{"nats", number(e.nats)},
+                 {"nats_se", number(e.nats_se)},
+                 {"bits_per_dim", number(e.bits_per_dim)},
+                 {"bits_per_dim_se", number(e.bits_per_dim_se)},
+                 {"dims", model.density->dims()},
+                 {"count", e.count},
+                 {"data", rows.name},
+                 {"split", rows.split},
+                 {"trained_on", rows.trained_on ? Json(*rows.trained_on) : Json()},
+                 {"status", model.state.status},
+                 {"noise_draws", e.noise_draws},
+                 {"bound", model.density->bound()},
+                 {"convention", convention_of(*model.density)},
+                 {"device", name(model.density->device())},
+                 {"precision", model.precision}};
+  result.beside = compare_with_baselines(model, rows.x, result.scores);
+  result.beside.add_to(result.json);
+  return result;
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,47 @@
+// What rows reach under a trained model, beside the simplest densities on the very same rows:
+// `eval`, `compare` and `report` tell it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/choice.h"
+#include "flows/examine/baselines.h"
+#include "flows/train/fit.h"
+
+namespace nf::cli {
+
+/// Fitted to the training rows.
+flows::Baselines fit_baselines(const data::Dataset& data, const flows::Config& config);
+/// Writes them into a run, as baselines.safetensors.
+void save_baselines(const RunFolder& run, const std::string& data_checksum,
+                    const flows::Baselines& baselines);
+
+/// What one of the simplest densities reaches, in nats of the model's convention, and by how much
+/// the model is better on the same rows. NaN: not known.
+struct Beside {
+  double nats = flows::kNaN;
+  flows::MeanAndError difference = {};
+};
+struct Comparison {
+  Beside gaussian, independent;
+  /// A line for each that is known, and why one that should be known is not.
+  std::vector<std::string> lines = {};
+
+  void add_to(Json& json) const;
+};
+/// On the rows x, which have these scores of the model. Where the run has no baselines that can be
+/// used: nothing, and a note.
+Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
+                                  const std::vector<double>& scores);
+
+struct Evaluated {
+  std::vector<double> scores;  ///< log_prob of each row
+  flows::Evaluation mean;
+  Comparison beside;
+  Json json;  ///< what eval tells of any rows
+};
+Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,
+                        const flows::EvaluateOptions& options);
+
+}  // namespace nf::cli

@@ -24,8 +24,9 @@ constexpr std::uint64_t kMaxLogBytes = 1ULL << 30;
 /// What training writes into the run; nothing else is ever removed.
 bool is_our_file(const std::string& name) {
   static const std::set<std::string> ours = {
-      "config.json",       "log.jsonl",           "best.safetensors",      "last.safetensors",
-      "state.safetensors", "heldout.safetensors", "baselines.safetensors", "curve.svg"};
+      "config.json",           "log.jsonl",         "best.safetensors",
+      "last.safetensors",      "state.safetensors", "heldout.safetensors",
+      "baselines.safetensors", "curve.svg",         "log.csv"};
   return ours.contains(name);
 }
 
@@ -193,6 +194,26 @@ double number_at(const nlohmann::json& json, const char* key) {
                                                    : std::numeric_limits<double>::quiet_NaN();
 }
 
+/// The keys of a line of log.jsonl, and the columns of log.csv.
+const std::vector<std::string>& log_keys() {
+  static const std::vector<std::string> keys = {"epoch",      "step",       "seconds",
+                                                "train_nats", "valid_nats", "valid_bits_per_dim",
+                                                "lr",         "grad_norm"};
+  return keys;
+}
+
+/// The numbers as log.jsonl has them; nothing where it has null.
+template <class AnyJson>
+std::string csv_line(const AnyJson& line) {
+  std::string text;
+  for (const std::string& key : log_keys()) {
+    const auto found = line.find(key);
+    if (key != log_keys().front()) text += ",";
+    if (found != line.end() && found->is_number()) text += found->dump();
+  }
+  return text + "\n";
+}
+
 }  // namespace
 
 RunFolder RunFolder::create(const std::string& path, const flows::Config& config, bool overwrite) {
@@ -282,6 +303,8 @@ void RunFolder::append_log(const flows::EpochReport& r) const {
                      {"lr", number(r.lr)},
                      {"grad_norm", number(r.grad_norm)}};
   append_to_file(file("log.jsonl"), line.dump() + "\n");
+  const bool begun = fs::exists(file("log.csv"));
+  append_to_file(file("log.csv"), (begun ? "" : join(log_keys(), ",") + "\n") + csv_line(line));
 }
 
 std::optional<std::vector<flows::EpochReport>> RunFolder::log_of(const RunState& state) const {
@@ -316,9 +339,12 @@ std::vector<flows::EpochReport> RunFolder::read_log() const {
 }
 
 void RunFolder::truncate_log(std::int64_t step, std::int64_t epochs, std::int64_t best) const {
-  if (!fs::exists(file("log.jsonl"))) return;
+  if (!fs::exists(file("log.jsonl"))) {
+    fs::remove(file("log.csv"));
+    return;
+  }
   std::istringstream lines(read_file(file("log.jsonl"), kMaxLogBytes));
-  std::string kept;
+  std::string kept, table = join(log_keys(), ",") + "\n";
   for (std::string line; std::getline(lines, line);) {
     const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
     if (!json.is_object()) continue;
@@ -326,9 +352,11 @@ void RunFolder::truncate_log(std::int64_t step, std::int64_t epochs, std::int64_
     if (number_at(json, "step") <= static_cast<double>(step) &&
         (epoch <= static_cast<double>(epochs) || epoch == static_cast<double>(best))) {
       kept += line + "\n";
+      table += csv_line(json);
     }
   }
   atomic_write(file("log.jsonl"), kept);
+  atomic_write(file("log.csv"), table);
 }
 
 std::string title_of(const flows::Config& config) {

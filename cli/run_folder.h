@@ -2,7 +2,7 @@
 // complete: it works on another machine and without its data.
 //
 //   config.json          every setting, and what was known of the data; written last
-//   log.jsonl            one line per epoch
+//   log.jsonl, log.csv   one line per epoch, as JSON and as a table
 //   best.safetensors     weights with the best validation result
 //   last.safetensors     the newest weights
 //   state.safetensors    everything that resume needs, in one file; how training stands

@@ -55,6 +55,25 @@ std::vector<nlohmann::json> log_of(const std::string& run) {
   return reports;
 }
 
+/// log.csv says what log.jsonl says, nothing where that has null.
+void expect_same_table(const std::string& run) {
+  const std::vector<std::string> keys = {"epoch",      "step",       "seconds",
+                                         "train_nats", "valid_nats", "valid_bits_per_dim",
+                                         "lr",         "grad_norm"};
+  std::string expected =
+      "epoch,step,seconds,train_nats,valid_nats,valid_bits_per_dim,lr,grad_norm\n";
+  std::istringstream in(slurp(run + "/log.jsonl"));
+  for (std::string line; std::getline(in, line);) {
+    const auto json = nlohmann::json::parse(line);
+    BOOST_TEST(json.size() == keys.size());
+    for (const std::string& key : keys) {
+      expected += (key == "epoch" ? "" : ",") + (json[key].is_null() ? "" : json[key].dump());
+    }
+    expected += "\n";
+  }
+  BOOST_TEST(slurp(run + "/log.csv") == expected);
+}
+
 void expect_same_result(const std::string& run, const std::string& reference) {
   BOOST_TEST((log_of(run) == log_of(reference)), "the logs differ");
   for (const char* name : {"/last.safetensors", "/best.safetensors"}) {
@@ -83,6 +102,8 @@ void expect_resumes_bit_for_bit(const ScratchFolder& folder, const std::string& 
   const std::string reference = run + "-reference";
   BOOST_TEST_REQUIRE(flowcli(folder, training(reference, epochs)).status == 0);
   expect_same_result(run, reference);
+  expect_same_table(run);
+  expect_same_table(reference);
   BOOST_TEST(state_of(run).at("status") == "finished");
 }
 
@@ -94,7 +115,7 @@ BOOST_AUTO_TEST_CASE(signals_save_and_resume_continues_bit_for_bit) {
   for (const auto& signals : kSignals) {
     const std::string run =
         folder.file("run-" + std::to_string(signals[0]) + "-" + std::to_string(signals.size()));
-    const Child child(folder, training(run, kEndless), "log-append:2:stop");
+    const Child child(folder, training(run, kEndless), "log-append:3:stop");
     BOOST_TEST_REQUIRE(child.wait_until_stopped(), child.err());
     for (const int number : signals) child.signal(number);
     child.signal(SIGCONT);
@@ -160,7 +181,7 @@ BOOST_AUTO_TEST_CASE(kill_9_at_every_point_of_a_save_leaves_a_loadable_checkpoin
   };
   constexpr Point kPoints[] = {{"write-begin", 10},  {"write-part", 300}, {"write-sync", 10},
                                {"write-rename", 10}, {"write-done", 10},  {"save-between", 3},
-                               {"log-append", 3}};
+                               {"log-append", 6}};
   constexpr std::uint32_t kStarts = 14;  // kills of trainings that are new
   const char* wanted = std::getenv("NF_KILLS");
   const auto kills = static_cast<std::uint32_t>(wanted ? std::atoi(wanted) : 100);
@@ -190,7 +211,7 @@ BOOST_AUTO_TEST_CASE(kill_9_at_every_point_of_a_save_leaves_a_loadable_checkpoin
 
 BOOST_AUTO_TEST_CASE(a_full_disk_is_one_line_and_the_last_checkpoint_stays) {
   const ScratchFolder folder;
-  for (const char* fault : {"write-part:300:fail", "write-rename:9:fail", "log-append:3:fail"}) {
+  for (const char* fault : {"write-part:300:fail", "write-rename:9:fail", "log-append:5:fail"}) {
     BOOST_TEST_CONTEXT(fault) {
       const std::string run = folder.file(std::string("run-") + fault[6] + fault[8]);
       const Outcome outcome = flowcli(folder, training(run, kEndless, {"--quiet"}), fault);
@@ -230,6 +251,22 @@ BOOST_AUTO_TEST_CASE(divergence_names_the_layer_and_does_not_look_trained) {
   BOOST_TEST(state_of(run).at("status") == "diverged");
   BOOST_TEST(state_of(run).at("diverged_step") == "2");
   BOOST_TEST(state_of(run).at("step") == "0");  // that of the last good checkpoint
+}
+
+BOOST_AUTO_TEST_CASE(the_table_of_epochs_follows_the_log) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  auto unvalidated = training(run, 2);
+  *std::next(std::find(unvalidated.begin(), unvalidated.end(), "--valid")) = "0";
+  BOOST_TEST_REQUIRE(flowcli(folder, unvalidated).status == 0);
+  expect_same_table(run);  // nothing was validated
+  for (const char* lost : {"/log.csv", "/log.jsonl"}) {
+    std::filesystem::remove(run + lost);
+    const std::string epochs = lost == std::string("/log.csv") ? "3" : "4";
+    BOOST_TEST_REQUIRE(flowcli(folder, resume(run, {"--epochs", epochs})).status == 0);
+    expect_same_table(run);
+  }
+  BOOST_TEST(log_of(run).size() == 1U);
 }
 
 BOOST_AUTO_TEST_CASE(resume_can_go_further) {

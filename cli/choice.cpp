@@ -12,6 +12,7 @@
 #include <numeric>
 
 #include "data/checksum.h"
+#include "data/csv.h"
 #include "flows/train/fit.h"
 #include "tensor/memory.h"
 #include "tensor/ops.h"
@@ -28,7 +29,8 @@ void ModelOptions::add_to(CLI::App& app) {
 
 void RowOptions::add_to(CLI::App& app, std::int64_t default_count) {
   count = default_count;
-  app.add_option("--data", data, "Another data source than the run's")->type_name(source_type());
+  app.add_option("--data", data, "Another data source than the run's; -: CSV from standard input")
+      ->type_name(source_type());
   app.add_option("--split", split,
                  "Which part; all: every row, in the file's order (default: test; all of --data)")
       ->check(one_of({"train", "valid", "test", "all"}));
@@ -110,6 +112,7 @@ std::string RowOptions::file_name(const std::string& stem, const std::string& en
     const std::filesystem::path path = data;
     // "folder/" has no file name of its own.
     std::string source = (path.has_filename() ? path : path.parent_path()).filename().string();
+    if (data == data::kStandardInput) source = "stdin";
     for (const char* packed : {".gz", ".csv", ".npy", ".npz", ".mat"}) {
       if (source.ends_with(packed)) source.resize(source.size() - std::strlen(packed));
     }

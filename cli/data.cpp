@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "cli/lines.h"
 #include "cli/trained_model.h"
+#include "data/csv.h"
 #include "data/glyphs.h"
 #include "data/idx.h"
 #include "data/npy.h"
@@ -177,28 +178,6 @@ void describe(const Common& common, const std::string& source, const std::string
   common.result(json, text + more);
 }
 
-/// A source's rows, the pixels of an image or the coordinates of a point, one row a line.
-void write_csv(const std::string& path, const Tensor& rows) {
-  const Tensor values = rows.to(DType::F32).contiguous();
-  const std::int64_t dims = values.dim(1);
-  atomic_write(path, [&](FileWriter& out) {
-    std::string line;
-    for (std::int64_t j = 0; j < dims; ++j) line += str(j > 0 ? "," : "", "x", j + 1);
-    out.write(line + "\n");
-    const float* value = values.data<float>();
-    for (std::int64_t i = 0; i < values.dim(0); ++i) {
-      line.clear();
-      for (std::int64_t j = 0; j < dims; ++j) {
-        char number[32];
-        std::snprintf(number, sizeof number, "%.9g", static_cast<double>(*value++));
-        if (j > 0) line += ',';
-        line += number;
-      }
-      out.write(line + "\n");
-    }
-  });
-}
-
 struct MakeOptions {
   std::string what, out;
   std::uint64_t seed = 0;
@@ -222,7 +201,9 @@ void make(const Common& common, const MakeOptions& options) {
   const Tensor shaped =
       drawn.images() ? rows.reshape({rows.dim(0), drawn.height, drawn.width}) : rows;
   if (ends(".csv")) {
-    write_csv(options.out, rows);
+    std::vector<std::string> names;
+    for (std::int64_t j = 1; j <= rows.dim(1); ++j) names.push_back(str("x", j));
+    data::write_csv(options.out, names, rows);
   } else if (ends(".npy")) {
     data::write_npy(options.out, shaped);
   } else {

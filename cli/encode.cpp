@@ -1,10 +1,12 @@
-// flowcli encode and decode: data to latents and back, as .npy.
+// flowcli encode and decode: data to latents and back, as .npy or CSV.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <memory>
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/table.h"
 #include "data/npy.h"
 #include "tensor/ops.h"
 
@@ -17,18 +19,18 @@ double largest_difference(const Tensor& a, const Tensor& b) {
   return max(abs(a.to(DType::F64) - b.to(DType::F64))).item();
 }
 
-Tensor read_latents(const std::string& path, const data::Dataset& shape) {
-  const Tensor z = data::read_npy(path);
-  const Shape rows = {z.rank() > 0 ? z.dim(0) : 0, shape.dims};
-  const bool fits = z.shape() == rows || z.shape() == data::shape_of(shape, rows[0]);
-  NF_CHECK(is_float(z.dtype()) && fits && rows[0] > 0, "[decode] the model's latents are reals of ",
-           "shape (N, ", shape.dims, ")",
-           shape.images()
-               ? str(" or (N, ", shape.height, ", ", shape.width, ", ", shape.channels, ")")
-               : "",
-           ", '", path, "' holds ", describe(z));
-  NF_CHECK(all_finite(z), "[decode] '", path, "' holds numbers that are not finite");
-  return z.to(DType::F32).reshape(rows);
+// Latents in parts, so that they need not fit into memory beside the data.
+void write_latents(const std::string& out, const data::Dataset& shape, std::int64_t n,
+                   const std::function<Tensor()>& next) {
+  if (!is_csv(out)) return data::write_npy(out, DType::F32, data::shape_of(shape, n), next);
+  write_text(out, [&](const data::CsvWriter::Sink& sink) {
+    data::CsvWriter writer(sink, latent_columns(shape.dims));
+    for (std::int64_t left = n; left > 0;) {
+      const Tensor part = next().to(DType::F32);
+      writer.add(part);
+      left -= part.dim(0);
+    }
+  });
 }
 
 }  // namespace
@@ -45,28 +47,29 @@ void add_encode(CLI::App& app) {
   options->model.add_to(*command);
   options->rows.add_to(*command);
   command->add_option("--out", options->out,
-                      "FILE.npy: f32 (N, D), of images (N, H, W, C) (default: RUN/latents.npy; of "
-                      "other rows than the test "
-                      "part RUN/latents-NAME.npy of --data NAME, RUN/latents.PART.npy)");
+                      "FILE.npy: f32 (N, D), of images (N, H, W, C); FILE.csv or - (standard "
+                      "output): columns z1,z2,... (default: RUN/latents.npy; of other rows than "
+                      "the test part RUN/latents-NAME.npy of --data NAME, RUN/latents.PART.npy)");
   options->common.add_to(*command);
   command->footer(
       "Pixels are encoded at the middle of their levels; decode gives back the same pixels.\n"
       "Examples:\n  flowcli encode runs/mnist --split test --out latents.npy\n"
-      "  flowcli encode runs/table --data new.csv --out new.npy");
+      "  flowcli encode runs/table --data new.csv --out new.npy\n"
+      "  flowcli encode runs/table --out latents.csv\n"
+      "  head -11 new.csv | flowcli encode runs/table --data - --out -");
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
     const std::string out =
         out_path(options->out, model.run, options->rows.file_name("latents", ".npy"));
-    check_ending("encode", out, {".npy"});
+    check_out("encode", out, {".npy", ".csv"}, model.shape, options->common);
     const Rows rows = options->rows.load(model);
     flows::Density& density = *model.density;
-    // In parts, so that latents need not fit into memory beside the data.
     constexpr std::int64_t kPart = 1000;
     const std::int64_t n = rows.x.dim(0), dims = density.dims();
     std::int64_t at = 0;
     double error = 0, largest = 0;
-    data::write_npy(out, DType::F32, data::shape_of(model.shape, n), [&] {
+    write_latents(out, model.shape, n, [&] {
       const Tensor x = rows.x.narrow(0, at, std::min(kPart, n - at)).to(device);
       at += x.dim(0);
       const Tensor z = density.encode(x);
@@ -80,18 +83,19 @@ void add_encode(CLI::App& app) {
       largest = std::max(largest, max(abs(x.to(DType::F64))).item());
       return z;
     });
-    options->common.result(
-        {{"file", out},
-         {"count", n},
-         {"dims", dims},
-         {"data", rows.name},
-         {"split", rows.split},
-         {"round_trip_error", number(error)}},
-        str("wrote ", n, " latents of ", dims, " dimensions to ", out, "; decoding them is ",
-            error == 0             ? str("exact")
-            : density.levels() > 0 ? str("within ", error, " levels")
-                                   : str("within ", error, ", of numbers up to ", largest),
-            "\n"));
+    tell_result(options->common, out,
+                {{"file", out},
+                 {"count", n},
+                 {"dims", dims},
+                 {"data", rows.name},
+                 {"split", rows.split},
+                 {"round_trip_error", number(error)}},
+                str("wrote ", n, " latents of ", dims, " dimensions to ", shown_out(out),
+                    "; decoding them is ",
+                    error == 0             ? str("exact")
+                    : density.levels() > 0 ? str("within ", error, " levels")
+                                           : str("within ", error, ", of numbers up to ", largest),
+                    "\n"));
   });
 }
 
@@ -107,27 +111,31 @@ void add_decode(CLI::App& app) {
   options->model.add_to(*command);
   command
       ->add_option("LATENTS", options->latents,
-                   "FILE.npy: reals (N, D), of images also (N, H, W, C)")
+                   "FILE.npy: reals (N, D), of images also (N, H, W, C); CSV: z1,z2,... or no "
+                   "header; -: CSV from standard input")
       ->required();
-  command->add_option("--out", options->out, "FILE.npy or FILE.png (default: RUN/decoded.npy)");
+  command->add_option("--out", options->out,
+                      "FILE.npy, FILE.csv, FILE.png or - (CSV to standard output) (default: "
+                      "RUN/decoded.npy)");
   add_scale(*command, options->scale);
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli decode runs/mnist latents.npy --out digits.npy\n"
-      "  flowcli decode runs/mnist latents.npy --out digits.png");
+      "  flowcli decode runs/mnist latents.npy --out digits.png\n"
+      "  flowcli encode runs/table --out - | flowcli decode runs/table - --out back.csv");
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
     const std::string out = out_path(options->out, model.run, "decoded.npy");
-    check_ending("decode", out, {".npy", ".png"});
+    check_out("decode", out, {".npy", ".csv", ".png"}, model.shape, options->common);
     const Tensor z = read_latents(options->latents, model.shape);
     check_picture(out, z.dim(0), model.shape, 0, options->scale);
     const Tensor x = decode_in_parts(
         "decode", *model.density, z.dim(0),
         [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); });
-    write_samples(out, x, model.shape, 0, options->scale);
-    options->common.result({{"file", out}, {"count", x.dim(0)}, {"dims", x.dim(1)}},
-                           str("wrote ", x.dim(0), " samples to ", out, "\n"));
+    write_samples(out, x, model, options->scale);
+    tell_result(options->common, out, {{"file", out}, {"count", x.dim(0)}, {"dims", x.dim(1)}},
+                str("wrote ", x.dim(0), " samples to ", shown_out(out), "\n"));
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/table.h"
 
 namespace nf::cli {
 
@@ -26,19 +27,25 @@ void add_sample(CLI::App& app) {
       ->capture_default_str();
   add_seed(*command, options->seed, "Of the draws");
   command->add_option("--out", options->out,
-                      "FILE.png or FILE.npy (default: RUN/samples/sample.png)");
+                      "FILE.png, FILE.npy, of a table FILE.csv or - (CSV to standard output) "
+                      "(default: RUN/samples/sample.png, .csv where there is no picture)");
   add_scale(*command, options->scale);
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli sample runs/mnist -n 100 --temperature 0.8 --out grid.png\n"
-      "  flowcli sample runs/moons -n 100000 --out points.npy\n");
+      "  flowcli sample runs/moons -n 100000 --out points.npy\n"
+      "  flowcli sample runs/table -n 500 --out samples.csv\n"
+      "  flowcli sample runs/table -n 5 --out - | column -s, -t\n");
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
     const bool images = model.shape.images();
     const std::int64_t n = options->n > 0 ? options->n : (images ? 64 : 20000);
-    const std::string out = out_path(options->out, model.run, "samples/sample.png");
-    check_ending("sample", out, {".png", ".npy"});
+    const std::string out = out_path(options->out, model.run,
+                                     data::has_picture(model.shape) ? "samples/sample.png"
+                                     : images                       ? "samples/sample.npy"
+                                                                    : "samples/sample.csv");
+    check_out("sample", out, {".png", ".npy", ".csv"}, model.shape, options->common);
     check_picture(out, n, model.shape, 0, options->scale);
     Generator gen(options->seed);
     flows::Density& density = *model.density;
@@ -46,9 +53,10 @@ void add_sample(CLI::App& app) {
         decode_in_parts("sample", density, n, [&](std::int64_t, std::int64_t count) {
           return density.base().sample(gen, count, density.dims(), options->temperature);
         });
-    write_samples(out, samples, model.shape, 0, options->scale);
-    options->common.result({{"file", out}, {"count", n}, {"temperature", options->temperature}},
-                           str("wrote ", n, " samples to ", out, "\n"));
+    write_samples(out, samples, model, options->scale);
+    tell_result(options->common, out,
+                {{"file", out}, {"count", n}, {"temperature", options->temperature}},
+                str("wrote ", n, " samples to ", shown_out(out), "\n"));
   });
 }
 

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "data/columns.h"
+#include "data/csv.h"
 #include "data/npy.h"
 #include "data/png.h"
 #include "flows/models/kinds.h"
@@ -111,6 +112,12 @@ data::Dataset as_trained(const RunFolder& run, flows::Config config) {
 }  // namespace
 
 data::Dataset load_data(const flows::Config& config) {
+  for (const std::string& file :
+       {config.data.source, config.data.valid_data, config.data.test_data}) {
+    check_usage(file != data::kStandardInput,
+                "[train] a run reads its data again, and standard input is there only once; write "
+                "it to a file first");
+  }
   return data::load(config.data.source, flows::load_options(config));
 }
 
@@ -325,11 +332,12 @@ void write_samples(const std::string& path, const Tensor& samples, const data::D
 
 void check_picture(const std::string& path, std::int64_t n, const data::Dataset& shape,
                    std::int64_t columns, int scale) {
-  if (path.ends_with(".npy")) return;
+  if (!path.ends_with(".png")) return;
   const std::string what = shape.images() ? str("images of ", shape.channels, " channels have")
                                           : str("data of ", shape.dims, " dimensions has");
   check_usage(data::has_picture(shape), "[picture] ", what,
-              " no picture; write numbers with --out FILE.npy");
+              " no picture; write numbers with --out FILE.npy",
+              shape.images() ? "" : " or FILE.csv");
   check_usage(scale == 0 || shape.images(),
               "[scale] would change nothing: only images have pixels");
   if (!shape.images()) return;

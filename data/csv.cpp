@@ -1,11 +1,13 @@
 #include "data/csv.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
-#include <limits>
+#include <cstring>
 #include <map>
 #include <optional>
 
@@ -53,7 +55,7 @@ std::optional<double> parse_number(std::string_view field) {
   if (error == std::errc::result_out_of_range) {  // too large or too small: strtod tells
     value = std::strtod(std::string(field).c_str(), nullptr);
   }
-  return std::abs(value) <= std::numeric_limits<float>::max() ? value : INFINITY;
+  return std::abs(value) < kBeyondF32 ? value : INFINITY;
 }
 
 /// Windows-1252, of which Latin-1 is the part above 9F, as UTF-8.
@@ -384,7 +386,33 @@ std::string odd_byte(std::string_view head) {
   return str("line ", 1 + std::count(head.begin(), odd, '\n'), not_text(*odd));
 }
 
+namespace {
+
+std::string read_standard_input() {
+  std::string all;
+  for (std::size_t got = 1; got > 0;) {
+    constexpr std::size_t kChunk = 1 << 16;
+    if (all.capacity() < all.size() + kChunk) {
+      const std::size_t wanted = 2 * all.size() + kChunk;
+      check_memory(static_cast<double>(wanted), "[read] standard input", "take a part of the data");
+      all.reserve(wanted);
+    }
+    const std::size_t had = all.size();
+    all.resize(had + kChunk);
+    got = std::fread(all.data() + had, 1, kChunk, stdin);
+    all.resize(had + got);
+  }
+  NF_CHECK(!std::ferror(stdin), "[read] standard input: ", std::strerror(errno));
+  return all;
+}
+
+}  // namespace
+
 Table read_csv(const std::string& path, const ReadOptions& options) {
+  if (path == kStandardInput) {
+    static const std::string text = read_standard_input();
+    return Reader(shown_path(path), text, options).read();
+  }
   InputFile file(path);
   const std::string text = file.read_rest();
   return Reader(path, text, options).read();

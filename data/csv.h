@@ -1,6 +1,7 @@
 // Tables of real numbers as text: CSV and its relatives.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,43 @@ std::string odd_byte(std::string_view head);
 /// no finite numbers in the range of f32 (the first of each column), rows of unequal length, more
 /// than 65536 columns, lines
 /// above 4 MiB, an open quote, bytes that are no text, UTF-16, and a file without rows.
+/// kStandardInput is read to its end, once: the process keeps its text.
 Table read_csv(const std::string& path, const ReadOptions& options = {});
+
+/// What is below it in size becomes a finite f32: half a step above the largest one.
+inline constexpr double kBeyondF32 = 0x1.ffffffp127;
+
+/// The path of what is piped into the program.
+inline constexpr const char* kStandardInput = "-";
+/// What messages call a path.
+inline std::string shown_path(const std::string& path) {
+  return path == kStandardInput ? "standard input" : path;
+}
+
+/// Writes a table, so that read_csv() gives back the same bits: a line of names, then a line for
+/// each row, with commas between. Names are quoted where they must be.
+class CsvWriter {
+ public:
+  using Sink = std::function<void(std::string_view text)>;
+
+  /// Writes the names to `out`. `whole`: of each column, whether it holds whole numbers; empty:
+  /// none does. Throws Error for a name that could not be read back: one that is a number, or has a
+  /// line break or a byte that is no text.
+  CsvWriter(Sink out, const std::vector<std::string>& names, std::vector<bool> whole = {});
+  /// (n, D): u8, f32 and f64 numbers as the shortest text that reads back as the same number of
+  /// their type; whole numbers with all their digits and no exponent. Throws Error for a number
+  /// that is not finite or beyond f32's range, naming row and column, before its row is written.
+  void add(const Tensor& rows);
+
+ private:
+  Sink out_;
+  std::vector<std::string> names_;
+  std::vector<bool> whole_;
+  std::int64_t written_ = 0;  // rows
+};
+
+/// All of it in a file, atomically (tensor/files.h): rows (N, D) of the names.
+void write_csv(const std::string& path, const std::vector<std::string>& names, const Tensor& rows,
+               const std::vector<bool>& whole = {});
 
 }  // namespace nf::data

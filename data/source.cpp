@@ -6,6 +6,7 @@
 
 #include "data/checksum.h"
 #include "data/columns.h"
+#include "data/csv.h"
 #include "data/formats.h"
 #include "data/glyphs.h"
 #include "data/setting_error.h"
@@ -36,6 +37,7 @@ struct Place {
 };
 
 std::optional<Place> find_place(const std::string& spec) {
+  if (spec == kStandardInput) return Place{spec, "csv"};
   std::error_code error;
   if (fs::exists(spec, error)) return Place{spec, ""};
   const std::size_t colon = spec.find(':');
@@ -101,7 +103,7 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
                 "[layout] would change nothing: '", printable(path),
                 "' holds no images (N, A, B, C) of which A or C are the channels");
   Dataset out;
-  out.name = path;
+  out.name = shown_path(path);
   out.family = parts.train.family;
   out.dims = parts.train.rows.x.dim(1);
   out.channels = parts.train.channels;

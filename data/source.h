@@ -47,7 +47,7 @@ struct LoadOptions {
 
 /// `spec` is the name of a built-in source, a path, or "format:path" (formats.h). A path is a
 /// folder with the files of MNIST, CIFAR or SVHN, or a single file: IDX, .npy, .npz, .mat, CSV or
-/// CIFAR's records, told by the content and gzipped or not.
+/// CIFAR's records, told by the content and gzipped or not. "-" is CSV from standard input.
 ///
 /// Throws Error for an unknown name (with the nearest one) and a missing or malformed file;
 /// SettingError (setting_error.h) for counts that the source does not have and options that do not

@@ -154,7 +154,6 @@ BOOST_AUTO_TEST_CASE(what_does_not_apply_to_the_data_is_wrong_usage) {
   const std::vector<std::string> calls[] = {{"plot", run},
                                             {"inpaint", run},
                                             {"inpaint", run, "--mask", "lefty"},
-                                            {"sample", run},
                                             {"sample", run, "--out", folder.file("x.png")}};
   for (const auto& call : calls) BOOST_TEST(flowcli(folder, call).status == 2, call[0]);
 }

@@ -1,6 +1,9 @@
 // Tables as text: what is told by the content, and hostile files.
 #include "data/csv.h"
 
+#include <bit>
+#include <cmath>
+
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -215,6 +218,86 @@ BOOST_AUTO_TEST_CASE(text_is_told_from_other_bytes) {
                       "a"));  // UTF-16, which read_csv() refuses in words
   BOOST_CHECK(!looks_like_text(""));
   BOOST_CHECK(!looks_like_text(std::string_view("1,2\0", 4)));
+}
+
+// --- written -------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(what_is_written_reads_back_as_the_same_bits) {
+  const TempFolder folder;
+  const std::string path = folder.path("t.csv");
+  const std::vector<std::vector<std::string>> all_names = {
+      {"a", "b"},          {"a, b", "c;d"}, {"say \"x\"", "\""},      {" a", "b "},
+      {"#first", "b"},     {"a\tb", "c d"}, {"gr\u00F6\u00DFe", "b"}, {"a", "2"},
+      {"3 phases", "1e5x"}};
+  const std::vector<double> values = {1e-300,
+                                      -0.0,
+                                      0.1,
+                                      1.0 / 3,
+                                      5e-324,
+                                      -1e38,
+                                      1e5,
+                                      1700000000.125,
+                                      123456789012345680,
+                                      0x1p-1074 * 3,
+                                      7,
+                                      2.2250738585072014e-308};
+  const Tensor wide = Tensor::from(values, {6, 2});
+  const auto bits = [](const std::vector<double>& v) {
+    std::vector<std::uint64_t> out;
+    for (const double value : v) out.push_back(std::bit_cast<std::uint64_t>(value));
+    return out;
+  };
+  for (const auto& names : all_names) {
+    BOOST_TEST_CONTEXT(names[0]) {
+      write_csv(path, names, wide);
+      const Table table = read_csv(path);
+      BOOST_CHECK(table.columns == names);
+      BOOST_CHECK(bits(table.values.to_vector<double>()) == bits(values));
+      BOOST_CHECK(table.notes.empty());
+    }
+  }
+  write_csv(path, {"one, of them"}, wide.narrow(1, 0, 1));
+  BOOST_CHECK(read_csv(path).columns[0] == "one, of them");
+  // As f32: the shortest text of a float.
+  const Tensor narrow = Tensor::from(
+      std::vector<float>{0.1F, -0.0F, 1.17549435e-38F, 3.4028235e38F, 16777216, 1e-45F}, {3, 2});
+  write_csv(path, {"a", "b"}, narrow);
+  BOOST_TEST(bytes_of(path).starts_with("a,b\n0.1,-0\n"));
+  const Tensor again = read_csv(path).values.to(DType::F32);
+  for (std::int64_t i = 0; i < 6; ++i) {
+    BOOST_TEST(std::bit_cast<std::uint32_t>(again.data<float>()[i]) ==
+               std::bit_cast<std::uint32_t>(narrow.data<float>()[i]));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(whole_numbers_are_written_whole) {
+  const TempFolder folder;
+  const std::string path = folder.path("t.csv");
+  write_csv(path, {"a", "n"}, Tensor::from(std::vector<double>{1e5, 1e5, 2, -0.0, 3, 1e23}, {3, 2}),
+            {false, true});
+  BOOST_TEST(bytes_of(path) == "a,n\n1e+05,100000\n2,0\n3,99999999999999991611392\n");
+  write_csv(path, {"a"}, Tensor::full({1, 1}, 255, DType::U8));
+  BOOST_TEST(bytes_of(path) == "a\n255\n");
+}
+
+BOOST_AUTO_TEST_CASE(what_could_not_be_read_back_is_not_written) {
+  const TempFolder folder;
+  const std::string path = folder.path("t.csv");
+  const auto row = [](double value) {
+    return Tensor::from(std::vector<double>{1, 2, 3, value}, {2, 2});
+  };
+  check_error([&] { write_csv(path, {"a", "b"}, row(NAN)); }, {"row 1, column 'b': nan", ".npy"});
+  check_error(
+      [&] {
+        write_csv(path, {"a", "b"}, row(-INFINITY));
+      },
+      {"-inf is not a finite number"});
+  check_error([&] { write_csv(path, {"a", "b"}, row(1e39)); }, {"1e+39"});
+  check_error([&] { write_csv(path, {"a", "1.5"}, row(1)); }, {"'1.5' would be read as a number"});
+  check_error([&] { write_csv(path, {"a", "nan"}, row(1)); }, {"'nan' would be read as a number"});
+  check_error([&] { write_csv(path, {"a", "b\nc"}, row(1)); }, {"not text"});
+  check_error([&] { write_csv(path, {"a"}, row(1)); }, {"rows of 1 columns"});
+  BOOST_TEST(folder.files() == 0U);  // nothing is left of any of them
 }
 
 BOOST_AUTO_TEST_SUITE_END()

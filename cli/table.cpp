@@ -1,0 +1,117 @@
+#include "cli/table.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "cli/choice.h"
+#include "data/columns.h"
+#include "data/input.h"
+#include "data/npy.h"
+#include "tensor/files.h"
+#include "tensor/ops.h"
+
+namespace nf::cli {
+
+void check_out(const char* command, const std::string& out,
+               std::initializer_list<std::string> endings, const data::Dataset& shape,
+               const Common& common) {
+  if (out != kStandardOutput) check_ending(command, out, endings);
+  check_usage(!is_csv(out) || !shape.images(), "[", command,
+              "] images are no table: give --out FILE.npy, or FILE.png for a picture");
+  check_usage(out != kStandardOutput || !common.json, "[", command,
+              "] --json and --out - would both write to standard output; give --out FILE.csv");
+}
+
+void write_text(const std::string& out,
+                const std::function<void(const data::CsvWriter::Sink&)>& write) {
+  if (out == kStandardOutput) {  // whether all got there is asked at the end of the program
+    return write([](std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); });
+  }
+  atomic_write(out,
+               [&](FileWriter& file) { write([&](std::string_view text) { file.write(text); }); });
+}
+
+namespace {
+
+std::vector<std::string> counted(const char* letter, std::int64_t dims) {
+  std::vector<std::string> names;
+  for (const std::string& number : data::numbered(dims)) names.push_back(letter + number);
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> data_columns(const data::Dataset& shape) {
+  return data::named(shape.columns) ? shape.columns : counted("x", shape.dims);
+}
+
+std::vector<std::string> latent_columns(std::int64_t dims) { return counted("z", dims); }
+
+void write_samples(const std::string& out, const Tensor& x, const TrainedModel& model, int scale) {
+  if (!is_csv(out)) return write_samples(out, x, model.shape, 0, scale);
+  std::vector<bool> whole(static_cast<std::size_t>(x.dim(1)), model.shape.discrete);
+  const Tensor columns = model.density->whole_columns();
+  if (columns.defined()) {
+    const std::vector<double> values = columns.to(Device::CPU).to(DType::F64).to_vector<double>();
+    std::transform(values.begin(), values.end(), whole.begin(), [](double w) { return w != 0; });
+  }
+  write_text(out, [&](const data::CsvWriter::Sink& sink) {
+    data::CsvWriter(sink, data_columns(model.shape), whole).add(x);
+  });
+}
+
+namespace {
+
+bool is_npy(const std::string& path) {
+  if (path == data::kStandardInput) return false;
+  data::InputFile file(path);
+  std::string head(16, '\0');
+  head.resize(file.read_up_to(head.data(), head.size()));
+  return data::looks_like_npy(head);
+}
+
+Tensor latents_of_table(const std::string& path, const data::Dataset& shape) {
+  data::Table table = data::read_csv(path);
+  const std::string where = str("[decode] '", data::shown_path(path), "'");
+  NF_CHECK(table.values.dim(1) == shape.dims, where, " has ", table.values.dim(1),
+           " columns, the model has ", shape.dims, " latents");
+  if (!data::named(table.columns)) return table.values;
+  const std::vector<std::string> names = latent_columns(shape.dims);
+  std::vector<std::int32_t> order;
+  for (const std::string& name : names) {
+    const auto at = std::find(table.columns.begin(), table.columns.end(), name);
+    NF_CHECK(at != table.columns.end(), where, " holds no latents: its columns are not called z1 ",
+             "to z", shape.dims, ", as 'flowcli encode' names them; a file without names is taken ",
+             "by position");
+    order.push_back(static_cast<std::int32_t>(at - table.columns.begin()));
+  }
+  return index_select(table.values, 1, Tensor::from(order, {shape.dims}));
+}
+
+}  // namespace
+
+Tensor read_latents(const std::string& path, const data::Dataset& shape) {
+  const Tensor z = is_npy(path) ? data::read_npy(path) : latents_of_table(path, shape);
+  const Shape rows = {z.rank() > 0 ? z.dim(0) : 0, shape.dims};
+  const bool fits = z.shape() == rows || z.shape() == data::shape_of(shape, rows[0]);
+  NF_CHECK(is_float(z.dtype()) && fits && rows[0] > 0, "[decode] the model's latents are reals of ",
+           "shape (N, ", shape.dims, ")",
+           shape.images()
+               ? str(" or (N, ", shape.height, ", ", shape.width, ", ", shape.channels, ")")
+               : "",
+           ", '", path, "' holds ", describe(z));
+  NF_CHECK(all_finite(z), "[decode] '", path, "' holds numbers that are not finite");
+  return z.to(DType::F32).reshape(rows);
+}
+
+std::string shown_out(const std::string& out) {
+  return out == kStandardOutput ? "standard output" : out;
+}
+
+void tell_result(const Common& common, const std::string& out, const Json& object,
+                 const std::string& text) {
+  if (out == kStandardOutput) return common.note(text);
+  common.result(object, text);
+}
+
+}  // namespace nf::cli

@@ -7,6 +7,7 @@
   X(train)             \
   X(resume)            \
   X(eval)              \
+  X(compare)           \
   X(check)             \
   X(sample)            \
   X(score)             \

@@ -20,6 +20,7 @@ struct Word {
   bool takes_value;
   std::vector<std::string> choices;  ///< of the value, where they are few
   bool files = false;                ///< or a file
+  bool many = false;                 ///< an argument that may be given again and again
 };
 
 struct Command {
@@ -59,6 +60,7 @@ Word word_of(const CLI::Option& option) {
             .help = option.get_description(),
             .takes_value = option.get_items_expected_max() > 0,
             .choices = choices_of(option)};
+  word.many = option.get_positional() && option.get_items_expected_max() > 1;
   word.files = std::erase(word.choices, "PATH") > 0 || (word.choices.empty() && !is_number(option));
   for (const std::string& name : option.get_snames()) word.names.push_back("-" + name);
   for (const std::string& name : option.get_lnames()) word.names.push_back("--" + name);
@@ -166,7 +168,8 @@ std::string zsh_function(const Command& command) {
   for (const char c : command.path.empty() ? "" : " " + command.path) name += c == ' ' ? '_' : c;
   for (const Word& word : command.words) {
     if (word.names.empty()) {
-      specs += " \\\n    ':" + word.argument + ":" + zsh_value(word) + "'";
+      specs += str(" \\\n    '", word.many ? "*" : "", ":") + word.argument + ":" +
+               zsh_value(word) + "'";
       continue;
     }
     for (const std::string& option : word.names) {

@@ -91,29 +91,33 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
   return result;
 }
 
+Json json_of(const TrainedModel& model, const flows::Evaluation& e, const std::string& data,
+             const std::string& split, std::optional<std::int64_t> trained_on) {
+  return {{"nats", number(e.nats)},
+          {"nats_se", number(e.nats_se)},
+          {"bits_per_dim", number(e.bits_per_dim)},
+          {"bits_per_dim_se", number(e.bits_per_dim_se)},
+          {"dims", model.density->dims()},
+          {"count", e.count},
+          {"data", data},
+          {"split", split},
+          {"trained_on", trained_on ? Json(*trained_on) : Json()},
+          {"status", model.state.status},
+          {"noise_draws", e.noise_draws},
+          {"bound", model.density->bound()},
+          {"convention", convention_of(*model.density)},
+          {"device", name(model.density->device())},
+          {"precision", model.precision}};
+}
+
 Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,
                         const flows::EvaluateOptions& options) {
   flows::EvaluateOptions evaluate = options;
   evaluate.samples = rows.samples;
   Evaluated result;
   result.scores = flows::score(*model.density, rows.x, evaluate);
-  const flows::Evaluation& e = result.mean =
-      flows::evaluation_of(*model.density, result.scores, evaluate.noise_draws);
-  result.json = {{"nats", number(e.nats)},
-                 {"nats_se", number(e.nats_se)},
-                 {"bits_per_dim", number(e.bits_per_dim)},
-                 {"bits_per_dim_se", number(e.bits_per_dim_se)},
-                 {"dims", model.density->dims()},
-                 {"count", e.count},
-                 {"data", rows.name},
-                 {"split", rows.split},
-                 {"trained_on", rows.trained_on ? Json(*rows.trained_on) : Json()},
-                 {"status", model.state.status},
-                 {"noise_draws", e.noise_draws},
-                 {"bound", model.density->bound()},
-                 {"convention", convention_of(*model.density)},
-                 {"device", name(model.density->device())},
-                 {"precision", model.precision}};
+  result.mean = flows::evaluation_of(*model.density, result.scores, evaluate.noise_draws);
+  result.json = json_of(model, result.mean, rows.name, rows.split, rows.trained_on);
   result.beside = compare_with_baselines(model, rows.x, result.scores);
   result.beside.add_to(result.json);
   return result;

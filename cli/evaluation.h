@@ -2,6 +2,8 @@
 // `eval`, `compare` and `report` tell it.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,6 +36,10 @@ struct Comparison {
 /// used: nothing, and a note.
 Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
                                   const std::vector<double>& scores);
+
+/// The keys that `eval` tells of any rows, but for those of the baselines.
+Json json_of(const TrainedModel& model, const flows::Evaluation& e, const std::string& data,
+             const std::string& split, std::optional<std::int64_t> trained_on);
 
 struct Evaluated {
   std::vector<double> scores;  ///< log_prob of each row

@@ -11,7 +11,9 @@
 
 #include "cli/settings.h"
 #include "data/svg.h"
+#include "flows/models/model.h"
 #include "nn/safetensors.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 

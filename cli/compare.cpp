@@ -1,0 +1,213 @@
+// flowcli compare: several runs in one table, each beside the first on the same rows.
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <set>
+
+#include "cli/cli.h"
+#include "cli/evaluation.h"
+#include "cli/lines.h"
+#include "nn/safetensors.h"
+
+namespace nf::cli {
+
+namespace {
+
+struct CompareOptions {
+  Common common;
+  std::vector<std::string> runs;
+  std::string split = "test", weights = "best";
+  EvaluateOptions evaluate;
+};
+
+/// A run in the table.
+struct Compared {
+  std::string path, model, data, status;
+  std::int64_t parameters = 0;
+  double seconds = flows::kNaN;
+  std::string data_checksum;
+  KnownData::Part part;             // which rows it is evaluated on
+  std::vector<double> scores = {};  // log_prob of each; empty: none could be had
+  flows::Evaluation mean = {.nats = flows::kNaN,
+                            .nats_se = flows::kNaN,
+                            .bits_per_dim = flows::kNaN,
+                            .bits_per_dim_se = flows::kNaN};
+  flows::MeanAndError difference = {};
+  Json json = {};
+};
+
+/// The scores that a training keeps of its validation rows, where they are what is asked for.
+std::vector<double> kept_scores(const TrainedModel& model, const CompareOptions& options) {
+  const std::string path = model.run.file("heldout.safetensors");
+  const KnownData& known = model.run.known();
+  if (options.split != "valid" || options.weights != "best" || options.evaluate.noise_draws != 1 ||
+      options.evaluate.seed != 0 || !std::filesystem::exists(path)) {
+    return {};
+  }
+  const nn::SafetensorsFile file = nn::load_safetensors(path);
+  const auto scores = file.tensors.find("log_prob");
+  const auto data = file.metadata.find("data_checksum");
+  NF_CHECK(scores != file.tensors.end() && data != file.metadata.end() &&
+               scores->second.dtype() == DType::F64 &&
+               scores->second.shape() == Shape({known.valid.count}),
+           "[run] ", path, " are not the scores of ", known.valid.count, " validation rows");
+  check_data_checksum(path, data->second, known);
+  return scores->second.to_vector<double>();
+}
+
+/// Scores of the split's rows, read where they are, else those that the run keeps.
+void evaluate_run(const TrainedModel& model, const CompareOptions& options, Compared& row) {
+  if (!with_data_there(model.run)) {
+    row.scores = kept_scores(model, options);
+    NF_CHECK(!row.scores.empty(), "[data] the data of ", row.path, " are not there any more",
+             options.split == "test" ? "; --split valid takes the scores that runs keep" : "");
+    options.common.note(
+        str("note: the data of ", row.path, " are not there: its scores are those that it keeps"));
+    row.mean = flows::evaluation_of(*model.density, row.scores);
+    row.json = json_of(model, row.mean, row.data, options.split, 0);
+    Comparison().add_to(row.json);
+    return;
+  }
+  RowOptions choice;
+  choice.split = options.split;
+  Evaluated evaluated = evaluate_rows(model, choice.load(model), options.evaluate);
+  row.scores = std::move(evaluated.scores);
+  row.mean = evaluated.mean;
+  row.json = std::move(evaluated.json);
+}
+
+/// What cannot be evaluated has a row without numbers, and a note that says why.
+Compared compared(const std::string& path, const CompareOptions& options, Device device) {
+  const RunFolder run = RunFolder::open(path);
+  const RunState state = run.state();
+  const KnownData& known = run.known();
+  Compared row{.path = path,
+               .model = run.config().model,
+               .data = std::filesystem::path(run.config().data.source).filename().string(),
+               .status = state.status,
+               .data_checksum = known.shape.checksum,
+               .part = known.part(options.split)};
+  if (const auto log = run.log_of(state); log && !log->empty()) row.seconds = log->back().seconds;
+  try {
+    const TrainedModel model = load_model(path, options.weights, options.common, device);
+    row.parameters = model.density->parameter_count();
+    evaluate_run(model, options, row);
+  } catch (const Error& error) {
+    options.common.note(str("note: ", path, " is not evaluated: ", error.what()));
+  }
+  return row;
+}
+
+/// Why scores of two runs cannot be paired; empty where they can.
+std::string unlike(const Compared& a, const Compared& first) {
+  if (a.data_checksum != first.data_checksum) return "was trained on other data than";
+  if (a.part.count != first.part.count || a.part.checksum != first.part.checksum) {
+    return "has other rows in that part than";
+  }
+  return "";
+}
+
+void add_differences(std::vector<Compared>& rows, const CompareOptions& options) {
+  const Compared& first = rows.front();
+  for (Compared& row : rows) {
+    if (row.scores.empty() || first.scores.empty()) continue;
+    const std::string why = unlike(row, first);
+    if (why.empty()) {
+      row.difference = flows::paired_difference(row.scores, first.scores);
+    } else {
+      options.common.note(str("note: no difference: ", row.path, " ", why, " ", first.path));
+    }
+  }
+}
+
+Json json_of(const Compared& row, const std::string& split) {
+  Json json = {{"run", row.path}, {"model", row.model}};
+  if (row.json.is_object()) {
+    json.update(row.json);
+  } else {
+    for (const char* key : {"nats", "nats_se", "bits_per_dim", "bits_per_dim_se", "dims", "count"})
+      json[key] = {};
+    json.update(
+        Json{{"data", row.data}, {"split", split}, {"trained_on", {}}, {"status", row.status}});
+    for (const char* key : {"noise_draws", "bound", "convention", "device", "precision"})
+      json[key] = {};
+    Comparison().add_to(json);
+  }
+  json["parameters"] = row.parameters > 0 ? Json(row.parameters) : Json();
+  json["seconds"] = number(row.seconds);
+  json["difference"] = number(row.difference.mean);
+  json["difference_se"] = number(row.difference.error);
+  return json;
+}
+
+std::string with_error(double value, double error) {
+  if (!std::isfinite(value)) return "-";
+  return short_number(value) + (std::isfinite(error) ? " +- " + short_number(error) : "");
+}
+
+/// The names of the folders where these tell the runs apart, else their paths.
+std::vector<std::string> names_of(const std::vector<Compared>& rows) {
+  std::vector<std::string> names, paths;
+  for (const Compared& row : rows) {
+    const std::filesystem::path path = row.path;
+    paths.push_back(row.path);
+    names.push_back((path.has_filename() ? path : path.parent_path()).filename().string());
+  }
+  const bool differ = std::set<std::string>(names.begin(), names.end()).size() == names.size();
+  return differ ? names : paths;
+}
+
+std::string table_of(const std::vector<Compared>& rows) {
+  const std::vector<std::string> names = names_of(rows);
+  std::vector<std::vector<std::string>> cells = {
+      {"run", "nats", "difference", "bits/dim", "model", "data", "parameters", "time", "status"}};
+  for (const Compared& row : rows) {
+    const bool first = &row == &rows.front();
+    const std::string& name = names[cells.size() - 1];
+    cells.push_back({name, with_error(row.mean.nats, row.mean.nats_se),
+                     first ? "-" : with_error(row.difference.mean, row.difference.error),
+                     std::isfinite(row.mean.nats) ? fixed(row.mean.bits_per_dim, 4) : "-",
+                     row.model, row.data, row.parameters > 0 ? str(row.parameters) : "-",
+                     std::isfinite(row.seconds) ? duration_text(row.seconds) : "-", row.status});
+  }
+  return table_text(cells, output_width(), {.shrinks = 5, .lines = true});
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app) {
+  auto options = std::make_shared<CompareOptions>();
+  CLI::App* command = app.add_subcommand("compare", "Several runs in one table");
+  command->add_option("RUN", options->runs, "Run folders; differences are to the first")
+      ->required();
+  command->add_option("--split", options->split, "Which part is evaluated")
+      ->check(one_of({"train", "valid", "test"}))
+      ->capture_default_str();
+  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
+      ->check(one_of({"best", "last"}))
+      ->capture_default_str();
+  options->evaluate.add_to(*command);
+  options->common.add_to(*command);
+  command->footer(
+      "Differences are nats on the same rows, with the standard error of the differences row by\n"
+      "row; above 0, a run is better than the first. With --json: a list.\n\n"
+      "Examples:\n  flowcli compare runs/moons runs/table\n"
+      "  flowcli compare runs/moons runs/glyphs --split valid --json\n");
+  command->callback([options] {
+    const Device device = options->common.apply();
+    std::vector<Compared> rows;
+    for (const std::string& run : options->runs) rows.push_back(compared(run, *options, device));
+    add_differences(rows, *options);
+    Json all = Json::array();
+    bool any = false;
+    for (const Compared& row : rows) {
+      all.push_back(json_of(row, options->split));
+      any = any || std::isfinite(row.mean.nats);
+    }
+    options->common.result(all, table_of(rows) + "  nats of the " + options->split +
+                                    " split; difference: to the first run, on the same rows\n");
+    NF_CHECK(any, "[compare] none of the runs could be evaluated");
+  });
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,150 @@
+// flowcli compare: runs in one table, paired with the first where their rows are the same.
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+#include "cli_util.h"
+#include "nn/safetensors.h"
+
+using namespace nf::test;
+namespace fs = std::filesystem;
+
+BOOST_AUTO_TEST_SUITE(cli_compare)
+
+namespace {
+
+void train(const ScratchFolder& folder, const std::string& run, int epochs,
+           const std::string& option, const std::string& value) {
+  auto arguments = tiny_training(run, epochs);
+  *std::next(std::find(arguments.begin(), arguments.end(), option)) = value;
+  const Outcome outcome = flowcli(folder, arguments);
+  BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+}
+
+nlohmann::json table(const ScratchFolder& folder, std::vector<std::string> words) {
+  words.insert(words.begin(), {"compare", "--json"});
+  const Outcome outcome = flowcli(folder, words);
+  BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+  return outcome.json();
+}
+
+/// Column `nats` of what score writes.
+std::vector<double> scores_of(const ScratchFolder& folder, const std::string& run) {
+  const std::string path = folder.file("scores.csv");
+  BOOST_TEST_REQUIRE(flowcli(folder, {"score", run, "--out", path}).status == 0);
+  std::vector<double> scores;
+  std::istringstream lines(slurp(path));
+  std::string line;
+  for (std::getline(lines, line); std::getline(lines, line);) {
+    scores.push_back(std::stod(line.substr(line.find(',') + 1)));
+  }
+  return scores;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(runs_are_paired_with_the_first_on_the_same_rows) {
+  const ScratchFolder folder;
+  const std::string a = folder.file("a"), b = folder.file("b"), other = folder.file("other"),
+                    fewer = folder.file("fewer");
+  train(folder, a, 1, "--couplings", "2");
+  train(folder, b, 3, "--couplings", "4");
+  train(folder, other, 1, "--data", "rings");
+  train(folder, fewer, 1, "--test", "200");
+  const nlohmann::json rows = table(folder, {a, b, other, fewer});
+  BOOST_TEST_REQUIRE(rows.size() == 4U);
+  // Every row has the keys of eval, with its values.
+  const nlohmann::json alone = flowcli(folder, {"eval", b, "--json"}).json();
+  for (const auto& [key, value] : alone.items()) {
+    if (key != "entropy") BOOST_TEST((rows[1][key] == value), key);
+  }
+  BOOST_TEST(rows[1]["run"] == b);
+  BOOST_TEST(rows[1]["parameters"] ==
+             flowcli(folder, {"inspect", b, "--json"}).json()["parameters"]);
+  BOOST_TEST(rows[1]["seconds"].get<double>() > 0);
+  BOOST_TEST(rows[0]["difference"] == 0.0);
+
+  const std::vector<double> of_a = scores_of(folder, a), of_b = scores_of(folder, b);
+  double mean = 0, squares = 0;
+  const double n = static_cast<double>(of_a.size());
+  BOOST_TEST_REQUIRE(of_a.size() == 300U);
+  for (std::size_t i = 0; i < of_a.size(); ++i) mean += (of_b[i] - of_a[i]) / n;
+  for (std::size_t i = 0; i < of_a.size(); ++i) squares += std::pow(of_b[i] - of_a[i] - mean, 2);
+  const auto near = boost::test_tools::tolerance(1e-3);
+  BOOST_TEST(rows[1]["difference"].get<double>() == mean, near);
+  BOOST_TEST(rows[1]["difference_se"].get<double>() == std::sqrt(squares / (n - 1) / n), near);
+
+  const Outcome told = flowcli(folder, {"compare", a, b, other, fewer});
+  BOOST_TEST(told.status == 0, told.err);
+  for (const int row : {2, 3}) {
+    BOOST_TEST(rows[row]["nats"].is_number());
+    BOOST_TEST(rows[row]["difference"].is_null());
+    BOOST_TEST(rows[row]["difference_se"].is_null());
+  }
+  BOOST_TEST(told.err.find(other + " was trained on other data") != std::string::npos, told.err);
+  BOOST_TEST(told.err.find(fewer + " ") != std::string::npos, told.err);
+  for (const char* word : {"finished", "rings", "\na ", "\nfewer "}) {
+    BOOST_TEST(told.out.find(word) != std::string::npos, told.out);
+  }
+  const Outcome twice = flowcli(folder, {"compare", a, a + "/"});  // of one name
+  BOOST_TEST(twice.out.find("\n" + a.substr(0, 20)) != std::string::npos, twice.out);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_without_its_data_is_told_by_the_scores_that_it_keeps) {
+  const ScratchFolder folder;
+  const std::string data = folder.file("t.csv"), a = folder.file("a"), b = folder.file("b");
+  std::ofstream out(data);
+  for (int i = 0; i < 300; ++i) out << i * 37 % 101 / 10. << "," << i * 53 % 97 / 7. << "\n";
+  out.close();
+  for (const std::string& run : {a, b}) {
+    const Outcome trained = flowcli(
+        folder, {"train", "realnvp-2d", "--data", data, "--out", run, "--couplings", "2",
+                 "--hidden-units", "8", "--epochs", run == a ? "1" : "3", "--threads", "1"});
+    BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  }
+  const nlohmann::json before = table(folder, {a, b, "--split", "valid"});
+  fs::remove(data);
+  const nlohmann::json after = table(folder, {a, b, "--split", "valid"});
+  for (const char* key : {"nats", "nats_se", "difference", "difference_se", "bits_per_dim"}) {
+    BOOST_TEST(after[1][key].get<double>() == before[1][key].get<double>(),
+               boost::test_tools::tolerance(1e-6));
+  }
+  BOOST_TEST(after[1]["count"] == before[1]["count"]);
+  BOOST_TEST(after[1]["gaussian_nats"].is_null());
+  // Test rows have no scores that are kept, nor have other weights.
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"compare", a, b},
+        {"compare", a, b, "--split", "valid", "--weights", "last"}}) {
+    const Outcome none = flowcli(folder, words);
+    BOOST_TEST(none.status == 1);
+    BOOST_TEST(none.err.find("not there any more") != std::string::npos, none.err);
+  }
+  // Scores of another training are not taken.
+  const std::string kept = b + "/heldout.safetensors";
+  const auto file = nf::nn::load_safetensors(kept);
+  nf::nn::save_safetensors(kept, {file.tensors.begin(), file.tensors.end()},
+                           {{"data_checksum", "other"}, {"split", "valid"}});
+  const Outcome foreign = flowcli(folder, {"compare", a, b, "--split", "valid"});
+  BOOST_TEST(foreign.status == 0);
+  BOOST_TEST(foreign.err.find("of a training on other data") != std::string::npos, foreign.err);
+}
+
+BOOST_AUTO_TEST_CASE(a_run_that_cannot_be_evaluated_is_a_row_without_numbers) {
+  const ScratchFolder folder;
+  const std::string good = folder.file("good"), bad = folder.file("bad");
+  train(folder, good, 1, "--couplings", "2");
+  auto diverging = tiny_training(bad, 2);
+  diverging.insert(diverging.end(), {"--lr", "1e30", "--schedule", "constant", "--mixing", "none"});
+  BOOST_TEST_REQUIRE(flowcli(folder, diverging).status == 3);
+  const nlohmann::json rows = table(folder, {good, bad});
+  BOOST_TEST(rows[1]["status"] == "diverged");
+  for (const auto& [key, value] : rows[0].items()) BOOST_TEST(rows[1].contains(key), key);
+  for (const char* key : {"nats", "difference", "parameters", "gaussian_nats"}) {
+    BOOST_TEST(rows[1][key].is_null(), key);
+  }
+  BOOST_TEST(flowcli(folder, {"compare", bad, "--quiet"}).status == 1);
+  BOOST_TEST(flowcli(folder, {"compare", good, folder.file("none")}).status == 1);
+  BOOST_TEST(flowcli(folder, {"compare"}).status == 2);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

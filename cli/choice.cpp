@@ -11,9 +11,9 @@
 #include <functional>
 #include <numeric>
 
-#include "data/checksum.h"
 #include "data/csv.h"
 #include "flows/train/fit.h"
+#include "tensor/checksum.h"
 #include "tensor/memory.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
@@ -136,10 +136,10 @@ std::optional<std::int64_t> count_trained_on(const TrainedModel& model, const st
   } catch (const Error&) {  // gone or changed, which is no fault of other data
     return std::nullopt;
   }
-  std::vector<std::uint64_t> known = data::row_checksums(train);
+  std::vector<std::uint64_t> known = row_checksums(train);
   std::sort(known.begin(), known.end());
   // Rows of built-in densities are f32, those of files f64.
-  const std::vector<std::uint64_t> these = data::row_checksums(x.to(train.dtype()));
+  const std::vector<std::uint64_t> these = row_checksums(x.to(train.dtype()));
   const auto count = std::count_if(these.begin(), these.end(), [&](std::uint64_t row) {
     return std::binary_search(known.begin(), known.end(), row);
   });

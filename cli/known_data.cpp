@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "data/checksum.h"
 #include "data/formats.h"
 #include "data/source.h"
+#include "tensor/checksum.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -82,7 +82,7 @@ std::pair<std::string, std::string> parts_of(const std::string& source) {
 }  // namespace
 
 std::string checksum_of(const data::Split& part) {
-  data::Checksum sum;
+  Checksum sum;
   sum.add(part.x);
   sum.add(part.labels);
   return sum.text();

@@ -4,7 +4,6 @@
 #include <filesystem>
 #include <optional>
 
-#include "data/checksum.h"
 #include "data/columns.h"
 #include "data/csv.h"
 #include "data/formats.h"
@@ -12,6 +11,7 @@
 #include "data/setting_error.h"
 #include "data/splits.h"
 #include "data/toy2d.h"
+#include "tensor/checksum.h"
 #include "tensor/text.h"
 
 namespace nf::data {

@@ -8,8 +8,8 @@
 #include <map>
 #include <numeric>
 
-#include "data/checksum.h"
 #include "data/setting_error.h"
+#include "tensor/checksum.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tensor/text.h"

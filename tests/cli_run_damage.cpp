@@ -4,8 +4,7 @@
 #include <csignal>
 #include <set>
 
-#include "cli_util.h"
-#include "nn/safetensors.h"
+#include "cli_runs.h"
 #include "tensor/files.h"
 
 using namespace nf::test;
@@ -14,37 +13,6 @@ namespace fs = std::filesystem;
 BOOST_AUTO_TEST_SUITE(cli_run_damage)
 
 namespace {
-
-void write(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
-
-nlohmann::json config_of(const std::string& run) {
-  return nlohmann::json::parse(slurp(run + "/config.json"));
-}
-
-std::vector<std::string> resume(const std::string& run, const std::vector<std::string>& more) {
-  std::vector<std::string> all = {"resume", run, "--threads", "1", "--quiet"};
-  all.insert(all.end(), more.begin(), more.end());
-  return all;
-}
-
-void expect_ok(const Outcome& outcome) { BOOST_TEST(outcome.status == 0, outcome.err); }
-
-void expect_failure(const Outcome& outcome, const std::vector<std::string>& says, int status = 1) {
-  BOOST_TEST(outcome.status == status, "status " << outcome.status << ": " << outcome.err);
-  BOOST_TEST(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1, outcome.err);
-  for (const std::string& text : says) {
-    BOOST_TEST(outcome.err.find(text) != std::string::npos, text << " not in: " << outcome.err);
-  }
-}
-
-/// Changes a file of tensors.
-void edit(const std::string& path, const std::function<void(nf::nn::SafetensorsFile&)>& change) {
-  auto file = nf::nn::load_safetensors(path);
-  change(file);
-  nf::nn::save_safetensors(path, {file.tensors.begin(), file.tensors.end()}, file.metadata);
-}
 
 /// Two columns of numbers, one following the other.
 std::string table(int rows, int first = 0) {

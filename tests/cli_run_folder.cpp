@@ -5,8 +5,7 @@
 #include <csignal>
 #include <thread>
 
-#include "cli_util.h"
-#include "nn/safetensors.h"
+#include "cli_runs.h"
 #include "tensor/files.h"
 
 using namespace nf::test;
@@ -15,14 +14,6 @@ namespace fs = std::filesystem;
 BOOST_AUTO_TEST_SUITE(cli_run_folder)
 
 namespace {
-
-void write(const std::string& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary) << text;
-}
-
-nlohmann::json config_of(const std::string& run) {
-  return nlohmann::json::parse(slurp(run + "/config.json"));
-}
 
 void write_config(const std::string& run, const nlohmann::json& json) {
   write(run + "/config.json", json.dump());
@@ -46,16 +37,6 @@ std::vector<std::string> table_training(const std::string& data, const std::stri
   return {"train",       "realnvp-2d", "--data",         data, "--out",        out,
           "--couplings", "2",          "--hidden-units", "8",  "--batch-size", "50",
           "--epochs",    "2",          "--threads",      "1"};
-}
-
-void expect_ok(const Outcome& outcome) { BOOST_TEST(outcome.status == 0, outcome.err); }
-
-void expect_failure(const Outcome& outcome, const std::vector<std::string>& says) {
-  BOOST_TEST(outcome.status == 1, "status " << outcome.status << ": " << outcome.err);
-  BOOST_TEST(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1, outcome.err);
-  for (const std::string& text : says) {
-    BOOST_TEST(outcome.err.find(text) != std::string::npos, text << " not in: " << outcome.err);
-  }
 }
 
 }  // namespace

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
-#include "data/checksum.h"
 #include "data/idx.h"
+#include "tensor/checksum.h"
 #include "tensor/threads.h"
 #include "tests/data_util.h"
 

@@ -7,7 +7,7 @@
 #include <functional>
 #include <numbers>
 
-#include "data/checksum.h"
+#include "tensor/checksum.h"
 #include "tensor/threads.h"
 
 using namespace nf;

@@ -228,17 +228,17 @@ BOOST_AUTO_TEST_CASE(a_state_says_how_its_training_ended) {
   trainer.save(path);
   BOOST_CHECK_EQUAL(metadata().at("status"), "running");
   BOOST_CHECK_EQUAL(metadata().at("step"), "3");
-  trainer.save(path, TrainingStatus::Finished, {{"checksum", "12ab"}, {"step", "99"}});
+  trainer.save(path, TrainingStatus::Finished, {{"data_checksum", "12ab"}, {"step", "99"}});
   BOOST_CHECK_EQUAL(metadata().at("status"), "finished");
-  BOOST_CHECK_EQUAL(metadata().at("checksum"), "12ab");
+  BOOST_CHECK_EQUAL(metadata().at("data_checksum"), "12ab");
   BOOST_CHECK_EQUAL(metadata().at("step"), "3");  // its own entries stay true
   const std::string before = test::bytes_of(path);
   mark_state(path, TrainingStatus::Diverged, {{"diverged_step", "4"}});
   BOOST_CHECK_EQUAL(metadata().at("status"), "diverged");
   BOOST_CHECK_EQUAL(metadata().at("diverged_step"), "4");
-  BOOST_CHECK_EQUAL(metadata().at("checksum"), "12ab");
+  BOOST_CHECK_EQUAL(metadata().at("data_checksum"), "12ab");
   trainer.load(path);  // all else is as it was
-  trainer.save(path, TrainingStatus::Finished, {{"checksum", "12ab"}});
+  trainer.save(path, TrainingStatus::Finished, {{"data_checksum", "12ab"}});
   BOOST_CHECK(test::bytes_of(path) == before);
 }
 

@@ -1,22 +1,16 @@
-#include "data/checksum.h"
+#include "tensor/checksum.h"
 
 #include <cstring>
 
-namespace nf::data {
-
-void Checksum::mix(std::uint64_t word) {
-  constexpr std::uint64_t kPrime = 0x100000001B3;
-  state_ = (state_ ^ word) * kPrime;
-  state_ ^= state_ >> 32;
-}
+namespace nf {
 
 void Checksum::add(std::string_view bytes) {
-  mix(bytes.size());
+  add(bytes.size());
   while (!bytes.empty()) {
     std::uint64_t word = 0;
     const std::size_t now = bytes.size() < sizeof word ? bytes.size() : sizeof word;
     std::memcpy(&word, bytes.data(), now);
-    mix(word);
+    add(word);
     bytes.remove_prefix(now);
   }
 }
@@ -46,6 +40,20 @@ std::string Checksum::text() const {
   return out;
 }
 
+std::uint64_t fast_checksum(std::string_view bytes) {
+  constexpr std::size_t kLanes = 8, kBlock = kLanes * sizeof(std::uint64_t);
+  std::uint64_t lanes[kLanes], words[kLanes];
+  for (std::size_t k = 0; k < kLanes; ++k) lanes[k] = Checksum::kStart + k;
+  for (; bytes.size() >= kBlock; bytes.remove_prefix(kBlock)) {
+    std::memcpy(words, bytes.data(), kBlock);
+    for (std::size_t k = 0; k < kLanes; ++k) lanes[k] = Checksum::step(lanes[k], words[k]);
+  }
+  Checksum sum;
+  for (const std::uint64_t lane : lanes) sum.add(lane);
+  sum.add(bytes);  // the rest
+  return sum.state_;
+}
+
 std::vector<std::uint64_t> row_checksums(const Tensor& x) {
   const Tensor rows = x.to(Device::CPU).contiguous();
   std::vector<std::uint64_t> out;
@@ -61,4 +69,4 @@ std::vector<std::uint64_t> row_checksums(const Tensor& x) {
   return out;
 }
 
-}  // namespace nf::data
+}  // namespace nf

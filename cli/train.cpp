@@ -34,15 +34,18 @@ std::string printed(const char* format, auto... values) {
 
 class Training {
  public:
+  /// Whether a training is new, and so may begin with the weights of another.
+  enum class Start { New, Resumed };
+
   /// Everything that can fail because of settings or data happens here, before a folder is made.
   Training(flows::Config config, data::Dataset data, const Common& common, Device device,
-           bool graph)
+           bool graph, Start start)
       : common_(common),
         config_(std::move(config)),
         device_(device),
         precision_(set_precision(device, config_.training.precision)),
         data_(checked(std::move(data), config_)),
-        density_(make_density(config_, data_, device)),
+        density_(first_density(start)),
         trainer_(*density_, data_, fit_options(config_, graph)) {
     if (device != Device::CPU) config_.training.precision = precision_;  // what auto meant
   }
@@ -322,6 +325,15 @@ class Training {
     return data;
   }
 
+  /// With its weights before the trainer takes it: averages begin where they are.
+  std::shared_ptr<flows::Density> first_density(Start start) const {
+    auto density = make_density(config_, data_, device_);
+    if (start == Start::New && !config_.output.from.empty()) {
+      begin_from(*density, config_, data_, common_);
+    }
+    return density;
+  }
+
   static flows::FitOptions fit_options(const flows::Config& config, bool graph) {
     flows::FitOptions options = flows::fit_options(config);
     options.graph = graph;
@@ -345,6 +357,7 @@ constexpr const char* kTrainExamples = R"(Examples:
   flowcli train nice --data path/to/mnist --out runs/mnist --epochs 60 --lr 2e-3
   flowcli train realnvp-2d --data checkerboard --couplings 16
   flowcli train my-model.json --set ema=0.999
+  flowcli train realnvp-2d --data moons --from runs/moons --out runs/more
 )";
 
 }  // namespace
@@ -374,7 +387,8 @@ void add_train(CLI::App& app) {
                     config.training.precision == "auto" || config.training.precision == "f32",
                 "[precision] would change nothing: products on the CPU are f32");
     data::check_varies(data, config.data.types, config.text("preprocess", "") == "standard");
-    Training training(config, std::move(data), options->common, device, !options->no_graph);
+    Training training(config, std::move(data), options->common, device, !options->no_graph,
+                      Training::Start::New);
     training.begin(options->out, options->overwrite);
     training.run();
   });
@@ -421,7 +435,7 @@ void add_resume(CLI::App& app) {
     flows::Config config = flows::from_json(end, run.config(), "[resume] ");
     if (!options->data.empty()) config.data.source = options->data;
     Training training(config, load_run_data(run, options->data), options->common, device,
-                      !options->no_graph);
+                      !options->no_graph, Training::Start::Resumed);
     training.resume(run, options->epochs > 0 || options->steps > 0);
     training.run();
   });

@@ -263,21 +263,19 @@ nn::Metadata load_weights(flows::Density& density, const std::string& path,
   return file.metadata;
 }
 
-TrainedModel load_model(const std::string& path, const std::string& which, const Common& common,
-                        Device device) {
-  TrainedModel model{common, RunFolder::open(path), {}, {}, nullptr, {}};
-  const RunFolder& run = model.run;
-  model.state = run.state();
-  check_data_checksum(run.file("state.safetensors"), model.state.data_checksum, run.known());
-  NF_CHECK(model.state.usable(), "[run] ", path, " has not been trained yet (status ",
-           model.state.status, ", step 0); ",
-           model.state.status == "diverged" ? "train it again with other settings"
-                                            : "continue it with 'flowcli resume " + path + "'");
-  const std::string warning = run.warning(model.state);
+std::string weights_file(const RunFolder& run, const RunState& state, const std::string& which,
+                         const Common& common) {
+  const std::string& path = run.path();
+  check_data_checksum(run.file("state.safetensors"), state.data_checksum, run.known());
+  NF_CHECK(state.usable(), "[run] ", path, " has not been trained yet (status ", state.status,
+           ", step 0); ",
+           state.status == "diverged" ? "train it again with other settings"
+                                      : "continue it with 'flowcli resume " + path + "'");
+  const std::string warning = run.warning(state);
   if (!warning.empty()) common.note("note: " + warning);
   std::string weights = run.file(which + ".safetensors");
   if (which == "best" && !std::filesystem::exists(weights)) {
-    NF_CHECK(model.state.best_epoch == 0, "[run] ", path,
+    NF_CHECK(state.best_epoch == 0, "[run] ", path,
              " has lost its best weights (best.safetensors); put the file back, or take the last "
              "ones with --weights last");
     weights = run.file("last.safetensors");
@@ -286,6 +284,50 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
   }
   NF_CHECK(std::filesystem::exists(weights), "[run] ", path, " has lost its weights: there is no ",
            weights);
+  return weights;
+}
+
+void begin_from(flows::Density& density, const flows::Config& config, const data::Dataset& data,
+                const Common& common) {
+  const RunFolder run = RunFolder::open(config.output.from);
+  const data::Dataset& then = run.known().shape;
+  const std::string where = "[from] " + run.path();
+  const auto numbers = [](const data::Dataset& d) {
+    return str(d.dims, "-dimensional ", d.discrete ? "pixels" : "real numbers");
+  };
+  const auto names = [](const std::vector<std::string>& columns) {
+    return columns.empty() ? std::string("none") : printable(join(columns, ","));
+  };
+  NF_CHECK(run.config().model == config.model, where, " is a ", run.config().model, ", not a ",
+           config.model, "; begin with a run of the same model");
+  NF_CHECK(numbers(then) == numbers(data), where, " is for ", numbers(then), ", ", data.name,
+           " has ", numbers(data), "; begin with a run on such data");
+  NF_CHECK(then.columns == data.columns, where, " has the columns ", names(then.columns), ", ",
+           data.name, " has ", names(data.columns), "; give the same --columns");
+  const auto whole = [](const flows::Config& c, const data::Dataset& d) {
+    return data::integer_columns(c.data.types, d.columns, d.dims);
+  };
+  NF_CHECK(whole(run.config(), then) == whole(config, data), where, " was trained with types = '",
+           printable(run.config().data.types), "', not '", printable(config.data.types),
+           "'; give the same --types");
+  for (const flows::Field& field : config.fields()) {
+    const std::string now = field.text();
+    const std::string before = field.group == "model" ? run.config().text(field.key, now) : now;
+    NF_CHECK(before == now, where, " has ", field.key, " = ", printable(before), ", not ",
+             printable(now), "; train with the same settings, as in its config.json");
+  }
+  const std::string weights = weights_file(run, run.state(), "best", common);
+  load_weights(density, weights, run.known());
+  density.mark_initialized();
+  common.note("begins with the weights of " + weights);
+}
+
+TrainedModel load_model(const std::string& path, const std::string& which, const Common& common,
+                        Device device) {
+  TrainedModel model{common, RunFolder::open(path), {}, {}, nullptr, {}};
+  const RunFolder& run = model.run;
+  model.state = run.state();
+  const std::string weights = weights_file(run, model.state, which, common);
   model.shape = run.known().shape;
   model.precision = set_precision(device, run.config().training.precision);
   model.density = make_density(run.config(), model.shape, device);

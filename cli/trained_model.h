@@ -31,6 +31,15 @@ void check_data_checksum(const std::string& file, const std::string& theirs,
 /// or of other data, flows::Diverged for numbers that are not finite. Returns the file's metadata.
 nn::Metadata load_weights(flows::Density& density, const std::string& path, const KnownData& known);
 
+/// The file of a run's weights: "best" (with a note "last" when nothing was validated) or "last".
+/// Throws Error for a run that was not trained yet, and for a file that is lost.
+std::string weights_file(const RunFolder& run, const RunState& state, const std::string& which,
+                         const Common& common);
+/// A density for `data`, before its training, gets the best weights of another run of the same
+/// model and settings. Throws Error that names the first thing in which that run differs.
+void begin_from(flows::Density& density, const flows::Config& config, const data::Dataset& data,
+                const Common& common);
+
 /// A trained model: the run's configuration with the weights of `which`: "best" (last when there is
 /// no best yet) or "last". In evaluation mode.
 struct TrainedModel {

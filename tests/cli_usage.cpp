@@ -53,7 +53,7 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
       {{"train", "nice", "--depths", "3,3,x,3", "--out", out}, "'x' is no number"},
       {{"train", "nice", "--preprocess", "standard", "--out", out}, "pixels need preprocess"},
       {{"train", "nise", "--out", out}, "nice"},
-      {{"train", "nice", "--set", "foo=1"},
+      {{"train", "nice", "--set", "xyz=1"},
        "'flowcli train nice --help' lists them",
        "did you mean"},
       {{"train", "nice", "--set", "coupligs=3"}, "did you mean 'couplings'?"},

@@ -90,6 +90,7 @@ std::vector<Field> OutputSettings::fields() {
        1e9},
       {"samples", "samples in a picture", &samples, {}, 1, 1e6},
       {"temperature", "scale of the latents of samples", &temperature, {}, 0, 100},
+      {"from", "run whose weights training begins with (empty: initial ones)", &from},
   };
 }
 

@@ -56,6 +56,7 @@ struct OutputSettings {
   std::int64_t sample_every = 5;
   std::int64_t samples = 64;
   double temperature = 1;
+  std::string from;
 
   std::vector<Field> fields();
 };

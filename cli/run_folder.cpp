@@ -89,22 +89,11 @@ bool holds_config(const std::string& path) {
 
 RunState read_state(const std::string& path) {
   const nn::Metadata metadata = nn::read_safetensors_header(path).metadata;
-  const auto entry = [&](const char* key) {
-    const auto found = metadata.find(key);
-    NF_CHECK(found != metadata.end(), "[run] ", path, " has no '", key,
-             "'; it is not a training state");
-    return found->second;
-  };
-  const auto count = [&](const char* key) {
-    char* end = nullptr;
-    const std::string text = entry(key);
-    const std::int64_t value = std::strtoll(text.c_str(), &end, 10);
-    NF_CHECK(!text.empty() && *end == '\0' && value >= 0, "[run] ", path, ": '", key,
-             "' is not a count");
-    return value;
-  };
-  return {entry("status"), count("step"), entry("data_checksum"), count("best_epoch"),
-          std::strtod(entry("best_valid_nats").c_str(), nullptr)};
+  const flows::Position at = flows::position_from(metadata, "[run] " + path);
+  const auto checksum = metadata.find("data_checksum");
+  NF_CHECK(checksum != metadata.end(), "[run] ", path,
+           " has no 'data_checksum'; it is not a training state");
+  return {name_of(at.status), at.step, checksum->second, at.best_epoch, at.best_valid_nats};
 }
 
 /// Whether a folder has something that only a training of ours writes: a state, weights that say of

@@ -227,22 +227,24 @@ BOOST_AUTO_TEST_CASE(status_says_how_training_stands) {
   const auto finished = flowcli(folder, {"eval", run, "--json"});
   BOOST_TEST(finished.json()["status"] == "finished");
   BOOST_TEST(finished.err.empty(), finished.err);
-  const auto pretend = [&](const std::string& status, const std::string& step) {
-    auto file = nf::nn::load_safetensors(state);
-    file.metadata["status"] = status;
-    file.metadata["step"] = step;
-    nf::nn::save_safetensors(state, {file.tensors.begin(), file.tensors.end()}, file.metadata);
+  using nf::flows::TrainingStatus;
+  const auto pretend = [&](TrainingStatus status, std::int64_t epochs) {
+    edit_position(state, [&](nf::flows::Position& at) {
+      at.status = status, at.epoch = epochs, at.step = 20 * epochs;
+      at.best_epoch = epochs, at.since_best = 0;
+      if (epochs == 0) at.best_valid_nats = nf::flows::kNaN;
+    });
   };
-  pretend("diverged", "20");
+  pretend(TrainingStatus::Diverged, 1);
   const auto diverged = flowcli(folder, {"eval", run, "--json"});
   expect_ok(diverged);
   BOOST_TEST(diverged.json()["status"] == "diverged");
   BOOST_TEST(diverged.err.find("diverged") != std::string::npos, diverged.err);
-  pretend("interrupted", "20");
+  pretend(TrainingStatus::Interrupted, 1);
   const auto sampled = flowcli(folder, {"sample", run, "--out", folder.file("s.npy")});
   expect_ok(sampled);
   BOOST_TEST(sampled.err.find("has not finished training") != std::string::npos, sampled.err);
-  pretend("running", "0");
+  pretend(TrainingStatus::Running, 0);
   for (const char* command : {"eval", "sample", "score", "check", "report", "plot"}) {
     expect_failure(flowcli(folder, {command, run}), {"has not been trained yet", "resume"});
   }

@@ -39,4 +39,26 @@ BOOST_AUTO_TEST_CASE(a_flipped_bit_in_any_file_of_tensors_is_told) {
   expect_ok(flowcli(folder, {"eval", run}));
 }
 
+// Of a file without a checksum, or whose writer erred.
+BOOST_AUTO_TEST_CASE(a_state_that_contradicts_itself_is_told_by_every_command) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), state = run + "/state.safetensors";
+  expect_ok(flowcli(folder, tiny_training(run, 2)));
+  const std::string good = slurp(state);
+  for (const auto& [key, value] : {std::pair{"status", "finisjed"},
+                                   {"step", "41"},
+                                   {"epoch", "3"},
+                                   {"batch", "1"},
+                                   {"epoch_samples", "100"},
+                                   {"best_epoch", "3"}}) {
+    edit(state, [&](auto& file) { file.metadata[key] = value; });
+    for (const auto& command : std::vector<std::vector<std::string>>{
+             {"eval", run}, {"check", run}, {"report", run}, resume(run, {"--epochs", "3"})}) {
+      expect_failure(flowcli(folder, command), {"state.safetensors", value});
+    }
+    write(state, good);
+  }
+  expect_ok(flowcli(folder, resume(run, {"--epochs", "3"})));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -4,6 +4,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "cli_util.h"
+#include "flows/train/position.h"
 #include "nn/safetensors.h"
 
 namespace nf::test {
@@ -41,6 +42,16 @@ inline void edit(const std::string& path,
   auto file = nf::nn::load_safetensors(path);
   change(file);
   nf::nn::save_safetensors(path, {file.tensors.begin(), file.tensors.end()}, file.metadata);
+}
+
+/// Changes where a training stands, as its state says.
+inline void edit_position(const std::string& state,
+                          const std::function<void(nf::flows::Position&)>& change) {
+  edit(state, [&](nf::nn::SafetensorsFile& file) {
+    nf::flows::Position at = nf::flows::position_from(file.metadata, "");
+    change(at);
+    for (const auto& [key, value] : to_metadata(at)) file.metadata[key] = value;
+  });
 }
 
 }  // namespace nf::test

@@ -53,10 +53,7 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
       if (callbacks.on_epoch) callbacks.on_epoch(report);
     }
   }
-  if (unread_samples_ > 0) {
-    const std::int64_t some = std::min(options_.batch_size, data_.train.size());
-    read_losses({.rows = Tensor::arange(some, DType::I32).to(density_.device())});
-  }
+  read_rest();
   check_weights();
   seconds_ += seconds_now() - started_;
   started_ = 0;
@@ -205,6 +202,12 @@ void Trainer::read_losses(const data::Batch& batch) {
   epoch_samples_ += unread_samples_;
   unread_.fill_(0);
   unread_samples_ = unread_steps_ = 0;
+}
+
+void Trainer::read_rest() {
+  if (unread_samples_ == 0) return;
+  const std::int64_t some = std::min(options_.batch_size, data_.train.size());
+  read_losses({.rows = Tensor::arange(some, DType::I32).to(density_.device())});
 }
 
 // A training that ends in mid-epoch keeps the sums of that epoch, for one that goes on from there.

@@ -8,20 +8,17 @@
 
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
 #include <optional>
 #include <string>
 
 #include "data/batches.h"
 #include "flows/train/evaluate.h"
+#include "flows/train/position.h"
 #include "nn/optim/optim.h"
-#include "nn/safetensors.h"
 #include "tensor/graph.h"
 
 namespace nf::flows {
-
-inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 struct FitOptions {
   std::int64_t epochs = 10;
@@ -80,10 +77,6 @@ struct FitResult {
   double last_valid_nats = kNaN;
 };
 
-/// What a saved state says of its training.
-enum class TrainingStatus { Running, Interrupted, Finished, Diverged };
-/// "running", "interrupted", "finished", "diverged"
-const char* name_of(TrainingStatus status);
 /// Changes the status of a saved state, and adds `extra` to its metadata; all else stays as it is.
 void mark_state(const std::string& path, TrainingStatus status, const nn::Metadata& extra = {});
 
@@ -125,8 +118,8 @@ class Trainer {
   /// "step", the seed and the density's description, and what `extra` adds.
   void save(const std::string& path, TrainingStatus status = TrainingStatus::Running,
             const nn::Metadata& extra = {});
-  /// Throws Error, before anything is changed, when the file is damaged or of another model, seed,
-  /// data set or batch size.
+  /// Throws Error, before anything is changed, when the file is damaged, contradicts itself or is
+  /// of another model, seed, data set or batch size.
   void load(const std::string& path);
 
   /// Writes the weights that are evaluated (averaged ones if there are any) with the description of
@@ -151,6 +144,7 @@ class Trainer {
   void update_on(const data::Batch& batch, bool measure);
   bool replay(const data::Batch& batch);
   void read_losses(const data::Batch& batch);
+  void read_rest();
   Var log_prob(const data::Batch& batch);
   Tensor samples(const data::Batch& batch) const;
   EpochReport finish_epoch();

@@ -15,35 +15,12 @@ namespace nf::flows {
 
 namespace {
 
-// Doubles travel as text that reads back to the same bits.
-std::string hex_text(double value) {
-  char text[40];
-  std::snprintf(text, sizeof text, "%a", value);
-  return text;
-}
-
 const std::string& entry(const nn::SafetensorsFile& file, const std::string& path,
                          const std::string& key) {
   const auto found = file.metadata.find(key);
   NF_CHECK(found != file.metadata.end(), "[resume] ", path, " has no '", key,
            "'; it is not a training state");
   return found->second;
-}
-
-double number(const nn::SafetensorsFile& file, const std::string& path, const std::string& key) {
-  const std::string& text = entry(file, path, key);
-  char* end = nullptr;
-  const double value = std::strtod(text.c_str(), &end);
-  NF_CHECK(!text.empty() && *end == '\0', "[resume] ", path, ": '", key, "' is not a number");
-  return value;
-}
-
-std::int64_t integer(const nn::SafetensorsFile& file, const std::string& path,
-                     const std::string& key) {
-  const double value = number(file, path, key);
-  NF_CHECK(value >= 0 && value <= 0x1p53 && value == std::floor(value), "[resume] ", path, ": '",
-           key, "' = ", value, " is not a count");
-  return static_cast<std::int64_t>(value);
 }
 
 // Of a generator: seed, stream and offset.
@@ -88,11 +65,6 @@ nn::StateDict Trainer::state() {
   return all;
 }
 
-const char* name_of(TrainingStatus status) {
-  constexpr const char* kNames[] = {"running", "interrupted", "finished", "diverged"};
-  return kNames[static_cast<int>(status)];
-}
-
 void mark_state(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
   nn::SafetensorsFile file = nn::load_safetensors(path);
   for (const auto& [key, value] : extra) file.metadata[key] = value;
@@ -102,22 +74,23 @@ void mark_state(const std::string& path, TrainingStatus status, const nn::Metada
 
 void Trainer::save(const std::string& path, TrainingStatus status, const nn::Metadata& extra) {
   check_weights();
+  read_rest();
   const double running = started_ > 0 ? seconds_now() - started_ : 0;
-  nn::Metadata metadata = {{"status", name_of(status)},
-                           {"epoch", str(batches_.epoch())},
-                           {"batch", str(batches_.index())},
-                           {"batch_size", str(options_.batch_size)},
-                           {"samples", str(data_.train.size())},
-                           {"seed", str(options_.seed)},
-                           {"step", str(step())},
-                           {"prepared", prepared_ ? "1" : "0"},
-                           {"epoch_nats", hex_text(epoch_nats_)},
-                           {"epoch_samples", str(epoch_samples_)},
-                           {"seconds", hex_text(seconds_ + running)},
-                           {"best_epoch", str(best_epoch_)},
-                           {"since_best", str(since_best_)},
-                           {"best_valid_nats", hex_text(best_valid_nats_)},
-                           {"last_valid_nats", hex_text(last_valid_nats_)}};
+  nn::Metadata metadata = to_metadata({.status = status,
+                                       .epoch = batches_.epoch(),
+                                       .batch = batches_.index(),
+                                       .step = step(),
+                                       .batch_size = options_.batch_size,
+                                       .samples = data_.train.size(),
+                                       .prepared = prepared_,
+                                       .epoch_nats = epoch_nats_,
+                                       .epoch_samples = epoch_samples_,
+                                       .seconds = seconds_ + running,
+                                       .best_epoch = best_epoch_,
+                                       .since_best = since_best_,
+                                       .best_valid_nats = best_valid_nats_,
+                                       .last_valid_nats = last_valid_nats_});
+  metadata["seed"] = str(options_.seed);
   density_.for_each_generator([&](const std::string& name, const Generator& gen) {
     metadata[kGenerator + name] = str(gen.seed(), " ", gen.stream(), " ", gen.offset());
   });
@@ -145,40 +118,30 @@ void Trainer::load_tensors(std::map<std::string, Tensor> tensors) {
 
 void Trainer::load(const std::string& path) {
   const nn::SafetensorsFile file = nn::load_safetensors(path);
-  const auto count = [&](const char* key) { return integer(file, path, key); };
-  const auto real = [&](const char* key) { return number(file, path, key); };
-  const std::int64_t batch_size = count("batch_size"), samples = count("samples");
-  NF_CHECK(batch_size == options_.batch_size && samples == data_.train.size(), "[resume] ", path,
-           " was made with batches of ", batch_size, " from ", samples, " samples, not of ",
-           options_.batch_size, " from ", data_.train.size(), "; continue with the same data");
+  const Position at = position_from(file.metadata, "[resume] " + path);
+  NF_CHECK(at.batch_size == options_.batch_size && at.samples == data_.train.size(), "[resume] ",
+           path, " was made with batches of ", at.batch_size, " from ", at.samples,
+           " samples, not of ", options_.batch_size, " from ", data_.train.size(),
+           "; continue with the same data");
   const auto seed = file.metadata.find("seed");
   NF_CHECK(seed == file.metadata.end() || seed->second == str(options_.seed), "[resume] ", path,
            " was made with seed ", printable(seed->second), ", not ", options_.seed,
            "; it is the state of another training");
   density_.check_description(file.metadata, "[resume] " + path);
-  const std::int64_t epoch = count("epoch"), batch = count("batch"), steps = count("step");
-  NF_CHECK(batch < batches_.per_epoch(), "[resume] ", path, ": batch ", batch, " of ",
-           batches_.per_epoch());
   const std::vector<Generator> generators = saved_generators(file, path, density_);
-  const std::int64_t epoch_samples = count("epoch_samples");
-  const double epoch_nats = real("epoch_nats"), seconds = real("seconds");
-  const std::int64_t best_epoch = count("best_epoch"), since_best = count("since_best");
-  const double best_valid_nats = real("best_valid_nats");
-  const double last_valid_nats = real("last_valid_nats");
-  const bool prepared = count("prepared") > 0;
   load_tensors(file.tensors);  // the last thing that can fail
-  optimizer_.set_steps(steps);
+  optimizer_.set_steps(at.step);
   for (std::size_t i = 0; i < noise_.size(); ++i) *noise_[i] = generators[i];
-  batches_.seek(epoch, batch);
-  epoch_nats_ = epoch_nats;
-  epoch_samples_ = epoch_samples;
-  seconds_ = seconds;
-  prepared_ = prepared;
-  if (prepared) density_.mark_initialized();
-  best_epoch_ = best_epoch;
-  since_best_ = since_best;
-  best_valid_nats_ = best_valid_nats;
-  last_valid_nats_ = last_valid_nats;
+  batches_.seek(at.epoch, at.batch);
+  epoch_nats_ = at.epoch_nats;
+  epoch_samples_ = at.epoch_samples;
+  seconds_ = at.seconds;
+  prepared_ = at.prepared;
+  if (prepared_) density_.mark_initialized();
+  best_epoch_ = at.best_epoch;
+  since_best_ = at.since_best;
+  best_valid_nats_ = at.best_valid_nats;
+  last_valid_nats_ = at.last_valid_nats;
 }
 
 void Trainer::save_weights(const std::string& path, const nn::Metadata& extra) {

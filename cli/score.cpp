@@ -5,12 +5,14 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/lines.h"
+#include "cli/score.h"
+#include "cli/table.h"
 #include "data/npy.h"
-#include "tensor/files.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 
@@ -19,18 +21,6 @@ namespace nf::cli {
 namespace {
 
 constexpr std::uint64_t kAgainstStream = 0x6761696E;  // "gain"
-
-struct ScoreOptions {
-  Common common;
-  ModelOptions model;
-  RowOptions rows;
-  std::string out, png;
-  std::vector<std::string> against;
-  bool sort = false;
-  EvaluateOptions evaluate;
-  std::int64_t strangest = 64;
-  int scale = 0;
-};
 
 // Positions of the scores, the lowest first; NaN, a density that cannot even be told, before all.
 std::vector<std::int32_t> most_unusual_first(const std::vector<double>& scores) {
@@ -45,34 +35,89 @@ std::vector<std::int32_t> most_unusual_first(const std::vector<double>& scores) 
   return order;
 }
 
-// (N, 3): row number, nats in the model's convention, bits/dim.
-Tensor table_of(const std::vector<double>& scores, const std::vector<std::int32_t>& order,
-                const std::vector<std::int64_t>& number, const flows::Density& density) {
-  std::vector<double> table;
-  table.reserve(3 * order.size());
-  for (const std::int32_t i : order) {
-    const auto at = static_cast<std::size_t>(i);
-    table.insert(table.end(), {static_cast<double>(number[at]), density.nats(scores[at]),
-                               density.bits_per_dim(scores[at])});
-  }
-  return Tensor::from(table, {std::ssize(order), 3});
-}
+// What is written of each row: where it stands, and how unusual it is.
+struct Scored {
+  const Rows& rows;
+  const std::vector<double>& scores;
+  const std::optional<Flagging>& flagging;
 
-// `order`: which of `rows` each line of the table is.
-void write_table(const std::string& path, const Tensor& table,
-                 const std::vector<std::int32_t>& order, const Rows& rows) {
-  if (path.ends_with(".npy")) return data::write_npy(path, table);
-  atomic_write(path, [&](FileWriter& out) {
-    out.write("row,nats,bits_per_dim,file_row\n");
-    const double* row = table.data<double>();
+  std::optional<std::int64_t> in_file(std::size_t at) const {
+    return rows.in_file.empty() ? std::nullopt : std::optional(rows.in_file[at]);
+  }
+  double p_value(std::size_t at) const { return flagging->held_out.p_value(scores[at]); }
+  std::int64_t flagged() const {
+    return std::count_if(scores.begin(), scores.end(), [&](double score) {
+      return flagging->flags(flagging->held_out.p_value(score));
+    });
+  }
+};
+
+// Lines of the rows at `order`. As .npy f64 (N, 3), or (N, 5) with p-values and flags.
+void write_scores(const std::string& out, const Scored& scored,
+                  const std::vector<std::int32_t>& order, const flows::Density& density) {
+  if (out.ends_with(".npy")) {
+    std::vector<double> table;
     for (const std::int32_t i : order) {
-      const std::string in_file =
-          rows.in_file.empty() ? "" : str(rows.in_file[static_cast<std::size_t>(i)]);
-      out.write(str(static_cast<std::int64_t>(row[0]), ",", fixed(row[1], 6), ",", fixed(row[2], 6),
-                    ",", in_file, "\n"));
-      row += 3;
+      const auto at = static_cast<std::size_t>(i);
+      const double score = scored.scores[at];
+      table.insert(table.end(), {static_cast<double>(scored.rows.number[at]), density.nats(score),
+                                 density.bits_per_dim(score)});
+      if (!scored.flagging) continue;
+      const double p = scored.p_value(at);
+      table.insert(table.end(), {p, scored.flagging->flags(p) ? 1.0 : 0.0});
+    }
+    return data::write_npy(out, Tensor::from(table, {std::ssize(order), scored.flagging ? 5 : 3}));
+  }
+  const ScoreLines csv(density, scored.flagging);
+  write_text(out, [&](const data::CsvWriter::Sink& write) {
+    write(csv.header());
+    for (const std::int32_t i : order) {
+      const auto at = static_cast<std::size_t>(i);
+      write(csv.line(scored.rows.number[at], scored.scores[at], scored.in_file(at)));
     }
   });
+}
+
+// The first of `order` as a table for people, and as JSON into `lowest`.
+std::string table_of_lowest(const Scored& scored, const std::vector<std::int32_t>& order,
+                            const flows::Density& density, Json& lowest) {
+  constexpr std::size_t kShown = 10;
+  const bool in_file = !scored.rows.in_file.empty() && scored.rows.split != "all";
+  std::vector<std::vector<std::string>> lines = {{"row", "nats", "bits/dim"}};
+  if (scored.flagging) lines[0].push_back("p-value");
+  if (in_file) lines[0].push_back("row of the file");
+  for (std::size_t i = 0; i < std::min(kShown, order.size()); ++i) {
+    const auto at = static_cast<std::size_t>(order[i]);
+    const double nats = density.nats(scored.scores[at]);
+    const double bits = density.bits_per_dim(scored.scores[at]);
+    const std::optional<std::int64_t> file_row = scored.in_file(at);
+    lowest.push_back({{"row", scored.rows.number[at]},
+                      {"nats", number(nats)},
+                      {"bits_per_dim", number(bits)},
+                      {"file_row", file_row ? Json(*file_row) : Json()}});
+    lines.push_back({str(scored.rows.number[at]), fixed(nats, 3), fixed(bits, 4)});
+    if (scored.flagging) {
+      const double p = scored.p_value(at);
+      lowest.back()["p_value"] = p;
+      lowest.back()["flag"] = scored.flagging->flags(p);
+      lines.back().push_back(fixed(p, 4));
+    }
+    if (in_file) lines.back().push_back(str(*file_row));
+  }
+  return table_text(lines, output_width(), {.left = 0});
+}
+
+// Also into JSON.
+std::string flagged_text(const Scored& scored, Json& json) {
+  if (!scored.flagging) return "";
+  const Flagging& flagging = *scored.flagging;
+  const std::int64_t flagged = scored.flagged();
+  json["flagged"] = flagged;
+  json["flag_level"] = flagging.level;
+  json["held_out"] = flagging.held_out.size();
+  json["held_out_split"] = flagging.split;
+  return str("  flagged: ", flagged, " of ", scored.scores.size(), ", with a p-value below ",
+             flagging.level, " beside ", flagging.held_out.size(), " ", flagging.split, " rows\n");
 }
 
 // What scores are compared with: the part --split; else the test part of what is drawn and of the
@@ -123,16 +168,19 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
   return out;
 }
 
-void score(const ScoreOptions& options) {
-  const Device device = options.common.apply();
-  const TrainedModel model = options.model.load(options.common, device);
+void check_files(const ScoreOptions& options, const std::string& out, const TrainedModel& model) {
+  if (out != kStandardOutput) check_ending("score", out, {".csv", ".npy"});
+  check_stdout("score", out, options.common);
+  if (options.png.empty()) return;
+  check_ending("score", options.png, {".png"});
+  check_picture(options.png, options.strangest, model.shape, 0, options.scale);
+}
+
+void score_all(const ScoreOptions& options, const TrainedModel& model) {
   const std::string out =
       out_path(options.out, model.run, options.rows.file_name("scores", ".csv"));
-  check_ending("score", out, {".csv", ".npy"});
-  if (!options.png.empty()) {
-    check_ending("score", options.png, {".png"});
-    check_picture(options.png, options.strangest, model.shape, 0, options.scale);
-  }
+  check_files(options, out, model);
+  const std::optional<Flagging> flagging = flagging_of(options, model);
   const Rows rows = options.rows.load(model);
   flows::EvaluateOptions evaluate = options.evaluate;
   evaluate.samples = rows.samples;
@@ -142,32 +190,17 @@ void score(const ScoreOptions& options) {
     throw flows::Diverged("[score] " + broken);
   }
   if (!broken.empty()) options.common.note("note: " + broken);
+  const Scored scored{rows, scores, flagging};
   const std::vector<std::int32_t> unusual = most_unusual_first(scores);
   std::vector<std::int32_t> as_given(unusual.size());
   std::iota(as_given.begin(), as_given.end(), 0);
-  const Tensor sorted = table_of(scores, unusual, rows.number, *model.density);
-  const std::vector<std::int32_t>& order = options.sort ? unusual : as_given;
-  write_table(out, table_of(scores, order, rows.number, *model.density), order, rows);
+  write_scores(out, scored, options.sort ? unusual : as_given, *model.density);
 
-  const std::int64_t n = rows.x.dim(0), shown = std::min<std::int64_t>(n, 10);
+  const std::int64_t n = rows.x.dim(0);
   Json lowest = Json::array();
-  std::string text = str("wrote ", n, " scores to ", out, "; the most unusual of ", rows.name, " (",
-                         rows.split, "):\n");
-  const bool in_file = !rows.in_file.empty() && rows.split != "all";
-  std::vector<std::vector<std::string>> lines = {{"row", "nats", "bits/dim"}};
-  if (in_file) lines[0].push_back("row of the file");
-  const double* row = sorted.data<double>();
-  for (std::int64_t i = 0; i < shown; ++i, row += 3) {
-    const auto at = static_cast<std::size_t>(unusual[static_cast<std::size_t>(i)]);
-    const Json file_row = rows.in_file.empty() ? Json() : Json(rows.in_file[at]);
-    lowest.push_back({{"row", static_cast<std::int64_t>(row[0])},
-                      {"nats", number(row[1])},
-                      {"bits_per_dim", number(row[2])},
-                      {"file_row", file_row}});
-    lines.push_back({str(static_cast<std::int64_t>(row[0])), fixed(row[1], 3), fixed(row[2], 4)});
-    if (in_file) lines.back().push_back(str(rows.in_file[at]));
-  }
-  text += table_text(lines, output_width(), {.left = 0});
+  std::string text = str("wrote ", n, " scores to ", shown_out(out), "; the most unusual of ",
+                         rows.name, " (", rows.split, "):\n") +
+                     table_of_lowest(scored, unusual, *model.density, lowest);
   Json json = {{"file", out},
                {"count", n},
                {"data", rows.name},
@@ -177,6 +210,7 @@ void score(const ScoreOptions& options) {
                {"noise_draws", options.evaluate.noise_draws},
                {"bound", model.density->bound()},
                {"convention", convention_of(*model.density)}};
+  text += flagged_text(scored, json);
   if (!options.png.empty()) {
     const std::int64_t strangest = std::min(n, options.strangest);
     const Tensor first = Tensor::from(unusual, {n}).narrow(0, 0, strangest);
@@ -186,7 +220,7 @@ void score(const ScoreOptions& options) {
     text += str("  picture of the ", strangest, " strangest: ", options.png, "\n");
   }
   if (!options.against.empty()) json["against"] = scores_against(options, model, scores, text);
-  options.common.result(json, text + "  " + convention_of(*model.density) + "\n");
+  tell_result(options.common, out, json, text + "  " + convention_of(*model.density) + "\n");
 }
 
 }  // namespace
@@ -199,9 +233,16 @@ void add_score(CLI::App& app) {
   options->rows.add_to(*command);
   command->add_flag("--sort", options->sort, "Most unusual first, else in the order of the data");
   command->add_option("--out", options->out,
-                      "FILE.csv or FILE.npy: row number, nats, bits/dim, in .csv the row of the "
-                      "file (default: RUN/scores.csv; of other rows than the test part "
-                      "RUN/scores-NAME.csv of --data NAME, RUN/scores.PART.csv)");
+                      "FILE.csv, FILE.npy or - (CSV to standard output): row number, nats, "
+                      "bits/dim, in CSV the row of the file (default: RUN/scores.csv; of other "
+                      "rows than the test part RUN/scores-NAME.csv of --data NAME, "
+                      "RUN/scores.PART.csv; of --data - standard output)");
+  command
+      ->add_option("--flag", options->flag,
+                   "Also p_value, the share of held-out rows that are at least as unlikely, and "
+                   "flag, 1 where it is below P")
+      ->check(real(0, 1))
+      ->type_name("P");
   auto* png =
       command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
   command->add_option("--strangest", options->strangest, "How many the picture shows")
@@ -219,10 +260,22 @@ void add_score(CLI::App& app) {
   options->evaluate.add_to(*command);
   options->common.add_to(*command);
   command->footer(
+      "A log density says little by itself: whether -12 nats is low depends on the data. The\n"
+      "p-value says how many of the rows that the run kept out of its training were as unlikely:\n"
+      "of ordinary rows one in a hundred is flagged by --flag 0.01, whatever the data. Many more\n"
+      "flags mean that the new rows are not like the old ones, or some are faulty. A p-value\n"
+      "cannot be below 1/(n+1) of n held-out rows.\n\n"
+      "With --data - rows are scored line by line, as they come.\n\n"
       "Examples:\n  flowcli score runs/table --data new.csv --sort --out scores.csv\n"
       "  flowcli score runs/mnist --sort --png strangest.png\n"
-      "  flowcli score runs/mnist --against glyphs");
-  command->callback([options] { score(*options); });
+      "  flowcli score runs/mnist --against glyphs\n"
+      "  flowcli score runs/mnist --data glyphs --flag 0.01\n"
+      "  tail -n +1 -f new.csv | flowcli score runs/table --data - --flag 0.02");
+  command->callback([options] {
+    const Device device = options->common.apply();
+    const TrainedModel model = options->model.load(options->common, device);
+    options->line_by_line() ? score_line_by_line(*options, model) : score_all(*options, model);
+  });
 }
 
 }  // namespace nf::cli

@@ -18,6 +18,10 @@ void check_out(const char* command, const std::string& out,
   if (out != kStandardOutput) check_ending(command, out, endings);
   check_usage(!is_csv(out) || !shape.images(), "[", command,
               "] images are no table: give --out FILE.npy, or FILE.png for a picture");
+  check_stdout(command, out, common);
+}
+
+void check_stdout(const char* command, const std::string& out, const Common& common) {
   check_usage(out != kStandardOutput || !common.json, "[", command,
               "] --json and --out - would both write to standard output; give --out FILE.csv");
 }

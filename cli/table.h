@@ -22,6 +22,9 @@ void check_out(const char* command, const std::string& out,
                std::initializer_list<std::string> endings, const data::Dataset& shape,
                const Common& common);
 
+/// The second of these by itself.
+void check_stdout(const char* command, const std::string& out, const Common& common);
+
 /// Where lines of text go: a file, which is there when all is written, or standard output.
 void write_text(const std::string& out, const std::function<void(const data::CsvWriter::Sink&)>& w);
 

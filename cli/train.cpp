@@ -260,18 +260,23 @@ class Training {
   }
 
   /// Log densities of the validation rows under the best weights, f64 (N), in nats of log_prob, in
-  /// the order of the split: what scores of new rows are compared with.
+  /// the order of the split: what scores of new rows are compared with. Where nothing was validated
+  /// they are of the test rows, under the last weights.
   void save_held_out() {
     const std::string best = run_.file("best.safetensors");
-    if (data_.valid.size() == 0 || !std::filesystem::exists(best)) return;
+    const bool validated = data_.valid.size() > 0;
+    const data::Split& rows = validated ? data_.valid : data_.test;
+    if (rows.size() == 0 || (validated && !std::filesystem::exists(best))) return;
     const auto density = make_density(config_, data_, device_);
-    load_weights(*density, best, run_.known());
-    const std::vector<double> scores =
-        flows::score(*density, data_.valid.x, {.samples = data_.valid.numbers});
+    load_weights(*density, validated ? best : run_.file("last.safetensors"), run_.known());
+    const std::vector<double> scores = flows::score(*density, rows.x, {.samples = rows.numbers});
     const std::string path = run_.file("heldout.safetensors");
     try {
       nn::save_safetensors(path, {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}},
-                           {{"split", "valid"}, {"data_checksum", data_.checksum}});
+                           {{"split", validated ? "valid" : "test"},
+                            {"best_epoch", str(run_.state().best_epoch)},
+                            {"step", str(trainer_.step())},
+                            {"data_checksum", data_.checksum}});
     } catch (const Error& error) {  // the training is whole without it
       common_.note(str("note: ", error.what(), "; 'score' has no held-out scores to compare with"));
     }

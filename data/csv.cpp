@@ -1,13 +1,10 @@
 #include "data/csv.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <map>
 #include <optional>
 
@@ -100,21 +97,41 @@ class Reader {
     skip_comments(table);
     choose_separator();
     std::vector<double> values;
-    std::vector<std::string> fields;
-    while (next_line()) {
-      split(fields);
-      if (names_.empty() && take_header(fields, table)) continue;
-      if (values.capacity() == 0) make_room(values);
-      look_for_numbered_header(fields, table);
-      add_row(fields, table.groups, values);
+    for (bool first = true; next_line(); first = false) {
+      take_line(table, values);
+      if (first) make_room(values);
     }
     if (!bad_.empty()) fail_bad_columns();
     NF_CHECK(!values.empty(), "[csv] '", path_, "': holds no rows of numbers");
     const auto columns = std::ssize(wanted_);
-    for (const std::int32_t i : wanted_) table.columns.push_back(name(i));
+    table.columns = columns_taken();
     table.values = Tensor::from(values, {std::ssize(values) / columns, columns});
     return table;
   }
+
+  /// The beginning up to the first row, whose numbers are then in `values`; false: no row is there.
+  bool read_first(Table& table, std::vector<double>& values) {
+    skip_comments(table);
+    choose_separator();
+    while (values.empty() && next_line()) take_line(table, values);
+    if (!bad_.empty()) fail_bad_columns();
+    return !values.empty();
+  }
+  /// The row in a line that comes after it; false: the line is empty.
+  bool read_next(std::string_view line, Table& table, std::vector<double>& values) {
+    rest_ = line;
+    if (line.empty()) ++number_;
+    if (next_line()) take_line(table, values);
+    if (!bad_.empty()) fail_bad_columns();
+    return !values.empty();
+  }
+
+  std::vector<std::string> columns_taken() const {
+    std::vector<std::string> names;
+    for (const std::int32_t i : wanted_) names.push_back(name(i));
+    return names;
+  }
+  std::size_t line_number() const { return number_; }
 
  private:
   [[noreturn]] void bad(const std::string& what) const {
@@ -190,6 +207,15 @@ class Reader {
     }
   }
 
+  /// line_, which is the header or a row.
+  void take_line(Table& table, std::vector<double>& values) {
+    std::vector<std::string> fields;
+    split(fields);
+    if (names_.empty() && take_header(fields, table)) return;
+    look_for_numbered_header(fields, table);
+    add_row(fields, table.groups, values);
+  }
+
   void split(std::vector<std::string>& fields) {
     fields.clear();
     std::string_view rest = separator_ == ' ' ? trimmed(line_) : line_;
@@ -254,8 +280,8 @@ class Reader {
 
   /// 0,1,2 above 0.5,3.25,1: as some programs name columns that have no names.
   void look_for_numbered_header(const std::vector<std::string>& fields, Table& table) {
+    if (rows_ == 2) return;
     ++rows_;
-    if (rows_ > 2) return;
     bool whole = true, ascending = true;
     for (std::size_t i = 0; i < fields.size(); ++i) {
       const double value = parse_number(fields[i]).value_or(0.5);
@@ -386,36 +412,49 @@ std::string odd_byte(std::string_view head) {
   return str("line ", 1 + std::count(head.begin(), odd, '\n'), not_text(*odd));
 }
 
-namespace {
-
-std::string read_standard_input() {
-  std::string all;
-  for (std::size_t got = 1; got > 0;) {
-    constexpr std::size_t kChunk = 1 << 16;
-    if (all.capacity() < all.size() + kChunk) {
-      const std::size_t wanted = 2 * all.size() + kChunk;
-      check_memory(static_cast<double>(wanted), "[read] standard input", "take a part of the data");
-      all.reserve(wanted);
-    }
-    const std::size_t had = all.size();
-    all.resize(had + kChunk);
-    got = std::fread(all.data() + had, 1, kChunk, stdin);
-    all.resize(had + got);
-  }
-  NF_CHECK(!std::ferror(stdin), "[read] standard input: ", std::strerror(errno));
-  return all;
-}
-
-}  // namespace
-
 Table read_csv(const std::string& path, const ReadOptions& options) {
   if (path == kStandardInput) {
-    static const std::string text = read_standard_input();
-    return Reader(shown_path(path), text, options).read();
+    return Reader(shown_path(path), standard_input(), options).read();
   }
   InputFile file(path);
   const std::string text = file.read_rest();
   return Reader(path, text, options).read();
+}
+
+// --- line by line --------------------------------------------------------------------------------
+
+struct CsvLines::State {
+  std::string path;
+  ReadOptions options;
+  std::string beginning;  // up to the first row, which tells how the table is written
+  std::optional<Reader> reader;
+};
+
+CsvLines::CsvLines(const std::string& path, const ReadOptions& options)
+    : state_(new State{shown_path(path), options, {}, {}}) {}
+CsvLines::~CsvLines() = default;
+
+std::vector<double> CsvLines::row(std::string_view line) {
+  State& state = *state_;
+  std::vector<double> values;
+  Table table;
+  if (state.reader) {
+    state.reader->read_next(line, table, values);
+    return values;
+  }
+  state.beginning.append(line) += '\n';
+  NF_CHECK(state.beginning.size() <= 2 * kLongestLine, "[csv] '", state.path,
+           "': no row of numbers in the first ", 2 * kLongestLine, " bytes");
+  Reader reader(state.path, state.beginning, state.options);
+  if (!reader.read_first(table, values)) return {};
+  notes_ = std::move(table.notes);
+  columns_ = reader.columns_taken();
+  state.reader = std::move(reader);
+  return values;
+}
+
+std::size_t CsvLines::line_number() const {
+  return state_->reader ? state_->reader->line_number() : 0;
 }
 
 // --- as samples ----------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -50,6 +51,27 @@ inline constexpr const char* kStandardInput = "-";
 inline std::string shown_path(const std::string& path) {
   return path == kStandardInput ? "standard input" : path;
 }
+
+/// A table whose lines come one by one, as into a filter. What read_csv() tells by the content, it
+/// tells here by the lines up to the first row. Errors are the same.
+class CsvLines {
+ public:
+  explicit CsvLines(const std::string& path, const ReadOptions& options = {});
+  ~CsvLines();
+
+  /// The numbers of the row in the next line, which has no end; nothing of a comment, a header and
+  /// an empty line. Throws Error; no line can follow then.
+  std::vector<double> row(std::string_view line);
+  // From the first row on:
+  const std::vector<std::string>& columns() const { return columns_; }
+  const std::vector<std::string>& notes() const { return notes_; }
+  std::size_t line_number() const;  ///< of the last line, from 1
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+  std::vector<std::string> columns_, notes_;
+};
 
 /// Writes a table, so that read_csv() gives back the same bits: a line of names, then a line for
 /// each row, with commas between. Names are quoted where they must be.

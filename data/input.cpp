@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "tensor/error.h"
@@ -84,6 +85,35 @@ std::uint64_t file_size(const std::string& path) {
   NF_CHECK(*what == '\0', "[read] '", path, "': ", what,
            ", not a file: it is read more than once; write its content to a file first");
   return static_cast<std::uint64_t>(info.st_size);
+}
+
+// --- standard input -----------------------------------------------------------------------------
+
+namespace {
+
+std::string read_standard_input() {
+  std::string all;
+  for (std::size_t got = 1; got > 0;) {
+    constexpr std::size_t kChunk = 1 << 16;
+    if (all.capacity() < all.size() + kChunk) {
+      const std::size_t wanted = 2 * all.size() + kChunk;
+      check_memory(static_cast<double>(wanted), "[read] standard input", "take a part of the data");
+      all.reserve(wanted);
+    }
+    const std::size_t had = all.size();
+    all.resize(had + kChunk);
+    got = std::fread(all.data() + had, 1, kChunk, stdin);
+    all.resize(had + got);
+  }
+  NF_CHECK(!std::ferror(stdin), "[read] standard input: ", std::strerror(errno));
+  return all;
+}
+
+}  // namespace
+
+const std::string& standard_input() {
+  static const std::string text = read_standard_input();
+  return text;
 }
 
 // --- InputFile ----------------------------------------------------------------------------------

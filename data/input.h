@@ -107,6 +107,9 @@ class InputBytes : public Input {
   std::size_t at_ = 0;
 };
 
+/// All of standard input, read once to its end and kept.
+const std::string& standard_input();
+
 /// Size of a file in bytes; throws when it is missing or a folder.
 std::uint64_t file_size(const std::string& path);
 

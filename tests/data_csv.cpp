@@ -1,8 +1,10 @@
 // Tables as text: what is told by the content, and hostile files.
 #include "data/csv.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <sstream>
 
 #include "tests/data_util.h"
 
@@ -298,6 +300,64 @@ BOOST_AUTO_TEST_CASE(what_could_not_be_read_back_is_not_written) {
   check_error([&] { write_csv(path, {"a", "b\nc"}, row(1)); }, {"not text"});
   check_error([&] { write_csv(path, {"a"}, row(1)); }, {"rows of 1 columns"});
   BOOST_TEST(folder.files() == 0U);  // nothing is left of any of them
+}
+
+// --- line by line --------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(lines_give_the_rows_of_the_whole_file) {
+  const std::string texts[] = {"a,b\n1,2\n3,4\n",
+                               "1,2\n3,4\n",
+                               "a;b, c\n1;2\n",
+                               "\xEF\xBB\xBF"
+                               "a,b\r\n1,2\r\n",
+                               "# made on Monday\n#\na,b\n1,2\n",
+                               "# a,b\n\n1,2\n  \n3,4\n",
+                               "all of it\n1\n2\n",
+                               "\"a, b\",\"say \"\"x\"\"\"\n1,2\n-0,1e-300\n",
+                               "x,\"3 phases, y\"\n1,2\n"};
+  for (const std::string& text : texts) {
+    BOOST_TEST_CONTEXT(text) {
+      const Table whole = parse(text);
+      CsvLines lines("t.csv");
+      std::vector<double> values;
+      std::istringstream in(text);
+      for (std::string line; std::getline(in, line);) {
+        const std::vector<double> row = lines.row(line);
+        values.insert(values.end(), row.begin(), row.end());
+      }
+      BOOST_CHECK(lines.columns() == whole.columns);
+      BOOST_CHECK(values == whole.values.to_vector<double>());
+      BOOST_TEST(lines.notes().size() == whole.notes.size());
+      BOOST_TEST(lines.line_number() ==
+                 static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')));
+    }
+  }
+  CsvLines chosen("t.csv", {.columns = {"b"}, .split_by = "town"});
+  BOOST_TEST(chosen.row("town,a,b").empty());
+  BOOST_TEST(chosen.row("Bonn,x,2.5") == std::vector<double>{2.5});
+}
+
+BOOST_AUTO_TEST_CASE(a_bad_line_is_told_by_its_number) {
+  struct Case {
+    std::vector<std::string> good;
+    std::string bad, says;
+  };
+  const Case cases[] = {{{"a,b", "1,2", "", "3,4"}, "5", "line 5: 1 columns, the lines before"},
+                        {{"a,b", "1,2"}, "1,NaN", "line 3, column 2 ('b'): the number is missing"},
+                        {{"a,b"}, "1,x", "line 2, column 2 ('b'): 'x' is not a number"},
+                        {{}, "1,x", "line 1, column 2: 'x' is not a number"},
+                        {{"a,b", "1,2"}, "\x1B[31m,4", "line 3: byte 27"},
+                        {{"1,2"}, std::string((1 << 22) + 1, '1'), "line 2: 4194305 bytes"}};
+  for (const Case& c : cases) {
+    CsvLines lines(kStandardInput);
+    for (const std::string& line : c.good) lines.row(line);
+    check_error([&] { lines.row(c.bad); }, {"'standard input', " + c.says});
+  }
+  CsvLines endless("t.csv");
+  const std::string comment = "#" + std::string(4000000, 'x');
+  BOOST_TEST(endless.row(comment).empty());
+  BOOST_TEST(endless.row(comment).empty());
+  check_error([&] { endless.row(comment); }, {"no row of numbers in the first"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,240 @@
+// flowcli score RUN --data -: a filter, and what it shares with the scores of a file.
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+
+#include "cli/lines.h"
+#include "cli/score.h"
+#include "cli/table.h"
+#include "data/columns.h"
+#include "data/csv.h"
+#include "data/splits.h"
+#include "nn/safetensors.h"
+#include "tensor/ops.h"
+#include "tensor/text.h"
+
+namespace nf::cli {
+
+bool ScoreOptions::line_by_line() const {
+  return rows.data == data::kStandardInput && (out.empty() || out == kStandardOutput);
+}
+
+// --- flags --------------------------------------------------------------------------------------
+
+std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedModel& model) {
+  if (options.flag == 0) return std::nullopt;
+  const std::string path = model.run.file("heldout.safetensors");
+  NF_CHECK(std::filesystem::exists(path), "[flag] ", model.run.path(),
+           " has no held-out scores to compare with (heldout.safetensors): its training has not "
+           "ended, or had no rows for validation or test");
+  const nn::SafetensorsFile file = nn::load_safetensors(path);
+  const auto said = [&](const char* key) {
+    const auto found = file.metadata.find(key);
+    return found == file.metadata.end() ? std::string() : found->second;
+  };
+  check_data_checksum(path, said("data_checksum"), model.run.known());
+  // A training that went on and was killed has newer weights than scores.
+  const bool best = model.state.best_epoch > 0;
+  const std::string of = said(best ? "best_epoch" : "step");
+  const std::int64_t now = best ? model.state.best_epoch : model.state.step;
+  NF_CHECK(of.empty() || of == str(now), "[flag] ", path, " is of other weights (",
+           best ? "epoch " : "step ", printable(of), ", not ", now,
+           "); end the training with 'flowcli resume ", model.run.path(), "'");
+  const auto found = file.tensors.find("log_prob");
+  NF_CHECK(found != file.tensors.end() && found->second.dtype() == DType::F64 &&
+               found->second.rank() == 1 && found->second.numel() > 0,
+           "[flag] ", path, " does not hold held-out scores, log_prob of type f64 (N)");
+  check_usage(options.model.weights == "best" || !best,
+              "[flag] the held-out scores are of the best weights: leave --weights out");
+  check_usage(options.evaluate.noise_draws == 1 || !model.density->bound(),
+              "[flag] the held-out scores are of one draw of the noise: leave --noise-draws out");
+  Flagging flagging{options.flag, flows::HeldOutScores(found->second.to_vector<double>()),
+                    said("split")};
+  const double least = flagging.held_out.least();
+  check_usage(flagging.flags(least), "[flag] ", options.flag, " would flag nothing: beside ",
+              flagging.held_out.size(), " held-out rows the least p-value is ", least,
+              "; give a higher level");
+  return flagging;
+}
+
+// --- lines --------------------------------------------------------------------------------------
+
+std::string ScoreLines::header() const {
+  return str("row,nats,bits_per_dim,file_row", flagging_ ? ",p_value,flag" : "", "\n");
+}
+
+std::string ScoreLines::line(std::int64_t row, double log_prob,
+                             std::optional<std::int64_t> file_row) const {
+  std::string text = str(row, ",", fixed(density_.nats(log_prob), 6), ",",
+                         fixed(density_.bits_per_dim(log_prob), 6), ",");
+  if (file_row) text += str(*file_row);
+  if (flagging_) {
+    const double p = flagging_->held_out.p_value(log_prob);
+    text += str(",", p, ",", flagging_->flags(p) ? 1 : 0);
+  }
+  return text + "\n";
+}
+
+// --- the filter ---------------------------------------------------------------------------------
+
+namespace {
+
+// Standard input, as many whole lines at a time as are there.
+class WaitingLines {
+ public:
+  /// Waits for a line at least; none: the input has ended.
+  std::vector<std::string> next() {
+    constexpr std::size_t kLongest = 1 << 23;  // what is longer is no line, and is refused as one
+    std::vector<std::string> lines;
+    while (lines.empty() && !ended_) {
+      char bytes[1 << 16];
+      const ssize_t got = ::read(STDIN_FILENO, bytes, sizeof bytes);
+      if (got < 0 && errno == EINTR) continue;
+      NF_CHECK(got >= 0, "[read] standard input: ", std::strerror(errno));
+      ended_ = got == 0;
+      begun_.append(bytes, static_cast<std::size_t>(got));
+      std::size_t at = 0;
+      for (std::size_t end; (end = begun_.find('\n', at)) != std::string::npos; at = end + 1) {
+        lines.push_back(begun_.substr(at, end - at));
+      }
+      begun_.erase(0, at);
+      if ((ended_ && !begun_.empty()) || begun_.size() > kLongest) {
+        lines.push_back(std::move(begun_));
+        begun_.clear();
+      }
+    }
+    return lines;
+  }
+
+ private:
+  std::string begun_;  // a line whose end has not come
+  bool ended_ = false;
+};
+
+// Rows for the model, of lines that are read together.
+class RowReader {
+ public:
+  explicit RowReader(const TrainedModel& model)
+      : model_(model),
+        lines_(data::kStandardInput, reading(flows::load_options(model.run.config()))) {
+    const Tensor whole = model.density->whole_columns();
+    if (whole.defined()) whole_ = whole.to(Device::CPU).to(DType::F64).to_vector<double>();
+  }
+
+  /// (n, D), undefined without a row. `bad`: set for the line behind them that is none.
+  Tensor rows(const std::vector<std::string>& lines, std::exception_ptr& bad) {
+    std::vector<Tensor> rows;
+    for (const std::string& line : lines) {
+      try {
+        const std::vector<double> numbers = lines_.row(line);
+        if (!numbers.empty()) rows.push_back(as_row(numbers));
+      } catch (const Error&) {
+        bad = std::current_exception();
+        break;
+      }
+    }
+    return rows.empty() ? Tensor() : concat(rows, 0);
+  }
+
+ private:
+  static data::ReadOptions reading(const data::LoadOptions& own) {
+    return {.columns = own.columns,
+            .split_by = data::parse_split_by(own.split_by).column,
+            .may_lack_split_by = true};
+  }
+
+  Tensor as_row(const std::vector<double>& numbers) {
+    data::Dataset row;
+    row.name = data::shown_path(data::kStandardInput);
+    row.dims = std::ssize(numbers);
+    row.columns = lines_.columns();
+    row.train.x = Tensor::from(numbers, {1, row.dims});
+    if (!model_.shape.columns.empty()) {
+      const std::string note = data::match_columns(row, model_.shape.columns);
+      if (!note.empty()) tell_once(note);
+    }
+    for (const std::string& note : lines_.notes()) tell_once(note);
+    told_ = true;
+    NF_CHECK(row.dims == model_.shape.dims, "[data] the model is for ", model_.shape.dims,
+             "-dimensional real numbers, standard input has ", row.dims, " columns");
+    for (std::size_t j = 0; j < whole_.size(); ++j) {
+      const double value = row.train.x.data<double>()[j];
+      NF_CHECK(whole_[j] == 0 || value == std::floor(value), "[csv] 'standard input', line ",
+               lines_.line_number(), ": the model takes whole numbers in column '",
+               printable(data_columns(model_.shape)[j], 40), "', not ", value);
+    }
+    return row.train.x;
+  }
+
+  void tell_once(const std::string& note) const {
+    if (!told_) model_.common.note("note: " + note);
+  }
+
+  const TrainedModel& model_;
+  data::CsvLines lines_;
+  std::vector<double> whole_;  // 1 for columns of whole numbers, or none
+  bool told_ = false;          // all that is to be noted
+};
+
+void check_line_by_line(const ScoreOptions& options, const TrainedModel& model) {
+  const std::pair<const char*, bool> needs_all[] = {{"--sort", options.sort},
+                                                    {"--png", !options.png.empty()},
+                                                    {"--against", !options.against.empty()},
+                                                    {"--split", !options.rows.split.empty()},
+                                                    {"--count", options.rows.count > 0},
+                                                    {"--indices", !options.rows.indices.empty()},
+                                                    {"--json", options.common.json}};
+  for (const auto& [option, given] : needs_all) {
+    check_usage(!given, "[score] --data - is scored line by line, for which there is no ", option,
+                "; with --out FILE.csv all rows are read first");
+  }
+  check_usage(!model.shape.discrete,
+              "[score] the model is for pixels, which do not come as CSV; "
+              "give a file of them with --data");
+}
+
+}  // namespace
+
+void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) {
+  check_line_by_line(options, model);
+  const std::optional<Flagging> flagging = flagging_of(options, model);
+  const ScoreLines csv(*model.density, flagging);
+  WaitingLines input;
+  RowReader reader(model);
+  std::int64_t count = 0, nan = 0;
+  std::exception_ptr bad;
+  while (!bad) {
+    const std::vector<std::string> lines = input.next();
+    if (lines.empty()) break;
+    const Tensor x = reader.rows(lines, bad);
+    if (!x.defined()) continue;
+    flows::EvaluateOptions evaluate = options.evaluate;
+    std::vector<std::int32_t> samples;
+    for (std::int64_t i = 0; i < x.dim(0); ++i) {
+      samples.push_back(static_cast<std::int32_t>((count + i) & 0x7FFFFFFF));
+    }
+    evaluate.samples = Tensor::from(samples, {x.dim(0)});
+    std::string text = count == 0 ? csv.header() : "";
+    for (const double score : flows::score(*model.density, x, evaluate)) {
+      text += csv.line(count, score, count);
+      nan += std::isnan(score) ? 1 : 0;
+      ++count;
+    }
+    const bool written = std::fwrite(text.data(), 1, text.size(), stdout) == text.size();
+    NF_CHECK(written && std::fflush(stdout) == 0,
+             "[write] standard output: ", std::strerror(errno));
+  }
+  if (bad) std::rethrow_exception(bad);
+  NF_CHECK(count > 0, "[csv] 'standard input': holds no rows of numbers");
+  const std::string broken = str("the model gives NaN for ", nan, " of ", count, " rows");
+  if (nan == count) throw flows::Diverged("[score] " + broken);
+  if (nan > 0) options.common.note("note: " + broken);
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,274 @@
+// Rows that are flagged beside held-out ones, and rows that are scored as they come.
+#include <poll.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <fstream>
+
+#include "data/npy.h"
+#include "nn/safetensors.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+#include "tests/cli_util.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_flags)
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+Outcome good(const Outcome& outcome) {
+  BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+  return outcome;
+}
+
+Words with(Words call, const Words& more) {
+  call.insert(call.end(), more.begin(), more.end());
+  return call;
+}
+
+/// Rows of a Gaussian, the second column rounded, as CSV.
+std::string gaussian(int first, int end, double centre = 0) {
+  nf::Generator gen(5);
+  const nf::Tensor x = nf::normal(gen, {end, 2});
+  std::ostringstream text;
+  text << "a,n\n";
+  for (int i = first; i < end; ++i) {
+    text << static_cast<double>(x.data<float>()[2 * i]) + centre << ","
+         << std::floor(10 * x.data<float>()[2 * i + 1]) << "\n";
+  }
+  return text.str();
+}
+
+std::string file(const ScratchFolder& folder, const std::string& name, const std::string& text) {
+  std::ofstream(folder.file(name), std::ios::binary) << text;
+  return folder.file(name);
+}
+
+std::string train(const ScratchFolder& folder, const Words& more = {}) {
+  const std::string run = folder.file("run");
+  good(flowcli(
+      folder,
+      with({"train", "realnvp-2d", "--data", file(folder, "own.csv", gaussian(0, 2000)), "--types",
+            "n=integer", "--out", run, "--steps", "40", "--hidden-units", "8", "--threads", "1"},
+           more)));
+  return run;
+}
+
+struct Line {
+  std::string row, nats, bits, file_row, p_value, flag;
+};
+
+std::vector<Line> lines_of(const std::string& csv) {
+  std::istringstream in(csv);
+  std::string line;
+  std::getline(in, line);
+  BOOST_TEST(line == "row,nats,bits_per_dim,file_row,p_value,flag");
+  std::vector<Line> out;
+  while (std::getline(in, line)) {
+    std::istringstream cells(line);
+    Line& l = out.emplace_back();
+    for (std::string* cell : {&l.row, &l.nats, &l.bits, &l.file_row, &l.p_value}) {
+      std::getline(cells, *cell, ',');
+    }
+    std::getline(cells, l.flag);
+  }
+  return out;
+}
+
+/// With text on its standard input.
+Outcome piped(const ScratchFolder& folder, const Words& call, const std::string& text) {
+  const std::string path = file(folder, "stdin.txt", text);
+  return flowcli(folder, call, "", [&] { dup2(open(path.c_str(), O_RDONLY), STDIN_FILENO); });
+}
+
+/// What can be read within a minute, up to a line's end.
+std::string line_from(int descriptor) {
+  std::string line;
+  for (char c = 0; c != '\n';) {
+    pollfd ready{descriptor, POLLIN, 0};
+    if (poll(&ready, 1, 60'000) != 1 || read(descriptor, &c, 1) != 1) break;
+    line += c;
+  }
+  return line;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(of_like_rows_few_are_flagged_and_of_far_rows_all) {
+  const ScratchFolder folder;
+  const std::string run = train(folder), out = folder.file("s.csv");
+  const nf::Tensor held_out =
+      nf::nn::load_safetensors(run + "/heldout.safetensors").tensors.at("log_prob");
+  BOOST_TEST_REQUIRE(held_out.numel() == 200);
+  const std::string like = file(folder, "like.csv", gaussian(2000, 3000)),
+                    far = file(folder, "far.csv", gaussian(2000, 2100, 30));
+  const auto scored = [&](const std::string& data, const Words& more) {
+    return good(flowcli(folder,
+                        with({"score", run, "--data", data, "--flag", "0.05", "--json"}, more)))
+        .json();
+  };
+  const auto json = scored(like, {"--out", out});
+  BOOST_TEST(json["flag_level"] == 0.05);
+  BOOST_TEST(json["held_out"] == 200);
+  BOOST_TEST(json["held_out_split"] == "valid");
+  BOOST_TEST(json["flagged"].get<int>() >= 20);  // 50 of 1000, give or take what 200 rows allow
+  BOOST_TEST(json["flagged"].get<int>() <= 90);
+  BOOST_TEST(json["lowest"][0]["flag"] == true);
+  BOOST_TEST(json["lowest"][0]["p_value"].get<double>() < 0.05);
+  int flagged = 0;
+  const std::vector<Line> lines = lines_of(slurp(out));
+  BOOST_TEST_REQUIRE(lines.size() == 1000U);
+  for (const Line& line : lines) {
+    int unlikely = 0;
+    for (const double score : held_out.to_vector<double>()) {
+      unlikely += score <= std::stod(line.nats) ? 1 : 0;
+    }
+    const double p = std::stod(line.p_value);
+    BOOST_TEST(std::abs(p - (unlikely + 1) / 201.0) < 1e-6, line.nats);
+    BOOST_TEST((line.flag == "1") == (p < 0.05));
+    flagged += line.flag == "1" ? 1 : 0;
+  }
+  BOOST_TEST(json["flagged"] == flagged);
+  BOOST_TEST(scored(far, {})["flagged"] == 100);
+  const std::string npy = folder.file("s.npy");
+  scored(like, {"--out", npy});
+  const nf::Tensor table = nf::data::read_npy(npy);
+  BOOST_CHECK(table.shape() == nf::Shape({1000, 5}));
+  BOOST_TEST(nf::sum(table, {0}).to_vector<double>()[4] == flagged);
+  const Outcome text = good(flowcli(folder, {"score", run, "--data", far, "--flag", "0.05"}));
+  BOOST_TEST(text.out.find("flagged: 100 of 100, with a p-value below 0.05 beside 200 valid") !=
+                 std::string::npos,
+             text.out);
+}
+
+BOOST_AUTO_TEST_CASE(without_validation_the_test_rows_are_held_out) {
+  const ScratchFolder folder;
+  const std::string run = train(folder, {"--valid", "0"});
+  const auto json =
+      good(flowcli(folder, {"score", run, "--flag", "0.1", "--weights", "last", "--json"})).json();
+  BOOST_TEST(json["held_out_split"] == "test");
+  BOOST_TEST(json["held_out"] == json["count"]);
+  BOOST_TEST(json["flagged"].get<double>() < 0.1 * json["count"].get<double>());  // its own rows
+}
+
+BOOST_AUTO_TEST_CASE(flags_that_would_mean_nothing_are_refused) {
+  const ScratchFolder folder;
+  const std::string run = train(folder), held_out = run + "/heldout.safetensors";
+  struct Row {
+    Words more;
+    std::string says;
+    int status;
+  };
+  const Row rows[] = {
+      {{"--flag", "0.001"}, "would flag nothing: beside 200 held-out rows the least p-value is", 2},
+      {{"--flag", "1.5"}, "1.5", 2},
+      {{"--flag", "0.05", "--weights", "last"}, "leave --weights out", 2},
+      {{"--flag", "0.05", "--noise-draws", "2"}, "leave --noise-draws out", 2},
+      {{"--data", "-", "--sort"}, "there is no --sort; with --out FILE.csv all rows", 2},
+      {{"--data", "-", "--json"}, "there is no --json", 2},
+      {{"--out", "-", "--json"}, "both write to standard output", 2},
+  };
+  for (const Row& row : rows) {
+    const Outcome outcome = piped(folder, with({"score", run}, row.more), "a,n\n1,2\n");
+    BOOST_TEST(outcome.status == row.status, outcome.err);
+    BOOST_TEST(outcome.err.find(row.says) != std::string::npos, outcome.err);
+    BOOST_TEST(outcome.out == "");
+  }
+  // Scores of weights that a longer training has replaced, of other data, and none.
+  nf::nn::SafetensorsFile old = nf::nn::load_safetensors(held_out);
+  const nf::nn::StateDict scores(old.tensors.begin(), old.tensors.end());
+  const auto check = [&](const std::string& says) {
+    const Outcome outcome = flowcli(folder, {"score", run, "--flag", "0.05"});
+    BOOST_TEST(outcome.status == 1);
+    BOOST_TEST(outcome.err.find(says) != std::string::npos, outcome.err);
+  };
+  const std::string checksum = old.metadata.at("data_checksum");
+  old.metadata["best_epoch"] = "77";
+  nf::nn::save_safetensors(held_out, scores, old.metadata);
+  check("is of other weights (epoch 77, not");
+  old.metadata["data_checksum"] = "another";
+  nf::nn::save_safetensors(held_out, scores, old.metadata);
+  check("of a training on other data");
+  nf::nn::save_safetensors(held_out, {}, {{"data_checksum", checksum}});
+  check("does not hold held-out scores");
+  std::filesystem::remove(held_out);
+  check("has no held-out scores to compare with");
+}
+
+BOOST_AUTO_TEST_CASE(lines_are_scored_as_their_file_is) {
+  const ScratchFolder folder;
+  const std::string run = train(folder), rows = gaussian(2000, 2600),
+                    path = file(folder, "rows.csv", rows), out = folder.file("out.csv");
+  for (const Words& more : {Words{"--flag", "0.05"}, {}, {"--noise-draws", "2"}}) {
+    good(flowcli(folder, with({"score", run, "--data", path, "--out", out}, more)));
+    const Outcome lines = good(piped(folder, with({"score", run, "--data", "-"}, more), rows));
+    BOOST_TEST(lines.out == slurp(out));
+    BOOST_TEST(lines.err == "");
+  }
+  // With --out FILE all are read first.
+  good(piped(folder, {"score", run, "--data", "-", "--sort", "--out", out}, rows));
+  BOOST_TEST(slurp(out).size() > 600U);
+  const Outcome swapped = good(piped(folder, {"score", run, "--data", "-"}, "n,a\n3,0.5"));
+  BOOST_TEST(swapped.out == good(piped(folder, {"score", run, "--data", "-"}, "a,n\n0.5,3\n")).out);
+}
+
+BOOST_AUTO_TEST_CASE(a_row_is_answered_before_the_next_one_comes) {
+  const ScratchFolder folder;
+  const std::string run = train(folder);
+  int in[2], out[2];
+  BOOST_TEST_REQUIRE((pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0));
+  const Child child(folder, {"score", run, "--data", "-", "--flag", "0.05"}, "", [&] {
+    dup2(in[0], STDIN_FILENO);
+    dup2(out[1], STDOUT_FILENO);
+  });
+  close(in[0]);
+  close(out[1]);
+  const auto send = [&](const std::string& text) {
+    BOOST_TEST_REQUIRE(write(in[1], text.data(), text.size()) == std::ssize(text));
+  };
+  send("a,n\n0.5,3\n");
+  BOOST_TEST(line_from(out[0]) == "row,nats,bits_per_dim,file_row,p_value,flag\n");
+  BOOST_TEST(line_from(out[0]).starts_with("0,-"));
+  send("0.5,");  // half a line waits for its end
+  send("3\n");
+  BOOST_TEST(line_from(out[0]).starts_with("1,-"));
+  send("100,3\n-100,3\n");
+  const std::string third = line_from(out[0]), fourth = line_from(out[0]);
+  BOOST_TEST((third.starts_with("2,-") && third.ends_with(",1\n")), third);
+  BOOST_TEST((fourth.starts_with("3,-") && fourth.ends_with(",1\n")), fourth);
+  close(in[1]);
+  BOOST_TEST(child.wait() == 0);
+  close(out[0]);
+}
+
+BOOST_AUTO_TEST_CASE(a_bad_line_comes_after_what_is_good) {
+  const ScratchFolder folder;
+  const std::string run = train(folder);
+  struct Row {
+    std::string text, says;
+    int good;
+  };
+  const Row rows[] = {
+      {"a,n\n1,2\n3,4\n5,x\n7,8\n", "line 4, column 2 ('n'): 'x' is not a number", 2},
+      {"a,n\n1,2\n\n3\n", "line 4: 1 columns, the lines before have 2", 1},
+      {"a,n\n1,2\n3,4.5\n", "line 3: the model takes whole numbers in column 'n', not 4.5", 1},
+      {"a,n\nnan,2\n", "line 2, column 1 ('a'): the number is missing", 0},
+      {"a,m\n1,2\n", "there is no column 'n', which the model was trained on", 0},
+      {"1,2,3\n", "3 columns", 0},
+      {"a,n\n", "holds no rows of numbers", 0},
+      {"", "holds no rows of numbers", 0},
+  };
+  for (const Row& row : rows) {
+    const Outcome outcome = piped(folder, {"score", run, "--data", "-"}, row.text);
+    BOOST_TEST(outcome.status == 1, row.text);
+    BOOST_TEST(outcome.err.find(row.says) != std::string::npos, outcome.err);
+    BOOST_TEST(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1, outcome.err);
+    const auto lines = std::count(outcome.out.begin(), outcome.out.end(), '\n');
+    BOOST_TEST(lines == (row.good == 0 ? 0 : row.good + 1));
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

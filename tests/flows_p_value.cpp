@@ -1,0 +1,71 @@
+// How unusual a score is among held-out ones: ties, NaN, and that the p-values of like rows are
+// uniform.
+#include "flows/examine/p_value.h"
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <limits>
+
+#include "tensor/error.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+
+using namespace nf;
+using nf::flows::HeldOutScores;
+
+BOOST_AUTO_TEST_SUITE(flows_p_value)
+
+BOOST_AUTO_TEST_CASE(ties_and_nan_are_counted) {
+  constexpr double kInf = std::numeric_limits<double>::infinity(), kNan = NAN;
+  struct Row {
+    std::vector<double> held_out;
+    double score, p_value;
+  };
+  const Row rows[] = {
+      {{-1, -2, -3, -4}, -5, 1.0 / 5},          // below all
+      {{-1, -2, -3, -4}, -4, 2.0 / 5},          // a tie is as unlikely
+      {{-1, -2, -3, -4}, -2.5, 3.0 / 5},        //
+      {{-1, -2, -3, -4}, 0, 1},                 // above all
+      {{-2, -2, -2, -1}, -2, 4.0 / 5},          // all ties count
+      {{-2, -2, -2, -1}, -2.0000001, 1.0 / 5},  //
+      {{7}, 8, 1},                              //
+      {{-1, -2, -3, -4}, kNan, 1.0 / 5},        // as the least likely
+      {{-1, kNan, kNan, -4}, kNan, 3.0 / 5},    //
+      {{-1, kNan, kNan, -4}, -5, 3.0 / 5},      //
+      {{-1, -kInf, -3, -4}, -kInf, 2.0 / 5},    //
+      {{-1, -2, -3, -4}, kInf, 1},              //
+  };
+  for (const Row& row : rows) {
+    BOOST_TEST(std::abs(HeldOutScores(row.held_out).p_value(row.score) - row.p_value) < 1e-15,
+               row.score << " among " << row.held_out.size());
+  }
+  BOOST_CHECK_THROW(HeldOutScores({}), Error);
+  BOOST_TEST(HeldOutScores({1, 2, 3}).least() == 0.25);
+}
+
+// ln of a Gaussian in ten dimensions at its own draws, and at draws that are further away.
+BOOST_AUTO_TEST_CASE(p_values_of_like_rows_are_uniform_and_of_far_rows_small) {
+  constexpr std::int64_t kRows = 4000;
+  Generator gen(3);
+  const auto scores = [&](double scale) {
+    const Tensor x = normal(gen, {kRows, 10}).to(DType::F64) * scale;
+    return (sum_squares(x, {1}) * -0.5).to_vector<double>();
+  };
+  const HeldOutScores held_out(scores(1));
+  std::vector<double> p;
+  for (const double score : scores(1)) p.push_back(held_out.p_value(score));
+  std::sort(p.begin(), p.end());
+  double distance = 0;  // Kolmogorov and Smirnov's, from the uniform distribution
+  for (std::size_t i = 0; i < p.size(); ++i) {
+    const double share = (static_cast<double>(i) + 1) / kRows;
+    distance = std::max(distance, std::abs(p[i] - share));
+  }
+  // 1.95 sqrt(2/n) is passed once in a thousand by two samples of one distribution.
+  BOOST_TEST(distance < 1.95 * std::sqrt(2.0 / kRows));
+  int flagged = 0;
+  for (const double score : scores(3)) flagged += held_out.p_value(score) < 0.01;
+  BOOST_TEST(flagged > kRows * 95 / 100);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

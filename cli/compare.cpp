@@ -7,7 +7,6 @@
 #include "cli/cli.h"
 #include "cli/evaluation.h"
 #include "cli/lines.h"
-#include "nn/safetensors.h"
 
 namespace nf::cli {
 
@@ -38,21 +37,12 @@ struct Compared {
 
 /// The scores that a training keeps of its validation rows, where they are what is asked for.
 std::vector<double> kept_scores(const TrainedModel& model, const CompareOptions& options) {
-  const std::string path = model.run.file("heldout.safetensors");
-  const KnownData& known = model.run.known();
   if (options.split != "valid" || options.weights != "best" || options.evaluate.noise_draws != 1 ||
-      options.evaluate.seed != 0 || !std::filesystem::exists(path)) {
+      options.evaluate.seed != 0) {
     return {};
   }
-  const nn::SafetensorsFile file = nn::load_safetensors(path);
-  const auto scores = file.tensors.find("log_prob");
-  const auto data = file.metadata.find("data_checksum");
-  NF_CHECK(scores != file.tensors.end() && data != file.metadata.end() &&
-               scores->second.dtype() == DType::F64 &&
-               scores->second.shape() == Shape({known.valid.count}),
-           "[run] ", path, " are not the scores of ", known.valid.count, " validation rows");
-  check_data_checksum(path, data->second, known);
-  return scores->second.to_vector<double>();
+  const std::optional<HeldOut> kept = held_out_of(model);
+  return kept && kept->split == "valid" ? kept->scores : std::vector<double>();
 }
 
 /// Scores of the split's rows, read where they are, else those that the run keeps.

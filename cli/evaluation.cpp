@@ -6,6 +6,7 @@
 #include "cli/lines.h"
 #include "data/columns.h"
 #include "nn/safetensors.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -108,6 +109,32 @@ Json json_of(const TrainedModel& model, const flows::Evaluation& e, const std::s
           {"convention", convention_of(*model.density)},
           {"device", name(model.density->device())},
           {"precision", model.precision}};
+}
+
+std::optional<HeldOut> held_out_of(const TrainedModel& model) {
+  const std::string path = model.run.file("heldout.safetensors");
+  if (!std::filesystem::exists(path)) return std::nullopt;
+  const nn::SafetensorsFile file = nn::load_safetensors(path);
+  const auto said = [&](const char* key) {
+    const auto found = file.metadata.find(key);
+    return found == file.metadata.end() ? std::string() : found->second;
+  };
+  check_data_checksum(path, said("data_checksum"), model.run.known());
+  // A training that went on and was killed has newer weights than scores.
+  const bool best = model.state.best_epoch > 0;
+  const std::string of = said(best ? "best_epoch" : "step");
+  const std::int64_t now = best ? model.state.best_epoch : model.state.step;
+  NF_CHECK(of.empty() || of == str(now), "[run] ", path, " is of other weights (",
+           best ? "epoch " : "step ", printable(of), ", not ", now,
+           "); end the training with 'flowcli resume ", model.run.path(), "'");
+  const std::string split = said("split");
+  const auto scores = file.tensors.find("log_prob");
+  const std::int64_t count = model.run.known().part(split).count;
+  NF_CHECK((split == "valid" || split == "test") && scores != file.tensors.end() &&
+               scores->second.dtype() == DType::F64 && count > 0 &&
+               scores->second.shape() == Shape({count}),
+           "[run] ", path, " does not hold the scores of ", count, " rows of validation or test");
+  return HeldOut{split, scores->second.to_vector<double>()};
 }
 
 Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,

@@ -41,6 +41,16 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
 Json json_of(const TrainedModel& model, const flows::Evaluation& e, const std::string& data,
              const std::string& split, std::optional<std::int64_t> trained_on);
 
+/// What a training keeps of rows that it did not train on (heldout.safetensors): their log_prob
+/// under the best weights, or under the last where nothing was validated.
+struct HeldOut {
+  std::string split;  ///< "valid", or "test" without validation rows
+  std::vector<double> scores;
+};
+/// Nothing where the file is not there. Throws Error where it is no such file, or of other data or
+/// weights than the run's.
+std::optional<HeldOut> held_out_of(const TrainedModel& model);
+
 struct Evaluated {
   std::vector<double> scores;  ///< log_prob of each row
   flows::Evaluation mean;

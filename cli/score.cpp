@@ -269,7 +269,7 @@ void add_score(CLI::App& app) {
       "Examples:\n  flowcli score runs/table --data new.csv --sort --out scores.csv\n"
       "  flowcli score runs/mnist --sort --png strangest.png\n"
       "  flowcli score runs/mnist --against glyphs\n"
-      "  flowcli score runs/mnist --data glyphs --flag 0.01\n"
+      "  flowcli score runs/mnist --data glyphs --flag 0.05\n"
       "  tail -n +1 -f new.csv | flowcli score runs/table --data - --flag 0.02");
   command->callback([options] {
     const Device device = options->common.apply();

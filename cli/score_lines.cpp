@@ -7,15 +7,14 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <filesystem>
 
+#include "cli/evaluation.h"
 #include "cli/lines.h"
 #include "cli/score.h"
 #include "cli/table.h"
 #include "data/columns.h"
 #include "data/csv.h"
 #include "data/splits.h"
-#include "nn/safetensors.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -29,33 +28,16 @@ bool ScoreOptions::line_by_line() const {
 
 std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedModel& model) {
   if (options.flag == 0) return std::nullopt;
-  const std::string path = model.run.file("heldout.safetensors");
-  NF_CHECK(std::filesystem::exists(path), "[flag] ", model.run.path(),
+  const std::optional<HeldOut> kept = held_out_of(model);
+  NF_CHECK(kept, "[flag] ", model.run.path(),
            " has no held-out scores to compare with (heldout.safetensors): its training has not "
            "ended, or had no rows for validation or test");
-  const nn::SafetensorsFile file = nn::load_safetensors(path);
-  const auto said = [&](const char* key) {
-    const auto found = file.metadata.find(key);
-    return found == file.metadata.end() ? std::string() : found->second;
-  };
-  check_data_checksum(path, said("data_checksum"), model.run.known());
-  // A training that went on and was killed has newer weights than scores.
   const bool best = model.state.best_epoch > 0;
-  const std::string of = said(best ? "best_epoch" : "step");
-  const std::int64_t now = best ? model.state.best_epoch : model.state.step;
-  NF_CHECK(of.empty() || of == str(now), "[flag] ", path, " is of other weights (",
-           best ? "epoch " : "step ", printable(of), ", not ", now,
-           "); end the training with 'flowcli resume ", model.run.path(), "'");
-  const auto found = file.tensors.find("log_prob");
-  NF_CHECK(found != file.tensors.end() && found->second.dtype() == DType::F64 &&
-               found->second.rank() == 1 && found->second.numel() > 0,
-           "[flag] ", path, " does not hold held-out scores, log_prob of type f64 (N)");
   check_usage(options.model.weights == "best" || !best,
               "[flag] the held-out scores are of the best weights: leave --weights out");
   check_usage(options.evaluate.noise_draws == 1 || !model.density->bound(),
               "[flag] the held-out scores are of one draw of the noise: leave --noise-draws out");
-  Flagging flagging{options.flag, flows::HeldOutScores(found->second.to_vector<double>()),
-                    said("split")};
+  Flagging flagging{options.flag, flows::HeldOutScores(kept->scores), kept->split};
   const double least = flagging.held_out.least();
   check_usage(flagging.flags(least), "[flag] ", options.flag, " would flag nothing: beside ",
               flagging.held_out.size(), " held-out rows the least p-value is ", least,

@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(flags_that_would_mean_nothing_are_refused) {
   nf::nn::save_safetensors(held_out, scores, old.metadata);
   check("of a training on other data");
   nf::nn::save_safetensors(held_out, {}, {{"data_checksum", checksum}});
-  check("does not hold held-out scores");
+  check("does not hold the scores of");
   std::filesystem::remove(held_out);
   check("has no held-out scores to compare with");
 }

@@ -216,6 +216,32 @@ BOOST_AUTO_TEST_CASE(samples_of_an_array_fill_their_picture) {
   BOOST_TEST(slurp(run + "/report.html").find("A curve needs a second epoch") != std::string::npos);
 }
 
+// A map of hardly any training is told from the data; one that fits is not.
+BOOST_AUTO_TEST_CASE(samples_are_compared_with_data) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), data = folder.file("own.npy");
+  BOOST_TEST_REQUIRE(flowcli(folder, tiny_training(run, 1)).status == 0);
+  const auto moons = flowcli(folder, {"report", run, "--json"}).json()["two_sample"];
+  BOOST_TEST(moons["samples"] == 300);
+  BOOST_TEST(moons["rows"] == 300);
+  BOOST_TEST(moons["permutations"] == 200);
+  BOOST_TEST(moons["energy_distance"].get<double>() > 0.01);
+  BOOST_TEST(moons["p_value"].get<double>() < 0.01);
+  BOOST_TEST(flowcli(folder, {"report", run, "--json"}).json()["two_sample"] == moons);
+  // Standardising makes a Gaussian standard normal: the couplings begin as nearly the identity.
+  nf::Generator gen(4);
+  nf::data::write_npy(data, nf::normal(gen, {15000, 2}) * 3.0 + 100.0);
+  BOOST_TEST_REQUIRE(flowcli(folder, {"train", "realnvp-2d", "--data", data, "--out", run,
+                                      "--steps", "10", "--hidden-units", "4", "--overwrite"})
+                         .status == 0);
+  const Outcome fits = flowcli(folder, {"report", run, "--json"});
+  BOOST_TEST(fits.json()["two_sample"]["p_value"].get<double>() > 0.05, fits.out);
+  BOOST_TEST(fits.json()["two_sample"]["samples"] == 1000);
+  BOOST_TEST(slurp(run + "/report.html").find("energy distance") != std::string::npos);
+  std::filesystem::remove(data);
+  BOOST_TEST(flowcli(folder, {"report", run, "--json"}).json()["two_sample"].is_null());
+}
+
 BOOST_AUTO_TEST_CASE(images_are_checked_and_reported) {
   const ScratchFolder folder;
   const std::string run = train_images(folder);

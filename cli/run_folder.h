@@ -54,6 +54,8 @@ class RunFolder {
   /// Keeps other writers out as long as a copy of this object lives. Throws Error while somebody
   /// else does.
   void lock();
+  /// Whether others are kept out: a file system may know no locks.
+  bool locked() const { return lock_ && lock_->held(); }
   /// Throws Error without a state: then this is no run.
   RunState state() const;
   /// In a sentence's end, what must be known of weights that are no finished training's; else

@@ -225,6 +225,10 @@ class Training {
     common_.note(str("on ", name(device_), ", matrix products in ", precision_));
     common_.note(str("run folder: ", run_.path(),
                      trainer_.step() > 0 ? str(", resuming at step ", trainer_.step()) : ""));
+    if (!run_.locked()) {
+      common_.note(str("note: the file system of ", run_.path(),
+                       " knows no locks; see to it that nobody else trains this run"));
+    }
   }
 
   void finish_epoch(const flows::EpochReport& r) {

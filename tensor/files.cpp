@@ -170,7 +170,8 @@ std::optional<FileLock> FileLock::take(const std::string& path, long* holder) {
                   delete file;
                 }};
   char text[24] = {};
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+  lock.held_ = ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+  if (!lock.held_ && errno == EWOULDBLOCK) {
     const ssize_t got = ::pread(fd, text, sizeof text - 1, 0);
     if (holder) *holder = 0;
     if (holder && got > 0) std::from_chars(text, text + got, *holder);

@@ -56,11 +56,14 @@ void make_folders(const std::string& path);
 class FileLock {
  public:
   /// Nothing while another process holds it; `holder` is then that process, 0 when unknown. Throws
-  /// Error when the file cannot be made. A file system that knows no locks gives it to everyone.
+  /// Error when the file cannot be made. Where the file system knows no locks, everyone gets one,
+  /// that is not held().
   static std::optional<FileLock> take(const std::string& path, long* holder = nullptr);
+  bool held() const { return held_; }
 
  private:
   std::shared_ptr<const int> file_;  // its descriptor
+  bool held_ = true;
 };
 
 }  // namespace nf

@@ -1,4 +1,12 @@
 // Files of runs of which something changed or contradicts itself: told before anything is done.
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#include <cerrno>
+#include <cstddef>
+
 #include "cli_runs.h"
 
 using namespace nf::test;
@@ -59,6 +67,40 @@ BOOST_AUTO_TEST_CASE(a_state_that_contradicts_itself_is_told_by_every_command) {
     write(state, good);
   }
   expect_ok(flowcli(folder, resume(run, {"--epochs", "3"})));
+}
+
+namespace {
+
+/// From here on this process and what it executes have no flock, as on some network file systems.
+/// Where the kernel does not take such a filter, the process ends with kNoFilter.
+constexpr int kNoFilter = 125;
+void forbid_locks() {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_flock, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOLCK),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program = {.len = std::size(filter), .filter = filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0) {
+    _exit(kNoFilter);
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_file_system_without_locks_is_told) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), says = "knows no locks";
+  const Outcome usual = flowcli(folder, tiny_training(run, 1));
+  expect_ok(usual);
+  BOOST_TEST(usual.err.find(says) == std::string::npos, usual.err);
+  const std::vector<std::string> further = {"resume", run, "--epochs", "2", "--threads", "1"};
+  const Outcome without = flowcli(folder, further, "", forbid_locks);
+  if (without.status == kNoFilter) return;
+  expect_ok(without);
+  BOOST_TEST(without.err.find(says) != std::string::npos, without.err);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -98,7 +98,7 @@ std::string training(const RunFolder& run, const RunState& state, const EpochLog
   const std::vector<flows::EpochReport>& log = *told;
   if (log.empty()) return "<p>The run has finished no epoch.</p>\n";
   const flows::EpochReport& last = log.back();
-  const double epochs = static_cast<double>(last.epoch), steps = static_cast<double>(last.step);
+  const double epochs = run.epochs_of(last), steps = static_cast<double>(last.step);
   // One epoch is a point, no line.
   const std::string curve = log.size() > 1
                                 ? drawing(run.curve(log), 760, "Log-likelihood over epochs")
@@ -111,7 +111,8 @@ std::string training(const RunFolder& run, const RunState& state, const EpochLog
                 {"best on validation",
                  state.best_epoch == 0
                      ? "no validation samples"
-                     : fixed(state.best_valid_nats, 4) + str(" nats, epoch ", state.best_epoch)}}) +
+                     : fixed(state.best_valid_nats, 4) + " nats, " +
+                           run.best_name(log, state.best_epoch, state.best_valid_nats)}}) +
          curve;
 }
 

@@ -180,7 +180,7 @@ std::string make_default_folder(const flows::Config& config) {
 }
 
 double number_at(const nlohmann::json& json, const char* key) {
-  const auto found = json.find(key);
+  const auto found = json.find(key);  // of what is no object: not there
   return found != json.end() && found->is_number() ? found->get<double>()
                                                    : std::numeric_limits<double>::quiet_NaN();
 }
@@ -191,6 +191,38 @@ const std::vector<std::string>& log_keys() {
                                                 "train_nats", "valid_nats", "valid_bits_per_dim",
                                                 "lr",         "grad_norm"};
   return keys;
+}
+
+struct LogLine {
+  std::int64_t number;  ///< from 1
+  std::string text;
+  nlohmann::json json;
+  std::optional<flows::EpochReport> report;  ///< nothing where the line is damaged
+};
+
+/// Calls visit(const LogLine&) for each line of a log.jsonl, which need not be there.
+template <class Visit>
+void for_log_lines(const std::string& path, const Visit& visit) {
+  if (!fs::exists(path)) return;
+  std::istringstream lines(read_file(path, kMaxLogBytes));
+  LogLine line{0, {}, {}, {}};
+  while (std::getline(lines, line.text)) {
+    ++line.number;
+    line.json = nlohmann::json::parse(line.text, nullptr, /*allow_exceptions=*/false);
+    line.report = {};
+    const double epoch = number_at(line.json, "epoch"), step = number_at(line.json, "step");
+    if (epoch >= 0 && epoch <= 0x1p53 && step >= 0 && step <= 0x1p53) {
+      line.report = {.epoch = static_cast<std::int64_t>(epoch),
+                     .step = static_cast<std::int64_t>(step),
+                     .seconds = number_at(line.json, "seconds"),
+                     .train_nats = number_at(line.json, "train_nats"),
+                     .valid_nats = number_at(line.json, "valid_nats"),
+                     .valid_bits_per_dim = number_at(line.json, "valid_bits_per_dim"),
+                     .lr = number_at(line.json, "lr"),
+                     .grad_norm = number_at(line.json, "grad_norm")};
+    }
+    visit(line);
+  }
 }
 
 /// The numbers as log.jsonl has them; nothing where it has null.
@@ -310,44 +342,48 @@ std::optional<std::vector<flows::EpochReport>> RunFolder::log_of(const RunState&
 
 std::vector<flows::EpochReport> RunFolder::read_log() const {
   std::vector<flows::EpochReport> reports;
-  if (!fs::exists(file("log.jsonl"))) return reports;
-  std::istringstream lines(read_file(file("log.jsonl"), kMaxLogBytes));
-  for (std::string line; std::getline(lines, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object()) continue;
-    const double epoch = number_at(json, "epoch"), step = number_at(json, "step");
-    if (!(epoch >= 0 && epoch <= 0x1p53 && step >= 0 && step <= 0x1p53)) continue;  // not ours
-    reports.push_back({.epoch = static_cast<std::int64_t>(epoch),
-                       .step = static_cast<std::int64_t>(step),
-                       .seconds = number_at(json, "seconds"),
-                       .train_nats = number_at(json, "train_nats"),
-                       .valid_nats = number_at(json, "valid_nats"),
-                       .valid_bits_per_dim = number_at(json, "valid_bits_per_dim"),
-                       .lr = number_at(json, "lr"),
-                       .grad_norm = number_at(json, "grad_norm")});
-  }
+  for_log_lines(file("log.jsonl"), [&](const LogLine& line) {
+    if (line.report) reports.push_back(*line.report);
+  });
   return reports;
 }
 
-void RunFolder::truncate_log(std::int64_t step, std::int64_t epochs, std::int64_t best) const {
+std::vector<std::int64_t> RunFolder::truncate_log(std::int64_t step, std::int64_t epochs,
+                                                  std::int64_t best_epoch, double best_nats) const {
   if (!fs::exists(file("log.jsonl"))) {
     fs::remove(file("log.csv"));
-    return;
+    return {};
   }
-  std::istringstream lines(read_file(file("log.jsonl"), kMaxLogBytes));
+  std::vector<std::int64_t> damaged;
   std::string kept, table = join(log_keys(), ",") + "\n";
-  for (std::string line; std::getline(lines, line);) {
-    const auto json = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object()) continue;
-    const double epoch = number_at(json, "epoch");
-    if (number_at(json, "step") <= static_cast<double>(step) &&
-        (epoch <= static_cast<double>(epochs) || epoch == static_cast<double>(best))) {
-      kept += line + "\n";
-      table += csv_line(json);
-    }
-  }
+  for_log_lines(file("log.jsonl"), [&](const LogLine& line) {
+    if (!line.report) return damaged.push_back(line.number);
+    const flows::EpochReport& r = *line.report;
+    const bool best = r.epoch == best_epoch && r.valid_nats == best_nats;
+    if (r.step > step || (r.epoch > epochs && !best)) return;
+    kept += line.text + "\n";
+    table += csv_line(line.json);
+  });
   atomic_write(file("log.jsonl"), kept);
   atomic_write(file("log.csv"), table);
+  return damaged;
+}
+
+double RunFolder::epochs_of(const flows::EpochReport& r) const {
+  const std::int64_t batch = config().training.batch_size;
+  const std::int64_t per_epoch =
+      std::max<std::int64_t>(1, (known_.train.count + batch - 1) / batch);
+  const double part = static_cast<double>(r.step % per_epoch) / static_cast<double>(per_epoch);
+  return static_cast<double>(r.epoch) - (part > 0 ? 1 - part : 0);
+}
+
+std::string RunFolder::best_name(const std::vector<flows::EpochReport>& log,
+                                 std::int64_t best_epoch, double best_nats) const {
+  const auto best = std::find_if(log.begin(), log.end(), [&](const flows::EpochReport& r) {
+    return r.epoch == best_epoch && r.valid_nats == best_nats;
+  });
+  const bool whole = best == log.end() || epochs_of(*best) == static_cast<double>(best_epoch);
+  return str("epoch ", best_epoch, whole ? "" : str(" as far as step ", best->step));
 }
 
 std::string title_of(const flows::Config& config) {
@@ -357,7 +393,7 @@ std::string title_of(const flows::Config& config) {
 std::string RunFolder::curve(const std::vector<flows::EpochReport>& log) const {
   data::Series train{"train", {}, {}}, valid{"validation", {}, {}};
   for (const flows::EpochReport& r : log) {
-    const double epoch = static_cast<double>(r.epoch);
+    const double epoch = epochs_of(r);
     train.x.push_back(epoch);
     train.y.push_back(r.train_nats);
     valid.x.push_back(epoch);

@@ -63,15 +63,21 @@ class RunFolder {
   std::string warning(const RunState& state) const;
 
   void append_log(const flows::EpochReport& report) const;
-  /// The reports so far; a torn last line is left out.
+  /// The reports so far; damaged lines are left out.
   std::vector<flows::EpochReport> read_log() const;
   /// The reports of the training that `state` is of; nothing where its best epoch is not among
   /// them, because the log was lost or is another's.
   std::optional<std::vector<flows::EpochReport>> log_of(const RunState& state) const;
   /// Drops what a resumed run will write again: reports after `step`, and of epochs after the first
-  /// `epochs`, of which one ended in its middle. That of the `best` epoch stays all the same: its
-  /// weights are kept.
-  void truncate_log(std::int64_t step, std::int64_t epochs, std::int64_t best) const;
+  /// `epochs`, of which one ended in its middle. That of the best weights stays all the same, for
+  /// they are kept. Damaged lines go, too: returns their numbers, from 1.
+  std::vector<std::int64_t> truncate_log(std::int64_t step, std::int64_t epochs,
+                                         std::int64_t best_epoch, double best_nats) const;
+  /// Epochs done at a report: 1.5 in the middle of the second.
+  double epochs_of(const flows::EpochReport& report) const;
+  /// "epoch 2", or "epoch 2 as far as step 30" where that epoch was told before its end.
+  std::string best_name(const std::vector<flows::EpochReport>& log, std::int64_t best_epoch,
+                        double best_nats) const;
   /// Nats over epochs, as SVG.
   std::string curve(const std::vector<flows::EpochReport>& log) const;
 

@@ -81,8 +81,8 @@ class Training {
       known.path = absolute_source(config_.data.source);
     run_.save_config(config_, known);
     // A training that ended in mid-epoch has told that epoch; one that goes on tells it as a whole.
-    run_.truncate_log(trainer_.step(), trainer_.epoch() + (trainer_.done() ? 1 : 0),
-                      trainer_.best_epoch());
+    tell_damaged(run_.truncate_log(trainer_.step(), trainer_.epoch() + (trainer_.done() ? 1 : 0),
+                                   trainer_.best_epoch(), trainer_.best_valid_nats()));
     log_ = run_.read_log();
     save(flows::TrainingStatus::Running);
   }
@@ -179,6 +179,20 @@ class Training {
     }
   }
 
+  void tell_damaged(const std::vector<std::int64_t>& lines) const {
+    if (lines.empty()) return;
+    constexpr std::size_t kMost = 8;
+    std::vector<std::string> numbers;
+    for (const std::int64_t line : lines) {
+      if (numbers.size() < kMost) numbers.push_back(str(line));
+    }
+    const std::size_t more = lines.size() - numbers.size();
+    const bool one = lines.size() == 1;
+    common_.note(str("note: ", run_.file("log.jsonl"), one ? ": line " : ": lines ",
+                     join(numbers, ", "), more > 0 ? str(" and ", more, " more") : "",
+                     one ? " is" : " are", " damaged and left out"));
+  }
+
   /// The weights on the disk stay: they are those of the last checkpoint.
   void mark_diverged(std::int64_t step) const {
     try {
@@ -203,8 +217,8 @@ class Training {
       return;
     }
     const double nats = result.best_valid_nats;
-    common_.note(printed("best: epoch %lld, %.*f nats%s", static_cast<long long>(result.best_epoch),
-                         std::abs(nats) < 100 ? 4 : 2, nats,
+    const std::string which = run_.best_name(log_, result.best_epoch, nats);
+    common_.note(printed("best: %s, %.*f nats%s", which.c_str(), std::abs(nats) < 100 ? 4 : 2, nats,
                          overfits() ? "; it overfits since" : ""));
   }
 

@@ -69,6 +69,80 @@ BOOST_AUTO_TEST_CASE(a_state_that_contradicts_itself_is_told_by_every_command) {
   expect_ok(flowcli(folder, resume(run, {"--epochs", "3"})));
 }
 
+BOOST_AUTO_TEST_CASE(resume_tells_which_lines_of_the_log_are_damaged) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), path = run + "/log.jsonl";
+  expect_ok(flowcli(folder, tiny_training(run, 3)));
+  const std::string log = slurp(path);
+  const std::size_t second = log.find('\n') + 1, third = log.find('\n', second) + 1;
+  struct Case {
+    std::string log, says;
+    std::ptrdiff_t kept;
+  };
+  const std::string one = log.substr(0, second), rest = log.substr(third);
+  for (const Case& c : std::initializer_list<Case>{
+           {log, "", 3},
+           {one + "{\"epoch\":2,\"st\x01" + "ep\"" + log.substr(second), "line 2 is damaged", 2},
+           {one + "\n" + rest, "line 2 is damaged", 2},
+           {one + "[1, 2]\n" + rest + "{\"epoch\":", "lines 2, 4 are damaged", 2},
+           {one + R"({"epoch":"2","step":40})" + "\n" + rest, "line 2 is damaged", 2},
+           {one + std::string(12, '\n'), "lines 2, 3, 4, 5, 6, 7, 8, 9 and 4 more are", 1}}) {
+    write(path, c.log);
+    const Outcome resumed = flowcli(folder, {"resume", run, "--threads", "1"});
+    expect_ok(resumed);
+    BOOST_TEST((resumed.err.find("damaged") == std::string::npos) == c.says.empty(), resumed.err);
+    BOOST_TEST(resumed.err.find(c.says) != std::string::npos, resumed.err);
+    const std::string now = slurp(path);
+    BOOST_TEST(std::count(now.begin(), now.end(), '\n') == c.kept);
+  }
+}
+
+// 20 steps are an epoch. Of parts of one only that stays in the log whose weights are the best; it
+// is told as a part, and drawn between.
+BOOST_AUTO_TEST_CASE(the_best_of_half_an_epoch_stays_beside_the_whole) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  auto training = tiny_training(run, 30);
+  *std::find(training.begin(), training.end(), "--epochs") = "--steps";
+  expect_ok(flowcli(folder, training));
+  nlohmann::json config = config_of(run);
+  config["training"]["lr"] = 10;  // far worse, on every machine
+  write(run + "/config.json", config.dump());
+  const auto steps = [&] {
+    std::vector<int> all;
+    std::istringstream log(slurp(run + "/log.jsonl"));
+    for (std::string line; std::getline(log, line);) {
+      all.push_back(nlohmann::json::parse(line)["step"].get<int>());
+    }
+    return all;
+  };
+  const auto further = [&](const char* end) {
+    const Outcome resumed = flowcli(folder, {"resume", run, "--steps", end, "--threads", "1"});
+    expect_ok(resumed);
+    BOOST_TEST(resumed.err.find("best: epoch 2 as far as step 30, ") != std::string::npos,
+               resumed.err);
+  };
+  further("35");
+  BOOST_TEST((steps() == std::vector<int>{20, 30, 35}));
+  further("60");
+  BOOST_TEST((steps() == std::vector<int>{20, 30, 40, 60}));
+  const Outcome reported = flowcli(folder, {"report", run, "--out", folder.file("r.html")});
+  expect_ok(reported);
+  const std::string page = slurp(folder.file("r.html"));
+  BOOST_TEST(page.find(" nats, epoch 2 as far as step 30<") != std::string::npos);
+  // The curve of validation: "M x y L x y ..." at epochs 1, 1.5, 2 and 3, cut where it leaves the
+  // box.
+  const std::string svg = slurp(run + "/curve.svg");
+  std::istringstream path(svg.substr(svg.rfind("<path d=\"M") + 10));
+  std::vector<double> x;
+  double at = 0, y = 0;
+  for (char letter = 0; path >> at >> y; path >> letter) {
+    if (x.empty() || at != x.back()) x.push_back(at);
+  }
+  BOOST_TEST_REQUIRE(x.size() >= 3U);
+  BOOST_TEST(x.back() - x[0] == 4 * (x[1] - x[0]), boost::test_tools::tolerance(1e-3));
+}
+
 namespace {
 
 /// From here on this process and what it executes have no flock, as on some network file systems.

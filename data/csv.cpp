@@ -81,9 +81,12 @@ bool begins_utf16(std::string_view text) {
   return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
 }
 
-class Reader {
+}  // namespace
+
+// Not in the unnamed namespace, because CsvLines holds one.
+class CsvReader {
  public:
-  Reader(const std::string& path, std::string_view text, const ReadOptions& options)
+  CsvReader(const std::string& path, std::string_view text, const ReadOptions& options)
       : path_(path), rest_(text), options_(&options) {
     NF_CHECK(
         !begins_utf16(rest_), "[csv] '", path_,
@@ -157,10 +160,10 @@ class Reader {
   /// Lines at the beginning that start with '#', but not the names of columns: a last such line
   /// with as many fields as the one below it.
   void skip_comments(Table& table) {
-    const Reader before = *this;
-    Reader last = *this;  // before the last of them
+    const CsvReader before = *this;
+    CsvReader last = *this;  // before the last of them
     int comments = 0;
-    for (Reader here = *this; next_line() && trimmed(line_).starts_with('#'); here = *this) {
+    for (CsvReader here = *this; next_line() && trimmed(line_).starts_with('#'); here = *this) {
       last = here;
       ++comments;
     }
@@ -192,7 +195,7 @@ class Reader {
 
   /// The first line may be a header with anything in it: the second tells.
   void choose_separator() {
-    const Reader before = *this;
+    const CsvReader before = *this;
     next_line();
     next_line();
     const std::string_view line = trimmed(line_);
@@ -398,8 +401,6 @@ class Reader {
   std::string first_row_;   // its beginning
 };
 
-}  // namespace
-
 bool looks_like_text(std::string_view head) {
   return begins_utf16(head) || (!head.empty() && std::all_of(head.begin(), head.end(), is_text));
 }
@@ -414,11 +415,11 @@ std::string odd_byte(std::string_view head) {
 
 Table read_csv(const std::string& path, const ReadOptions& options) {
   if (path == kStandardInput) {
-    return Reader(shown_path(path), standard_input(), options).read();
+    return CsvReader(shown_path(path), standard_input(), options).read();
   }
   InputFile file(path);
   const std::string text = file.read_rest();
-  return Reader(path, text, options).read();
+  return CsvReader(path, text, options).read();
 }
 
 // --- line by line --------------------------------------------------------------------------------
@@ -427,7 +428,7 @@ struct CsvLines::State {
   std::string path;
   ReadOptions options;
   std::string beginning;  // up to the first row, which tells how the table is written
-  std::optional<Reader> reader;
+  std::optional<CsvReader> reader;
 };
 
 CsvLines::CsvLines(const std::string& path, const ReadOptions& options)
@@ -445,7 +446,7 @@ std::vector<double> CsvLines::row(std::string_view line) {
   state.beginning.append(line) += '\n';
   NF_CHECK(state.beginning.size() <= 2 * kLongestLine, "[csv] '", state.path,
            "': no row of numbers in the first ", 2 * kLongestLine, " bytes");
-  Reader reader(state.path, state.beginning, state.options);
+  CsvReader reader(state.path, state.beginning, state.options);
   if (!reader.read_first(table, values)) return {};
   notes_ = std::move(table.notes);
   columns_ = reader.columns_taken();

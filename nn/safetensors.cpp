@@ -291,7 +291,9 @@ SafetensorsFile load_safetensors(const std::string& path) {
   Opened opened = open_safetensors(path);
   SafetensorsFile file{{}, std::move(opened.metadata)};
   Checksum elements;
-  for (const auto& [name, entry] : opened.entries) {
+  for (const auto& named : opened.entries) {
+    const auto& name = named.first;
+    const auto& entry = named.second;
     Tensor tensor = Tensor::empty(entry.shape, entry.dtype);
     if (entry.end > entry.begin) {
       std::atomic<bool> whole = true;

@@ -2,12 +2,30 @@
 #include <cmath>
 #include <cstdio>
 
+#include "data/svg.h"
 #include "nn/nets/mlp.h"
 #include "nn/optim/optim.h"
 
 using namespace nf;
 
-int main() {
+/// The points, the sine and what the network makes of it. A point is a short stroke between gaps
+/// (NAN).
+static void draw(const char* path, const Tensor& x, const Tensor& y, const Tensor& grid,
+                 const Tensor& predicted) {
+  data::Series points{"noisy points", {}, {}};
+  const auto xs = x.to_vector<float>(), ys = y.to_vector<float>();
+  for (std::size_t i = 0; i < xs.size(); ++i) {
+    points.x.insert(points.x.end(), {xs[i] - .004, xs[i] + .004, NAN});
+    points.y.insert(points.y.end(), {ys[i], ys[i], NAN});
+  }
+  const auto line = [](const Tensor& t) { return t.to(DType::F64).to_vector<double>(); };
+  data::write_curve_svg(path, {"What the network learned", "x", "y", /*whole_range=*/true},
+                        {points,
+                         {"the network", line(grid), line(predicted)},
+                         {"sin 3x", line(grid), line(sin(3 * grid))}});
+}
+
+int main(int argc, char** argv) {
   // 256 points (x, sin 3x + noise), x in [-1, 1).
   Generator gen(/*seed=*/1);
   const Tensor x = 2 * uniform(gen, {256, 1}) - 1;
@@ -43,6 +61,7 @@ int main() {
   const Tensor grid = Tensor::arange(201) / 100.0 - 1;
   const Tensor predicted = net->forward(grid.reshape({201, 1})).value();
   const double rms = std::sqrt(mean(square(predicted - sin(3 * grid.reshape({201, 1})))).item());
+  if (argc > 1) draw(argv[1], x, y, grid, predicted);
   std::printf("root mean square distance from the sine: %.3f\n", rms);
   return rms < 0.05 ? 0 : 1;
 }

@@ -13,6 +13,22 @@
 
 using namespace nf;
 
+/// Nine pictures in one, row by row: noise, and what the layers make of it, from the last to the
+/// first. In the end it looks like the data.
+static void draw_layers(const char* path, const flows::Compose& flow, Generator& gen) {
+  constexpr double width = 9;  // of one picture, around 0
+  std::vector<Tensor> pictures;
+  Var points = normal(gen, {20000, 2});
+  for (int i = 0; i < 9; ++i) {
+    const double right = width * (i % 3), down = width * static_cast<double>(i / 3);
+    const Tensor place = Tensor::from<double>({right, -down}, {2}).to(DType::F32);
+    pictures.push_back(points.value() + place);
+    if (i < 8) points = flow.parts()[7 - i].second->inverse(points).value;
+  }
+  const data::Bounds bounds{-width / 2, 2.5 * width, -2.5 * width, width / 2};
+  data::write_scatter_png(path, concat(pictures, 0), 450, bounds);
+}
+
 int main(int argc, char** argv) {
   // Two interleaved half circles, drawn by the program: rows of (x, y).
   const data::Dataset moons = data::load("moons", {.train = 30000, .valid = 2000, .test = 10000});
@@ -55,6 +71,7 @@ int main(int argc, char** argv) {
   const char* picture = argc > 1 ? argv[1] : "density_2d.png";
   data::write_scatter_png(picture, density.sample(gen, 50000), 512, data::bounds_of(moons.test.x));
   std::printf("wrote %s, 50000 new points\n", picture);
+  if (argc > 2) draw_layers(argv[2], *flow, gen);
   const Tensor points = moons.test.x.narrow(0, 0, 100);
   const double round_trip = max(abs(density.decode(density.encode(points)) - points)).item();
   std::printf("decode(encode(x)) differs from x by at most %.1g\n", round_trip);

@@ -48,6 +48,8 @@ BOOST_AUTO_TEST_CASE(what_holds_passes) {
       "See `tensor/storage.h`, `storage.h`, `flows/`, `Tensor::reshape`, `sum_to()`, `flowcli eval "
       "RUN`.",
       "A [link](page.md), [another](https://example.org/none).",
+      "## 1. What `it` is\n[here](#1-what-it-is), [there](page.md#1-what-it-is)",
+      fence("console", "$ echo > page.md") + "![a](page.md)",
   };
   for (const std::string& page : pages) {
     const Outcome outcome = check(page);
@@ -82,6 +84,9 @@ BOOST_AUTO_TEST_CASE(each_breach_is_named_with_its_line) {
       {"See `Tensor::" + no_name + "`.", "the code has no name '" + no_name + "'"},
       {"Run `flowcli eval RUN --splat test`.", "flowcli eval has no option --splat"},
       {"A [link](none.md).", "the link to none.md leads nowhere"},
+      {"## What\nA [link](#how).", "the link to #how leads nowhere"},
+      {"A [link](page.md#how).", "the link to page.md#how leads nowhere"},
+      {fence("console", "$ true") + "![a](page.md)", "page.md:4: no command of this page makes"},
   };
   for (const Row& row : rows) {
     const Outcome outcome = check(row.page);

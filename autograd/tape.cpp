@@ -113,6 +113,7 @@ void Tape::backward(std::span<const Var> outputs, std::span<const Tensor> grads)
   const NoGrad no_grad;  // closures compute on Tensors; nothing they do is recorded
   std::vector<Tensor> douts;
   while (!nodes_.empty()) {
+    const Profile::Scope part(nodes_.back().part, Profile::Backward);
     const Node node = std::move(nodes_.back());
     nodes_.pop_back();
     bool any = false;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "autograd/var.h"
+#include "tensor/profile.h"
 
 namespace nf {
 
@@ -71,6 +72,7 @@ class Tape {
     const char* op;
     std::vector<std::shared_ptr<Slot>> outs;
     Backward backward;
+    const void* part = Profile::part_now();  ///< whose backward this will be
   };
   std::vector<Node> nodes_;
   std::uint64_t id_;

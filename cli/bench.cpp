@@ -7,7 +7,9 @@
 #include <thread>
 
 #include "cli/cli.h"
+#include "cli/lines.h"
 #include "cli/settings.h"
+#include "cli/step_profile.h"
 #include "cli/trained_model.h"
 #include "tensor/backend.h"
 #include "tensor/blas.h"
@@ -143,8 +145,18 @@ class Stepper {
   Device device_;
 };
 
-void bench(const Common& common, flows::Config config, const data::Dataset& shape, Device device,
-           bool graph, std::int64_t steps, bool floor) {
+struct BenchOptions {
+  Common common;
+  SettingOptions settings;
+  std::string model;
+  std::int64_t steps = 20;
+  bool floor = false, no_graph = false, profile = false;
+};
+
+void bench(const BenchOptions& asked, Device device) {
+  auto [config, shape] = asked.settings.configure(asked.model, peek_data);
+  const std::int64_t steps = asked.steps;
+  const bool floor = asked.floor;
   NF_CHECK(!floor || device == Device::CPU,
            "[bench] --floor is measured with OpenBLAS; give --device cpu with it");
   const std::string precision = set_precision(device, config.training.precision);
@@ -154,7 +166,7 @@ void bench(const Common& common, flows::Config config, const data::Dataset& shap
   config.training.steps = 1'000'000'000;
   const data::Dataset data = random_data(batch * (steps + warmup + 1), shape);
   flows::FitOptions options = flows::fit_options(config);
-  options.graph = graph;
+  options.graph = !asked.no_graph;
   Stepper stepper(*density, data, options);
   std::vector<double> times, products, adam;
   stepper.run(warmup, nullptr);
@@ -214,20 +226,18 @@ void bench(const Common& common, flows::Config config, const data::Dataset& shap
                   "  floor        %9.2f ms   = products %.2f + Adam %.2f\n  ratio        %9.3f\n",
                   p + a, p, a, step_ms / (p + a));
   }
-  common.result(json, text);
+  std::string table;
+  if (asked.profile) {
+    json["profile"] = profile_steps(*density, data, options, steps);
+    table = "\n" + profile_text(json["profile"], output_width());
+  }
+  asked.common.result(json, text + table);
 }
 
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  struct Options {
-    Common common;
-    SettingOptions settings;
-    std::string model;
-    std::int64_t steps = 20;
-    bool floor = false, no_graph = false;
-  };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   CLI::App* command = app.add_subcommand("bench", "Time of a training step, on random data");
   command->add_option("MODEL", options->model, "A model or a configuration (.json)")
       ->required()
@@ -238,18 +248,19 @@ void add_bench(CLI::App& app) {
   command->add_flag("--floor", options->floor,
                     "Also the floor: the same matrix products straight from OpenBLAS plus one pass "
                     "of Adam, in the same run");
+  command->add_flag("--profile", options->profile,
+                    "Also where the time of a step goes: a line for each layer, with its own time, "
+                    "forward and backward, its share, the bytes that its operations read and "
+                    "write, and the FLOP/s of its matrix products. Of as many steps more, none "
+                    "recorded, and on a GPU with a wait after each layer");
   command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
   options->common.add_to(*command);
   options->settings.add_to(*command, ShownSettings::OfModel);
   command->footer(
       "Examples:\n  flowcli bench nice --floor\n"
-      "  flowcli bench nice --batch-size 1000 --threads 1 --json\n");
-  command->callback([options] {
-    const Device device = options->common.apply();
-    const auto [config, shape] = options->settings.configure(options->model, peek_data);
-    bench(options->common, config, shape, device, !options->no_graph, options->steps,
-          options->floor);
-  });
+      "  flowcli bench nice --batch-size 1000 --threads 1 --json\n"
+      "  flowcli bench realnvp-2d --profile\n");
+  command->callback([options] { bench(*options, options->common.apply()); });
 }
 
 }  // namespace nf::cli

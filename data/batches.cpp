@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "tensor/ops.h"
+#include "tensor/profile.h"
 #include "tensor/random.h"
 
 namespace nf::data {
@@ -103,6 +104,7 @@ std::future<Batch> Batches::gather(std::int64_t first, std::int64_t count) {
 }
 
 Batch Batches::next() {
+  const Profile::Scope part("data");
   Batch batch = pending_.get();
   if (++index_ == per_epoch_) {
     index_ = 0;

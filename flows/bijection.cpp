@@ -29,6 +29,7 @@ struct Position {
 
 Position step_back(Transform& part, const Position& at, const Tensor& dlog_det,
                    const Var& context) {
+  const nn::Call call(part);
   const Tensor input = part.inverse(Var(at.value), context.detach()).value.value();
   const Var x = Var::leaf(input);
   Tape tape;
@@ -53,7 +54,7 @@ Mapped invertible(Transform& flow, const Var& x, const Var& context) {
   Mapped out;
   {
     const NoGrad no_grad;
-    out = flow.forward(x, context);
+    out = flow(x, context);
   }
   if (!tape) return out;
   const std::vector<Var> recorded = tape->record(

@@ -29,13 +29,13 @@ Mapped Compose::forward(const Var& x, const Var& context) {
 
 Mapped Compose::forward_rows(const Tensor& data, const Tensor& rows) {
   if (parts_.empty()) return forward(index_select(data, 0, rows));
-  return forward_from(1, parts_[0].second->forward_rows(data, rows), {});
+  return forward_from(1, parts_[0].second->call_rows(data, rows), {});
 }
 
 // What the parts from `first` on make of `at`.
 Mapped Compose::forward_from(std::size_t first, Mapped at, const Var& context) const {
   for (std::size_t i = first; i < parts_.size(); ++i) {
-    auto [value, log_det] = parts_[i].second->forward(at.value, context);
+    auto [value, log_det] = (*parts_[i].second)(at.value, context);
     check_log_det(parts_[i], log_det, at.value);
     at = {value, at.log_det.defined() ? at.log_det + log_det : log_det};
   }

@@ -32,19 +32,24 @@ Var Density::entering(const Var& x) {
   return cast(x, dtype);
 }
 
+Var Density::base_log_prob(const Var& z) {
+  const nn::Call call(base_);
+  return base_.log_prob(z);
+}
+
 Var Density::log_prob(const Var& x, const Var& context) {
   NF_CHECK(x.rank() == 2 && x.dim(1) == dims_, "[log_prob] the model is for data of shape (N, ",
            dims_, "), got ", x.shape());
-  const auto [z, log_det] = transform_.forward(entering(x), context);
-  return base_.log_prob(z) + log_det;
+  const auto [z, log_det] = transform_(entering(x), context);
+  return base_log_prob(z) + log_det;
 }
 
 Var Density::log_prob_rows(const Tensor& data, const Tensor& rows) {
   NF_CHECK(data.rank() == 2 && data.dim(1) == dims_,
            "[log_prob] the model is for data of shape (N, ", dims_, "), got ", data.shape());
   if (data.dtype() == DType::F64) return log_prob(index_select(data, 0, rows));
-  const auto [z, log_det] = transform_.forward_rows(data, rows);
-  return base_.log_prob(z) + log_det;
+  const auto [z, log_det] = transform_.call_rows(data, rows);
+  return base_log_prob(z) + log_det;
 }
 
 Tensor Density::sample(Generator& gen, std::int64_t n, double temperature, const Var& context) {

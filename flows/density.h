@@ -94,6 +94,7 @@ class Density : public nn::Module {
                 std::vector<nn::LayerInfo>& rows) const override;
 
  private:
+  Var base_log_prob(const Var& z);
   std::optional<std::string> nonfinite_parameter();
 
   Transform& transform_;

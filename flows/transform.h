@@ -31,6 +31,16 @@ class Transform : public nn::Module {
  public:
   virtual Mapped forward(const Var& x, const Var& context = {}) = 0;
   virtual Mapped inverse(const Var& z, const Var& context = {}) = 0;
+  /// forward() and forward_rows(), as those call them who hold the layer: a Profile is told whose
+  /// it is.
+  Mapped operator()(const Var& x, const Var& context = {}) {
+    const nn::Call call(*this);
+    return forward(x, context);
+  }
+  Mapped call_rows(const Tensor& data, const Tensor& rows) {
+    const nn::Call call(*this);
+    return forward_rows(data, rows);
+  }
   /// Whether this is a bijection. False: forward draws.
   virtual bool exact() const { return false; }
   /// forward() of data's rows `rows` (i32): a layer that takes them on its way (Dequantize) spares

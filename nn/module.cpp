@@ -29,6 +29,13 @@ void Module::walk(M& module, const std::string& name, std::set<const Module*>& s
   }
 }
 
+void Module::for_each_module(
+    const std::function<void(const std::string&, const Module&)>& visit) const {
+  std::set<const Module*> seen;
+  walk(*this, "", seen,
+       [&](const Module& module, const std::string& name) { visit(name, module); });
+}
+
 void Module::for_each_parameter(const std::function<void(const std::string&, Var&)>& visit,
                                 const std::string& prefix) {
   for_each_parameter(

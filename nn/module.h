@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "autograd/var.h"
+#include "tensor/profile.h"
 #include "tensor/random.h"
 
 namespace nf::nn {
@@ -71,6 +72,7 @@ class Module {
   bool training() const { return training_; }
 
   // The tree, in the order of declaration, each module once. Names are joined by dots.
+  void for_each_module(const std::function<void(const std::string&, const Module&)>& visit) const;
   void for_each_parameter(const std::function<void(const std::string&, Var&)>& visit,
                           const std::string& prefix = "");
   void for_each_parameter(
@@ -128,6 +130,13 @@ class Module {
   std::deque<std::pair<std::string, Generator>> generators_;
   std::vector<std::pair<std::string, std::shared_ptr<Module>>> children_;
   bool training_ = true;
+};
+
+/// While it lives, what is computed is this module's for a Profile. Who calls a module opens one
+/// (layers and transforms have an operator() that does): so the module need not know of it.
+class Call : Profile::Scope {
+ public:
+  explicit Call(const Module& module) : Scope(&module) {}
 };
 
 /// "a" + "b" = "a.b", and "" + "b" = "b".

@@ -1,5 +1,7 @@
 #include "tensor/backend.h"
 
+#include "tensor/profile.h"
+
 namespace nf {
 
 const char* name_of(Precision precision) {
@@ -24,8 +26,25 @@ std::unique_ptr<Recording> Backend::record(std::span<Generator* const>,
   fail("[graph] this device cannot record steps; do them one by one");
 }
 
+namespace {
+
+constinit thread_local Backend* chosen[2] = {nullptr, nullptr};  // of each device
+
+Backend& choose(Device device) {
+  Backend& backend = device == Device::CUDA ? cuda_backend() : cpu_backend();
+  Profile* const profile = Profile::current();
+  Backend& told = profile ? profile->counting(backend) : backend;
+  chosen[static_cast<int>(device)] = &told;
+  return told;
+}
+
+}  // namespace
+
+void detail::choose_backends_anew() { chosen[0] = chosen[1] = nullptr; }
+
 Backend& backend_for(Device device) {
-  return device == Device::CUDA ? cuda_backend() : cpu_backend();
+  Backend* const backend = chosen[static_cast<int>(device)];
+  return backend ? *backend : choose(device);
 }
 
 }  // namespace nf

@@ -150,6 +150,9 @@ class Backend {
 /// The backend of a device: the only place where the device is asked for. Throws when the device is
 /// not in this build or not on this machine.
 Backend& backend_for(Device device);
+namespace detail {
+void choose_backends_anew();  ///< for this thread, which a Profile begins or ends to watch
+}
 inline Backend& backend_of(const Tensor& t) { return backend_for(t.device()); }
 
 Backend& cpu_backend();   // tensor/cpu

@@ -187,6 +187,52 @@ BOOST_AUTO_TEST_CASE(bench_tells_the_floor) {
   BOOST_TEST(outcome.json()["step_ms"].get<double>() > 0);
 }
 
+// The lines are the layers of inspect and what else a step does; their times are parts of the step,
+// their bytes are known.
+BOOST_AUTO_TEST_CASE(bench_tells_where_the_time_goes) {
+  const ScratchFolder folder;
+  const std::vector<std::string> model = {"nice", "--data", "glyphs",          "--hidden-units",
+                                          "16",   "--set",  "hidden_layers=1", "--couplings",
+                                          "2",    "--json", "--batch-size",    "20"};
+  const auto call = [&](std::vector<std::string> words) {
+    words.insert(words.begin() + 1, model.begin(), model.end());
+    const Outcome outcome = flowcli(folder, words);
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    return outcome.json();
+  };
+  const auto profile = call({"bench", "--bench-steps", "3", "--profile"})["profile"];
+  std::map<std::string, nlohmann::json> lines;
+  double ms = 0, share = 0;
+  for (const auto& line : profile["lines"]) {
+    lines.emplace(line["name"], line);
+    ms += line["ms"].get<double>();
+    share += line["share"].get<double>();
+    const double of_passes =
+        line["forward_ms"].is_null()
+            ? 0
+            : line["forward_ms"].get<double>() +
+                  (line["backward_ms"].is_null() ? 0 : line["backward_ms"].get<double>());
+    BOOST_TEST(of_passes <= line["ms"].get<double>() * (1 + 1e-9), line["name"]);
+  }
+  BOOST_TEST(ms <= profile["step_ms"].get<double>() * (1 + 1e-9));
+  BOOST_TEST(std::abs(share - profile["explained"].get<double>()) < 1e-9);
+  BOOST_TEST(std::abs(share - ms / profile["step_ms"].get<double>()) < 1e-9);
+  for (const auto& layer : call({"inspect"})["layers"]) {
+    BOOST_TEST(lines.contains(layer["name"]), layer["name"]);
+  }
+  for (const char* other : {"data", "loss", "gradient norm", "optimizer"}) {
+    BOOST_TEST(lines.contains(other), other);
+  }
+  // x (20, 392), which is every other pixel and becomes contiguous first, w (16, 392), bias (16),
+  // y (20, 16), in f32; back comes only what w and bias want.
+  const auto& first = lines.at("couplings.0.net.0");
+  BOOST_TEST(first["forward_bytes"] == 4.0 * (3 * 20 * 392 + 16 * 392 + 16 + 20 * 16));
+  BOOST_TEST(first["forward_flops"] == 2.0 * 20 * 392 * 16);
+  BOOST_TEST(first["flops"] == 2 * 2.0 * 20 * 392 * 16);
+  BOOST_TEST(lines.at("couplings.1.net.0")["flops"] == 3 * 2.0 * 20 * 392 * 16);
+  BOOST_TEST(lines.at("scaling")["gflops"].is_null());
+}
+
 BOOST_AUTO_TEST_CASE(data_is_described_and_made) {
   const ScratchFolder folder;
   const std::string digits = folder.file("digits");

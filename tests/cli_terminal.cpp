@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(every_line_fits) {
       {"score", run},
       {"inspect", run},
       {"inspect", "nice", "--hidden-units", "8"},
-      {"bench", "nice", "--hidden-units", "8", "--bench-steps", "2"},
+      {"bench", "nice", "--hidden-units", "8", "--bench-steps", "2", "--profile"},
       {"data", "moons"},
   };
   for (const auto& call : calls) {

@@ -9,7 +9,7 @@ Coupling::Coupling(Partition partition, std::shared_ptr<ElementwiseMap> map,
       net_(add_module("net", std::move(net))) {}
 
 Var Coupling::parameters_for(const Var& passive, const Var& context) {
-  Var parameters = net_.forward(context.defined() ? concat({passive, context}, 1) : passive);
+  Var parameters = net_(context.defined() ? concat({passive, context}, 1) : passive);
   const std::int64_t expected = partition_.active() * map_.parameters_per_dim();
   NF_CHECK(parameters.rank() == 2 && parameters.dim(1) == expected, "[Coupling] the conditioner ",
            net_.kind(), " gives ", parameters.shape(), ", ", map_.kind(), " needs (N, ", expected,

@@ -133,6 +133,7 @@ void Trainer::update_on(const data::Batch& batch, bool measure) {
   const bool late = density_.device() != Device::CPU;
   {
     Tape tape;
+    const Profile::Scope part("loss", Profile::Forward);
     const Var loss = -mean(log_prob(batch));
     const Tensor& value = loss.value();
     if (!late && !std::isfinite(value.item())) {

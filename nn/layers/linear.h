@@ -15,6 +15,11 @@ namespace nf::nn {
 class Layer : public Module {
  public:
   virtual Var forward(const Var& x) = 0;
+  /// forward(), as those call it who hold the layer: a Profile is told whose it is.
+  Var operator()(const Var& x) {
+    const Call call(*this);
+    return forward(x);
+  }
 };
 
 /// An elementwise nonlinearity: a unary operation with its constants.

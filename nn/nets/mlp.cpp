@@ -15,7 +15,7 @@ void Sequential::push_back(std::shared_ptr<Layer> layer) {
 
 Var Sequential::forward(const Var& x) {
   Var h = x;
-  for (const auto& layer : layers_) h = layer->forward(h);
+  for (const auto& layer : layers_) h = (*layer)(h);
   return h;
 }
 

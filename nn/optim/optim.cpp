@@ -70,6 +70,7 @@ UpdateArgs Optimizer::advance() {
 }
 
 void Optimizer::step(const Tensor& scale) {
+  const Profile::Scope part("optimizer");
   const UpdateArgs args = advance();
   std::vector<Tensor> params, grads, m, v;
   std::vector<UpdateFactors> factors;
@@ -136,7 +137,12 @@ Schedule::Kind schedule_by_name(const std::string& name) { return schedules().at
 
 // --- clipping -----------------------------------------------------------------------------------
 
+namespace {
+constexpr const char* kNorm = "gradient norm";  // as a profile has it
+}
+
 Tensor gradient_norm(Module& module) {
+  const Profile::Scope part(kNorm);
   std::vector<Tensor> grads;
   module.for_each_parameter([&](const std::string&, Var& p, const ParameterOptions& options) {
     if (!p.grad().defined() || p.grad().numel() == 0) return;
@@ -149,6 +155,7 @@ Tensor gradient_norm(Module& module) {
 }
 
 Tensor clip_scale(const Tensor& norm, double max_norm) {
+  const Profile::Scope part(kNorm);
   NF_CHECK(max_norm > 0, "[clip] max_norm must be positive, got ", max_norm);
   const Tensor limit = Tensor::full({}, max_norm, norm.dtype(), norm.device());
   const Tensor one_or_nan = affine(norm, 0, 1);  // 0 * infinity is NaN
@@ -163,6 +170,7 @@ Ema::Ema(Module& module, double decay) : decay_(decay), parameters_(module.param
 }
 
 void Ema::update() {
+  const Profile::Scope part("averages");
   std::vector<Tensor> values;
   for (const auto& [name, p] : parameters_) {
     check_contiguous(name, p->value());

@@ -115,6 +115,9 @@ class RowReader {
     for (const std::string& line : lines) {
       try {
         const std::vector<double> numbers = lines_.row(line);
+        for (; noted_ < lines_.notes().size(); ++noted_) {
+          model_.common.note("note: " + lines_.notes()[noted_]);
+        }
         if (!numbers.empty()) rows.push_back(as_row(numbers));
       } catch (const Error&) {
         bad = std::current_exception();
@@ -139,10 +142,9 @@ class RowReader {
     row.train.x = Tensor::from(numbers, {1, row.dims});
     if (!model_.shape.columns.empty()) {
       const std::string note = data::match_columns(row, model_.shape.columns);
-      if (!note.empty()) tell_once(note);
+      if (!note.empty() && !matched_) model_.common.note("note: " + note);
+      matched_ = true;
     }
-    for (const std::string& note : lines_.notes()) tell_once(note);
-    told_ = true;
     NF_CHECK(row.dims == model_.shape.dims, "[data] the model is for ", model_.shape.dims,
              "-dimensional real numbers, standard input has ", row.dims, " columns");
     for (std::size_t j = 0; j < whole_.size(); ++j) {
@@ -154,14 +156,11 @@ class RowReader {
     return row.train.x;
   }
 
-  void tell_once(const std::string& note) const {
-    if (!told_) model_.common.note("note: " + note);
-  }
-
   const TrainedModel& model_;
   data::CsvLines lines_;
   std::vector<double> whole_;  // 1 for columns of whole numbers, or none
-  bool told_ = false;          // all that is to be noted
+  std::size_t noted_ = 0;      // notes of the lines that are told
+  bool matched_ = false;       // a row was matched with the model's columns, and its note told
 };
 
 void check_line_by_line(const ScoreOptions& options, const TrainedModel& model) {

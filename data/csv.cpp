@@ -281,24 +281,34 @@ class CsvReader {
     return header;
   }
 
-  /// 0,1,2 above 0.5,3.25,1: as some programs name columns that have no names.
+  /// 0,1,2 above 0.5,3.25,1, or 2019,2020,2021 above 12,40,7: as some programs name columns. Rows
+  /// that go on as the first one did are rows.
   void look_for_numbered_header(const std::vector<std::string>& fields, Table& table) {
     if (rows_ == 2) return;
-    ++rows_;
-    bool whole = true, ascending = true;
-    for (std::size_t i = 0; i < fields.size(); ++i) {
-      const double value = parse_number(fields[i]).value_or(0.5);
-      whole = whole && value == std::floor(value);
-      ascending = ascending && (i == 0 || value == parse_number(fields[i - 1]).value_or(0.5) + 1);
-    }
-    if (rows_ == 1) {
-      counts_up_ = whole && ascending && fields.size() > 1 && !named(names_);
+    const double step = even_step(fields);
+    if (++rows_ == 1) {
+      first_step_ = named(names_) ? 0 : step;
       first_row_ = fields[0] + "," + fields[fields.size() > 1 ? 1 : 0];
-    } else if (counts_up_ && !whole) {
+    } else if (first_step_ != 0 && step != first_step_) {
       table.notes.push_back(str("'", printable(path_), "': the first line, ", first_row_,
                                 fields.size() > 2 ? ",..." : "",
-                                ", is taken for a row; if it numbers the columns, delete it"));
+                                ", is taken for a row; if it names the columns, delete it, or give "
+                                "them names that are no numbers"));
     }
+  }
+
+  /// What whole numbers go up by from each column to the next, the same everywhere; else 0. Of two
+  /// columns it is 1: all else is the same everywhere, too.
+  static double even_step(const std::vector<std::string>& fields) {
+    if (fields.size() < 2) return 0;
+    std::vector<double> values;
+    for (const std::string& field : fields) values.push_back(parse_number(field).value_or(0.5));
+    const double step = values[1] - values[0];
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const bool goes_on = i == 0 || values[i] - values[i - 1] == step;
+      if (values[i] != std::floor(values[i]) || !goes_on) return 0;
+    }
+    return fields.size() > 2 || step == 1 ? step : 0;
   }
 
   static std::string as_utf8(const std::string& field) {
@@ -396,9 +406,9 @@ class CsvReader {
   std::map<std::int32_t, BadCell> bad_;  // by column
   std::size_t number_ = 0;               // of line_, from 1
   char separator_ = ',', end_of_line_ = '\n';
-  int rows_ = 0;            // looked at for a header
-  bool counts_up_ = false;  // the first one does
-  std::string first_row_;   // its beginning
+  int rows_ = 0;           // looked at for a header
+  double first_step_ = 0;  // of the first one, if it may be a header
+  std::string first_row_;  // its beginning
 };
 
 bool looks_like_text(std::string_view head) {
@@ -441,6 +451,7 @@ std::vector<double> CsvLines::row(std::string_view line) {
   Table table;
   if (state.reader) {
     state.reader->read_next(line, table, values);
+    for (std::string& note : table.notes) notes_.push_back(std::move(note));
     return values;
   }
   state.beginning.append(line) += '\n';

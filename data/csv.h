@@ -32,7 +32,7 @@ std::string odd_byte(std::string_view head);
 ///   the separator   tab, semicolon or comma, whichever the second line has first in this order;
 ///                   else runs of spaces
 ///   a header        a first line without any number: the names of the columns. One that counts
-///                   0,1,2 is a row, with a note
+///                   0,1,2 or 2019,2020,2021 is a row, with a note, unless the next one does too
 /// A field may stand in double quotes. Text is UTF-8; names in other bytes are read as
 /// Windows-1252, with a note. Columns that `options` leaves out may hold anything. The file may be
 /// gzipped. Throws Error, naming file, line (from 1) and column, for fields that are missing or are
@@ -62,7 +62,7 @@ class CsvLines {
   /// The numbers of the row in the next line, which has no end; nothing of a comment, a header and
   /// an empty line. Throws Error; no line can follow then.
   std::vector<double> row(std::string_view line);
-  // From the first row on:
+  // From the first row on; the second may add a note:
   const std::vector<std::string>& columns() const { return columns_; }
   const std::vector<std::string>& notes() const { return notes_; }
   std::size_t line_number() const;  ///< of the last line, from 1

@@ -208,6 +208,10 @@ BOOST_AUTO_TEST_CASE(lines_are_scored_as_their_file_is) {
     BOOST_TEST(lines.out == slurp(out));
     BOOST_TEST(lines.err == "");
   }
+  // The second row tells that the first line may be a header.
+  const Outcome numbered = good(piped(folder, {"score", run, "--data", "-"}, "1,2\n5,9\n5,9\n"));
+  BOOST_TEST(numbered.err.find("the first line, 1,2, is taken for a row") != std::string::npos);
+  BOOST_TEST(numbered.err.find("for a row") == numbered.err.rfind("for a row"));
   // With --out FILE all are read first.
   good(piped(folder, {"score", run, "--data", "-", "--sort", "--out", out}, rows));
   BOOST_TEST(slurp(out).size() > 600U);

@@ -132,7 +132,18 @@ BOOST_AUTO_TEST_CASE(what_was_decided_is_noted) {
       {"#id,b\n1,2\n", ""},
       {"# one\na,b\n1,2\n", "': 1 line of comments (#) at the beginning left out"},
       {"# one\n\n# two\n# a,b\n1,2\n", "': 2 lines of comments"},
-      {"0,1,2\n0.5,1,7\n", "': the first line, 0,1,..., is taken for a row; if it numbers the"},
+      {"0,1,2\n0.5,1,7\n",
+       "': the first line, 0,1,..., is taken for a row; if it names the columns, delete it, or "
+       "give "
+       "them names that are no numbers"},
+      {"2019,2020,2021\n12,40,7\n13,41,8\n", "the first line, 2019,2020,..., is taken for a row"},
+      {"\"1\",\"2\"\n5,9\n", "the first line, 1,2, is taken for a row"},
+      {"3,2,1\n4,8,7\n", "the first line, 3,2,..., is"},
+      {"1990,2000,2010\n12,40,7\n", "the first line, 1990,2000,..., is"},
+      {"1990,2000\n12,40\n", ""},
+      {"10,20,30\n20,30,40\n", ""},
+      {"5,5,5\n12,40,7\n", ""},
+      {"1,2,3\n", ""},
       {"2019,2020\n0.5,1\n2,3\n", "the first line, 2019,2020, is"},
       {"0,1,2\n1,2,3\n", ""},
       {"0,1,3\n0.5,2,3\n", ""},
@@ -313,6 +324,7 @@ BOOST_AUTO_TEST_CASE(lines_give_the_rows_of_the_whole_file) {
                                "# made on Monday\n#\na,b\n1,2\n",
                                "# a,b\n\n1,2\n  \n3,4\n",
                                "all of it\n1\n2\n",
+                               "1,2,3\n5,9,7\n2,2,2\n",
                                "\"a, b\",\"say \"\"x\"\"\"\n1,2\n-0,1e-300\n",
                                "x,\"3 phases, y\"\n1,2\n"};
   for (const std::string& text : texts) {

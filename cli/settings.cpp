@@ -150,8 +150,11 @@ void SettingOptions::add_to(CLI::App& app, ShownSettings which) {
     const bool of_model =
         field.group == "model" || field.key == "data" || field.key == "batch_size";
     if (which == ShownSettings::OfModel && !of_model) continue;
+    // Not shown, but there, to be told why it changes nothing.
+    const bool hidden = field.key == "recipe" && !chosen_model().empty() &&
+                        !flows::model_by_name(chosen_model()).has_recipes();
     app.add_option(option_name(field.key), given_[field.key], field.help)
-        ->group(group)
+        ->group(hidden ? "" : group)
         ->type_name(type_name(field))
         ->default_str(defaults(field.key));
   }

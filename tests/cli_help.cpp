@@ -193,6 +193,25 @@ BOOST_AUTO_TEST_CASE(help_fits_and_tells_types_and_defaults) {
   }
 }
 
+// An option is shown where the model has values for it; given all the same, it is told why not.
+BOOST_AUTO_TEST_CASE(recipes_are_shown_of_models_that_have_some) {
+  const ScratchFolder folder;
+  const std::pair<std::vector<std::string>, bool> cases[] = {{{"train"}, true},
+                                                             {{"train", "nice"}, true},
+                                                             {{"bench", "nice"}, true},
+                                                             {{"train", "nice-plus"}, false},
+                                                             {{"inspect", "realnvp-2d"}, false}};
+  for (const auto& [command, shown] : cases) {
+    const bool is_shown = contains(options_in(help_of(folder, command)), "--recipe");
+    BOOST_TEST(is_shown == shown, command.back());
+  }
+  const Outcome given = flowcli(folder, {"train", "nice-plus", "--recipe", "code", "--data",
+                                         "glyphs", "--out", folder.file("run")});
+  BOOST_TEST(given.status == 2);
+  BOOST_TEST(given.err.find("only nice has recipes, the model is nice-plus") != std::string::npos,
+             given.err);
+}
+
 // Every example of every --help, in order, with small models.
 BOOST_AUTO_TEST_CASE(examples_work) {
   const ScratchFolder folder;

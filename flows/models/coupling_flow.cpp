@@ -147,7 +147,7 @@ std::string CouplingFlow::why_idle(const Config& full, const DataShape& data,
   const CouplingFlowSettings& c = coupling_flow(full);
   return first_idle(
       {
-          {{"recipe"}, name() != "nice", str("only nice has recipes, the model is ", name())},
+          {{"recipe"}, !has_recipes(), str("only nice has recipes, the model is ", name())},
           {{"hidden_layers"}, !c.depths.empty(), str("depths = ", c.depths, " says how many")},
           {{"scale_limit"}, c.coupling == "additive", "coupling = additive has no scales"},
           {{"mixing"}, c.couplings == 1, "there is only one coupling"},

@@ -24,9 +24,10 @@ class Model {
   /// At most 60 characters of help, with the source.
   virtual std::string help() const = 0;
   /// All settings, those of training, data and output too, as they are best for such data. Without
-  /// data (dims 0): as the model is spoken of. `recipe` of models whose published text and program
-  /// differ: "paper" or "code".
+  /// data (dims 0): as the model is spoken of. `recipe` of models that have some, because published
+  /// text and program differ: "paper" or "code".
   virtual Config preset(const DataShape& data, const std::string& recipe) const = 0;
+  virtual bool has_recipes() const { return false; }
   /// The configuration with what "auto" means for the data.
   virtual Config resolved(const Config& config, const DataShape& /*data*/) const { return config; }
   /// Throws data::SettingError for a setting that does not go with the data or with another one.

@@ -128,26 +128,40 @@ std::string RowOptions::file_name(const std::string& stem, const std::string& en
   return name + ending;
 }
 
+TrainingRows::TrainingRows(const TrainedModel& model) : model_(model) {
+  try {
+    const Tensor train = load_run_data(model.run).train.x;
+    dtype_ = train.dtype();
+    sorted_ = row_checksums(train);
+    std::sort(sorted_.begin(), sorted_.end());
+  } catch (const Error&) {  // gone or changed, which is no fault of other data
+  }
+}
+
+std::optional<std::vector<bool>> TrainingRows::among(const Tensor& x) const {
+  if (!dtype_) return std::nullopt;
+  std::vector<bool> known;
+  // Rows of built-in densities are f32, those of files f64.
+  for (const std::uint64_t row : row_checksums(x.to(*dtype_))) {
+    known.push_back(std::binary_search(sorted_.begin(), sorted_.end(), row));
+  }
+  return known;
+}
+
+void TrainingRows::tell(std::int64_t count, std::int64_t of, const std::string& name) const {
+  if (count == 0) return;
+  model_.common.note(str("note: ", count, " of the ", of, " rows of ", name,
+                         " are also training rows of ", model_.run.path(),
+                         ": they say nothing of new data"));
+}
+
 std::optional<std::int64_t> count_trained_on(const TrainedModel& model, const std::string& name,
                                              const Tensor& x) {
-  Tensor train;
-  try {
-    train = load_run_data(model.run).train.x;
-  } catch (const Error&) {  // gone or changed, which is no fault of other data
-    return std::nullopt;
-  }
-  std::vector<std::uint64_t> known = row_checksums(train);
-  std::sort(known.begin(), known.end());
-  // Rows of built-in densities are f32, those of files f64.
-  const std::vector<std::uint64_t> these = row_checksums(x.to(train.dtype()));
-  const auto count = std::count_if(these.begin(), these.end(), [&](std::uint64_t row) {
-    return std::binary_search(known.begin(), known.end(), row);
-  });
-  if (count > 0) {
-    model.common.note(str("note: ", count, " of the ", these.size(), " rows of ", name,
-                          " are also training rows of ", model.run.path(),
-                          ": they say nothing of new data"));
-  }
+  const TrainingRows training(model);
+  const auto known = training.among(x);
+  if (!known) return std::nullopt;
+  const std::int64_t count = std::count(known->begin(), known->end(), true);
+  training.tell(count, x.dim(0), name);
   return count;
 }
 

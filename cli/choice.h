@@ -39,8 +39,23 @@ struct Rows {
   std::optional<std::int64_t> trained_on;
 };
 
-/// How many rows of x (N, D) are also among the run's training rows, bit for bit; nothing when its
-/// data cannot be read any more. A note to the user when there are any; `name`: where x is from.
+/// The rows that a run was trained on, to know them among others, bit for bit.
+class TrainingRows {
+ public:
+  /// Reads the run's data.
+  explicit TrainingRows(const TrainedModel& model);
+  /// Which rows of x (N, D) are among them; nothing when the run's data cannot be read any more.
+  std::optional<std::vector<bool>> among(const Tensor& x) const;
+  /// A note to the user when there are any; `name`: where the rows are from.
+  void tell(std::int64_t count, std::int64_t of, const std::string& name) const;
+
+ private:
+  const TrainedModel& model_;
+  std::optional<DType> dtype_;         // of the rows; none: they cannot be read
+  std::vector<std::uint64_t> sorted_;  // their checksums
+};
+
+/// How many rows of x are training rows, with a note when there are any.
 std::optional<std::int64_t> count_trained_on(const TrainedModel& model, const std::string& name,
                                              const Tensor& x);
 

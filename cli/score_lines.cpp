@@ -8,6 +8,7 @@
 #include <cstring>
 #include <exception>
 
+#include "cli/choice.h"
 #include "cli/evaluation.h"
 #include "cli/lines.h"
 #include "cli/score.h"
@@ -163,6 +164,15 @@ class RowReader {
   bool matched_ = false;       // a row was matched with the model's columns, and its note told
 };
 
+// At once, because a filter may run for ever; how many there are is told at the end.
+void tell_first(const std::vector<bool>& known, std::int64_t before, const TrainedModel& model) {
+  const auto first = std::find(known.begin(), known.end(), true);
+  if (first == known.end()) return;
+  model.common.note(str("note: row ", before + (first - known.begin()),
+                        " of standard input is also a training row of ", model.run.path(),
+                        "; the end tells how many are"));
+}
+
 void check_line_by_line(const ScoreOptions& options, const TrainedModel& model) {
   const std::pair<const char*, bool> needs_all[] = {{"--sort", options.sort},
                                                     {"--png", !options.png.empty()},
@@ -188,7 +198,8 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
   const ScoreLines csv(*model.density, flagging);
   WaitingLines input;
   RowReader reader(model);
-  std::int64_t count = 0, nan = 0;
+  const TrainingRows training(model);
+  std::int64_t count = 0, nan = 0, trained_on = 0;
   std::exception_ptr bad;
   while (!bad) {
     const std::vector<std::string> lines = input.next();
@@ -201,6 +212,9 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
       samples.push_back(static_cast<std::int32_t>((count + i) & 0x7FFFFFFF));
     }
     evaluate.samples = Tensor::from(samples, {x.dim(0)});
+    const auto known = training.among(x);
+    if (known && trained_on == 0) tell_first(*known, count, model);
+    if (known) trained_on += std::count(known->begin(), known->end(), true);
     std::string text = count == 0 ? csv.header() : "";
     for (const double score : flows::score(*model.density, x, evaluate)) {
       text += csv.line(count, score, count);
@@ -211,6 +225,7 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
     NF_CHECK(written && std::fflush(stdout) == 0,
              "[write] standard output: ", std::strerror(errno));
   }
+  training.tell(trained_on, count, data::shown_path(data::kStandardInput));
   if (bad) std::rethrow_exception(bad);
   NF_CHECK(count > 0, "[csv] 'standard input': holds no rows of numbers");
   const std::string broken = str("the model gives NaN for ", nan, " of ", count, " rows");

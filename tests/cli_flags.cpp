@@ -219,6 +219,29 @@ BOOST_AUTO_TEST_CASE(lines_are_scored_as_their_file_is) {
   BOOST_TEST(swapped.out == good(piped(folder, {"score", run, "--data", "-"}, "a,n\n0.5,3\n")).out);
 }
 
+// As of a file: how many rows are training rows; and of the first of them at once.
+BOOST_AUTO_TEST_CASE(lines_that_were_trained_on_are_told) {
+  const ScratchFolder folder;
+  const std::string run = train(folder), own = gaussian(0, 2000), out = folder.file("out.csv");
+  const auto count_told = [](const std::string& err) {
+    const std::size_t at = err.rfind("note: ");
+    return at == std::string::npos ? err : err.substr(at);
+  };
+  const std::string half = own + gaussian(2000, 2600).substr(4);  // without its header
+  const std::string path = file(folder, "half.csv", half);
+  const Outcome file_rows = good(flowcli(folder, {"score", run, "--data", path, "--out", out}));
+  const Outcome lines = good(piped(folder, {"score", run, "--data", "-"}, half));
+  BOOST_TEST(lines.out == slurp(out));
+  std::string told = file_rows.err;  // with the name of the file
+  told.replace(told.find(path), path.size(), "standard input");
+  BOOST_TEST(count_told(lines.err) == told);
+  BOOST_TEST(lines.err.starts_with("note: row "), lines.err);
+  BOOST_TEST(std::count(lines.err.begin(), lines.err.end(), '\n') == 2, lines.err);
+  // Without the data of the run nobody knows, and rows are scored all the same.
+  std::filesystem::remove(folder.file("own.csv"));
+  BOOST_TEST(good(piped(folder, {"score", run, "--data", "-"}, half)).out == lines.out);
+}
+
 BOOST_AUTO_TEST_CASE(a_row_is_answered_before_the_next_one_comes) {
   const ScratchFolder folder;
   const std::string run = train(folder);

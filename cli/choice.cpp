@@ -14,6 +14,7 @@
 #include "data/csv.h"
 #include "flows/train/fit.h"
 #include "tensor/checksum.h"
+#include "tensor/files.h"
 #include "tensor/memory.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
@@ -105,27 +106,83 @@ Rows RowOptions::load(const TrainedModel& model) const {
   return rows;
 }
 
-std::string RowOptions::file_name(const std::string& stem, const std::string& ending) const {
+namespace {
+
+constexpr const char* kSources = "sources.json";
+
+// As part of a file's name.
+std::string name_part(const std::filesystem::path& path) {
   constexpr std::size_t kLongest = 60;
-  std::string name = stem;
-  if (!data.empty()) {
-    const std::filesystem::path path = data;
-    // "folder/" has no file name of its own.
-    std::string source = (path.has_filename() ? path : path.parent_path()).filename().string();
-    if (data == data::kStandardInput) source = "stdin";
-    for (const char* packed : {".gz", ".csv", ".npy", ".npz", ".mat"}) {
-      if (source.ends_with(packed)) source.resize(source.size() - std::strlen(packed));
-    }
-    const auto safe = [](char c) {
-      return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-             c == '-' || c == '_';
-    };
-    std::replace_if(source.begin(), source.end(), std::not_fn(safe), '_');
-    name += "-" + source.substr(0, kLongest);
+  std::string name = path.filename().string();
+  for (const char* packed : {".gz", ".csv", ".npy", ".npz", ".mat"}) {
+    if (name.ends_with(packed)) name.resize(name.size() - std::strlen(packed));
   }
+  const auto safe = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+           c == '_';
+  };
+  std::replace_if(name.begin(), name.end(), std::not_fn(safe), '_');
+  return name.substr(0, kLongest);
+}
+
+// "new", "b-new", "a-b-new", ... of /a/b/new.csv: what its results may be called.
+std::vector<std::string> names_of(std::filesystem::path source) {
+  constexpr std::size_t kLongest = 200;
+  std::vector<std::string> names;
+  for (; source.has_filename(); source = source.parent_path()) {
+    const std::string part = name_part(source);
+    names.push_back(names.empty() ? part : part + "-" + names.back());
+    if (names.back().size() > kLongest) break;
+  }
+  return names;
+}
+
+// Which source each file of results in the run's folder is of.
+Json read_sources(const RunFolder& run) {
+  constexpr std::uint64_t kMost = 1 << 24;
+  const std::string path = run.file(kSources);
+  if (!std::filesystem::exists(path)) return Json::object();
+  const Json sources = Json::parse(read_file(path, kMost), nullptr, /*allow_exceptions=*/false);
+  const bool right =
+      sources.is_object() && std::all_of(sources.begin(), sources.end(),
+                                         [](const Json& source) { return source.is_string(); });
+  NF_CHECK(right, "[run] ", path, " is damaged; delete it, and results of other sources with the ",
+           "same name are overwritten once");
+  return sources;
+}
+
+}  // namespace
+
+std::string RowOptions::results_path(const std::string& out, const TrainedModel& model,
+                                     const std::string& what, const std::string& ending) const {
   const std::string usual = data.empty() ? "test" : "all";
-  if (!split.empty() && split != usual) name += "." + split;
-  return name + ending;
+  const std::string part = split.empty() || split == usual ? ending : "." + split + ending;
+  if (!out.empty() || data.empty()) return out_path(out, model.run, what + part);
+  const std::string source = printable(source_place(data));
+  std::vector<std::string> files;
+  for (const std::string& name : names_of(data == data::kStandardInput ? "stdin" : source)) {
+    files.push_back(what + "-" + name + part);
+  }
+  const std::string usual_path = out_path("", model.run, files.front());
+  Json sources = read_sources(model.run);
+  const auto is_ours = [&](const std::string& file) { return sources.value(file, "") == source; };
+  const auto is_free = [&](const std::string& file) {
+    return !sources.contains(file) || !std::filesystem::exists(model.run.file(file));
+  };
+  auto file = std::find_if(files.begin(), files.end(), is_ours);
+  if (file == files.end()) file = std::find_if(files.begin(), files.end(), is_free);
+  NF_CHECK(file != files.end(), "[write] ", usual_path, " is of ",
+           sources[files.front()].get<std::string>(), "; give another place with --out");
+  if (file != files.begin() && sources.contains(files.front())) {
+    model.common.note(str("note: ", usual_path, " is of ",
+                          sources[files.front()].get<std::string>(), "; these ", what, " go to ",
+                          *file));
+  }
+  if (!is_ours(*file)) {
+    sources[*file] = source;
+    atomic_write(model.run.file(kSources), sources.dump(2) + "\n");
+  }
+  return model.run.file(*file);
 }
 
 TrainingRows::TrainingRows(const TrainedModel& model) : model_(model) {

@@ -74,9 +74,12 @@ struct RowOptions {
   /// take and a part without rows, UsageError for rows that are not there. A note when rows of
   /// training are among all of them, or among those of --data.
   Rows load(const TrainedModel& model) const;
-  /// The name in the run's folder of what is written about these rows: "scores.csv" of the test
-  /// part, "scores.valid.csv" of another, "scores-NAME.csv" of another source.
-  std::string file_name(const std::string& stem, const std::string& ending) const;
+  /// Where `what` is written about these rows: `out`, else in the run's folder "scores.csv" of the
+  /// test part, "scores.valid.csv" of another, "scores-NAME.csv" of another source, or
+  /// "scores-FOLDER-NAME.csv" where that file is of a third one, with a note. The run's
+  /// sources.json keeps which file is of which source.
+  std::string results_path(const std::string& out, const TrainedModel& model,
+                           const std::string& what, const std::string& ending) const;
 };
 
 /// --noise-draws, --batch-size and --seed of what is evaluated.

@@ -60,8 +60,7 @@ void add_encode(CLI::App& app) {
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
-    const std::string out =
-        out_path(options->out, model.run, options->rows.file_name("latents", ".npy"));
+    const std::string out = options->rows.results_path(options->out, model, "latents", ".npy");
     check_out("encode", out, {".npy", ".csv"}, model.shape, options->common);
     const Rows rows = options->rows.load(model);
     flows::Density& density = *model.density;

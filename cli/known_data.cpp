@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "data/csv.h"
 #include "data/formats.h"
 #include "data/source.h"
 #include "tensor/checksum.h"
@@ -216,6 +217,15 @@ std::string absolute_source(const std::string& source) {
   const fs::path absolute = fs::absolute(path, error);
   const std::string text = error ? source : format + absolute.lexically_normal().string();
   return is_utf8(text) ? text : "";
+}
+
+std::string source_place(const std::string& source) {
+  if (built_in(source) || source == data::kStandardInput) return source;
+  std::error_code error;
+  const std::string path = parts_of(source).second;
+  const fs::path absolute = fs::absolute(path, error).lexically_normal();
+  if (error) return path;
+  return (absolute.has_filename() ? absolute : absolute.parent_path()).string();  // "folder/"
 }
 
 bool source_exists(const std::string& source) {

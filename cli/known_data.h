@@ -48,6 +48,8 @@ bool built_in(const std::string& source);
 /// The absolute path of a source "path" or "format:path", in the same form; empty for a built-in
 /// name, for '', and for what is no UTF-8, which config.json cannot hold.
 std::string absolute_source(const std::string& source);
+/// What tells a source from others, however it is written: its absolute path, or its name.
+std::string source_place(const std::string& source);
 /// Whether there is something at a source's path; true for a built-in name.
 bool source_exists(const std::string& source);
 

@@ -177,8 +177,7 @@ void check_files(const ScoreOptions& options, const std::string& out, const Trai
 }
 
 void score_all(const ScoreOptions& options, const TrainedModel& model) {
-  const std::string out =
-      out_path(options.out, model.run, options.rows.file_name("scores", ".csv"));
+  const std::string out = options.rows.results_path(options.out, model, "scores", ".csv");
   check_files(options, out, model);
   const std::optional<Flagging> flagging = flagging_of(options, model);
   const Rows rows = options.rows.load(model);

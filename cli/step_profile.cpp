@@ -97,8 +97,7 @@ std::string profile_text(const Json& profile, std::size_t width) {
                     cell(line["gflops"], 1, 1)});
   }
   char last[160];
-  std::snprintf(last, sizeof last,
-                "  These lines are %.1f %% of an eager step of %.2f ms.\n",
+  std::snprintf(last, sizeof last, "  These lines are %.1f %% of an eager step of %.2f ms.\n",
                 100 * profile["explained"].get<double>(), profile["step_ms"].get<double>());
   return table_text(rows, width, {.lines = true}) + last;
 }

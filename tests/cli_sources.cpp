@@ -76,6 +76,59 @@ BOOST_AUTO_TEST_CASE(results_of_other_rows_have_names_of_their_own) {
   }
 }
 
+// Sources of one name do not write over each other's results; each writes over its own.
+BOOST_AUTO_TEST_CASE(sources_of_one_name_keep_their_results) {
+  const ScratchFolder folder;
+  const std::string run = train(folder, table(folder, "own.csv", 0, kRows));
+  for (const char* place : {"a", "b", "x/b"}) {
+    std::filesystem::create_directories(folder.file(place));
+  }
+  const std::string first = table(folder, "a/new.csv", 3, 40),
+                    second = table(folder, "b/new.csv", 7, 40),
+                    third = table(folder, "x/b/new.csv", 9, 40),
+                    fourth = table(folder, "x/new.csv", 9, 40);
+  struct Row {
+    std::string data, name;
+    int count;
+    std::string note;  ///< none: ""
+  };
+  const Row rows[] = {
+      {first, "new", 37, ""},
+      {second, "b-new", 33, "/scores-new.csv is of " + first + "; these scores go to scores-b-new"},
+      {second, "b-new", 33, "these scores go to scores-b-new"},
+      {third, "x-b-new", 31, "these scores go to scores-x-b-new"},
+      {folder.file("b/../a/new.csv"), "new", 37, ""},
+      {"csv:" + first, "new", 37, ""},
+  };
+  const auto one_line = [](std::string err) {  // long lines are broken
+    for (std::size_t at = 0; (at = err.find("\n    ", at)) != std::string::npos;) {
+      err.replace(at, 5, " ");
+    }
+    return err;
+  };
+  for (const Row& row : rows) {
+    const Outcome outcome = flowcli(folder, {"score", run, "--data", row.data, "--json"});
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    const std::string file = run + "/scores-" + row.name + ".csv", err = one_line(outcome.err);
+    BOOST_TEST(outcome.json()["file"] == file);
+    const std::string written = slurp(file);
+    BOOST_TEST(std::count(written.begin(), written.end(), '\n') == row.count + 1);
+    BOOST_TEST((err.find("scores go to") != std::string::npos) == !row.note.empty(), err);
+    BOOST_TEST(err.find(row.note) != std::string::npos, err);
+  }
+  BOOST_TEST(json_of(folder, {"encode", run, "--data", second})["file"] ==
+             run + "/latents-new.npy");  // of scores nothing is known there
+  // A name is free again when its file is gone, for who has none yet.
+  std::filesystem::remove(run + "/scores-new.csv");
+  BOOST_TEST(json_of(folder, {"score", run, "--data", third})["file"] ==
+             run + "/scores-x-b-new.csv");
+  BOOST_TEST(json_of(folder, {"score", run, "--data", fourth})["file"] == run + "/scores-new.csv");
+  std::ofstream(run + "/sources.json") << "[1]";
+  const Outcome damaged = flowcli(folder, {"score", run, "--data", first});
+  BOOST_TEST(damaged.status == 1);
+  BOOST_TEST(damaged.err.find("sources.json") != std::string::npos, damaged.err);
+}
+
 // A file that holds part of the training rows is another file, but says little of new data.
 BOOST_AUTO_TEST_CASE(training_rows_in_another_file_are_told) {
   const ScratchFolder folder;

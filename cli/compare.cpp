@@ -1,12 +1,15 @@
 // flowcli compare: several runs in one table, each beside the first on the same rows.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 #include <set>
+#include <sstream>
 
 #include "cli/cli.h"
 #include "cli/evaluation.h"
 #include "cli/lines.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -147,20 +150,79 @@ std::vector<std::string> names_of(const std::vector<Compared>& rows) {
   return differ ? names : paths;
 }
 
-std::string table_of(const std::vector<Compared>& rows) {
+using Cells = std::vector<std::vector<std::string>>;  // the first row: what the columns hold
+
+/// The columns of the table that are at `which`.
+Cells columns_of(const Cells& table, const std::vector<std::size_t>& which) {
+  Cells out;
+  for (const auto& row : table) {
+    out.emplace_back();
+    for (const std::size_t c : which) out.back().push_back(row[c]);
+  }
+  return out;
+}
+
+/// Each run in two lines: its name, with what tells it from others, and its numbers.
+std::string in_two_lines(const std::vector<std::string>& names, const Cells& numbers,
+                         std::size_t width) {
+  std::istringstream lines(table_text(numbers, width, {.lines = true}));
+  std::string out;
+  std::size_t at = 0;
+  for (std::string line; std::getline(lines, line); ++at) {
+    const std::size_t run = at - 2;  // below the headers and their line
+    if (at >= 2 && run < names.size()) {
+      const std::string& name = names[run];
+      out += (name.size() <= width ? name : "..." + name.substr(name.size() + 3 - width)) + "\n";
+    }
+    out += line + "\n";
+  }
+  return out;
+}
+
+/// One table where it fits, else without what all runs share, which is told below; else with names
+/// on lines of their own.
+std::string table_of(const std::vector<Compared>& rows, std::size_t width) {
   const std::vector<std::string> names = names_of(rows);
-  std::vector<std::vector<std::string>> cells = {
+  Cells table = {
       {"run", "nats", "difference", "bits/dim", "model", "data", "parameters", "time", "status"}};
   for (const Compared& row : rows) {
     const bool first = &row == &rows.front();
-    const std::string& name = names[cells.size() - 1];
-    cells.push_back({name, with_error(row.mean.nats, row.mean.nats_se),
+    const std::string& name = names[table.size() - 1];
+    table.push_back({name, with_error(row.mean.nats, row.mean.nats_se),
                      first ? "-" : with_error(row.difference.mean, row.difference.error),
                      std::isfinite(row.mean.nats) ? fixed(row.mean.bits_per_dim, 4) : "-",
                      row.model, row.data, row.parameters > 0 ? str(row.parameters) : "-",
                      std::isfinite(row.seconds) ? duration_text(row.seconds) : "-", row.status});
   }
-  return table_text(cells, output_width(), {.shrinks = 5, .lines = true});
+  const TableLayout whole{.shrinks = 5, .lines = true};
+  if (rows.size() < 2 || table_width(table, whole) <= width) return table_text(table, width, whole);
+
+  constexpr std::size_t kName = 0, kModel = 4, kData = 5, kParameters = 6, kStatus = 8;
+  std::vector<std::size_t> left, numbers;
+  std::vector<std::string> shared, own = names;
+  for (std::size_t c = 0; c < table[0].size(); ++c) {
+    const bool same =
+        std::all_of(table.begin() + 2, table.end(),
+                    [&](const std::vector<std::string>& row) { return row[c] == table[1][c]; });
+    const bool tells = c == kModel || c == kData || c == kStatus;
+    if (same && (tells || c == kParameters)) {
+      shared.push_back(table[1][c] + (c == kParameters ? " parameters" : ""));
+      continue;
+    }
+    left.push_back(c);
+    if (!tells && c != kName) numbers.push_back(c);
+    for (std::size_t r = 0; tells && r < own.size(); ++r) {
+      own[r] += (own[r] == names[r] ? ": " : ", ") + table[r + 1][c];
+    }
+  }
+  const std::string below = shared.empty() ? "" : "  all: " + join(shared, ", ") + "\n";
+  const Cells fewer = columns_of(table, left);
+  const TableLayout uncut{.shrinks = kNoColumn, .lines = true};
+  if (table_width(fewer, uncut) <= width) return table_text(fewer, width, uncut) + below;
+  Cells indented = columns_of(table, numbers);
+  for (auto& row : indented) row.insert(row.begin(), &row == &indented.front() ? "run" : "");
+  if (table_width(indented, uncut) > width) return table_text(table, width, whole);
+  return in_two_lines(own, indented, width) + below;
 }
 
 }  // namespace
@@ -194,7 +256,7 @@ void add_compare(CLI::App& app) {
       all.push_back(json_of(row, options->split));
       any = any || std::isfinite(row.mean.nats);
     }
-    options->common.result(all, table_of(rows) + "  nats of the " + options->split +
+    options->common.result(all, table_of(rows, output_width()) + "  nats of the " + options->split +
                                     " split; difference: to the first run, on the same rows\n");
     NF_CHECK(any, "[compare] none of the runs could be evaluated");
   });

@@ -47,6 +47,16 @@ std::size_t output_width() {
 
 namespace {
 
+constexpr std::size_t kLeastColumn = 12;  // of the column that shrinks
+
+std::vector<std::size_t> widths_of(const std::vector<std::vector<std::string>>& rows) {
+  std::vector<std::size_t> widths(rows.empty() ? 0 : rows[0].size());
+  for (const auto& row : rows) {
+    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
+  }
+  return widths;
+}
+
 // The columns first to last - 1, beside column 0, `gap` spaces apart.
 std::string part_of_table(const std::vector<std::vector<std::string>>& rows,
                           const std::vector<std::size_t>& widths, std::size_t first,
@@ -76,21 +86,31 @@ std::string part_of_table(const std::vector<std::vector<std::string>>& rows,
 
 }  // namespace
 
+std::size_t table_width(const std::vector<std::vector<std::string>>& rows,
+                        const TableLayout& layout) {
+  std::vector<std::size_t> widths = widths_of(rows);
+  if (widths.empty()) return 0;
+  if (layout.shrinks < widths.size()) {
+    widths[layout.shrinks] = std::min(widths[layout.shrinks], kLeastColumn);
+  }
+  return std::accumulate(widths.begin(), widths.end(), widths.size() - 1);
+}
+
 std::string table_text(const std::vector<std::vector<std::string>>& rows, std::size_t width,
                        const TableLayout& layout) {
-  constexpr std::size_t kLeast = 12;
   if (rows.empty()) return "";
-  std::vector<std::size_t> widths(rows[0].size());
-  for (const auto& row : rows) {
-    for (std::size_t c = 0; c < row.size(); ++c) widths[c] = std::max(widths[c], row[c].size());
-  }
+  std::vector<std::size_t> widths = widths_of(rows);
   std::size_t total = std::accumulate(widths.begin(), widths.end(), 2 * (widths.size() - 1));
   const std::size_t gap = total <= width ? 2 : 1;
   if (gap == 1) total -= widths.size() - 1;
-  std::size_t& soft = widths[layout.shrinks];
-  if (total > width && soft > kLeast) soft -= std::min(total - width, soft - kLeast);
+  if (total > width && layout.shrinks < widths.size()) {
+    std::size_t& soft = widths[layout.shrinks];
+    const std::size_t cut = std::min(total - width, soft - std::min(soft, kLeastColumn));
+    soft -= cut;
+    total -= cut;
+  }
   // A name longer than half the line would leave no room for what it is the name of.
-  widths[0] = std::min(widths[0], std::max(kLeast, width / 2));
+  if (total > width) widths[0] = std::min(widths[0], std::max(kLeastColumn, width / 2));
   std::string out;
   for (std::size_t first = 1, last = 1; first < widths.size() || first == 1; first = last) {
     std::size_t used = widths[0];

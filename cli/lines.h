@@ -32,13 +32,21 @@ std::string fixed(double value, int decimals);
 /// 80 for a pipe or a file.
 std::size_t output_width();
 
+inline constexpr std::size_t kNoColumn = static_cast<std::size_t>(-1);
+
 /// How a table is laid out.
 struct TableLayout {
   std::size_t left = 1;     ///< so many first columns are flush left, the others right
   std::size_t headers = 1;  ///< so many first rows are above the line
   std::size_t shrinks = 0;  ///< this column is cut, to 12 characters at least, where that is enough
+                            ///< (kNoColumn: none is)
   bool lines = false;       ///< below the headers and at the end
 };
+
+/// The columns that table_text() needs for one table: with one space between cells, and the column
+/// that shrinks cut.
+std::size_t table_width(const std::vector<std::vector<std::string>>& rows,
+                        const TableLayout& layout = {});
 
 /// Rows of equally many cells in at most `width` columns, two spaces between them, or one where
 /// that is needed. What has no room follows below, beside the first column once more.

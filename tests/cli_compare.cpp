@@ -147,4 +147,50 @@ BOOST_AUTO_TEST_CASE(a_run_that_cannot_be_evaluated_is_a_row_without_numbers) {
   BOOST_TEST(flowcli(folder, {"compare"}).status == 2);
 }
 
+// In 80 columns each run is read in one place: what all have is told once below, long names have
+// lines of their own.
+BOOST_AUTO_TEST_CASE(runs_with_long_names_are_readable) {
+  const ScratchFolder folder;
+  const std::string stem = folder.file("realnvp-2d-clip03-batch300-hidden64-couplings16-seed");
+  const std::vector<std::string> runs = {stem + "1", stem + "2", stem + "3", stem + "4",
+                                         folder.file("another-realnvp-2d-of-rings-for-comparison")};
+  train(folder, runs[0], 1, "--couplings", "2");
+  for (int i = 1; i < 4; ++i) fs::copy(runs[0], runs[i], fs::copy_options::recursive);
+  train(folder, runs[4], 1, "--data", "rings");
+  struct Case {
+    std::vector<std::string> runs;
+    std::string below;        ///< what all have in common
+    std::string of_the_last;  ///< what stands beside its name
+  };
+  const Case cases[] = {
+      {{runs[0], runs[1], runs[2], runs[3]}, "all: realnvp-2d, moons, ", ""},
+      {{runs[0], runs[1], runs[2], runs[4]}, "all: realnvp-2d, ", ": rings"},
+  };
+  for (const Case& c : cases) {
+    std::vector<std::string> words = c.runs;
+    words.insert(words.begin(), "compare");
+    const Outcome told = flowcli(folder, words);
+    BOOST_TEST_REQUIRE(told.status == 0, told.err);
+    std::istringstream text(told.out);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(text, line);) lines.push_back(line);
+    for (const std::string& line : lines) BOOST_TEST(line.size() <= 80U, line);
+    BOOST_TEST(std::count_if(lines.begin(), lines.end(), [](const std::string& line) {
+                 return line.find("bits/dim") != std::string::npos;
+               }) == 1);
+    BOOST_TEST(told.out.find("\n  " + c.below) != std::string::npos, told.out);
+    BOOST_TEST(told.out.find("finished", told.out.find(c.below)) != std::string::npos, told.out);
+    for (const std::string& run : c.runs) {
+      const std::string name =
+          fs::path(run).filename().string() + (run == c.runs.back() ? c.of_the_last : "");
+      const auto at = std::find_if(lines.begin(), lines.end(),
+                                   [&](const std::string& line) { return line.starts_with(name); });
+      BOOST_TEST_REQUIRE((at != lines.end() && at + 1 != lines.end()), told.out);
+      BOOST_TEST((at[1].starts_with("  ") && at[1].find("+-") != std::string::npos), told.out);
+    }
+  }
+  const Outcome few = flowcli(folder, {"compare", runs[0], runs[4]});
+  BOOST_TEST(few.out.find("all: realnvp-2d") != std::string::npos, few.out);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

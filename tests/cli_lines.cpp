@@ -69,6 +69,14 @@ BOOST_AUTO_TEST_CASE(tables_fit) {
   BOOST_TEST(table_text({{"a", "first", "other"}, {"n", "1", "2"}}, 10) ==
              "a first\nn     1\n\na other\nn     2\n");
   BOOST_TEST(table_text({{"x"}, {"y"}}, 10, {.lines = true}) == "x\n-\ny\n-\n");
+  // A name that is longer than half the line stays whole where there is room.
+  const std::vector<std::vector<std::string>> named = {{"run", "a"}, {"a-name-of-18-chars", "1.5"}};
+  const TableLayout uncut{.shrinks = kNoColumn};
+  BOOST_TEST(table_width(named) == 16U);
+  BOOST_TEST(table_width(named, uncut) == 22U);
+  BOOST_TEST(table_text(named, 22, uncut) == "run                  a\na-name-of-18-chars 1.5\n");
+  BOOST_TEST(table_text(named, 20) == "run                a\na-name-of-18-... 1.5\n");
+  BOOST_TEST(table_width({}) == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(long_lines_are_broken_at_spaces) {

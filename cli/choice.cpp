@@ -126,7 +126,7 @@ std::string name_part(const std::filesystem::path& path) {
 }
 
 // "new", "b-new", "a-b-new", ... of /a/b/new.csv: what its results may be called.
-std::vector<std::string> names_of(std::filesystem::path source) {
+std::vector<std::string> result_names(std::filesystem::path source) {
   constexpr std::size_t kLongest = 200;
   std::vector<std::string> names;
   for (; source.has_filename(); source = source.parent_path()) {
@@ -160,7 +160,7 @@ std::string RowOptions::results_path(const std::string& out, const TrainedModel&
   if (!out.empty() || data.empty()) return out_path(out, model.run, what + part);
   const std::string source = printable(source_place(data));
   std::vector<std::string> files;
-  for (const std::string& name : names_of(data == data::kStandardInput ? "stdin" : source)) {
+  for (const std::string& name : result_names(data == data::kStandardInput ? "stdin" : source)) {
     files.push_back(what + "-" + name + part);
   }
   const std::string usual_path = out_path("", model.run, files.front());

@@ -20,7 +20,7 @@ Json pass_ms(const Profile::Part& part, Profile::Pass pass, double steps) {
   return seconds > 0 ? Json(kMs * seconds / steps) : Json();
 }
 
-Json line_of(const Profile::Part& part, const std::string& name, double steps, double step_ms) {
+Json part_line(const Profile::Part& part, const std::string& name, double steps, double step_ms) {
   const auto& [other, forward, backward] = part.passes;
   const Profile::Cost all = part.total();
   const double ms = kMs * all.seconds / steps;
@@ -40,7 +40,7 @@ Json line_of(const Profile::Part& part, const std::string& name, double steps, d
 
 // The trainer's own names are labels; a module is called as inspect calls it, the one at the root,
 // which has no name, by its kind.
-std::map<const void*, std::string> names_of(const flows::Density& density) {
+std::map<const void*, std::string> part_names(const flows::Density& density) {
   std::map<const void*, std::string> names;
   density.for_each_module([&](const std::string& name, const nn::Module& module) {
     names.emplace(&module, name.empty() ? module.kind() : name);
@@ -76,12 +76,13 @@ Json profile_steps(flows::Density& density, const data::Dataset& data, flows::Fi
 
   const auto count = static_cast<double>(steps);
   const double step_ms = kMs * whole.seconds / count;
-  const auto names = names_of(density);
+  const auto names = part_names(density);
   Json lines = Json::array();
   double explained = 0;
   for (const Profile::Part& part : parts) {
     const auto name = names.find(part.of);
-    lines.push_back(line_of(part, name == names.end() ? part.label : name->second, count, step_ms));
+    lines.push_back(
+        part_line(part, name == names.end() ? part.label : name->second, count, step_ms));
     explained += lines.back()["share"].get<double>();
   }
   return {{"steps", steps}, {"step_ms", step_ms}, {"explained", explained}, {"lines", lines}};

@@ -30,7 +30,7 @@ namespace {
 
 constinit thread_local Backend* chosen[2] = {nullptr, nullptr};  // of each device
 
-Backend& choose(Device device) {
+Backend& choose_backend(Device device) {
   Backend& backend = device == Device::CUDA ? cuda_backend() : cpu_backend();
   Profile* const profile = Profile::current();
   Backend& told = profile ? profile->counting(backend) : backend;
@@ -44,7 +44,7 @@ void detail::choose_backends_anew() { chosen[0] = chosen[1] = nullptr; }
 
 Backend& backend_for(Device device) {
   Backend* const backend = chosen[static_cast<int>(device)];
-  return backend ? *backend : choose(device);
+  return backend ? *backend : choose_backend(device);
 }
 
 }  // namespace nf

@@ -217,7 +217,8 @@ BOOST_AUTO_TEST_CASE(bench_tells_where_the_time_goes) {
   BOOST_TEST(ms <= profile["step_ms"].get<double>() * (1 + 1e-9));
   BOOST_TEST(std::abs(share - profile["explained"].get<double>()) < 1e-9);
   BOOST_TEST(std::abs(share - ms / profile["step_ms"].get<double>()) < 1e-9);
-  for (const auto& layer : call({"inspect"})["layers"]) {
+  const auto inspected = call({"inspect"});
+  for (const auto& layer : inspected["layers"]) {
     BOOST_TEST(lines.contains(layer["name"]), layer["name"]);
   }
   for (const char* other : {"data", "loss", "gradient norm", "optimizer"}) {

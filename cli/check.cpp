@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "cli/cli.h"
+#include "cli/given.h"
 
 namespace nf::cli {
 
@@ -235,32 +236,42 @@ Evidence evidence_of(const TrainedModel& model, const EpochLog& log, const Check
 
 }  // namespace
 
-Checkup examine(const TrainedModel& model, const EpochLog& log, const Tensor& x,
-                const Tensor& train, const CheckOptions& options) {
-  flows::Density& density = *model.density;
+Checkup examine(const TrainedModel& model, const EpochLog& log, const data::Split& rows,
+                const data::Split& train, const CheckOptions& options) {
+  flows::FlowDensity& density = model.flow("check");
+  const Tensor& x = rows.x;
   const auto first = [](const Tensor& rows, std::int64_t n) {
     return rows.narrow(0, 0, std::min(n, rows.dim(0)));
   };
   const Tensor few = first(x, options.layer_samples);
-  const auto latents = [&](const Tensor& rows) {
-    return flows::diagnose_latents(density, first(rows, options.samples), 1000, options.seed);
+  const auto given = [&](const data::Split& of, std::int64_t n) {
+    return given_rows(of.given, 0, std::min(n, of.size()));
   };
+  const auto latents = [&](const data::Split& of) {
+    return flows::diagnose_latents(density, first(of.x, options.samples), 1000, options.seed,
+                                   given(of, options.samples));
+  };
+  const Tensor few_given = given(rows, options.layer_samples);
   Checkup check;
   check.jacobians = std::min(
       options.jacobians >= 0 ? options.jacobians : quick_jacobians(density.dims()), few.dim(0));
-  check.latents = latents(x);
-  if (train.defined()) check.train_latents = latents(train);
+  check.latents = latents(rows);
+  if (train.size() > 0) check.train_latents = latents(train);
   check.working = flows::diagnose_layers(density, is_float(few.dtype()) ? few : few.to(DType::F32),
-                                         {.seed = options.seed});
+                                         {.seed = options.seed, .given = few_given});
   {
     const flows::InDtype wide(density, DType::F64);
-    check.exact = flows::diagnose_layers(density, few.to(DType::F64),
-                                         {.jacobians = check.jacobians, .seed = options.seed});
+    check.exact = flows::diagnose_layers(
+        density, few.to(DType::F64),
+        {.jacobians = check.jacobians, .seed = options.seed, .given = few_given});
   }
   NF_CHECK(!check.exact.empty(), "[check] the model has no layers");
   judge_map(check);
   if (check.fault.empty() && density.dims() <= 3) {
-    check.integral = flows::integrate(density, first(x, options.samples), {.seed = options.seed});
+    // Of a conditional density: for what is given with the first row.
+    const auto one = rows.given.defined() ? density.conditioned_on(given(rows, 1)) : nullptr;
+    check.integral =
+        flows::integrate(one ? *one : density, first(x, options.samples), {.seed = options.seed});
     judge_integral(check);
   }
   judge_latents(check);
@@ -270,8 +281,8 @@ Checkup examine(const TrainedModel& model, const EpochLog& log, const Tensor& x,
   return check;
 }
 
-Tensor training_rows(const data::Dataset& data, bool own, const std::string& split) {
-  return own && split != "train" ? data.train.x : Tensor();
+data::Split training_rows(const data::Dataset& data, bool own, const std::string& split) {
+  return own && split != "train" ? data.train : data::Split();
 }
 
 namespace {
@@ -328,9 +339,9 @@ void add_check(CLI::App& app) {
     const TrainedModel model = load_model(options->run, options->weights, options->common, device);
     const data::Dataset data = load_data_for(model, options->data);
     options->check.own = data.checksum == model.run.known().shape.checksum;
-    const Tensor train = training_rows(data, options->check.own, options->split);
+    const data::Split train = training_rows(data, options->check.own, options->split);
     const Checkup check = examine(model, model.run.log_of(model.state),
-                                  samples_of(data, options->split), train, options->check);
+                                  part_of(data, options->split), train, options->check);
     std::string text = str(data.name, ", ", options->split, " split: latents of ",
                            check.latents.count, " samples, Jacobians at ", check.jacobians, "\n\n",
                            check.table(output_width()), "\nlatents: ", check.latents_text(), "\n");

@@ -42,11 +42,11 @@ struct Checkup {
 
 /// Of the first rows of x (N, D), beside those of the training rows `train` where they are known
 /// and others; the model is unchanged. `log`: RunFolder::log_of.
-Checkup examine(const TrainedModel& model, const EpochLog& log, const Tensor& x,
-                const Tensor& train, const CheckOptions& options);
+Checkup examine(const TrainedModel& model, const EpochLog& log, const data::Split& rows,
+                const data::Split& train, const CheckOptions& options);
 
 /// What to compare with the rows of `split` of the run's own data: its training rows. Undefined
 /// where they are the same, and for other data, which tell nothing of how the training went.
-Tensor training_rows(const data::Dataset& data, bool own, const std::string& split);
+data::Split training_rows(const data::Dataset& data, bool own, const std::string& split);
 
 }  // namespace nf::cli

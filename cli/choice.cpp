@@ -1,5 +1,7 @@
 #include "cli/choice.h"
 
+#include "cli/given.h"
+
 #include <unistd.h>
 
 #include <algorithm>
@@ -44,20 +46,24 @@ void RowOptions::add_to(CLI::App& app, std::int64_t default_count) {
 }
 
 data::Split all_rows(const data::Dataset& source) {
-  std::vector<Tensor> x, numbers;
+  std::vector<Tensor> x, numbers, given;
   for (const data::Split* part : {&source.train, &source.valid, &source.test}) {
     if (part->size() == 0) continue;
     x.push_back(part->x);
     if (part->numbers.defined()) numbers.push_back(part->numbers);
+    if (part->given.defined()) given.push_back(part->given);
   }
   NF_CHECK(!x.empty(), "[data] ", source.name, " has no samples");
-  if (numbers.size() != x.size()) return {concat(x, 0), {}};
+  data::Split rows{.x = concat(x, 0)};
+  if (given.size() == x.size()) rows.given = concat(given, 0);
+  if (numbers.size() != x.size()) return rows;
   // Rows of several files have no place in one: there a number stands twice.
   const Tensor all = concat(numbers, 0);
   std::vector<std::int32_t> sorted = all.to_vector<std::int32_t>();
   std::sort(sorted.begin(), sorted.end());
   const bool twice = std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end();
-  return {concat(x, 0), {}, twice ? Tensor() : all};
+  if (!twice) rows.numbers = all;
+  return rows;
 }
 
 Rows RowOptions::load(const TrainedModel& model) const {
@@ -81,12 +87,15 @@ Rows RowOptions::load(const TrainedModel& model) const {
   if (!indices.empty()) {
     rows.number = parse_indices(indices, size);
     const std::vector<std::int32_t> order(rows.number.begin(), rows.number.end());
-    rows.x = index_select(part.x, 0, Tensor::from(order, {std::ssize(order)}));
+    const Tensor picked = Tensor::from(order, {std::ssize(order)});
+    rows.x = index_select(part.x, 0, picked);
+    if (part.given.defined()) rows.given = index_select(part.given, 0, picked);
   } else {
     check_usage(count <= size, "[data] ", rows.name, " has ", size, " ", rows.split,
                 " samples, not ", count, "; ask for fewer with -n");
     const std::int64_t n = count > 0 ? count : size;
     rows.x = part.x.narrow(0, 0, n);
+    if (part.given.defined()) rows.given = part.given.narrow(0, 0, n);
     rows.number.resize(static_cast<std::size_t>(n));
     std::iota(rows.number.begin(), rows.number.end(), 0);
   }
@@ -275,8 +284,9 @@ Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const
   return concat(parts, 0);
 }
 
-Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_t n,
-                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents) {
+Tensor decode_in_parts(const char* command, flows::FlowDensity& density, std::int64_t n,
+                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents,
+                       const Tensor& given) {
   constexpr std::int64_t kPart = 10000;
   check_memory(2.0 * sizeof(float) * static_cast<double>(n) * static_cast<double>(density.dims()),
                str(n, " samples"), "take fewer at a time");
@@ -284,14 +294,18 @@ Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_
   std::int64_t broken = 0;
   std::string where;
   for (std::int64_t at = 0; at < n; at += kPart) {
-    const Tensor z = latents(at, std::min(kPart, n - at)).to(density.device());
-    parts.push_back(density.decode(z).to(Device::CPU));
+    const std::int64_t count = std::min(kPart, n - at);
+    const Tensor z = latents(at, count).to(density.device());
+    const Var beside = given_part(given, at, count, density.device());
+    parts.push_back(density.decode(z, beside).to(Device::CPU));
     const Tensor& x = parts.back();
     if (all_finite(x)) continue;
     // x - x is 0 where x is finite, else NaN.
     const Tensor finite = greater_equal(sum(x - x, {1}), Tensor::scalar(0, x.dtype()));
     broken += x.dim(0) - static_cast<std::int64_t>(sum(finite.to(DType::F64)).item());
-    if (where.empty()) where = density.find_nonfinite_inverse(z).value_or("the data itself");
+    if (where.empty())
+      where = density.find_nonfinite_inverse(z, given_rows(given, at, count))
+                  .value_or("the data itself");
   }
   if (broken > 0) {
     throw flows::Diverged(str("[", command, "] ", broken, " of ", n,
@@ -303,19 +317,21 @@ Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_
 }
 
 std::string describe_nan(flows::Density& density, const Tensor& x,
-                         const std::vector<double>& scores) {
+                         const std::vector<double>& scores, const Tensor& given) {
   const auto is_nan = [](double score) { return std::isnan(score); };
   const auto first = std::find_if(scores.begin(), scores.end(), is_nan);
   if (first == scores.end()) return "";
-  const auto where = density.find_nonfinite(x.narrow(0, first - scores.begin(), 1));
+  const std::int64_t row = first - scores.begin();
+  const auto where = density.find_nonfinite(x.narrow(0, row, 1), given_rows(given, row, 1));
   return str("the model gives NaN for ", std::count_if(first, scores.end(), is_nan), " of ",
              scores.size(), " rows, first in ", where.value_or("some draws of the noise"));
 }
 
-void check_latents(const char* command, flows::Density& density, const Tensor& x, const Tensor& z) {
+void check_latents(const char* command, flows::Density& density, const Tensor& x, const Tensor& z,
+                   const Tensor& given) {
   if (all_finite(z)) return;
   throw flows::Diverged(str("[", command, "] some latents are NaN or infinite, first in ",
-                            density.find_nonfinite(x).value_or("the latents"),
+                            density.find_nonfinite(x, given).value_or("the latents"),
                             "; see 'flowcli check'"));
 }
 

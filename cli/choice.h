@@ -29,6 +29,7 @@ struct Rows {
   std::string name;                   ///< the source's, or that of the file which the part is
   std::string split;                  ///< "train", "valid", "test" or "all"
   Tensor x;                           ///< (N, D): u8 for pixels, else f32
+  Tensor given = {};                  ///< (N, G), of a conditional model
   std::vector<std::int64_t> number;   ///< of each row in its split, from 0
   std::vector<std::int64_t> in_file;  ///< of each row in its file, from 0; none of what is drawn
   /// i32 (N): whose noise each row has. Its row in its file, so that it does not depend on --split,
@@ -97,14 +98,17 @@ Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const
 
 /// The data (n, D), on the CPU, of latents that `latents(first, count)` gives in parts. Throws
 /// flows::Diverged when some are not finite: how many, and in which layer that began.
-Tensor decode_in_parts(const char* command, flows::Density& density, std::int64_t n,
-                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents);
+/// `given` (n, G): of a conditional model.
+Tensor decode_in_parts(const char* command, flows::FlowDensity& density, std::int64_t n,
+                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents,
+                       const Tensor& given = {});
 
 /// How many of the scores of x's rows are NaN, and in which layer that begins; empty when none is.
 std::string describe_nan(flows::Density& density, const Tensor& x,
-                         const std::vector<double>& scores);
+                         const std::vector<double>& scores, const Tensor& given = {});
 /// Throws flows::Diverged unless z, the latents of x, are finite: in which layer that began.
-void check_latents(const char* command, flows::Density& density, const Tensor& x, const Tensor& z);
+void check_latents(const char* command, flows::Density& density, const Tensor& x, const Tensor& z,
+                   const Tensor& given = {});
 
 /// Throws UsageError unless `path` ends in one of `endings`, naming the command.
 void check_ending(const char* command, const std::string& path,

@@ -163,7 +163,8 @@ std::string check_flow(Device device) {
   density->to(device);
   const flows::InDtype wide(*density, DType::F64);
   const Tensor x = normal(gen, {50, shape.dims}, DType::F64).to(device);
-  const auto whole = flows::diagnose_layers(*density, x, {.jacobians = 3}).back();
+  const auto whole =
+      flows::diagnose_layers(flows::as_flow(*density, "doctor"), x, {.jacobians = 3}).back();
   const std::string text = str("comes back to ", whole.round_trip, ", log-determinant off by ",
                                std::max(whole.log_det_gap, whole.jacobian_gap));
   NF_CHECK(whole.round_trip <= 1e-10 && whole.log_det_gap <= 1e-10 && whole.jacobian_gap <= 1e-6,

@@ -6,6 +6,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/given.h"
 #include "cli/table.h"
 #include "data/npy.h"
 #include "tensor/ops.h"
@@ -21,16 +22,31 @@ double largest_difference(const Tensor& a, const Tensor& b) {
 
 // Latents in parts, so that they need not fit into memory beside the data.
 void write_latents(const std::string& out, const data::Dataset& shape, std::int64_t n,
-                   const std::function<Tensor()>& next) {
+                   const Tensor& given, const std::function<Tensor()>& next) {
   if (!is_csv(out)) return data::write_npy(out, DType::F32, data::shape_of(shape, n), next);
   write_text(out, [&](const data::CsvWriter::Sink& sink) {
-    data::CsvWriter writer(sink, latent_columns(shape.dims));
+    std::vector<std::string> names = latent_columns(shape.dims);
+    const std::vector<std::string> given_names = given_columns(shape);
+    names.insert(names.end(), given_names.begin(), given_names.end());
+    data::CsvWriter writer(sink, names);
     for (std::int64_t left = n; left > 0;) {
-      const Tensor part = next().to(DType::F32);
-      writer.add(part);
+      const Tensor part = next().to(DType::F32).to(Device::CPU);
+      const Tensor beside = given_rows(given, n - left, part.dim(0));
+      writer.add(beside.defined()
+                     ? concat(std::vector{part.to(DType::F64), beside.to(DType::F64)}, 1)
+                     : part);
       left -= part.dim(0);
     }
   });
+}
+
+// (n, G): one row for all, or a row for each.
+Tensor given_of_latents(const GivenOptions& options, const TrainedModel& model, std::int64_t n) {
+  const Tensor given =
+      options.file.empty() ? options.one_row(model, "decode") : options.rows(model);
+  NF_CHECK(!given.defined() || given.dim(0) == 1 || given.dim(0) == n, "[decode] ", n,
+           " latents, but ", given.defined() ? given.dim(0) : 0, " rows of what is given");
+  return spread_over(given, n);
 }
 
 }  // namespace
@@ -63,20 +79,24 @@ void add_encode(CLI::App& app) {
     const std::string out = options->rows.results_path(options->out, model, "latents", ".npy");
     check_out("encode", out, {".npy", ".csv"}, model.shape, options->common);
     const Rows rows = options->rows.load(model);
-    flows::Density& density = *model.density;
+    flows::FlowDensity& density = model.flow("encode");
     constexpr std::int64_t kPart = 1000;
     const std::int64_t n = rows.x.dim(0), dims = density.dims();
     std::int64_t at = 0;
     double error = 0, largest = 0;
-    write_latents(out, model.shape, n, [&] {
+    write_latents(out, model.shape, n, rows.given, [&] {
       const Tensor x = rows.x.narrow(0, at, std::min(kPart, n - at)).to(device);
+      const Tensor beside = given_rows(rows.given, at, x.dim(0));
+      const Var given = given_part(beside, 0, x.dim(0), device);
       at += x.dim(0);
-      const Tensor z = density.encode(x);
-      check_latents("encode", density, x, z);
-      const double off = largest_difference(density.decode(z).to(Device::CPU), x.to(Device::CPU));
+      const Tensor z = density.encode(x, given);
+      check_latents("encode", density, x, z, beside);
+      const Tensor back = density.decode(z, given).to(Device::CPU);
+      const double off = largest_difference(back, x.to(Device::CPU));
       if (std::isnan(off)) {
-        throw flows::Diverged(str("[encode] latents cannot be decoded: NaN, first in ",
-                                  density.find_nonfinite_inverse(z).value_or("the data itself")));
+        throw flows::Diverged(
+            str("[encode] latents cannot be decoded: NaN, first in ",
+                density.find_nonfinite_inverse(z, beside).value_or("the data itself")));
       }
       error = std::max(error, off);
       largest = std::max(largest, max(abs(x.to(DType::F64))).item());
@@ -103,6 +123,7 @@ void add_decode(CLI::App& app) {
     Common common;
     ModelOptions model;
     int scale = 0;
+    GivenOptions given;
     std::string latents, out;
   };
   auto options = std::make_shared<Options>();
@@ -113,6 +134,7 @@ void add_decode(CLI::App& app) {
                    "FILE.npy: reals (N, D), of images also (N, H, W, C); CSV: z1,z2,... or no "
                    "header; -: CSV from standard input")
       ->required();
+  options->given.add_to(*command, /*several=*/true);
   command->add_option("--out", options->out,
                       "FILE.npy, FILE.csv, FILE.png or - (CSV to standard output) (default: "
                       "RUN/decoded.npy)");
@@ -129,10 +151,11 @@ void add_decode(CLI::App& app) {
     check_out("decode", out, {".npy", ".csv", ".png"}, model.shape, options->common);
     const Tensor z = read_latents(options->latents, model.shape);
     check_picture(out, z.dim(0), model.shape, 0, options->scale);
+    const Tensor given = given_of_latents(options->given, model, z.dim(0));
     const Tensor x = decode_in_parts(
-        "decode", *model.density, z.dim(0),
-        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); });
-    write_samples(out, x, model, options->scale);
+        "decode", model.flow("decode"), z.dim(0),
+        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); }, given);
+    write_samples(out, x, model, options->scale, given);
     tell_result(options->common, out, {{"file", out}, {"count", x.dim(0)}, {"dims", x.dim(1)}},
                 str("wrote ", x.dim(0), " samples to ", shown_out(out), "\n"));
   });

@@ -64,6 +64,7 @@ void add_eval(CLI::App& app) {
                 "[importance] would change nothing: the log-likelihood of this model is exact");
     const Rows rows = options->rows.load(model);
     options->evaluate.samples = rows.samples;
+    options->evaluate.given = rows.given;
     Evaluated evaluated = evaluate_rows(model, rows, options->evaluate);
     const flows::Evaluation& e = evaluated.mean;
     Json& json = evaluated.json;
@@ -89,7 +90,8 @@ void add_eval(CLI::App& app) {
                                      "  on " + name(device) + ", matrix products in " +
                                      model.precision + "\n");
     if (std::isnan(e.nats)) {
-      throw flows::Diverged("[eval] " + describe_nan(*model.density, rows.x, evaluated.scores));
+      throw flows::Diverged("[eval] " +
+                            describe_nan(*model.density, rows.x, evaluated.scores, rows.given));
     }
     NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats,
              "; the model gives some samples no density");

@@ -141,6 +141,7 @@ Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,
                         const flows::EvaluateOptions& options) {
   flows::EvaluateOptions evaluate = options;
   evaluate.samples = rows.samples;
+  evaluate.given = rows.given;
   Evaluated result;
   result.scores = flows::score(*model.density, rows.x, evaluate);
   result.mean = flows::evaluation_of(*model.density, result.scores, evaluate.noise_draws);

@@ -6,6 +6,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/given.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "data/png.h"
@@ -86,12 +87,14 @@ void inpaint(const InpaintCommand& options) {
   const std::string out = out_path(options.out, model.run, "inpaint.png");
   check_ending("inpaint", out, {".png"});
   check_asked(options, model);
-  const Tensor x = options.rows.load(model).x;
+  const Rows rows = options.rows.load(model);
+  const Tensor& x = rows.x;
   const std::int64_t n = x.dim(0);
   const Tensor observed = masks_for(n, options.mask, shape, options.ascent.seed);
 
-  const auto density = model.density->continuous();
+  const auto density = model.flow("inpaint").continuous();
   flows::InpaintOptions ascent = options.ascent;
+  ascent.given = rows.given;
   if (options.ascent_name == "paper") ascent.ascent = flows::Ascent::Paper;
   ascent.low = 0;  // the last real below K: K itself is no level
   ascent.high = std::nextafter(static_cast<float>(model.density->levels()), 0.0F);
@@ -104,9 +107,12 @@ void inpaint(const InpaintCommand& options) {
     return !interrupted();
   };
   const Tensor middle = (x.to(DType::F32) + 0.5).to(device);
-  const auto of_originals =
-      density->log_prob(middle).value().to(Device::CPU).to(DType::F64).to_vector<double>();
-  const std::string broken = describe_nan(*density, middle, of_originals);
+  const auto of_originals = density->log_prob(middle, given_part(rows.given, 0, n, device))
+                                .value()
+                                .to(Device::CPU)
+                                .to(DType::F64)
+                                .to_vector<double>();
+  const std::string broken = describe_nan(*density, middle, of_originals, rows.given);
   if (!broken.empty()) throw flows::Diverged("[inpaint] " + broken);
   const flows::Inpainted result = flows::inpaint(*density, middle, observed, ascent);
   progress.clear();

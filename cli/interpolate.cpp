@@ -3,6 +3,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/given.h"
 #include "tensor/ops.h"
 
 namespace nf::cli {
@@ -15,8 +16,23 @@ Tensor lines_between(const Tensor& ends, std::int64_t steps) {
   const Tensor both = ends.reshape({pairs, 2, dims});
   const Tensor a = both.narrow(1, 0, 1), b = both.narrow(1, 1, 1);  // (pairs, 1, D)
   const Tensor t =
-      affine(Tensor::arange(steps), 1.0 / static_cast<double>(steps - 1), 0).reshape({1, steps, 1});
+      affine(Tensor::arange(steps, ends.dtype()), 1.0 / static_cast<double>(steps - 1), 0)
+          .reshape({1, steps, 1});
   return (a * affine(t, -1, 1) + b * t).reshape({pairs * steps, dims});
+}
+
+// What is given along the lines: of columns the same mean of both ends, of labels that of the
+// nearer end.
+Tensor between(const Tensor& given, std::int64_t steps) {
+  if (!given.defined()) return {};
+  if (is_float(given.dtype())) return lines_between(given, steps);
+  std::vector<std::int32_t> order;
+  for (std::int64_t row = 0; row < given.dim(0); row += 2) {
+    for (std::int64_t i = 0; i < steps; ++i) {
+      order.push_back(static_cast<std::int32_t>(2 * i < steps ? row : row + 1));
+    }
+  }
+  return index_select(given, 0, Tensor::from(order, {std::ssize(order)}));
 }
 
 }  // namespace
@@ -43,6 +59,7 @@ void add_interpolate(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Rows are taken in pairs: the first goes to the second, the third to the fourth.\n"
+      "Of a conditional model what is given goes along; labels change in the middle.\n"
       "Examples:\n  flowcli interpolate runs/mnist --indices 3,7 --steps 12 --out line.png\n"
       "  flowcli interpolate runs/moons -n 2 --steps 100 --out line.npy");
   command->callback([options] {
@@ -54,17 +71,20 @@ void add_interpolate(CLI::App& app) {
     const std::int64_t n = rows.x.dim(0);
     check_usage(n % 2 == 0, "[interpolate] rows are taken in pairs; ", n, " rows have an odd one");
     check_picture(out, n / 2 * options->steps, model.shape, options->steps, options->scale);
-    flows::Density& density = *model.density;
-    const Tensor z = lines_between(in_parts(rows.x, device,
-                                            [&](const Tensor& part) {
-                                              const Tensor latents = density.encode(part);
-                                              check_latents("interpolate", density, part, latents);
-                                              return latents;
-                                            }),
-                                   options->steps);
+    flows::FlowDensity& density = model.flow("interpolate");
+    const Tensor given = between(rows.given, options->steps);
+    std::int64_t at = 0;
+    const auto encode = [&](const Tensor& part) {
+      const Tensor beside = given_rows(rows.given, at, part.dim(0));
+      at += part.dim(0);
+      const Tensor latents = density.encode(part, given_part(beside, 0, part.dim(0), device));
+      check_latents("interpolate", density, part, latents, beside);
+      return latents;
+    };
+    const Tensor z = lines_between(in_parts(rows.x, device, encode), options->steps);
     const Tensor x = decode_in_parts(
         "interpolate", density, z.dim(0),
-        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); });
+        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); }, given);
     write_samples(out, x, model.shape, options->steps, options->scale);
     options->common.result({{"file", out}, {"lines", n / 2}, {"steps", options->steps}},
                            str("wrote ", n / 2, n == 2 ? " line of " : " lines of ", options->steps,

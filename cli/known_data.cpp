@@ -20,8 +20,9 @@ constexpr double kMostRows = 0x1p31, kMostDims = 0x1p31;
 
 const std::vector<std::string>& fact_keys() {
   static const std::vector<std::string> keys = {
-      "path",   "valid_path", "test_path", "dims",     "shape", "columns", "levels",
-      "family", "classes",    "entropy",   "checksum", "cut",   "bounds",  "parts"};
+      "path",   "valid_path", "test_path",   "dims",         "shape",    "columns",
+      "levels", "family",     "classes",     "entropy",      "checksum", "cut",
+      "bounds", "parts",      "given_names", "given_classes"};
   return keys;
 }
 
@@ -80,12 +81,27 @@ std::pair<std::string, std::string> parts_of(const std::string& source) {
   return {source.substr(0, colon + 1), source.substr(colon + 1)};
 }
 
+/// Of conditional models; the first runs of this version do not say it.
+void read_given(const nlohmann::json& json, const Facts& facts, const std::string& where,
+                data::Dataset& shape) {
+  if (!json.contains("given_names")) return;
+  NF_CHECK(facts.at("given_names").is_array(), where, "'given_names' must be texts");
+  for (const auto& name : facts.at("given_names")) {
+    NF_CHECK(name.is_string(), where, "'given_names' must be texts");
+    shape.given.push_back(name.get<std::string>());
+  }
+  shape.given_classes = static_cast<int>(facts.count("given_classes", 1 << 20));
+  NF_CHECK(shape.given_classes == 0 || shape.given.size() == 1, where,
+           "'given_names' must be one for labels");
+}
+
 }  // namespace
 
 std::string checksum_of(const data::Split& part) {
   Checksum sum;
   sum.add(part.x);
   sum.add(part.labels);
+  if (is_float(part.given.defined() ? part.given.dtype() : DType::U8)) sum.add(part.given);
   return sum.text();
 }
 
@@ -120,6 +136,8 @@ void write_facts(const KnownData& known, Json& data) {
           : Json();
   data["columns"] = shape.columns;
   data["levels"] = shape.discrete ? Json(kLevels) : Json();
+  data["given_names"] = shape.given;
+  data["given_classes"] = shape.given_classes;
   data["family"] = shape.family;
   data["classes"] = shape.classes;
   data["entropy"] = number(shape.entropy);
@@ -181,6 +199,7 @@ KnownData known_from_facts(const nlohmann::json& json, const std::string& where)
   }
   NF_CHECK(shape.columns.empty() || std::ssize(shape.columns) == shape.dims, where,
            "'columns' has ", shape.columns.size(), " names for ", shape.dims, " dimensions");
+  read_given(json, facts, where, shape);
   shape.discrete = !facts.null("levels");
   NF_CHECK(!shape.discrete || facts.count("levels") == kLevels, where, "'levels' must be ", kLevels,
            " or null");

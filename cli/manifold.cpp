@@ -3,6 +3,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/given.h"
 #include "flows/examine/sphere.h"
 
 namespace nf::cli {
@@ -11,6 +12,7 @@ void add_manifold(CLI::App& app) {
   struct Options {
     Common common;
     ModelOptions model;
+    GivenOptions given;
     int scale = 0;
     std::string out;
     std::int64_t rows = 15, columns = 30;
@@ -21,6 +23,7 @@ void add_manifold(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("manifold", "A random sphere in latent space, as the model decodes it");
   options->model.add_to(*command);
+  options->given.add_to(*command, /*several=*/false);
   command->add_option("--rows", options->rows, "From pole to pole")
       ->check(whole(1, 1000))
       ->capture_default_str();
@@ -45,12 +48,15 @@ void add_manifold(CLI::App& app) {
     check_ending("manifold", out, {".png", ".npy"});
     check_picture(out, options->rows * options->columns, model.shape, options->columns,
                   options->scale);
+    flows::FlowDensity& density = model.flow("manifold");
+    const Tensor given = options->given.one_row(model, "manifold");
     Generator gen(options->seed);
-    const Tensor z = flows::latent_sphere(model.density->base(), gen, model.density->dims(),
-                                          options->rows, options->columns, options->temperature);
+    const Tensor z = flows::latent_sphere(density.base(), gen, density.dims(), options->rows,
+                                          options->columns, options->temperature);
     const Tensor x = decode_in_parts(
-        "manifold", *model.density, z.dim(0),
-        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); });
+        "manifold", density, z.dim(0),
+        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); },
+        spread_over(given, z.dim(0)));
     write_samples(out, x, model.shape, options->columns, options->scale);
     options->common.result(
         {{"file", out},

@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "cli/cli.h"
+#include "cli/given.h"
 #include "data/svg.h"
 #include "tensor/files.h"
 
@@ -18,7 +19,7 @@ namespace {
 // p(x) at the middle of every pixel, (size, size), the first row on top, as ln(1 + 100 p / p_max) /
 // ln 101: a hundredth of the highest density is still seen. p_max leaves out the highest 0.1 %. In
 // f64, which tells columns far from 0 apart; only the ratio is taken, p itself may be beyond f32.
-Tensor density_picture(flows::Density& density, const data::Bounds& box, int size) {
+Tensor density_picture(flows::FlowDensity& density, const data::Bounds& box, int size) {
   const double step_x = (box.right - box.left) / size, step_y = (box.top - box.bottom) / size;
   const Tensor columns = affine(Tensor::arange(size, DType::F64), step_x, box.left + step_x / 2);
   std::vector<Tensor> rows;  // ln p
@@ -48,7 +49,7 @@ Tensor density_picture(flows::Density& density, const data::Bounds& box, int siz
 // Where the line z_fixed = at goes in data space. A flow may stretch a short piece of it over the
 // whole picture, so points are put between neighbours that are far apart there, until f32 has none
 // between them.
-data::Series grid_line(flows::Density& density, const data::Bounds& box, int fixed, double at,
+data::Series grid_line(flows::FlowDensity& density, const data::Bounds& box, int fixed, double at,
                        double reach) {
   constexpr std::size_t kPoints = 500, kMostPoints = 20000;
   constexpr int kRounds = 14;
@@ -86,7 +87,7 @@ data::Series grid_line(flows::Density& density, const data::Bounds& box, int fix
 }
 
 // The lines z_k = c for both k, and c from -3 to 3 deviations of the base.
-std::vector<data::Series> grid_lines(flows::Density& density, const data::Bounds& box) {
+std::vector<data::Series> grid_lines(flows::FlowDensity& density, const data::Bounds& box) {
   constexpr int kLines = 25;
   constexpr double kReach = 3, kEnds = 3.5;  // the lines go on a little beyond each other
   const double unit = density.base().deviation();
@@ -106,7 +107,9 @@ Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& 
   check_usage(model.shape.dims == 2 && !model.shape.discrete, "[plot] a picture has two axes, ",
               model.run.path(), " is a model of ", model.shape.dims,
               " dimensions; 'flowcli sample' draws images, 'flowcli report' shows any run");
-  flows::Density& density = *model.density;
+  flows::FlowDensity& of_model = model.flow("plot");
+  const auto for_given = options.given.defined() ? of_model.conditioned_on(options.given) : nullptr;
+  flows::FlowDensity& density = for_given ? *for_given : of_model;
   const auto& bounds = model.run.known().bounds;
   NF_CHECK(x.defined() || bounds, "[plot] ", model.run.path(), " does not know where its data lie");
   const data::Axes axes = model.run.known().axes();
@@ -135,6 +138,7 @@ void add_plot(CLI::App& app) {
   struct Options {
     Common common;
     PlotOptions plot;
+    GivenOptions given;
     std::string run, out, data, weights = "best";
   };
   auto options = std::make_shared<Options>();
@@ -153,6 +157,7 @@ void add_plot(CLI::App& app) {
   command->add_option("--weights", options->weights, "Best on validation, or the last ones")
       ->check(one_of({"best", "last"}))
       ->capture_default_str();
+  options->given.add_to(*command, /*several=*/false);
   options->common.add_to(*command);
   command->footer(
       "Writes data.png, samples.png, density.png, and grid.svg: where lines of constant latents "
@@ -163,6 +168,7 @@ void add_plot(CLI::App& app) {
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = load_model(options->run, options->weights, options->common, device);
+    options->plot.given = options->given.one_row(model, "plot");
     const bool there = !options->data.empty() || with_data_there(model.run);
     if (!there) options->common.note("note: the data are not there any more: no data.png");
     const data::Dataset data = there ? load_data_for(model, options->data) : data::Dataset();

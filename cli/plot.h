@@ -12,6 +12,7 @@ struct PlotOptions {
   std::int64_t count = 20000;  ///< samples
   int size = 512;              ///< pixels of a side
   std::uint64_t seed = 0;      ///< of the samples
+  Tensor given = {};           ///< (1, G): of a conditional model
 };
 
 /// The bytes of the files, all of the same part of the plane; no picture of data that are not

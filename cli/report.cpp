@@ -8,6 +8,7 @@
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/evaluation.h"
+#include "cli/given.h"
 #include "cli/lines.h"
 #include "cli/plot.h"
 #include "cli/trained_model.h"
@@ -120,10 +121,13 @@ std::string training(const RunFolder& run, const RunState& state, const EpochLog
 std::string likelihood(const TrainedModel& model, const data::Dataset& data,
                        const std::string& split, std::string& broken) {
   const Tensor& x = samples_of(data, split);
-  const flows::EvaluateOptions evaluate{.samples = part_of(data, split).numbers};
+  const flows::EvaluateOptions evaluate{.samples = part_of(data, split).numbers,
+                                        .given = part_of(data, split).given};
   const std::vector<double> scores = flows::score(*model.density, x, evaluate);
   const flows::Evaluation e = flows::evaluation_of(*model.density, scores);
-  if (std::isnan(e.nats)) broken = describe_nan(*model.density, x, scores);
+  if (std::isnan(e.nats)) {
+    broken = describe_nan(*model.density, x, scores, part_of(data, split).given);
+  }
   Table rows = {{"samples", str(e.count)},
                 {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},
                 {"bits/dim", fixed(e.bits_per_dim, 5) + " ± " + fixed(e.bits_per_dim_se, 5)},
@@ -134,8 +138,23 @@ std::string likelihood(const TrainedModel& model, const data::Dataset& data,
   return table(rows);
 }
 
+// Of a conditional model in the plane: data, and samples for what is given with them. Its density
+// is another for each of these; 'flowcli plot --given' draws one.
+std::string scatters(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
+  constexpr std::int64_t kPoints = 20'000;
+  const Tensor& x = data.train.x;
+  if (x.dim(0) == 0) return "<p>No training rows.</p>\n";
+  Generator gen(seed);
+  const std::int64_t n = std::min(kPoints, x.dim(0));
+  const Tensor samples =
+      model.density->sample(gen, n, 1, given_part(data.train.given, 0, n, model.density->device()));
+  return picture(samples_png(x.narrow(0, 0, n), model.shape, x), "Data") +
+         picture(samples_png(samples, model.shape, x), "Samples for what is given with the data");
+}
+
 std::string pictures(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
   const bool plane = model.shape.dims == 2 && !model.shape.discrete;
+  if (plane && !model.shape.given.empty()) return scatters(model, data, seed);
   if (plane) {
     const Plots plots = draw_plots(model, data.train.x, {.size = 400, .seed = seed});
     return (plots.data_png.empty() ? "" : picture(plots.data_png, "Data")) +
@@ -146,8 +165,10 @@ std::string pictures(const TrainedModel& model, const data::Dataset& data, std::
   constexpr std::int64_t kImages = 64;
   Generator gen(seed);
   const std::int64_t shown = std::min(kImages, data.train.size());
-  const std::string samples =
-      picture(samples_png(model.density->sample(gen, kImages), model.shape), "Samples");
+  const std::string samples = picture(
+      samples_png(model.density->sample(gen, kImages, 1, given_of_pictures(model.shape, kImages)),
+                  model.shape),
+      model.shape.given.empty() ? "Samples" : "Samples of each label");
   if (shown == 0) return samples;
   return samples + picture(samples_png(data.train.x.narrow(0, 0, shown), model.shape), "Data");
 }
@@ -178,9 +199,15 @@ std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
                                                     const std::string& split, std::uint64_t seed) {
   constexpr std::int64_t kMostRows = 1000, kMostScaling = 4000;
   constexpr std::uint64_t kStream = 0x626573696465;  // "beside"
-  const Tensor rows = some_rows(samples_of(data, split), kMostRows);
+  const data::Split& part = part_of(data, split);
+  const Tensor rows = some_rows(part.x, kMostRows);
+  // Of a conditional model: for what is given with the same rows.
+  const Tensor given = part.given.defined() ? some_rows(part.given, kMostRows) : Tensor();
   Generator gen(seed, kStream);
-  const Tensor drawn = model.density->sample(gen, rows.dim(0)).to(Device::CPU);
+  const std::int64_t n = rows.dim(0);
+  const Tensor drawn =
+      model.density->sample(gen, n, 1, given_part(given, 0, n, model.density->device()))
+          .to(Device::CPU);
   if (!all_finite(drawn.to(DType::F64))) return std::nullopt;
   // Of training rows, which are in neither sample.
   const Tensor scale = flows::deviations(some_rows(samples_of(data, "train"), kMostScaling));
@@ -293,7 +320,7 @@ void add_report(CLI::App& app) {
             section("Training", training(model.run, model.state, log));
     if (there) {
       options->check.seed = options->seed;
-      const Checkup check = examine(model, log, samples_of(data, options->split),
+      const Checkup check = examine(model, log, part_of(data, options->split),
                                     training_rows(data, true, options->split), options->check);
       body += section("Check", examination(check));
       if (check.nan && broken.empty()) broken = check.fault;

@@ -1,16 +1,47 @@
 // flowcli sample: draws from a trained model, as a picture or as numbers.
+#include <algorithm>
 #include <memory>
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/given.h"
 #include "cli/table.h"
 
 namespace nf::cli {
+
+namespace {
+
+// -n, or what suits the model: of a file so many for each row, and a grid has as many of each
+// label.
+std::int64_t how_many(std::int64_t n, const TrainedModel& model, const GivenOptions& options,
+                      const Tensor& given) {
+  constexpr std::int64_t kImages = 64, kPoints = 20'000, kOfEach = 8;
+  const bool images = model.shape.images();
+  if (!options.file.empty()) return std::max<std::int64_t>(n, 1) * given.dim(0);
+  if (n > 0) return n;
+  if (images && given.defined() && given.dim(0) > 1) return kOfEach * given.dim(0);
+  return images ? kImages : kPoints;
+}
+
+// (n, D) on the CPU.
+Tensor draw(const TrainedModel& model, std::int64_t n, double temperature, std::uint64_t seed,
+            const Tensor& given) {
+  Generator gen(seed);
+  auto* const flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
+  if (!flow) return model.density->sample(gen, n, temperature, given_part(given, 0, n, {}));
+  const auto latents = [&](std::int64_t, std::int64_t count) {
+    return flow->base().sample(gen, count, flow->dims(), temperature);
+  };
+  return decode_in_parts("sample", *flow, n, latents, given);
+}
+
+}  // namespace
 
 void add_sample(CLI::App& app) {
   struct Options {
     Common common;
     ModelOptions model;
+    GivenOptions given;
     int scale = 0;
     std::string out;
     std::int64_t n = 0;
@@ -20,6 +51,7 @@ void add_sample(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("sample", "Draw samples from a trained model");
   options->model.add_to(*command);
+  options->given.add_to(*command, /*several=*/true);
   command->add_option("-n,--count", options->n, "How many (default: 64 images, 20000 points)")
       ->check(whole(1, 10'000'000));
   command->add_option("--temperature", options->temperature, "Scale of the latents")
@@ -35,25 +67,26 @@ void add_sample(CLI::App& app) {
       "Examples:\n  flowcli sample runs/mnist -n 100 --temperature 0.8 --out grid.png\n"
       "  flowcli sample runs/moons -n 100000 --out points.npy\n"
       "  flowcli sample runs/table -n 500 --out samples.csv\n"
-      "  flowcli sample runs/table -n 5 --out - | column -s, -t\n");
+      "  flowcli sample runs/table -n 5 --out - | column -s, -t\n"
+      "  flowcli sample runs/digits --given all --out classes.png\n"
+      "  flowcli sample runs/regression --given 0.5 -n 1000 --out -\n");
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
     const bool images = model.shape.images();
-    const std::int64_t n = options->n > 0 ? options->n : (images ? 64 : 20000);
+    const Tensor asked = options->given.rows(model);
+    const std::int64_t n = how_many(options->n, model, options->given, asked);
     const std::string out = out_path(options->out, model.run,
                                      data::has_picture(model.shape) ? "samples/sample.png"
                                      : images                       ? "samples/sample.npy"
                                                                     : "samples/sample.csv");
     check_out("sample", out, {".png", ".npy", ".csv"}, model.shape, options->common);
-    check_picture(out, n, model.shape, 0, options->scale);
-    Generator gen(options->seed);
-    flows::Density& density = *model.density;
-    const Tensor samples =
-        decode_in_parts("sample", density, n, [&](std::int64_t, std::int64_t count) {
-          return density.base().sample(gen, count, density.dims(), options->temperature);
-        });
-    write_samples(out, samples, model, options->scale);
+    const bool in_rows = asked.defined() && asked.dim(0) > 1 && n % asked.dim(0) == 0;
+    const std::int64_t across = in_rows ? n / asked.dim(0) : 0;
+    check_picture(out, n, model.shape, across, options->scale);
+    const Tensor given = spread_over(asked, n);
+    const Tensor samples = draw(model, n, options->temperature, options->seed, given);
+    write_samples(out, samples, model, options->scale, given, across);
     tell_result(options->common, out,
                 {{"file", out}, {"count", n}, {"temperature", options->temperature}},
                 str("wrote ", n, " samples to ", shown_out(out), "\n"));

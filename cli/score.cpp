@@ -137,6 +137,7 @@ Rows rows_against(const ScoreOptions& options, const TrainedModel& model,
   const data::Split part = own || drawn ? part_of(data, "test") : all_rows(data);
   rows.x = part.x;
   rows.samples = part.numbers;
+  rows.given = part.given;
   if (!own) count_trained_on(model, rows.name, rows.x);  // which notes them
   return rows;
 }
@@ -155,6 +156,7 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
     const Tensor picked = order.narrow(0, 0, count), x = index_select(all, 0, picked);
     flows::EvaluateOptions evaluate = options.evaluate;
     evaluate.samples = rows.samples.defined() ? index_select(rows.samples, 0, picked) : picked;
+    if (rows.given.defined()) evaluate.given = index_select(rows.given, 0, picked);
     const std::vector<double> others = flows::score(*model.density, x, evaluate);
     const double area = flows::auroc(scores, others);
     const double mean =
@@ -183,8 +185,9 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
   const Rows rows = options.rows.load(model);
   flows::EvaluateOptions evaluate = options.evaluate;
   evaluate.samples = rows.samples;
+  evaluate.given = rows.given;
   const std::vector<double> scores = flows::score(*model.density, rows.x, evaluate);
-  const std::string broken = describe_nan(*model.density, rows.x, scores);
+  const std::string broken = describe_nan(*model.density, rows.x, scores, rows.given);
   if (std::all_of(scores.begin(), scores.end(), [](double s) { return std::isnan(s); })) {
     throw flows::Diverged("[score] " + broken);
   }

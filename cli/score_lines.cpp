@@ -15,6 +15,7 @@
 #include "cli/table.h"
 #include "data/columns.h"
 #include "data/csv.h"
+#include "data/given.h"
 #include "data/splits.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
@@ -110,22 +111,29 @@ class RowReader {
     if (whole.defined()) whole_ = whole.to(Device::CPU).to(DType::F64).to_vector<double>();
   }
 
-  /// (n, D), undefined without a row. `bad`: set for the line behind them that is none.
-  Tensor rows(const std::vector<std::string>& lines, std::exception_ptr& bad) {
-    std::vector<Tensor> rows;
+  /// x (n, D), undefined without a row, and what is given. `bad`: set for the line behind them that
+  /// is none.
+  data::Split rows(const std::vector<std::string>& lines, std::exception_ptr& bad) {
+    std::vector<Tensor> rows, given;
     for (const std::string& line : lines) {
       try {
         const std::vector<double> numbers = lines_.row(line);
         for (; noted_ < lines_.notes().size(); ++noted_) {
           model_.common.note("note: " + lines_.notes()[noted_]);
         }
-        if (!numbers.empty()) rows.push_back(as_row(numbers));
+        if (numbers.empty()) continue;
+        const data::Split row = as_row(numbers);
+        rows.push_back(row.x);
+        if (row.given.defined()) given.push_back(row.given);
       } catch (const Error&) {
         bad = std::current_exception();
         break;
       }
     }
-    return rows.empty() ? Tensor() : concat(rows, 0);
+    data::Split out;
+    if (!rows.empty()) out.x = concat(rows, 0);
+    if (!given.empty()) out.given = concat(given, 0);
+    return out;
   }
 
  private:
@@ -135,12 +143,13 @@ class RowReader {
             .may_lack_split_by = true};
   }
 
-  Tensor as_row(const std::vector<double>& numbers) {
+  data::Split as_row(const std::vector<double>& numbers) {
     data::Dataset row;
     row.name = data::shown_path(data::kStandardInput);
     row.dims = std::ssize(numbers);
     row.columns = lines_.columns();
     row.train.x = Tensor::from(numbers, {1, row.dims});
+    data::take_given(row, data::parse_given(model_.run.config().data.given));
     if (!model_.shape.columns.empty()) {
       const std::string note = data::match_columns(row, model_.shape.columns);
       if (!note.empty() && !matched_) model_.common.note("note: " + note);
@@ -154,7 +163,7 @@ class RowReader {
                lines_.line_number(), ": the model takes whole numbers in column '",
                printable(data_columns(model_.shape)[j], 40), "', not ", value);
     }
-    return row.train.x;
+    return row.train;
   }
 
   const TrainedModel& model_;
@@ -204,9 +213,11 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
   while (!bad) {
     const std::vector<std::string> lines = input.next();
     if (lines.empty()) break;
-    const Tensor x = reader.rows(lines, bad);
+    const data::Split rows = reader.rows(lines, bad);
+    const Tensor& x = rows.x;
     if (!x.defined()) continue;
     flows::EvaluateOptions evaluate = options.evaluate;
+    evaluate.given = rows.given;
     std::vector<std::int32_t> samples;
     for (std::int64_t i = 0; i < x.dim(0); ++i) {
       samples.push_back(static_cast<std::int32_t>((count + i) & 0x7FFFFFFF));

@@ -17,7 +17,7 @@ namespace nf::cli {
 namespace {
 
 // s of the last scaling layer, (D).
-std::vector<double> log_scale_of(flows::Density& density) {
+std::vector<double> log_scale_of(flows::FlowDensity& density) {
   const flows::Scaling* scaling = nullptr;
   if (const auto* flow = dynamic_cast<const flows::Compose*>(&density.transform())) {
     for (const auto& [name, part] : flow->parts()) {
@@ -66,7 +66,7 @@ void add_spectrum(CLI::App& app) {
         options->model.load(options->common, Device::CPU);  // nothing to compute
     const std::string out = out_path(options->out, model.run, "spectrum.svg");
     check_ending("spectrum", out, {".svg", ".csv"});
-    std::vector<double> sigma = log_scale_of(*model.density);
+    std::vector<double> sigma = log_scale_of(model.flow("spectrum"));
     for (double& s : sigma) s = std::exp(-s);
     const auto broken = std::find_if_not(sigma.begin(), sigma.end(),
                                          [](double value) { return std::isfinite(value); });

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <numeric>
 
 #include "cli/choice.h"
 #include "data/columns.h"
@@ -37,6 +39,28 @@ void write_text(const std::string& out,
 
 namespace {
 
+// Numbers, of columns without names, get a letter: a header of numbers would be a row.
+std::vector<std::string> with_names(std::vector<std::string> columns) {
+  if (data::named(columns)) return columns;
+  for (std::string& column : columns) column.insert(0, "x");
+  return columns;
+}
+
+// The columns of the rows and what is given, as a file without names has them.
+std::vector<std::int32_t> file_order(const data::Dataset& shape) {
+  std::vector<std::string> names = shape.columns;
+  names.insert(names.end(), shape.given.begin(), shape.given.end());
+  std::vector<std::int32_t> order(names.size());
+  std::iota(order.begin(), order.end(), 0);
+  if (data::named(names)) return order;
+  const auto number = [&](std::int32_t i) {
+    return std::atoll(names[static_cast<std::size_t>(i)].c_str());
+  };
+  std::sort(order.begin(), order.end(),
+            [&](std::int32_t a, std::int32_t b) { return number(a) < number(b); });
+  return order;
+}
+
 std::vector<std::string> counted(const char* letter, std::int64_t dims) {
   std::vector<std::string> names;
   for (const std::string& number : data::numbered(dims)) names.push_back(letter + number);
@@ -46,21 +70,49 @@ std::vector<std::string> counted(const char* letter, std::int64_t dims) {
 }  // namespace
 
 std::vector<std::string> data_columns(const data::Dataset& shape) {
-  return data::named(shape.columns) ? shape.columns : counted("x", shape.dims);
+  return shape.columns.empty() ? counted("x", shape.dims) : with_names(shape.columns);
+}
+
+std::vector<std::string> given_columns(const data::Dataset& shape) {
+  return with_names(shape.given);
 }
 
 std::vector<std::string> latent_columns(std::int64_t dims) { return counted("z", dims); }
 
-void write_samples(const std::string& out, const Tensor& x, const TrainedModel& model, int scale) {
-  if (!is_csv(out)) return write_samples(out, x, model.shape, 0, scale);
+namespace {
+
+template <class T>
+std::vector<T> picked(const std::vector<T>& from, const std::vector<std::int32_t>& order) {
+  std::vector<T> out;
+  for (const std::int32_t i : order) out.push_back(from[static_cast<std::size_t>(i)]);
+  return out;
+}
+
+}  // namespace
+
+void write_samples(const std::string& out, const Tensor& x, const TrainedModel& model, int scale,
+                   const Tensor& given, std::int64_t columns_of_grid) {
+  if (!is_csv(out)) return write_samples(out, x, model.shape, columns_of_grid, scale);
   std::vector<bool> whole(static_cast<std::size_t>(x.dim(1)), model.shape.discrete);
   const Tensor columns = model.density->whole_columns();
   if (columns.defined()) {
     const std::vector<double> values = columns.to(Device::CPU).to(DType::F64).to_vector<double>();
     std::transform(values.begin(), values.end(), whole.begin(), [](double w) { return w != 0; });
   }
+  std::vector<std::string> names = data_columns(model.shape);
+  Tensor table = x;
+  if (given.defined()) {
+    const std::vector<std::string> beside = given_columns(model.shape);
+    names.insert(names.end(), beside.begin(), beside.end());
+    whole.resize(names.size(), model.shape.given_classes > 0);
+    const std::vector<std::int32_t> order = file_order(model.shape);
+    table = index_select(concat(std::vector{x.to(DType::F64), given.to(DType::F64)}, 1), 1,
+                         Tensor::from(order, {std::ssize(order)}));
+    names = picked(names, order);
+    whole = picked(whole, order);
+  }
   write_text(out, [&](const data::CsvWriter::Sink& sink) {
-    data::CsvWriter(sink, data_columns(model.shape), whole).add(x);
+    data::CsvWriter(sink, names, whole).add(table);
   });
 }
 
@@ -77,8 +129,10 @@ bool is_npy(const std::string& path) {
 Tensor latents_of_table(const std::string& path, const data::Dataset& shape) {
   data::Table table = data::read_csv(path);
   const std::string where = str("[decode] '", data::shown_path(path), "'");
-  NF_CHECK(table.values.dim(1) == shape.dims, where, " has ", table.values.dim(1),
-           " columns, the model has ", shape.dims, " latents");
+  const bool beside = data::named(table.columns);  // what was given may stand behind the latents
+  const std::int64_t most = shape.dims + (beside ? std::ssize(shape.given) : 0);
+  NF_CHECK(table.values.dim(1) >= shape.dims && table.values.dim(1) <= most, where, " has ",
+           table.values.dim(1), " columns, the model has ", shape.dims, " latents");
   if (!data::named(table.columns)) return table.values;
   const std::vector<std::string> names = latent_columns(shape.dims);
   std::vector<std::int32_t> order;

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/evaluation.h"
+#include "cli/given.h"
 #include "cli/interrupt.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
@@ -287,7 +288,8 @@ class Training {
     if (rows.size() == 0 || (validated && !std::filesystem::exists(best))) return;
     const auto density = make_density(config_, data_, device_);
     load_weights(*density, validated ? best : run_.file("last.safetensors"), run_.known());
-    const std::vector<double> scores = flows::score(*density, rows.x, {.samples = rows.numbers});
+    const std::vector<double> scores =
+        flows::score(*density, rows.x, {.samples = rows.numbers, .given = rows.given});
     const std::string path = run_.file("heldout.safetensors");
     try {
       nn::save_safetensors(path, {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}},
@@ -316,7 +318,8 @@ class Training {
     density_->eval();
     trainer_.with_evaluated_weights([&] {
       const Tensor samples =
-          density_->sample(gen, config_.output.samples, config_.output.temperature);
+          density_->sample(gen, config_.output.samples, config_.output.temperature,
+                           given_of_pictures(data_, config_.output.samples));
       write_samples_png(path, samples, data_, data_.valid.x);
     });
   }
@@ -379,6 +382,8 @@ constexpr const char* kTrainExamples = R"(Examples:
   flowcli train nice --data glyphs --epochs 10 --hidden-units 500
   flowcli train nice --data path/to/mnist --out runs/mnist --epochs 60 --lr 2e-3
   flowcli train realnvp-2d --data checkerboard --couplings 16
+  flowcli train realnvp-2d --data table.csv --given 3      p(others | column 3)
+  flowcli train nice --data path/to/mnist --given label
   flowcli train my-model.json --set ema=0.999
   flowcli train realnvp-2d --data moons --from runs/moons --out runs/more
 )";

@@ -6,6 +6,7 @@
 
 #include "data/columns.h"
 #include "data/csv.h"
+#include "data/given.h"
 #include "data/npy.h"
 #include "data/png.h"
 #include "flows/models/kinds.h"
@@ -29,7 +30,7 @@ data::LoadOptions own_options(const flows::Config& config) {
 // How another source is read than the run's: the run's columns and layout, its own parts.
 data::LoadOptions options_for(const flows::Config& config, const KnownData& known, bool whole) {
   if (built_in(config.data.source)) {
-    return {.seed = static_cast<std::uint64_t>(config.training.seed)};
+    return {.seed = static_cast<std::uint64_t>(config.training.seed), .given = config.data.given};
   }
   data::LoadOptions options = own_options(config);
   options.train = options.valid = options.test = -1;
@@ -137,6 +138,8 @@ flows::DataShape shape_of(const data::Dataset& data) {
           .height = data.height,
           .width = data.width,
           .family = data.family,
+          .given = data.given,
+          .given_classes = data.given_classes,
           .spread = data.spread};
 }
 
@@ -199,6 +202,7 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
     const std::string note = data::match_columns(data, model.shape.columns);
     if (!note.empty()) data.notes.push_back(note);
   }
+  if (data.given_classes > 0) data::check_labels(data, model.shape.given_classes);
   for (const std::string& note : data.notes) model.common.note("note: " + note);
   const auto numbers = [](bool discrete) { return discrete ? "pixels" : "real numbers"; };
   NF_CHECK(data.dims == model.density->dims() && data.discrete == model.shape.discrete,
@@ -304,6 +308,8 @@ void begin_from(flows::Density& density, const flows::Config& config, const data
            " has ", numbers(data), "; begin with a run on such data");
   NF_CHECK(then.columns == data.columns, where, " has the columns ", names(then.columns), ", ",
            data.name, " has ", names(data.columns), "; give the same --columns");
+  NF_CHECK(then.given == data.given && then.given_classes == data.given_classes, where,
+           " is given ", names(then.given), ", not ", names(data.given), "; give the same --given");
   const auto whole = [](const flows::Config& c, const data::Dataset& d) {
     return data::integer_columns(c.data.types, d.columns, d.dims);
   };

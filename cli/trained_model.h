@@ -7,6 +7,7 @@
 
 #include "cli/run_folder.h"
 #include "data/source.h"
+#include "flows/flow_density.h"
 #include "flows/models/build.h"
 #include "nn/safetensors.h"
 
@@ -49,6 +50,9 @@ struct TrainedModel {
   data::Dataset shape;  ///< of the data, without rows
   std::shared_ptr<flows::Density> density;
   std::string precision;  ///< of its matrix products
+
+  /// The density as one with latents; throws Error for `command` where it is none.
+  flows::FlowDensity& flow(const char* command) const { return flows::as_flow(*density, command); }
 };
 /// Reads no data. A note says when training did not finish. Throws Error for what is no run or was
 /// not trained yet, flows::Diverged for weights that are not finite.

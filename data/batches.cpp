@@ -46,11 +46,15 @@ Batches::Batches(Split split, const BatchOptions& options)
   NF_CHECK(size > 0, "[batches] batch size ", size, "; it must be at least 1");
   NF_CHECK(!split_.labels.defined() || split_.labels.dim(0) == n, "[batches] ", n, " samples, but ",
            split_.labels.numel(), " labels");
+  NF_CHECK(!split_.given.defined() || split_.given.dim(0) == n, "[batches] ", n, " samples, but ",
+           split_.given.dim(0), " rows of what is given");
   per_epoch_ = options_.drop_last ? n / size : (n + size - 1) / size;
   NF_CHECK(per_epoch_ > 0, "[batches] a batch of ", size, " cannot be filled from ", n,
            " samples; take a smaller one or keep the short batch (drop_last = false)");
   split_.x = split_.x.to(options_.device).contiguous();
-  if (split_.labels.defined()) split_.labels = split_.labels.to(options_.device).contiguous();
+  for (Tensor* beside : {&split_.labels, &split_.given}) {
+    if (beside->defined()) *beside = beside->to(options_.device).contiguous();
+  }
   if (!options_.shuffle) order_ = Tensor::arange(n, DType::I32).to(options_.device);
   start();
 }
@@ -80,16 +84,21 @@ void Batches::start() {
 std::future<Batch> Batches::gather(std::int64_t first, std::int64_t count) {
   const Tensor rows = order_.narrow(0, first, count);
   if (options_.device != Device::CPU || options_.rows_only) {
-    Batch batch{{}, rows, {}, epoch_, index_};
-    if (!options_.rows_only) batch.x = index_select(split_.x, 0, rows);
+    Batch batch{.rows = rows, .epoch = epoch_, .index = index_};
+    if (!options_.rows_only) {
+      batch.x = index_select(split_.x, 0, rows);
+      if (split_.given.defined()) batch.given = index_select(split_.given, 0, rows);
+    }
     if (split_.labels.defined()) batch.labels = index_select(split_.labels, 0, rows);
     std::promise<Batch> done;
     done.set_value(std::move(batch));
     return done.get_future();
   }
   // All tensors are made here, on the caller's thread; the other one only copies rows.
-  Batch batch{empty_rows(split_.x, count), rows, {}, epoch_, index_};
+  Batch batch{
+      .x = empty_rows(split_.x, count), .rows = rows, .epoch = epoch_, .index = index_};
   if (split_.labels.defined()) batch.labels = empty_rows(split_.labels, count);
+  if (split_.given.defined()) batch.given = empty_rows(split_.given, count);
   constexpr std::size_t kWorthAThread = 1 << 16;  // bytes: starting one takes longer than this copy
   const bool large = static_cast<std::size_t>(count) * row_bytes(split_.x) >= kWorthAThread;
   // With both, next() does the work itself where no thread can be started.
@@ -99,6 +108,7 @@ std::future<Batch> Batches::gather(std::int64_t first, std::int64_t count) {
         const std::span rows(batch.rows.data<std::int32_t>(), static_cast<std::size_t>(count));
         copy_rows(split_.x, rows, batch.x);
         if (batch.labels.defined()) copy_rows(split_.labels, rows, batch.labels);
+        if (batch.given.defined()) copy_rows(split_.given, rows, batch.given);
         return std::move(batch);
       });
 }

@@ -12,6 +12,7 @@ struct Batch {
   Tensor x = {};       ///< (B, ...), the split's dtype, a fresh tensor; undefined with rows_only
   Tensor rows = {};    ///< i32 (B) on the split's device: where in the split's x they are
   Tensor labels = {};  ///< i32 (B), or undefined
+  Tensor given = {};   ///< (B, G), what is given with these rows, or undefined
   std::int64_t epoch = 0;  ///< counted from 0
   std::int64_t index = 0;  ///< of the batch in its epoch
 };

@@ -62,10 +62,9 @@ std::string by_position(const Dataset& data, const Names& wanted) {
 }  // namespace
 
 bool named(const Names& columns) {
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (columns[i] != std::to_string(i + 1)) return true;
-  }
-  return false;
+  return std::any_of(columns.begin(), columns.end(), [](const std::string& name) {
+    return name.empty() || name.find_first_not_of("0123456789") != std::string::npos;
+  });
 }
 
 std::string without_spaces(const std::string& name) {

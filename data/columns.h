@@ -8,7 +8,7 @@
 
 namespace nf::data {
 
-/// Whether the columns of a table have names of their own, not just their numbers 1, 2, ...
+/// Whether the columns of a table have names of their own, not just their numbers.
 bool named(const std::vector<std::string>& columns);
 
 /// A name without the spaces around it, which a list "a, b" has.

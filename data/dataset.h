@@ -17,9 +17,12 @@ struct Split {
   /// (N, D): u8 for pixels. Real numbers are f64 when they come from a file, because columns far
   /// from 0 lose digits in f32 before they can be standardised; built-in densities are f32.
   Tensor x;
-  Tensor labels;  ///< i32 (N), or undefined
+  Tensor labels = {};  ///< i32 (N), or undefined
   /// i32 (N): which row of its file each is, from 0; undefined for what is drawn.
   Tensor numbers = {};
+  /// What x depends on in a conditional density (given.h): i32 (N, 1) of labels, f64 (N, G) of
+  /// columns; undefined where nothing is given.
+  Tensor given = {};
 
   std::int64_t size() const { return x.defined() ? x.dim(0) : 0; }
 };
@@ -34,6 +37,8 @@ struct Dataset {
   bool discrete = false;                             ///< u8 values 0..255, else real numbers
   int classes = 0;                                   ///< number of labels, 0 without labels
   std::vector<std::string> columns;                  ///< D names, or none
+  std::vector<std::string> given;  ///< names of the G columns of Split::given: "label", or columns
+  int given_classes = 0;           ///< number of labels that may be given, 0 of columns
   Split train, valid, test;
   std::string cut;                    ///< in words: where the three parts come from
   std::string valid_file, test_file;  ///< of parts that are files of their own, else empty

@@ -7,6 +7,7 @@
 #include "data/columns.h"
 #include "data/csv.h"
 #include "data/formats.h"
+#include "data/given.h"
 #include "data/glyphs.h"
 #include "data/setting_error.h"
 #include "data/splits.h"
@@ -92,10 +93,20 @@ std::string checksum_of(const Parts& parts) {
   return sum.text();
 }
 
+/// The columns that are wanted, with those that are given.
+std::vector<std::string> columns_to_read(const LoadOptions& options) {
+  std::vector<std::string> columns = options.columns;
+  if (columns.empty()) return columns;
+  for (const std::string& given : parse_given(options.given).columns) {
+    if (std::find(columns.begin(), columns.end(), given) == columns.end()) columns.push_back(given);
+  }
+  return columns;
+}
+
 Dataset load_path(const Place& place, const LoadOptions& options) {
   const std::string& path = place.path;
   const ReadOptions reading{.layout = options.layout,
-                            .columns = options.columns,
+                            .columns = columns_to_read(options),
                             .split_by = parse_split_by(options.split_by).column,
                             .may_lack_split_by = options.in_file_order || options.of_run};
   Parts parts = read_parts(path, place.format, reading);
@@ -129,6 +140,7 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
     out.notes.insert(out.notes.end(), (*part)->notes.begin(), (*part)->notes.end());
   }
   split_rows(parts, options, out);
+  take_given(out, parse_given(options.given));
   look_at_types(out, options.types, /*advise=*/!options.of_run, options.names);
   return out;
 }
@@ -214,6 +226,7 @@ Dataset load(const std::string& spec, const LoadOptions& options) {
     check_drawn(spec, options);
     Dataset drawn = toy ? load_toy2d(*toy, options) : load_glyphs(options);
     drawn.checksum = checksum_of(drawn, options.seed);
+    take_given(drawn, parse_given(options.given));
     return drawn;
   }
   const std::optional<Place> place = find_place(spec);

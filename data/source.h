@@ -35,6 +35,9 @@ struct LoadOptions {
   /// every time; with "ordered:COLUMN" in ascending order of the values (times), so that the test
   /// is the latest. The column is not modelled.
   std::string split_by = {};
+  /// What is given to a conditional density: "label" or columns (given.h). These columns are taken
+  /// out of the rows, whatever `columns` says.
+  std::string given = {};
   /// Names of the columns of a table to take, in this order; none: all.
   std::vector<std::string> columns = {};
   std::string layout = "auto";  ///< of images: ReadOptions (samples.h)

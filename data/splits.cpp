@@ -226,6 +226,7 @@ Split narrow(const Split& all, std::int64_t first, std::int64_t count) {
   Split out{all.x.narrow(0, first, count), {}};
   if (all.labels.defined()) out.labels = all.labels.narrow(0, first, count);
   if (all.numbers.defined()) out.numbers = all.numbers.narrow(0, first, count);
+  if (all.given.defined()) out.given = all.given.narrow(0, first, count);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include "data/png.h"
 #include "data/source.h"
 #include "flows/compose.h"
+#include "flows/flow_density.h"
 #include "flows/layers/coupling.h"
 #include "flows/maps/affine.h"
 #include "flows/train/fit.h"
@@ -49,7 +50,7 @@ int main(int argc, char** argv) {
     flow->add(str("couplings.", i),
               std::make_shared<flows::Coupling>(partition, flows::affine_map(), net));
   }
-  flows::Density density(flow, std::make_shared<flows::StandardNormal>(), moons.dims);
+  flows::FlowDensity density(flow, std::make_shared<flows::StandardNormal>(), moons.dims);
   std::printf("%lld parameters\n", static_cast<long long>(density.parameter_count()));
 
   // Maximum likelihood: the mean of log_prob over the data, upwards. In the end it is at most

@@ -8,14 +8,14 @@
 #include "data/svg.h"
 #include "examples/picture.h"
 #include "flows/compose.h"
-#include "flows/density.h"
+#include "flows/flow_density.h"
 #include "flows/layers/logit.h"
 #include "flows/layers/scaling.h"
 
 using namespace nf;
 
 /// Lines that join x (below) with z = f(x) (above): each gap holds a twentieth of the samples.
-static void draw_map(const std::string& path, flows::Density& density,
+static void draw_map(const std::string& path, flows::FlowDensity& density,
                      std::vector<double> samples) {
   constexpr double left = 40, width = 700, top = 50, bottom = 190, reach = 2.5;
   const auto of_z = [=](double z) { return left + width * (z / reach + 1) / 2; };
@@ -41,7 +41,7 @@ int main(int argc, char** argv) {
   auto flow = std::make_shared<flows::Compose>();
   flow->add("logit", std::make_shared<flows::Logit>());
   flow->add("half", std::make_shared<flows::Scale>(0.5));
-  flows::Density density(flow, std::make_shared<flows::StandardNormal>(), 1);
+  flows::FlowDensity density(flow, std::make_shared<flows::StandardNormal>(), 1);
 
   const Tensor x = (Tensor::arange(500, DType::F64) + 0.5) / 500;
   const Var rows = x.reshape({500, 1});

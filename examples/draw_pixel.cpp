@@ -8,6 +8,7 @@
 #include "data/source.h"
 #include "data/svg.h"
 #include "flows/compose.h"
+#include "flows/flow_density.h"
 #include "flows/layers/dequantize.h"
 #include "flows/layers/scaling.h"
 #include "flows/train/evaluate.h"
@@ -43,7 +44,7 @@ int main(int argc, char** argv) {
   auto flow = std::make_shared<flows::Compose>();
   flow->add("dequantize", std::make_shared<flows::Dequantize>(Generator(1), kLevels));
   flow->add("scale", std::make_shared<flows::Scale>(1 / deviation, -centre / deviation));
-  flows::Density gaussian(flow, std::make_shared<flows::StandardNormal>(), 1);
+  flows::FlowDensity gaussian(flow, std::make_shared<flows::StandardNormal>(), 1);
   const Tensor x = Tensor::arange(401, DType::F64) / 400 * (kLevels + 2) - 1;
   const Tensor curve = exp(gaussian.continuous()->log_prob(x.reshape({401, 1})).value());
 

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "flows/compose.h"
+#include "flows/flow_density.h"
 #include "flows/layers/scaling.h"
 #include "flows/train/fit.h"
 
@@ -27,8 +28,8 @@ inline std::shared_ptr<flows::Density> trained(const data::Dataset& data,
   auto flow = std::make_shared<flows::Compose>();
   if (first) flow->add("first", std::move(first));
   flow->add("scaling", std::make_shared<flows::Scaling>(data.dims));
-  auto density =
-      std::make_shared<flows::Density>(flow, std::make_shared<flows::StandardNormal>(), data.dims);
+  auto density = std::make_shared<flows::FlowDensity>(
+      flow, std::make_shared<flows::StandardNormal>(), data.dims);
   fit(*density, data, {.epochs = epochs, .optimizer = {.lr = 3e-2}, .schedule = {.warmup = 20}});
   return density;
 }

@@ -27,9 +27,9 @@ Mapped Compose::forward(const Var& x, const Var& context) {
   return forward_from(0, {x, {}}, context);
 }
 
-Mapped Compose::forward_rows(const Tensor& data, const Tensor& rows) {
-  if (parts_.empty()) return forward(index_select(data, 0, rows));
-  return forward_from(1, parts_[0].second->call_rows(data, rows), {});
+Mapped Compose::forward_rows(const Tensor& data, const Tensor& rows, const Var& context) {
+  if (parts_.empty()) return forward(index_select(data, 0, rows), context);
+  return forward_from(1, parts_[0].second->call_rows(data, rows, context), context);
 }
 
 // What the parts from `first` on make of `at`.
@@ -71,44 +71,60 @@ std::int64_t Compose::initial_rows() const {
   return rows;
 }
 
-// Each part sees what the initialised parts before it make of as many samples as it wants. Those
-// that are fitted to all of them get them in parts, which come through the layers before anew each
-// time. For the others a few rows are kept as they come out of each layer: one pass, however many
-// layers.
+namespace {
+
+// What `part` makes of x's rows that are kept, some at a time: a wide layer needs room for all.
+Tensor forward_in_parts(Transform& part, const Tensor& kept, const Samples& x) {
+  constexpr std::int64_t kPart = 500;
+  std::vector<Tensor> parts;
+  for (std::int64_t at = 0; at < kept.dim(0); at += kPart) {
+    const std::int64_t count = std::min(kPart, kept.dim(0) - at);
+    x.place(at, count);
+    parts.push_back(part.forward(kept.narrow(0, at, count), x.context(at, count)).value.value());
+  }
+  return concat(parts, 0);
+}
+
+}  // namespace
+
+// Each part that asks for samples sees what the initialised parts before it make of as many as it
+// wants. Those that are fitted to all of them get them in parts, which come through the layers
+// before anew each time. For the others a few rows are kept as they come out of each layer: one
+// pass, however many layers.
 void Compose::initialize(const Samples& x) {
   std::int64_t few = 0;
-  for (const auto& [name, part] : parts_) {
-    if (part->initial_rows() < kAllRows) few = std::max(few, part->initial_rows());
+  std::size_t end = 0;  // behind the last part that asks
+  for (std::size_t i = 0; i < parts_.size(); ++i) {
+    const std::int64_t asked = parts_[i].second->initial_rows();
+    if (asked < kAllRows) few = std::max(few, asked);
+    if (asked > 0) end = i + 1;
   }
   few = std::min(few, x.size());
-  Tensor kept = x.part(0, few);
-  for (std::size_t i = 0; i < parts_.size(); ++i) {
+  Tensor kept = few > 0 ? x.part(0, few) : Tensor();
+  const auto place = [&](std::int64_t first, std::int64_t count) { x.place(first, count); };
+  const Samples::Part context =
+      x.has_context()
+          ? [&](std::int64_t first, std::int64_t count) { return x.context(first, count); }
+          : Samples::Part();
+  for (std::size_t i = 0; i < end; ++i) {
     Transform& part = *parts_[i].second;
     const std::int64_t rows = std::min(part.initial_rows(), x.size());
-    const auto place = [&](std::int64_t first, std::int64_t count) { x.place(first, count); };
-    if (rows > few) {
-      part.initialize({rows,
-                       [&](std::int64_t first, std::int64_t count) {
-                         Tensor value = x.part(first, count);
-                         for (std::size_t j = 0; j < i; ++j) {
-                           value = parts_[j].second->forward(value).value.value();
-                         }
-                         return value;
-                       },
-                       place});
-    } else if (rows > 0) {
-      part.initialize(
-          {rows,
-           [&](std::int64_t first, std::int64_t count) { return kept.narrow(0, first, count); },
-           place});
+    const auto through_all_before = [&](std::int64_t first, std::int64_t count) {
+      Tensor value = x.part(first, count);
+      const Var given = x.context(first, count);
+      for (std::size_t j = 0; j < i; ++j) {
+        value = parts_[j].second->forward(value, given).value.value();
+      }
+      return value;
+    };
+    const auto of_kept = [&](std::int64_t first, std::int64_t count) {
+      return kept.narrow(0, first, count);
+    };
+    if (rows > 0) {
+      const Samples::Part seen = rows > few ? Samples::Part(through_all_before) : of_kept;
+      part.initialize({rows, seen, place, context});
     }
-    const bool last =
-        std::none_of(parts_.begin() + static_cast<std::ptrdiff_t>(i) + 1, parts_.end(),
-                     [](const Named& p) { return p.second->initial_rows() > 0; });
-    if (last) return;
-    if (few == 0) continue;
-    x.place(0, few);
-    kept = part.forward(kept).value.value();
+    if (few > 0 && i + 1 < end) kept = forward_in_parts(part, kept, x);
   }
 }
 

@@ -20,7 +20,7 @@ class Compose : public Transform {
 
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
-  Mapped forward_rows(const Tensor& data, const Tensor& rows) override;
+  Mapped forward_rows(const Tensor& data, const Tensor& rows, const Var& context = {}) override;
   Var encode(const Var& x, const Var& context = {}) override;
   bool exact() const override;
   int levels() const override { return parts_.empty() ? 0 : parts_[0].second->levels(); }

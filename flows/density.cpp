@@ -4,81 +4,39 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 
-#include "flows/compose.h"
+#include "autograd/functions.h"
 #include "tensor/philox.h"
 #include "tensor/text.h"
 
 namespace nf::flows {
 
-Density::Density(std::shared_ptr<Transform> transform, std::shared_ptr<Base> base,
-                 std::int64_t dims, Convention convention)
-    : transform_(add_module("", std::move(transform))),
-      base_(add_module("base", std::move(base))),
-      dims_(dims),
-      convention_(std::move(convention)) {
-  std::map<std::uint64_t, std::string> streams;
-  for_each_generator([&](const std::string& name, const Generator& gen) {
-    const auto [other, added] = streams.emplace(gen.stream(), name);
-    NF_CHECK(added, "[Density] the generators ", other->second, " and ", name,
-             " have the same stream, ", gen.stream(),
-             ": they would draw the same numbers; make them as Generator(seed, 1), (seed, 2), ..");
-  });
+Density::Density(std::int64_t dims, Convention convention, std::shared_ptr<Condition> condition)
+    : dims_(dims), convention_(std::move(convention)), condition_(std::move(condition)) {
+  if (condition_) add_module("condition", condition_);
 }
 
-Var Density::entering(const Var& x) {
-  if (x.dtype() != DType::F64 || transform_.takes_f64()) return x;
-  DType dtype = DType::F64;
-  for_each_parameter([&](const std::string&, Var& p) { dtype = p.dtype(); });
-  return cast(x, dtype);
+Var Density::log_prob_rows(const Tensor& data, const Tensor& rows, const Tensor& given) {
+  return log_prob(index_select(data, 0, rows),
+                  given.defined() ? Var(index_select(given, 0, rows)) : Var());
 }
 
-Var Density::base_log_prob(const Var& z) {
-  const nn::Call call(base_);
-  return base_.log_prob(z);
+Density::Drawn Density::draw(Generator&, std::int64_t, const Var&) {
+  fail(str("[draw] ", kind(), " cannot give draws with their gradients"));
 }
 
-Var Density::log_prob(const Var& x, const Var& context) {
-  NF_CHECK(x.rank() == 2 && x.dim(1) == dims_, "[log_prob] the model is for data of shape (N, ",
-           dims_, "), got ", x.shape());
-  const auto [z, log_det] = transform_(entering(x), context);
-  return base_log_prob(z) + log_det;
-}
-
-Var Density::log_prob_rows(const Tensor& data, const Tensor& rows) {
-  NF_CHECK(data.rank() == 2 && data.dim(1) == dims_,
-           "[log_prob] the model is for data of shape (N, ", dims_, "), got ", data.shape());
-  if (data.dtype() == DType::F64) return log_prob(index_select(data, 0, rows));
-  const auto [z, log_det] = transform_.call_rows(data, rows);
-  return base_log_prob(z) + log_det;
-}
-
-Tensor Density::sample(Generator& gen, std::int64_t n, double temperature, const Var& context) {
-  NF_CHECK(n >= 1 && temperature >= 0, "[sample] needs n >= 1 and temperature >= 0, got ", n,
-           " and ", temperature);
-  return decode(base_.sample(gen, n, dims_, temperature).to(device()), context);
-}
-
-Tensor Density::encode(const Tensor& x, const Var& context) {
-  const NoGrad no_grad;
-  return transform_.encode(entering(x), context).value();
-}
-
-Tensor Density::decode(const Tensor& z, const Var& context) {
-  const NoGrad no_grad;
-  return transform_.inverse(Var(z), context).value.value();
-}
-
-std::shared_ptr<Density> Density::continuous() const {
-  auto transform = std::dynamic_pointer_cast<Transform>(children()[0].second);
-  auto base = std::dynamic_pointer_cast<Base>(children()[1].second);
-  if (const auto* flow = dynamic_cast<const Compose*>(&transform_)) {
-    auto rest = std::make_shared<Compose>();
-    for (const auto& [name, part] : flow->parts()) {
-      if (part->exact() || !rest->parts().empty()) rest->add(name, part);
-    }
-    transform = rest;
+Var Density::context_of(const Var& given, std::int64_t n) const {
+  if (!condition_) return given;
+  if (condition_->given_dims() > 0) {
+    NF_CHECK(given.defined(), "[density] the model is conditional: ", condition_->given_dims(),
+             condition_->given_dims() == 1 ? " number has" : " numbers have",
+             " to be given with each sample");
+    NF_CHECK(given.shape() == Shape({n, condition_->given_dims()}), "[density] ", n,
+             " samples need what is given as ", Shape({n, condition_->given_dims()}), ", got ",
+             given.shape());
   }
-  return std::make_shared<Density>(transform, base, dims_, convention_);
+  const nn::Call call(*condition_);
+  const Var context = condition_->context(given);
+  return context.dim(0) == n ? context : broadcast_to(context, {n, context.dim(1)});
 }
 
 void Density::check_description(const std::map<std::string, std::string>& said,
@@ -108,14 +66,6 @@ double Density::bits_per_dim(double log_prob) const {
   return -log_prob / (static_cast<double>(dims_) * std::numbers::ln2);
 }
 
-namespace {
-
-bool finite(const Mapped& m) {
-  return all_finite(m.value.value()) && all_finite(m.log_det.value());
-}
-
-}  // namespace
-
 std::optional<std::string> Density::nonfinite_parameter() {
   std::optional<std::string> where;
   for_each_parameter([&](const std::string& name, Var& p) {
@@ -124,48 +74,11 @@ std::optional<std::string> Density::nonfinite_parameter() {
   return where;
 }
 
-std::optional<std::string> Density::find_nonfinite_inverse(const Tensor& z) {
-  const NoGrad no_grad;
-  if (!all_finite(z)) return "the latents";
-  if (const auto where = nonfinite_parameter()) return where;
-  Var value = z.to(device());
-  const auto* parts = dynamic_cast<Compose*>(&transform_);
-  if (!parts) {
-    if (finite(transform_.inverse(value))) return std::nullopt;
-    return str("the inverse of layer ", transform_.kind());
-  }
-  for (auto part = parts->parts().rbegin(); part != parts->parts().rend(); ++part) {
-    const auto& [name, layer] = *part;
-    const Mapped mapped = layer->inverse(value);
-    if (!finite(mapped)) return str("the inverse of layer ", name, " (", layer->kind(), ")");
-    value = mapped.value;
-  }
-  return std::nullopt;
-}
-
-std::optional<std::string> Density::find_nonfinite(const Tensor& x) {
+std::optional<std::string> Density::find_nonfinite(const Tensor& x, const Tensor& given) {
   const NoGrad no_grad;
   if (const auto where = nonfinite_parameter()) return where;
-  Var value = entering(x.to(device()));
-  if (const auto* parts = dynamic_cast<Compose*>(&transform_)) {
-    for (const auto& [name, part] : parts->parts()) {
-      const Mapped mapped = part->forward(value);
-      if (!finite(mapped)) return str("layer ", name, " (", part->kind(), ")");
-      value = mapped.value;
-    }
-  } else {
-    const Mapped mapped = transform_.forward(value);
-    if (!finite(mapped)) return str("layer ", transform_.kind());
-    value = mapped.value;
-  }
-  if (!all_finite(base_.log_prob(value).value())) return str("base distribution ", base_.kind());
+  if (!all_finite(log_prob(x.to(device()), given).value())) return "log_prob";
   return std::nullopt;
-}
-
-Shape Density::inspect(const Shape& in, const std::string& name,
-                       std::vector<nn::LayerInfo>& rows) const {
-  const Shape out = transform_.inspect(in, name, rows);
-  return base_.inspect(out, nn::join_names(name, "base"), rows);
 }
 
 Examination::Examination(Density& density, std::uint64_t seed)

@@ -1,4 +1,4 @@
-// Density: a transform and a base distribution, which together are a probability density.
+// Density: a probability density of rows, which may depend on what is given.
 #pragma once
 
 #include <map>
@@ -7,8 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "flows/base.h"
-#include "flows/transform.h"
+#include "flows/condition.h"
+#include "flows/samples.h"
+#include "tensor/random.h"
 
 namespace nf::flows {
 
@@ -20,61 +21,58 @@ struct Convention {
   std::string text;  ///< one line in words
 };
 
-/// ln p(x) = ln p_base(f(x)) + ln|det df/dx|  (change of variables).
+/// What can be trained, evaluated and drawn from. FlowDensity (flow_density.h) is the kind with
+/// latents; a model without any, as an autoregressive one of discrete data, derives from this.
 ///
 /// log_prob is in nats in the units of the data as given: for u8 pixels that is the log probability
-/// of the levels 0..255, because preprocessing is part of the transform with its log-determinant.
-/// So bits/dim is -log_prob / (D ln 2), with no constant to forget.
+/// of the levels 0..255, because preprocessing is part of the density. So bits/dim is
+/// -log_prob / (D ln 2), with no constant to forget.
+///
+/// `given` (N, G) is what a conditional density p(x | given) depends on, as the data have it; its
+/// Condition makes the context of it. A density without a Condition hands it to its layers as it
+/// is.
 class Density : public nn::Module {
  public:
-  /// dims: D of the data. Throws Error when two generators of the layers have the same stream: they
-  /// would draw the same numbers.
-  Density(std::shared_ptr<Transform> transform, std::shared_ptr<Base> base, std::int64_t dims,
-          Convention convention = {});
+  /// x (N, D) -> (N), nats.
+  virtual Var log_prob(const Var& x, const Var& given = {}) = 0;
+  /// log_prob of data's rows `rows`, i32 (B), with the same rows of `given`.
+  virtual Var log_prob_rows(const Tensor& data, const Tensor& rows, const Tensor& given = {});
+  /// n draws (n, D) on the density's device. `given`: (n, G). `temperature` scales what is drawn,
+  /// where that has a meaning.
+  virtual Tensor sample(Generator& gen, std::int64_t n, double temperature = 1,
+                        const Var& given = {}) = 0;
+  /// Draws and their log_prob in one pass, with gradients in the parameters: what an objective
+  /// needs that is an expectation over the density. Throws Error for densities that have no such
+  /// draws.
+  struct Drawn {
+    Var x;         ///< (n, D)
+    Var log_prob;  ///< (n)
+  };
+  virtual Drawn draw(Generator& gen, std::int64_t n, const Var& given = {});
 
-  Var log_prob(const Var& x, const Var& context = {});  ///< x (N, D) -> (N), nats
-  /// log_prob of data's rows `rows`, i32 (B); see Transform::forward_rows.
-  Var log_prob_rows(const Tensor& data, const Tensor& rows);
-  /// n draws (n, D) on the density's device, latents scaled by `temperature`; the latents are the
-  /// same on every device.
-  Tensor sample(Generator& gen, std::int64_t n, double temperature = 1, const Var& context = {});
-  /// data -> latent, the same at every call: of levels (and of columns of whole numbers), the
-  /// latent of their middles x + 1/2. decode() then gives them back exactly, since rounding would
-  /// have to move them by half a level.
-  Tensor encode(const Tensor& x, const Var& context = {});
-  Tensor decode(const Tensor& z, const Var& context = {});  ///< latent -> data
-
-  /// Whether log_prob is a lower bound on average, because a layer draws, and not the exact value.
-  bool bound() const { return !transform_.exact(); }
+  /// Whether log_prob is a lower bound on average and not the exact value.
+  virtual bool bound() const = 0;
   /// K when the data are levels 0..K-1, 0 when they are real.
-  int levels() const { return transform_.levels(); }
+  virtual int levels() const { return 0; }
   /// (D), 1 for columns of whole numbers among reals; undefined without any.
-  Tensor whole_columns() const { return transform_.whole_columns(); }
-  /// The density of the reals behind levels or whole numbers: this one without the layers at its
-  /// beginning that draw noise, sharing all others. It is differentiable in x, and exact when no
-  /// other layer draws. Of real data: the same.
-  std::shared_ptr<Density> continuous() const;
+  virtual Tensor whole_columns() const { return {}; }
+  /// Sets initial values from training rows, as many as initial_rows() asks for, with what is given
+  /// as their context.
+  virtual void initialize(const Samples& /*rows*/) {}
+  virtual std::int64_t initial_rows() const { return 0; }
+  /// Where NaN or infinity first appears for the batch x: a layer, a parameter or "log_prob";
+  /// nothing when all is finite.
+  virtual std::optional<std::string> find_nonfinite(const Tensor& x, const Tensor& given = {});
 
   /// nats of log_prob to bits per dimension of the discrete (or real) data.
   double bits_per_dim(double log_prob) const;
   /// log_prob in the units of the convention.
   double nats(double log_prob) const { return log_prob + convention_.nats_offset; }
 
-  /// Where NaN or infinity first appears for the batch x: "couplings.2 (Coupling(...))", a
-  /// parameter or "the base distribution"; nothing when all is finite.
-  std::optional<std::string> find_nonfinite(const Tensor& x);
-  /// The same on the way back, for the latents z: a latent, a parameter, or the first layer of the
-  /// inverse, which begins with the last one.
-  std::optional<std::string> find_nonfinite_inverse(const Tensor& z);
-
-  /// x as the transform takes it: f64 rows become what the parameters are, unless its first layer
-  /// takes them wide.
-  Var entering(const Var& x);
-
   std::int64_t dims() const { return dims_; }
-  Transform& transform() { return transform_; }
-  Base& base() { return base_; }
   const Convention& convention() const { return convention_; }
+  /// Nothing: the density is not conditional.
+  const std::shared_ptr<Condition>& condition() const { return condition_; }
   /// What a file of weights says beside its tensors, so that others can use them; empty for a
   /// density that is not of flows/models/build.h.
   const std::map<std::string, std::string>& description() const { return description_; }
@@ -85,22 +83,23 @@ class Density : public nn::Module {
   void check_description(const std::map<std::string, std::string>& said,
                          const std::string& file) const;
 
-  /// Whether layers have set their initial values from data. Training sees to it that they do so
-  /// once: a second time would take back what was learned.
+  /// Whether initial values were set from data. Training sees to it that this is done once: a
+  /// second time would take back what was learned.
   bool initialized() const { return initialized_; }
   void mark_initialized() { initialized_ = true; }
-  std::string kind() const override { return "Density"; }
-  Shape inspect(const Shape& in, const std::string& name,
-                std::vector<nn::LayerInfo>& rows) const override;
 
- private:
-  Var base_log_prob(const Var& z);
+ protected:
+  /// dims: D of the data. `condition` becomes a part of the density.
+  Density(std::int64_t dims, Convention convention, std::shared_ptr<Condition> condition = nullptr);
+  /// The context (n, C) of what is given with n samples. Throws Error where it is missing, or does
+  /// not fit.
+  Var context_of(const Var& given, std::int64_t n) const;
   std::optional<std::string> nonfinite_parameter();
 
-  Transform& transform_;
-  Base& base_;
+ private:
   std::int64_t dims_;
   Convention convention_;
+  std::shared_ptr<Condition> condition_;
   std::map<std::string, std::string> description_;
   bool initialized_ = false;
 };

@@ -19,8 +19,11 @@ class Samples {
   /// Places the generators of a density for these rows (Generator::place).
   using Place = std::function<void(std::int64_t first, std::int64_t count)>;
 
-  Samples(std::int64_t size, Part part, Place place = {})
-      : size_(size), part_(std::move(part)), place_(std::move(place)) {}
+  Samples(std::int64_t size, Part part, Place place = {}, Part context = {})
+      : size_(size),
+        part_(std::move(part)),
+        place_(std::move(place)),
+        context_(std::move(context)) {}
   Samples(const Tensor& x)  // NOLINT: a tensor is a sample
       : size_(x.dim(0)),
         part_([x](std::int64_t first, std::int64_t count) { return x.narrow(0, first, count); }) {}
@@ -31,6 +34,11 @@ class Samples {
     return part_(first, count);
   }
   Tensor all() const { return part(0, size_); }
+  /// What a layer conditions on beside these rows, (count, C); undefined where nothing is given.
+  Tensor context(std::int64_t first, std::int64_t count) const {
+    return context_ ? context_(first, count) : Tensor();
+  }
+  bool has_context() const { return static_cast<bool>(context_); }
   /// What draws from now on draws for these rows: part() says so, and whoever goes on with rows
   /// that he kept has to say it again.
   void place(std::int64_t first, std::int64_t count) const {
@@ -49,6 +57,7 @@ class Samples {
   std::int64_t size_;
   Part part_;
   Place place_;
+  Part context_;
 };
 
 }  // namespace nf::flows

@@ -37,16 +37,16 @@ class Transform : public nn::Module {
     const nn::Call call(*this);
     return forward(x, context);
   }
-  Mapped call_rows(const Tensor& data, const Tensor& rows) {
+  Mapped call_rows(const Tensor& data, const Tensor& rows, const Var& context = {}) {
     const nn::Call call(*this);
-    return forward_rows(data, rows);
+    return forward_rows(data, rows, context);
   }
   /// Whether this is a bijection. False: forward draws.
   virtual bool exact() const { return false; }
   /// forward() of data's rows `rows` (i32): a layer that takes them on its way (Dequantize) spares
   /// the gathering.
-  virtual Mapped forward_rows(const Tensor& data, const Tensor& rows) {
-    return forward(index_select(data, 0, rows));
+  virtual Mapped forward_rows(const Tensor& data, const Tensor& rows, const Var& context = {}) {
+    return forward(index_select(data, 0, rows), context);
   }
   /// The latent of x, the same at every call: what draws takes the middle of what it may draw, from
   /// which inverse comes back to x.
@@ -59,10 +59,11 @@ class Transform : public nn::Module {
   /// and its output has the type of the parameters.
   virtual bool takes_f64() const { return false; }
   /// Sets initial values from samples of this layer's input, before training begins: as many as
-  /// initial_rows() says, if there are so many. Most layers have none to set.
+  /// initial_rows() asks for, if there are so many. A layer that asks for none, as most do, is not
+  /// called.
   virtual void initialize(const Samples& /*x*/) {}
   /// Samples that initialize() wants to see.
-  virtual std::int64_t initial_rows() const { return 2000; }
+  virtual std::int64_t initial_rows() const { return 0; }
   static constexpr std::int64_t kAllRows = std::numeric_limits<std::int64_t>::max();
 };
 

@@ -140,6 +140,9 @@ void make_what_examples_need(const ScratchFolder& folder) {
       {"flowcli", "train", "realnvp-2d", "--out", "runs/moons"},
       {"flowcli", "train", "realnvp-2d", "--data", "table.csv", "--out", "runs/table"},
       {"flowcli", "train", "nice", "--data", "glyphs", "--out", "runs/glyphs"},
+      {"flowcli", "train", "nice", "--data", "glyphs", "--given", "label", "--out", "runs/digits"},
+      {"flowcli", "train", "realnvp-2d", "--data", "table.csv", "--given", "3", "--out",
+       "runs/regression"},
   };
   for (const auto& call : first) {
     const Outcome outcome = flowcli(folder, call[0] == "flowcli" ? smaller(call) : call);

@@ -1,4 +1,4 @@
-// Base distributions, Density and its units, evaluate, and where NaN is found.
+// Base distributions, FlowDensity and its units, evaluate, and where NaN is found.
 #include "flows/bijection.h"
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 #include <numbers>
 
 #include "flows/compose.h"
-#include "flows/density.h"
+#include "flows/flow_density.h"
 #include "flows/layers/coupling.h"
 #include "flows/layers/dequantize.h"
 #include "flows/layers/scaling.h"
@@ -40,9 +40,9 @@ std::shared_ptr<Compose> compose(
   return flow;
 }
 
-std::shared_ptr<Density> standard_normal(std::int64_t dims) {
-  return std::make_shared<Density>(std::make_shared<Compose>(), std::make_shared<StandardNormal>(),
-                                   dims);
+std::shared_ptr<FlowDensity> standard_normal(std::int64_t dims) {
+  return std::make_shared<FlowDensity>(std::make_shared<Compose>(),
+                                       std::make_shared<StandardNormal>(), dims);
 }
 
 Config small_nice() {
@@ -58,7 +58,7 @@ Tensor pixels(std::int64_t n, std::int64_t dims, std::uint64_t seed) {
   return (uniform(gen, {n, dims}) * 256.0).to(DType::U8);
 }
 
-std::vector<double> log_probs(Density& density, const Tensor& x) {
+std::vector<double> log_probs(FlowDensity& density, const Tensor& x) {
   return density.log_prob(x).value().to(DType::F64).to_vector<double>();
 }
 
@@ -112,16 +112,16 @@ BOOST_AUTO_TEST_CASE(base_densities_are_their_formulas) {
 // -----------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_uniform_model_of_bytes_takes_8_bits) {
-  Density density(compose({{"dequantize", std::make_shared<Dequantize>(Generator(1))},
-                           {"scale", std::make_shared<Scale>(1.0 / 256)}}),
-                  std::make_shared<Uniform>(), 784);
+  FlowDensity density(compose({{"dequantize", std::make_shared<Dequantize>(Generator(1))},
+                               {"scale", std::make_shared<Scale>(1.0 / 256)}}),
+                      std::make_shared<Uniform>(), 784);
   const Evaluation result = evaluate(density, pixels(20, 784, 1));
   BOOST_CHECK_CLOSE_FRACTION(result.bits_per_dim, 8, 1e-6);
   BOOST_CHECK_SMALL(result.bits_per_dim_se, 1e-6);
 }
 
 BOOST_AUTO_TEST_CASE(nats_and_bits_of_the_papers) {
-  const auto nice = make_density(small_nice(), {.dims = 784, .discrete = true});
+  const auto nice = make_flow(small_nice(), {.dims = 784, .discrete = true});
   BOOST_CHECK(nice->bound());
   // Published nats on [0, 1]^784 and the bits/dim that they are: 8 - nats / (784 ln 2).
   for (const auto& [nats, bits] : {std::pair{1980.50, 4.3556}, {1933.89, 4.4413}, {0.0, 8.0}}) {
@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(nats_and_bits_of_the_papers) {
   }
   BOOST_CHECK(nice->convention().text.find("bits/dim = 8 - nats/(784 ln 2)") != std::string::npos);
   // Real data: nats are those of log_prob, and nothing is a bound.
-  const auto plane = make_density(preset("realnvp-2d"), {.dims = 2});
+  const auto plane = make_flow(preset("realnvp-2d"), {.dims = 2});
   BOOST_CHECK(!plane->bound());
   BOOST_CHECK_EQUAL(plane->nats(-2.5), -2.5);
   BOOST_CHECK_CLOSE_FRACTION(plane->bits_per_dim(-2.5), 2.5 / (2 * std::numbers::ln2), 1e-12);
@@ -141,7 +141,7 @@ BOOST_AUTO_TEST_CASE(log_prob_is_that_of_the_levels) {
   // Without couplings: the logistic density of (x + u) / 256, and 256 to a unit of it.
   Config config = small_nice();
   coupling_flow(config).last_init_scale = 0;  // identity
-  const auto density = make_density(config, {.dims = 6, .discrete = true});
+  const auto density = make_flow(config, {.dims = 6, .discrete = true});
   const Tensor x = pixels(3, 6, 2);
   const auto own = density->generators();
   const Placed placed(own, {}, 4);
@@ -149,8 +149,8 @@ BOOST_AUTO_TEST_CASE(log_prob_is_that_of_the_levels) {
   const auto got = log_probs(*density, x);
   const Tensor y = (x.to(DType::F32) + uniform(noise, {3, 6})) / 256.0;
   const auto expected =
-      log_probs(*std::make_shared<Density>(std::make_shared<Compose>(),
-                                           std::make_shared<StandardLogistic>(), 6),
+      log_probs(*std::make_shared<FlowDensity>(std::make_shared<Compose>(),
+                                               std::make_shared<StandardLogistic>(), 6),
                 y);
   for (int i = 0; i < 3; ++i) {
     BOOST_CHECK_CLOSE_FRACTION(got[i], expected[i] - 6 * std::log(256.0), 1e-5);
@@ -166,7 +166,7 @@ BOOST_AUTO_TEST_CASE(densities_integrate_to_one) {
     for (const char* prior : {"gaussian", "logistic"}) {
       coupling_flow(config).coupling = coupling;
       coupling_flow(config).prior = prior;
-      const auto density = make_density(config, {.dims = 2});
+      const auto density = make_flow(config, {.dims = 2});
       constexpr int kSide = 400;
       constexpr double kStep = 0.1;  // of a grid from -20 to 20
       const Tensor line = affine(Tensor::arange(kSide), kStep, -kStep * (kSide - 1) / 2);
@@ -183,7 +183,7 @@ BOOST_AUTO_TEST_CASE(images_come_back_from_their_latents) {
   for (const char* coupling : {"additive", "affine"}) {
     Config config = small_nice();
     coupling_flow(config).coupling = coupling;
-    const auto density = make_density(config, {.dims = 784, .discrete = true});
+    const auto density = make_flow(config, {.dims = 784, .discrete = true});
     const Tensor x = pixels(64, 784, 3);
     const Tensor z = density->encode(x);
     // Every coupling has moved them, some far.
@@ -197,7 +197,7 @@ BOOST_AUTO_TEST_CASE(images_come_back_from_their_latents) {
 }
 
 BOOST_AUTO_TEST_CASE(the_continuous_density_is_that_of_dequantised_levels) {
-  const auto density = make_density(small_nice(), {.dims = 6, .discrete = true});
+  const auto density = make_flow(small_nice(), {.dims = 6, .discrete = true});
   const auto continuous = density->continuous();
   BOOST_CHECK_EQUAL(density->levels(), 256);
   BOOST_CHECK_EQUAL(continuous->levels(), 0);
@@ -217,7 +217,7 @@ BOOST_AUTO_TEST_CASE(the_continuous_density_is_that_of_dequantised_levels) {
 }
 
 BOOST_AUTO_TEST_CASE(samples) {
-  const auto density = make_density(small_nice(), {.dims = 9, .discrete = true});
+  const auto density = make_flow(small_nice(), {.dims = 9, .discrete = true});
   Generator gen(1), same(1), other(2);
   const Tensor x = density->sample(gen, 50);
   BOOST_CHECK_EQUAL(x.shape(), Shape({50, 9}));
@@ -292,7 +292,7 @@ BOOST_AUTO_TEST_CASE(nan_is_not_skipped) {
 }
 
 BOOST_AUTO_TEST_CASE(evaluation_leaves_no_trace) {
-  const auto density = make_density(small_nice(), {.dims = 8, .discrete = true});
+  const auto density = make_flow(small_nice(), {.dims = 8, .discrete = true});
   const Tensor x = pixels(30, 8, 1);
   density->log_prob(x);
   Generator& noise = *density->generators().at(0);
@@ -314,7 +314,7 @@ BOOST_AUTO_TEST_CASE(evaluation_leaves_no_trace) {
 }
 
 BOOST_AUTO_TEST_CASE(more_noise_draws_average_the_bound) {
-  const auto density = make_density(small_nice(), {.dims = 8, .discrete = true});
+  const auto density = make_flow(small_nice(), {.dims = 8, .discrete = true});
   const Tensor x = pixels(50, 8, 1);
   // By hand: one round after the other.
   const Evaluation three = evaluate(*density, x, {.noise_draws = 3, .seed = 9});
@@ -365,7 +365,7 @@ struct Broken : Bijection {
 
 BOOST_AUTO_TEST_CASE(evaluation_is_in_evaluation_mode) {
   const auto mode = std::make_shared<Mode>();
-  Density density(compose({{"mode", mode}}), std::make_shared<StandardNormal>(), 2);
+  FlowDensity density(compose({{"mode", mode}}), std::make_shared<StandardNormal>(), 2);
   density.log_prob(Tensor::zeros({3, 2}));
   BOOST_CHECK(mode->seen_training);
   evaluate(density, Tensor::zeros({3, 2}));
@@ -377,9 +377,9 @@ BOOST_AUTO_TEST_CASE(evaluation_is_in_evaluation_mode) {
 }
 
 BOOST_AUTO_TEST_CASE(an_evaluation_that_fails_leaves_no_trace) {
-  Density density(compose({{"dequantize", std::make_shared<Dequantize>(Generator(5, 6))},
-                           {"failing", std::make_shared<Failing>()}}),
-                  std::make_shared<StandardNormal>(), 2);
+  FlowDensity density(compose({{"dequantize", std::make_shared<Dequantize>(Generator(5, 6))},
+                               {"failing", std::make_shared<Failing>()}}),
+                      std::make_shared<StandardNormal>(), 2);
   const Tensor x = pixels(4, 2, 1);
   Generator& noise = *density.generators().at(0);
   noise.set_offset(12);
@@ -404,7 +404,7 @@ BOOST_AUTO_TEST_CASE(the_first_nonfinite_layer_on_the_way_back_is_named) {
   };
   const double inf = INFINITY;
   const auto found = [](const std::shared_ptr<Transform>& flow, const Tensor& z) {
-    Density density(flow, std::make_shared<StandardNormal>(), 2);
+    FlowDensity density(flow, std::make_shared<StandardNormal>(), 2);
     return density.find_nonfinite_inverse(z).value_or("nothing");
   };
   const auto scaling = std::make_shared<Scaling>(2);
@@ -427,7 +427,7 @@ BOOST_AUTO_TEST_CASE(the_first_nonfinite_layer_on_the_way_back_is_named) {
 BOOST_AUTO_TEST_CASE(the_first_nonfinite_layer_is_named) {
   const double inf = std::numeric_limits<double>::infinity();
   const auto found = [](const std::shared_ptr<Transform>& flow, const Tensor& x) {
-    Density density(flow, std::make_shared<StandardNormal>(), 2);
+    FlowDensity density(flow, std::make_shared<StandardNormal>(), 2);
     return density.find_nonfinite(x).value_or("nothing");
   };
   const auto fine = std::make_shared<Scaling>(2);
@@ -444,7 +444,7 @@ BOOST_AUTO_TEST_CASE(the_first_nonfinite_layer_is_named) {
   BOOST_CHECK_EQUAL(found(after(0, 0), x), "layer third (Broken)");
   BOOST_CHECK_EQUAL(found(std::make_shared<Broken>(inf, 0), x), "layer Broken");
   BOOST_CHECK_EQUAL(found(fine, x * 1e30), "base distribution StandardNormal");
-  const auto nice = make_density(small_nice(), {.dims = 6, .discrete = true});
+  const auto nice = make_flow(small_nice(), {.dims = 6, .discrete = true});
   BOOST_CHECK(!nice->find_nonfinite(pixels(4, 6, 1)));
   for (auto& [name, p] : nice->parameters()) {
     if (name == "couplings.2.net.1.bias") p->mutable_value().narrow(0, 3, 1).fill_(inf);

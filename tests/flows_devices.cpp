@@ -35,7 +35,7 @@ Config small_nice() {
 }
 
 struct Trained {
-  std::shared_ptr<Density> density;
+  std::shared_ptr<FlowDensity> density;
   std::vector<EpochReport> epochs;
   std::string note;
 };
@@ -49,7 +49,7 @@ Trained train(const Config& config, const data::Dataset& data, Device device, bo
   options.graph = graph;
   for (const std::int64_t stop : {pause, std::int64_t{1} << 40}) {
     if (stop == 0) continue;
-    out.density = make_density(config, {.dims = data.dims, .discrete = data.discrete});
+    out.density = make_flow(config, {.dims = data.dims, .discrete = data.discrete});
     out.density->to(device);
     Trainer trainer(*out.density, data, options);
     if (stop > pause && pause > 0) trainer.load(folder.path("state"));
@@ -157,8 +157,8 @@ struct Custom : Compose {
     if (peek_) max(x.value()).item();
     return Compose::forward(x, context);
   }
-  Mapped forward_rows(const Tensor& data, const Tensor& rows) override {
-    return forward(index_select(data, 0, rows), {});
+  Mapped forward_rows(const Tensor& data, const Tensor& rows, const Var& context) override {
+    return forward(index_select(data, 0, rows), context);
   }
   bool peek_;
 };
@@ -174,7 +174,7 @@ BOOST_AUTO_TEST_CASE(steps_of_layers_of_ones_own) {
         auto flow = std::make_shared<Compose>();
         flow->add("dequantize", std::make_shared<Dequantize>(Generator(1)));
         flow->add("custom", std::make_shared<Custom>(peek));
-        Density density(flow, base_by_name("gaussian"), data.dims);
+        FlowDensity density(flow, base_by_name("gaussian"), data.dims);
         density.to(device);
         FitOptions options = fit_options(small_nice());
         options.graph = graph;
@@ -195,7 +195,7 @@ BOOST_AUTO_TEST_CASE(divergence_is_seen_behind_the_device) {
   Config config = small_nice();
   config.training.steps = 80;
   for (const Device device : other_devices()) {
-    const auto density = make_density(config, {.dims = data.dims, .discrete = true});
+    const auto density = make_flow(config, {.dims = data.dims, .discrete = true});
     density->to(device);
     Trainer trainer(*density, data, fit_options(config));
     const auto poison = [&](const StepReport& r) {
@@ -250,7 +250,7 @@ BOOST_AUTO_TEST_CASE(a_gradient_that_is_nan_stops_all_updates_behind_the_device)
   for (const Device device : other_devices()) {
     for (const double clip : {0.0, 0.5}) {
       const auto root = std::make_shared<Root>();
-      Density density(root, std::make_shared<StandardNormal>(), 6);
+      FlowDensity density(root, std::make_shared<StandardNormal>(), 6);
       density.to(device);
       std::vector<float> before;
       const auto poison = [&](const StepReport& r) {

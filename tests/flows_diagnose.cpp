@@ -65,11 +65,11 @@ struct Claim : Bijection {
   double nats;
 };
 
-Density two_layers(std::shared_ptr<Transform> second) {
+FlowDensity two_layers(std::shared_ptr<Transform> second) {
   auto flow = std::make_shared<Compose>();
   flow->add("first", std::make_shared<Doubling>(0, 0));
   flow->add("second", std::move(second));
-  return Density(flow, std::make_shared<StandardNormal>(), 3);
+  return FlowDensity(flow, std::make_shared<StandardNormal>(), 3);
 }
 
 Tensor some_rows() {
@@ -139,7 +139,7 @@ BOOST_AUTO_TEST_CASE(a_right_model_passes) {
   coupling_flow(config).couplings = 3;
   coupling_flow(config).hidden_units = 8;
   coupling_flow(config).last_init_scale = 1;
-  const auto density = make_density(config, {.dims = 4, .unit_scale = true});
+  const auto density = make_flow(config, {.dims = 4, .unit_scale = true});
   density->to(DType::F64);
   density->train();
   Generator gen(3);
@@ -182,7 +182,7 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_seen_where_it_is) {
   };
   for (const Row& row : table) {
     BOOST_TEST_CONTEXT(row.what) {
-      Density density = two_layers(row.layer);
+      FlowDensity density = two_layers(row.layer);
       const auto found = diagnose_layers(density, some_rows(), {.jacobians = 2});
       BOOST_REQUIRE_EQUAL(found.size(), 3U);
       BOOST_CHECK_EQUAL(found[0].name, "first");
@@ -205,7 +205,7 @@ BOOST_AUTO_TEST_CASE(each_column_has_its_own_scale) {
   scaling->parameters()[0].second->set_value(log(Tensor::from<double>({1e-9, 1e3, 1}, {3})));
   flow->add("moved", std::make_shared<Moved>(1e-3));
   flow->add("scaling", scaling);
-  Density density(flow, std::make_shared<StandardNormal>(), 3);
+  FlowDensity density(flow, std::make_shared<StandardNormal>(), 3);
   const Tensor x = Tensor::from<double>({1e9, 1e-3, 0, -1e9, 2e-3, 0}, {2, 3});
   BOOST_CHECK_CLOSE_FRACTION(diagnose_layers(density, x).back().round_trip, 0.5, 1e-9);
 }
@@ -227,7 +227,7 @@ BOOST_AUTO_TEST_CASE(rows_that_are_tiny_beside_their_column_do_not_make_a_map_wr
         const auto flow = std::make_shared<Compose>();
         flow->add("standardize", standardize);
         flow->add("moved", std::make_shared<Moved>(off));
-        Density density(flow, std::make_shared<StandardNormal>(), 3);
+        FlowDensity density(flow, std::make_shared<StandardNormal>(), 3);
         density.to(DType::F64);
         const auto found = diagnose_layers(density, x);
         if (off == 0) {
@@ -243,7 +243,7 @@ BOOST_AUTO_TEST_CASE(rows_that_are_tiny_beside_their_column_do_not_make_a_map_wr
 BOOST_AUTO_TEST_CASE(the_largest_stretch_is_the_largest_log_scale) {
   const auto scaling = std::make_shared<Scaling>(3);
   scaling->parameters()[0].second->set_value(Tensor::from<float>({0.5F, -1.25F, 1}, {3}));
-  Density density(scaling, std::make_shared<StandardNormal>(), 3);
+  FlowDensity density(scaling, std::make_shared<StandardNormal>(), 3);
   density.to(DType::F64);
   const auto rows = diagnose_layers(density, some_rows(), {.jacobians = 1});
   BOOST_REQUIRE_EQUAL(rows.size(), 2U);  // a flow that is one layer, and the whole
@@ -257,7 +257,7 @@ BOOST_AUTO_TEST_CASE(noise_is_not_examined_and_left_as_it_was) {
   coupling_flow(config).hidden_units = 10;
   coupling_flow(config).hidden_layers = 1;
   coupling_flow(config).last_init_scale = 1;  // not the identity
-  const auto density = make_density(config, {.dims = 6, .discrete = true});
+  const auto density = make_flow(config, {.dims = 6, .discrete = true});
   Generator gen(2);
   const Tensor x = (uniform(gen, {40, 6}) * 256.0).to(DType::U8);
   density->log_prob(x);
@@ -281,7 +281,7 @@ BOOST_AUTO_TEST_CASE(latents_of_levels_are_those_of_dequantised_ones) {
     flow->add("dequantize", std::make_shared<Dequantize>(Generator(7), levels));
     flow->add("scale", std::make_shared<Scale>(1.0 / levels));
     flow->add("logit", std::make_shared<Logit>(1e-6));
-    Density density(flow, base_by_name("logistic"), 4);
+    FlowDensity density(flow, base_by_name("logistic"), 4);
     Generator gen(3);
     const Tensor x = (uniform(gen, {5000, 4}) * levels).to(DType::U8);
     const LatentDiagnosis z = diagnose_latents(density, x, 700);
@@ -306,7 +306,7 @@ BOOST_AUTO_TEST_CASE(densities_integrate_to_one_and_others_do_not) {
       auto flow = std::make_shared<Compose>();
       flow->add("scaling", scaling);
       flow->add("claim", std::make_shared<Claim>(error));
-      Density density(flow, std::make_shared<StandardNormal>(), dims);
+      FlowDensity density(flow, std::make_shared<StandardNormal>(), dims);
       const Integral all = integrate(density, x);
       BOOST_TEST_CONTEXT(dims << " dimensions, " << error << ": " << all.value) {
         BOOST_CHECK_SMALL(all.value - std::exp(error), all.tolerance);
@@ -321,10 +321,10 @@ BOOST_AUTO_TEST_CASE(densities_integrate_to_one_and_others_do_not) {
   flow->add("scale", std::make_shared<Scale>(1.0 / 256));
   flow->add("logit", std::make_shared<Logit>(1e-3));
   flow->add("scaling", std::make_shared<Scaling>(2));
-  Density pixels(flow, base_by_name("logistic"), 2);
+  FlowDensity pixels(flow, base_by_name("logistic"), 2);
   const Integral all = integrate(pixels, Tensor::zeros({1, 2}, DType::U8));
   BOOST_CHECK_SMALL(all.value - 0.998 * 0.998, 0.004);  // a logit of alpha leaves 2 alpha out
-  Density many(std::make_shared<Compose>(), std::make_shared<StandardNormal>(), 4);
+  FlowDensity many(std::make_shared<Compose>(), std::make_shared<StandardNormal>(), 4);
   check_error([&] { integrate(many, Tensor::zeros({1, 4})); }, {"at most 3", "has 4"});
 }
 
@@ -340,7 +340,7 @@ BOOST_AUTO_TEST_CASE(a_peak_between_the_middles_is_found) {
       auto flow = std::make_shared<Compose>();
       flow->add("scaling", scaling);
       flow->add("claim", std::make_shared<Claim>(error));
-      Density density(flow, std::make_shared<StandardNormal>(), dims);
+      FlowDensity density(flow, std::make_shared<StandardNormal>(), dims);
       const Integral all = integrate(density, Tensor::ones({1, dims}));
       BOOST_TEST_CONTEXT(dims << " dimensions, " << error << ": " << all.value << " to within "
                               << all.tolerance << ", " << all.points << " points") {
@@ -360,7 +360,7 @@ BOOST_AUTO_TEST_CASE(the_box_is_wider_than_the_samples) {
       return clamp(StandardNormal::sample(gen, n, dims, t), -1.6, 1.6);
     }
   };
-  Density density(std::make_shared<Compose>(), std::make_shared<Narrow>(), 1);
+  FlowDensity density(std::make_shared<Compose>(), std::make_shared<Narrow>(), 1);
   const Integral all = integrate(density, Tensor::zeros({1, 1}));
   BOOST_CHECK_SMALL(all.value - std::erf(1.92 / std::numbers::sqrt2), 0.002);
 }
@@ -377,7 +377,7 @@ BOOST_AUTO_TEST_CASE(tables_far_out_and_whole_numbers_integrate_to_one) {
   coupling_flow(config).hidden_units = 4;
   for (const char* types : {"", "n=integer"}) {
     config.data.types = types;
-    const auto density = make_density(config, {.dims = 2, .columns = {"t", "n"}});
+    const auto density = make_flow(config, {.dims = 2, .columns = {"t", "n"}});
     density->transform().initialize(Samples(x));
     const Integral all = integrate(*density, x);
     BOOST_CHECK_MESSAGE(std::abs(all.value - 1) < 0.01 && all.tolerance < 0.02,
@@ -393,7 +393,7 @@ BOOST_AUTO_TEST_CASE(another_dtype_is_put_back_to_the_bit) {
   flow->add("scaling", scaling);
   flow->add("permute", permute);
   flow->add("standardize", standardize);
-  Density density(flow, std::make_shared<StandardNormal>(), 3);
+  FlowDensity density(flow, std::make_shared<StandardNormal>(), 3);
   density.parameters()[0].second->set_value(Tensor::from<float>({0.1F, NAN, 1e-40F}, {3}));
   standardize->for_each_buffer([](const std::string&, Tensor& b) { b = b.to(DType::F64) / 3.0; });
   std::vector<const void*> before;
@@ -416,7 +416,7 @@ BOOST_AUTO_TEST_CASE(another_dtype_is_put_back_to_the_bit) {
 
 BOOST_AUTO_TEST_CASE(latents_against_the_base) {
   const auto latents = [](const std::string& base, const Tensor& x) {
-    Density identity(std::make_shared<Compose>(), base_by_name(base), x.dim(1));
+    FlowDensity identity(std::make_shared<Compose>(), base_by_name(base), x.dim(1));
     return diagnose_latents(identity, x, 300);
   };
   Generator gen(4);

@@ -21,15 +21,15 @@ namespace {
 constexpr std::int64_t kDims = 5;
 
 /// A flow whose couplings are the identity: what remains is preprocessing, whitening and the base.
-std::shared_ptr<Density> bare(const char* preprocess, const char* prior, const DataShape& shape,
-                              const char* whitening = "none") {
+std::shared_ptr<FlowDensity> bare(const char* preprocess, const char* prior, const DataShape& shape,
+                                  const char* whitening = "none") {
   Config config = preset("nice");
   coupling_flow(config).hidden_units = 4;
   coupling_flow(config).scaling = false;
   coupling_flow(config).preprocess = preprocess;
   coupling_flow(config).prior = prior;
   coupling_flow(config).whitening = whitening;
-  return make_density(config, shape);
+  return make_flow(config, shape);
 }
 
 /// (n, kDims) whose columns depend on each other and have other means and deviations.

@@ -435,7 +435,7 @@ BOOST_AUTO_TEST_CASE(states_of_something_else_are_refused) {
 BOOST_AUTO_TEST_CASE(data_that_does_not_fit_is_refused) {
   const data::Dataset data = moons(10, 5);
   Config config = small("realnvp-2d");
-  const auto density = make_density(config, {.dims = 3});
+  const auto density = make_flow(config, {.dims = 3});
   check_error([&] { Trainer(*density, data, {}); }, {"[fit]", "3 dimensions", "has 2"});
   const auto fitting = build(config, data);
   check_error([&] { Trainer(*fitting, data, {.epochs = 0}); }, {"[fit]", "epochs or steps"});

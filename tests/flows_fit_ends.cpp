@@ -244,7 +244,7 @@ std::shared_ptr<Density> with_root(double at, double factor) {
   layers->add("first", std::make_shared<Root>(1, 1));
   layers->add("second", std::make_shared<Root>(at, factor));
   layers->add("third", std::make_shared<Root>(1, 1));
-  return std::make_shared<Density>(layers, std::make_shared<StandardNormal>(), 2);
+  return std::make_shared<FlowDensity>(layers, std::make_shared<StandardNormal>(), 2);
 }
 
 }  // namespace

@@ -30,12 +30,12 @@ std::string pattern(const Tensor& mask) {
 }
 
 /// A Gaussian in the plane with mean (1, -1), deviations 1 and 0.5, correlation 0.8.
-std::shared_ptr<Density> tilted() {
+std::shared_ptr<FlowDensity> tilted() {
   auto whitening = std::make_shared<TriangularWhitening>(2);
   Generator gen(1);
   const Tensor e = normal(gen, {4000, 2}, DType::F64);
   const Tensor a = e.narrow(1, 0, 1), b = a * 0.8 + e.narrow(1, 1, 1) * 0.6;
-  const auto density = std::make_shared<Density>(whitening, base_by_name("gaussian"), 2);
+  const auto density = std::make_shared<FlowDensity>(whitening, base_by_name("gaussian"), 2);
   density->to(DType::F64);
   whitening->initialize(concat(std::vector<Tensor>{a + 1.0, b * 0.5 - 1.0}, 1));
   density->eval();
@@ -171,7 +171,7 @@ BOOST_AUTO_TEST_CASE(a_controlled_ascent_never_ends_below_its_start) {
     if (whitened) flow->add("whitening", std::make_shared<ZcaWhitening>(kDims));
     flow->add("scaling", std::make_shared<Scaling>(kDims));
     flow->initialize(data);
-    Density density(flow, base_by_name("logistic"), kDims);
+    FlowDensity density(flow, base_by_name("logistic"), kDims);
     const Tensor x = data.narrow(0, 0, 20);
     Tensor observed = Tensor::ones({kDims}, DType::U8);
     observed.narrow(0, 0, kDims / 2).fill_(0);
@@ -208,7 +208,7 @@ BOOST_AUTO_TEST_CASE(an_ascent_behind_a_cdf_finds_likely_levels) {
   flow->add("logit", std::make_shared<Logit>(1e-6));
   flow->add("whitening", std::make_shared<TriangularWhitening>(kDims));
   flow->initialize(data);
-  Density density(flow, base_by_name("gaussian"), kDims);
+  FlowDensity density(flow, base_by_name("gaussian"), kDims);
   const Tensor x = data.narrow(0, 0, 50);
   Tensor observed = Tensor::ones({kDims}, DType::U8);
   observed.narrow(0, 2, 4).fill_(0);

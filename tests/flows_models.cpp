@@ -18,7 +18,7 @@ BOOST_AUTO_TEST_SUITE(flows_models)
 
 BOOST_AUTO_TEST_CASE(nice_has_the_size_of_the_paper) {
   const Config config = preset("nice");
-  const auto density = make_density(config, {.dims = 784, .discrete = true});
+  const auto density = make_flow(config, {.dims = 784, .discrete = true});
   // 4 couplings of 392 -> 5 x 1000 -> 392, and 784 log scales.
   const std::int64_t net = (392 * 1000 + 1000) + 4 * (1000 * 1000 + 1000) + (1000 * 392 + 392);
   BOOST_CHECK_EQUAL(density->parameter_count(), 4 * net + 784);
@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE(nice_knows_the_data_sets_of_its_paper) {
       BOOST_TEST(coupling_flow(config).recipe == c.recipe);
       BOOST_TEST(coupling_flow(config).hidden_units == c.units);
       coupling_flow(config).hidden_units = 8;  // in full size they would need gigabytes
-      const auto density = make_density(config, c.data);
+      const auto density = make_flow(config, c.data);
       BOOST_TEST(density->base().kind() == c.base);
       const std::int64_t dims = c.data.dims;
       std::vector<nn::LayerInfo> rows;
@@ -130,14 +130,14 @@ BOOST_AUTO_TEST_CASE(preprocessing_that_does_not_apply_is_an_error) {
     Config config = preset("nice");
     coupling_flow(config).hidden_units = 4;
     coupling_flow(config).preprocess = kind;
-    check_error([&] { make_density(config, {.dims = 6}); }, {kind, "is for pixels"});
+    check_error([&] { make_flow(config, {.dims = 6}); }, {kind, "is for pixels"});
   }
   Config config = preset("nice");
   coupling_flow(config).hidden_units = 4;
   config.data.types = "1=integer";
-  check_error([&] { make_density(config, {.dims = 6, .discrete = true}); }, {"[types]", "tables"});
+  check_error([&] { make_flow(config, {.dims = 6, .discrete = true}); }, {"[types]", "tables"});
   coupling_flow(config).preprocess = "none";
-  check_error([&] { make_density(config, {.dims = 6}); }, {"[types]", "preprocess = standard"});
+  check_error([&] { make_flow(config, {.dims = 6}); }, {"[types]", "preprocess = standard"});
 }
 
 BOOST_AUTO_TEST_CASE(load_options_are_those_of_the_configuration) {
@@ -161,9 +161,9 @@ BOOST_AUTO_TEST_CASE(conventions_tell_one_density) {
   coupling_flow(config).hidden_units = 4;
   coupling_flow(config).data_init = false;
   const DataShape data = {.dims = 6, .discrete = true};
-  const auto unit = make_density(config, data);
+  const auto unit = make_flow(config, data);
   coupling_flow(config).preprocess = "symmetric";
-  const auto symmetric = make_density(config, data);
+  const auto symmetric = make_flow(config, data);
   BOOST_TEST(unit->convention().text.find("[0,1]^6") != std::string::npos);
   BOOST_TEST(symmetric->convention().text.find("bits/dim = 7 ") != std::string::npos);
   const double log_prob = -20, d = 6, ln2 = std::log(2.0);
@@ -186,15 +186,15 @@ BOOST_AUTO_TEST_CASE(nice_takes_colour_images_in_the_order_of_the_paper) {
   coupling_flow(config).hidden_units = 4;
   coupling_flow(config).last_init_scale = 1;  // not the identity
   const auto pixels =
-      make_density(config, {.dims = 12, .discrete = true, .channels = 3, .height = 2, .width = 2});
-  const auto planes = make_density(config, {.dims = 12, .discrete = true});
+      make_flow(config, {.dims = 12, .discrete = true, .channels = 3, .height = 2, .width = 2});
+  const auto planes = make_flow(config, {.dims = 12, .discrete = true});
   Generator gen(1);
   const Tensor x = (uniform(gen, {5, 2, 2, 3}) * 256.0F).to(DType::U8);
   const auto by_channel = [](const Tensor& rows) {
     return rows.reshape({5, 2, 2, 3}).permute({0, 3, 1, 2}).contiguous().reshape({5, 12});
   };
   const Tensor rows = x.reshape({5, 12}), u = (rows.to(DType::F32) + 0.5);
-  const auto log_prob = [](Density& density, const Tensor& at) {
+  const auto log_prob = [](FlowDensity& density, const Tensor& at) {
     return density.continuous()->log_prob(at).value();
   };
   BOOST_CHECK_EQUAL(max(abs(log_prob(*pixels, u) - log_prob(*planes, by_channel(u)))).item(), 0);
@@ -242,7 +242,7 @@ BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
     for (const bool discrete : {false, true}) {
       config = preset(name, {.dims = 6, .discrete = discrete});
       coupling_flow(config).hidden_units = 8;
-      const auto density = make_density(config, {.dims = 6, .discrete = discrete});
+      const auto density = make_flow(config, {.dims = 6, .discrete = discrete});
       const Tensor x = Tensor::full({3, 6}, 7, discrete ? DType::U8 : DType::F32);
       BOOST_CHECK(all_finite(density->log_prob(x).value()));
       Generator gen(1);
@@ -261,9 +261,9 @@ BOOST_AUTO_TEST_CASE(every_setting_reaches_the_model) {
     coupling_flow(config).hidden_units = 4;
     coupling_flow(config).hidden_layers = 1;
     if (!assignment.empty()) set(config, assignment);
-    return make_density(config, {.dims = 6, .discrete = discrete});
+    return make_flow(config, {.dims = 6, .discrete = discrete});
   };
-  const auto kinds = [](const std::shared_ptr<Density>& density) {
+  const auto kinds = [](const std::shared_ptr<FlowDensity>& density) {
     std::vector<nn::LayerInfo> rows;
     density->inspect({1, 6}, "", rows);
     std::string all;
@@ -294,7 +294,7 @@ BOOST_AUTO_TEST_CASE(every_setting_reaches_the_model) {
   check_error([&] { build("depths=3,x,1,1"); }, {"'x' is no number from 0 to 100"});
   check_error([&] { build("depths=1,1,1,101"); }, {"'101'"});
   check_error([&] { build("depths=1,,1,1"); }, {"''"});
-  check_error([] { make_density(preset("nice"), {.dims = 1}); }, {"[Partition]", "got 1"});
+  check_error([] { make_flow(preset("nice"), {.dims = 1}); }, {"[Partition]", "got 1"});
 
   const auto first_weight = [&](const std::string& assignment) {
     return build(assignment)->parameters()[0].second->value().to_vector<float>();
@@ -318,7 +318,7 @@ BOOST_AUTO_TEST_CASE(couplings_of_nice_mix_all_dimensions) {
       coupling_flow(config).activation = "tanh";  // has no dead units
       coupling_flow(config).preprocess = "none";
       coupling_flow(config).last_init_scale = 1;  // not the identity
-      const auto density = make_density(config, {.dims = dims});
+      const auto density = make_flow(config, {.dims = dims});
       density->to(DType::F64);
       Generator gen(1);
       const Tensor x = normal(gen, {1, dims}, DType::F64);

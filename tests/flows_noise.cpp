@@ -82,7 +82,7 @@ Seen noise_of_training(const data::Dataset& data, std::int64_t batch_size, std::
   flow->add("spy", spy);
   flow->add("jitter", std::make_shared<Jitter>(Generator(seed, 3)));  // for rows that were kept
   flow->add("scaling", std::make_shared<Scaling>(data.dims));
-  Density density(flow, base_by_name("gaussian"), data.dims);
+  FlowDensity density(flow, base_by_name("gaussian"), data.dims);
   data::Dataset train = data;
   train.valid = {};
   Trainer trainer(density, train, {.epochs = 2, .batch_size = batch_size});
@@ -98,8 +98,9 @@ Seen noise_of_training(const data::Dataset& data, std::int64_t batch_size, std::
   return seen;
 }
 
-std::vector<double> scores(Density& density, const Tensor& x, const std::vector<std::int32_t>& rows,
-                           std::int64_t batch_size, std::uint64_t seed = 0) {
+std::vector<double> scores(FlowDensity& density, const Tensor& x,
+                           const std::vector<std::int32_t>& rows, std::int64_t batch_size,
+                           std::uint64_t seed = 0) {
   const Tensor which = Tensor::from(rows, {std::ssize(rows)});
   return score(density, index_select(x, 0, which),
                {.batch_size = batch_size, .noise_draws = 2, .seed = seed, .samples = which});
@@ -145,14 +146,14 @@ BOOST_AUTO_TEST_CASE(a_row_has_the_same_log_prob_in_any_company) {
   counts.dims = 2;
   counts.train.x = (bytes.train.x.narrow(1, 0, 2).to(DType::F32) / 16.0).to(DType::U8);
   counts.train.x = counts.train.x.to(DType::F64);
-  const auto of_counts = make_density(table, {.dims = 2});
+  const auto of_counts = make_flow(table, {.dims = 2});
   Trainer(*of_counts, counts, {.epochs = 1}).prepare();
   struct Case {
-    std::shared_ptr<Density> density;
+    std::shared_ptr<FlowDensity> density;
     Tensor x;
   };
   const Case cases[] = {
-      {std::make_shared<Density>(two_noises, base_by_name("gaussian"), 6), bytes.train.x},
+      {std::make_shared<FlowDensity>(two_noises, base_by_name("gaussian"), 6), bytes.train.x},
       {of_counts, counts.train.x}};
   for (const Case& c : cases) {
     const auto& density = c.density;
@@ -193,7 +194,7 @@ BOOST_AUTO_TEST_CASE(two_layers_draw_different_numbers) {
     both->add("scaling", std::make_shared<Scaling>(2));
     return both;
   };
-  Density density(flow(first, second), base_by_name("gaussian"), 2);
+  FlowDensity density(flow(first, second), base_by_name("gaussian"), 2);
   const auto differ = [&] {
     BOOST_CHECK(first->last.to_vector<float>() != second->last.to_vector<float>());
   };
@@ -207,9 +208,9 @@ BOOST_AUTO_TEST_CASE(two_layers_draw_different_numbers) {
   density.for_each_generator([&](const std::string& name, Generator&) { names.push_back(name); });
   BOOST_CHECK((names == std::vector<std::string>{"a.noise", "b.noise"}));
   const auto copy = std::make_shared<Jitter>(Generator(2, 1));
-  check_error([&] { Density(flow(first, copy), base_by_name("gaussian"), 2); },
+  check_error([&] { FlowDensity(flow(first, copy), base_by_name("gaussian"), 2); },
               {"[Density]", "a.noise and b.noise", "same stream"});
-  BOOST_CHECK_NO_THROW(Density(flow(first, first), base_by_name("gaussian"), 2));  // one module
+  BOOST_CHECK_NO_THROW(FlowDensity(flow(first, first), base_by_name("gaussian"), 2));  // one module
 }
 
 BOOST_AUTO_TEST_CASE(losses_are_the_same_on_any_number_of_threads) {
@@ -279,7 +280,7 @@ BOOST_AUTO_TEST_CASE(importance_weighting_rises_to_the_log_probability) {
   auto flow = std::make_shared<Compose>();
   flow->add("dequantize", std::make_shared<Dequantize>(Generator(1), 8));
   flow->add("scale", std::make_shared<Scale>(6, -24));  // steep: bound and truth are far apart
-  Density density(flow, base_by_name("logistic"), 1);
+  FlowDensity density(flow, base_by_name("logistic"), 1);
   const Tensor x = Tensor::arange(8, DType::U8).reshape({8, 1});
   const auto mean = score(density, x, {.noise_draws = 4000}),
              few = score(density, x, {.noise_draws = 5, .importance = true}),
@@ -297,7 +298,7 @@ BOOST_AUTO_TEST_CASE(importance_weighting_rises_to_the_log_probability) {
   auto deep = std::make_shared<Compose>();
   deep->add("dequantize", std::make_shared<Dequantize>(Generator(1), 2));
   deep->add("scale", std::make_shared<Scale>(1, 1e5));
-  Density far(deep, base_by_name("logistic"), 1);
+  FlowDensity far(deep, base_by_name("logistic"), 1);
   const Tensor zero = Tensor::zeros({1, 1}, DType::U8);
   const double tail = score(far, zero, {.noise_draws = 100, .importance = true})[0];
   BOOST_TEST(std::abs(tail + 1e5) < 2, tail);
@@ -305,7 +306,7 @@ BOOST_AUTO_TEST_CASE(importance_weighting_rises_to_the_log_probability) {
   broken->add("dequantize", std::make_shared<Dequantize>(Generator(1), 2));
   broken->add("scale", std::make_shared<Scale>(1e38, 1e38));
   broken->add("again", std::make_shared<Scale>(1e38, -1e38));
-  Density nan(broken, base_by_name("gaussian"), 1);
+  FlowDensity nan(broken, base_by_name("gaussian"), 1);
   BOOST_TEST(!std::isfinite(score(nan, zero, {.noise_draws = 3, .importance = true})[0]));
 }
 

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "flows/compose.h"
-#include "flows/density.h"
+#include "flows/flow_density.h"
 #include "flows/layers/coupling.h"
 #include "flows/layers/permute.h"
 #include "flows/train/fit.h"
@@ -35,7 +35,7 @@ class Stretch : public Bijection {
   Var& s_;
 };
 
-std::shared_ptr<Density> small_density() {
+std::shared_ptr<FlowDensity> small_density() {
   Generator gen(1);
   auto flow = std::make_shared<Compose>();
   flow->add("stretch", std::make_shared<Stretch>());
@@ -43,7 +43,7 @@ std::shared_ptr<Density> small_density() {
             std::make_shared<Coupling>(
                 Partition::halves(kDims, false), map_by_name("affine"),
                 nn::mlp({.in = 3, .out = 6, .hidden_units = 8, .hidden_layers = 1}, gen)));
-  return std::make_shared<Density>(flow, base_by_name("gaussian"), kDims);
+  return std::make_shared<FlowDensity>(flow, base_by_name("gaussian"), kDims);
 }
 
 using Parts = std::map<std::string, Profile::Part>;

@@ -13,6 +13,7 @@
 #include "flows/examine/check.h"
 #include "flows/layers/coupling.h"
 #include "flows/layers/dequantize.h"
+#include "flows/layers/elementwise.h"
 #include "flows/layers/level_cdf.h"
 #include "flows/layers/logit.h"
 #include "flows/layers/permute.h"
@@ -201,6 +202,17 @@ std::vector<FlowRow> flow_table() {
                          },
                      .input = normals(5),
                      .context = 2});
+  }
+  for (const auto& map : kMaps) {
+    add("Elementwise", {.name = map->kind() + " given a context",
+                        .make =
+                            [=](Generator& gen) {
+                              return std::make_shared<Elementwise>(
+                                  map, small_net(2, 5 * map->parameters_per_dim(), gen));
+                            },
+                        .input = normals(5),
+                        .context = 2,
+                        .extremes = extremes(5)});
   }
   const auto composed = [](Generator& gen) {
     auto flow = std::make_shared<Compose>();

@@ -26,7 +26,7 @@ Config small(const char* model, const DataShape& shape) {
 }
 
 Json settings_of(const Config& config, const DataShape& shape) {
-  return Json::parse(make_density(config, shape)->description().at("settings"));
+  return Json::parse(make_flow(config, shape)->description().at("settings"));
 }
 
 }  // namespace
@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(a_file_holds_true_values_and_says_what_they_mean) {
   const test::TempFolder folder;
   Config config = small("nice", {.dims = 6, .discrete = true});
   coupling_flow(config).whitening = "triangular";
-  const auto density = make_density(config, {.dims = 6, .discrete = true});
+  const auto density = make_flow(config, {.dims = 6, .discrete = true});
   Trainer trainer(*density, data, fit_options(config));
   trainer.run();
   trainer.save_weights(folder.path("weights"), {{"note", "mine"}});
@@ -95,7 +95,7 @@ BOOST_AUTO_TEST_CASE(a_file_holds_true_values_and_says_what_they_mean) {
 
   // Of the scaling alone: exp(s) times the deviation of the data is 1.
   coupling_flow(config).whitening = "none";
-  const auto plain = make_density(config, {.dims = 6, .discrete = true});
+  const auto plain = make_flow(config, {.dims = 6, .discrete = true});
   fit(*plain, data, fit_options(config));
   for (const auto& [name, tensor] : plain->state()) {
     if (name != "scaling.log_scale") continue;

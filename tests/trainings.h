@@ -34,8 +34,8 @@ inline Config small(const std::string& model) {
   return config;
 }
 
-inline std::shared_ptr<Density> build(const Config& config, const data::Dataset& data) {
-  return make_density(
+inline std::shared_ptr<FlowDensity> build(const Config& config, const data::Dataset& data) {
+  return make_flow(
       config,
       {.dims = data.dims, .discrete = data.discrete, .unit_scale = std::isfinite(data.entropy)});
 }

@@ -6,6 +6,7 @@
 #include "bend.h"
 #include "cli/flowcli.h"
 #include "flows/compose.h"
+#include "flows/flow_density.h"
 #include "flows/layers/permute.h"
 #include "flows/models/model.h"
 
@@ -51,8 +52,8 @@ class Bends : public flows::Model {
       flow->add(str("matrix", i), std::make_shared<flows::InvertibleLinear>(data.dims, gen));
       flow->add(str("bend", i), std::make_shared<Bend>(data.dims));
     }
-    return std::make_shared<flows::Density>(flow, std::make_shared<flows::StandardNormal>(),
-                                            data.dims);
+    return std::make_shared<flows::FlowDensity>(flow, std::make_shared<flows::StandardNormal>(),
+                                                data.dims);
   }
   nlohmann::ordered_json described(const Config& config, const DataShape& data) const override {
     return {{"dims", data.dims}, {"bends", config.of<BendSettings>().bends}};

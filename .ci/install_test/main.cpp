@@ -6,6 +6,7 @@
 #include "data/source.h"
 #include "flows/compose.h"
 #include "flows/examine/check.h"
+#include "flows/flow_density.h"
 #include "flows/layers/coupling.h"
 #include "flows/maps/affine.h"
 #include "flows/train/fit.h"
@@ -47,7 +48,7 @@ int main(int, char** argv) {
 
   Generator gen(/*seed=*/1);
   const data::Dataset moons = data::load("moons", {.train = 20000, .valid = 2000, .test = 5000});
-  flows::Density density(make_flow(gen), std::make_shared<flows::StandardNormal>(), moons.dims);
+  flows::FlowDensity density(make_flow(gen), std::make_shared<flows::StandardNormal>(), moons.dims);
 
   const double before = evaluate(density, moons.test.x).nats;
   fit(density, moons, {.epochs = 10, .batch_size = 200, .optimizer = {.lr = 2e-3}});

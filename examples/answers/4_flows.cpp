@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "flows/compose.h"
+#include "flows/flow_density.h"
 #include "flows/layers/coupling.h"
 #include "flows/layers/scaling.h"
 #include "flows/maps/affine.h"
@@ -25,7 +26,7 @@ static double nats(const data::Dataset& data, bool with_scaling) {
               std::make_shared<flows::Coupling>(partition, flows::additive_map(), net));
   }
   if (with_scaling) flow->add("scaling", std::make_shared<flows::Scaling>(2));
-  flows::Density density(flow, std::make_shared<flows::StandardNormal>(), 2);
+  flows::FlowDensity density(flow, std::make_shared<flows::StandardNormal>(), 2);
   fit(density, data, {.epochs = 20, .optimizer = {.lr = 1e-2}});
   return evaluate(density, data.test.x).nats;
 }

@@ -17,6 +17,7 @@ class AsinhFromData : public Asinh {
   void initialize(const flows::Samples& x) override {
     log_width_.mutable_value().copy_(log(mean(abs(x.all()), {0})));
   }
+  std::int64_t initial_rows() const override { return 2000; }
 };
 
 /// Exercise 2: z = logit F, F = sum_k pi_k sigmoid((x - mu_k) exp(-s_k)), K logistics for each of D
@@ -76,6 +77,7 @@ class Forgetful : public Asinh {
  public:
   using Asinh::Asinh;
   void initialize(const flows::Samples& x) override { width_ = mean(abs(x.all())).item(); }
+  std::int64_t initial_rows() const override { return 2000; }
   flows::Mapped forward(const Var& x, const Var& = {}) override {
     const auto [z, log_det] = Asinh::forward(x / width_);
     return {z, log_det - static_cast<double>(x.dim(1)) * std::log(width_)};

@@ -352,6 +352,13 @@ class Checker {
     flow->initialize(x_);
     nn::StateDict once;
     for (const auto& [name, tensor] : flow->state()) once.emplace_back(name, tensor.clone());
+    Generator same(13);
+    const nn::StateDict fresh = make(same)->state();
+    for (std::size_t i = 0; i < once.size() && flow->initial_rows() == 0; ++i) {
+      if (distance(fresh[i].second.to(DType::F64), once[i].second.to(DType::F64)) == 0) continue;
+      fail("initialize() sets " + once[i].first + ", but initial_rows() asks for no samples: a " +
+           "training does not call it");
+    }
     const auto before = flow->forward(x_, context(x_.dim(0)));
     flow->initialize(x_);
     for (std::size_t i = 0; i < once.size(); ++i) {

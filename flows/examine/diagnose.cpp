@@ -11,7 +11,7 @@ namespace nf::flows {
 
 namespace {
 
-void check_samples(const char* what, const Density& density, const Tensor& x) {
+void check_samples(const char* what, const FlowDensity& density, const Tensor& x) {
   NF_CHECK(x.rank() == 2 && x.dim(0) >= 1 && x.dim(1) == density.dims(), "[", what,
            "] the model is for data of shape (N, ", density.dims(), ") with N >= 1, got ",
            x.shape());
@@ -22,7 +22,7 @@ struct Layer {
   Transform* map;
 };
 
-std::vector<Layer> layers_of(Density& density) {
+std::vector<Layer> layers_of(FlowDensity& density) {
   auto* parts = dynamic_cast<Compose*>(&density.transform());
   if (!parts) return {{"", &density.transform()}};
   std::vector<Layer> layers;
@@ -81,8 +81,8 @@ double relative_distance(const Tensor& a, const Tensor& b, const Sizes& usual, b
 /// What samples of the density are before each layer: rows that happen to be tiny beside them (all
 /// zeros, say) are not expected to come back with digits that no sample has. Empty from the layer
 /// on, counted from the last, that does not bring the samples themselves back.
-std::vector<Sizes> sizes_of_samples(Density& density, const std::vector<Layer>& layers,
-                                    std::uint64_t seed) {
+std::vector<Sizes> sizes_of_samples(FlowDensity& density, const std::vector<Layer>& layers,
+                                    std::uint64_t seed, const Tensor& given) {
   constexpr std::int64_t kSamples = 64;
   constexpr std::uint64_t kStream = 0x73697A65;  // "size"
   constexpr double kReturned = 1e-3;
@@ -91,10 +91,17 @@ std::vector<Sizes> sizes_of_samples(Density& density, const std::vector<Layer>& 
   density.for_each_parameter([&](const std::string&, Var& p) { dtype = p.dtype(); });
   const Tensor z = density.base().sample(gen, kSamples, density.dims());
   Var value = Var(z.to(dtype).to(density.device()));
+  // What is given with the rows, in turn.
+  const auto of_row = [&](std::int64_t i) { return static_cast<std::int32_t>(i % given.dim(0)); };
+  std::vector<std::int32_t> rows;
+  for (std::int64_t i = 0; given.defined() && i < kSamples; ++i) rows.push_back(of_row(i));
+  const Var context = density.context(
+      given.defined() ? index_select(given, 0, Tensor::from(rows, {kSamples})) : Tensor(),
+      kSamples);
   std::vector<Sizes> sizes(layers.size());
   for (std::size_t i = layers.size(); i-- > 0 && layers[i].map->exact();) {
-    const Var before = layers[i].map->inverse(value).value;
-    const Tensor again = layers[i].map->forward(before).value.value();
+    const Var before = layers[i].map->inverse(value, context).value;
+    const Tensor again = layers[i].map->forward(before, context).value.value();
     if (!(relative_distance(again, value.value(), {}, false) <= kReturned)) break;
     sizes[i] = usual_sizes(before.value());
     value = before;
@@ -108,7 +115,7 @@ double relative_gap(const Tensor& l, const Tensor& other) {
 
 /// J^T of the layer at x (1, D): row j holds dz/dx_j. Steps are small against x, because a logit
 /// bends where x is near 0, and have a floor where f64 still has seven digits.
-Tensor jacobian(Transform& layer, const Tensor& x) {
+Tensor jacobian(Transform& layer, const Tensor& x, const Var& context) {
   constexpr std::int64_t kRows = 512;  // at a time
   const std::int64_t dims = x.dim(1);
   const auto at = x.to_vector<double>();
@@ -122,8 +129,9 @@ Tensor jacobian(Transform& layer, const Tensor& x) {
       sizes.mutable_data<double>()[i] = 2 * size;
     }
     steps = steps.to(x.device());
-    const Tensor above = layer.forward(x + steps).value.value();
-    const Tensor below = layer.forward(x - steps).value.value();
+    const Var beside = context.defined() ? broadcast_to(context, {n, context.dim(1)}) : Var();
+    const Tensor above = layer.forward(x + steps, beside).value.value();
+    const Tensor below = layer.forward(x - steps, beside).value.value();
     rows.push_back((above - below).to(Device::CPU) / sizes);
   }
   return concat(rows, 0);
@@ -138,10 +146,11 @@ double largest_stretch(const Tensor& j) {
   return std::max(std::abs(std::log(most)), std::abs(std::log(least))) / 2;
 }
 
-void examine_jacobians(Transform& layer, const Tensor& x, const Tensor& log_det, std::int64_t count,
-                       LayerDiagnosis& row) {
+void examine_jacobians(Transform& layer, const Tensor& x, const Var& context, const Tensor& log_det,
+                       std::int64_t count, LayerDiagnosis& row) {
   for (std::int64_t i = 0; i < count; ++i) {
-    const Tensor j = jacobian(layer, x.narrow(0, i, 1));
+    const Tensor j =
+        jacobian(layer, x.narrow(0, i, 1), context.defined() ? narrow(context, 0, i, 1) : Var());
     const double claimed = log_det.narrow(0, i, 1).item();
     const bool finite = all_finite(j);
     const double numeric = finite ? slogdet(j).logdet.item() : std::nan("");
@@ -167,7 +176,7 @@ void InDtype::put_back() {  // in the order of Module::state()
   module_.for_each_buffer([&](const std::string&, Tensor& b) { b = (kept++)->second; });
 }
 
-std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
+std::vector<LayerDiagnosis> diagnose_layers(FlowDensity& density, const Tensor& x,
                                             const DiagnoseOptions& options) {
   check_samples("diagnose_layers", density, x);
   NF_CHECK(options.jacobians == 0 || x.dtype() == DType::F64,
@@ -179,20 +188,22 @@ std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
   const bool alike = density.levels() > 0;
   Tensor value = density.entering(x.to(density.device())).value(), first, total;
   const std::vector<Layer> layers = layers_of(density);
-  const std::vector<Sizes> usual = sizes_of_samples(density, layers, options.seed);
+  const std::vector<Sizes> usual = sizes_of_samples(density, layers, options.seed, options.given);
+  const Var context = density.context(options.given, x.dim(0));
   Sizes first_usual;
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const auto& [name, layer] = layers[i];
-    const auto [z, log_det] = layer->forward(value);
+    const auto [z, log_det] = layer->forward(value, context);
     if (layer->exact()) {
       const Tensor l = log_det.value();
-      const auto [back, inverse_log_det] = layer->inverse(z);
+      const auto [back, inverse_log_det] = layer->inverse(z, context);
       rows.push_back({.name = name,
                       .kind = layer->kind(),
                       .log_det = mean(l).item(),
                       .round_trip = relative_distance(back.value(), value, usual[i], alike),
                       .log_det_gap = relative_gap(l, -inverse_log_det.value())});
-      examine_jacobians(*layer, value, l, std::min(options.jacobians, x.dim(0)), rows.back());
+      examine_jacobians(*layer, value, context, l, std::min(options.jacobians, x.dim(0)),
+                        rows.back());
       if (exact.empty()) {
         first = value;
         first_usual = usual[i];
@@ -207,7 +218,7 @@ std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
   LayerDiagnosis whole{.name = "whole map", .kind = density.transform().kind()};
   Tensor back_total = Tensor::zeros(total.shape(), total.dtype(), total.device());
   for (auto layer = exact.rbegin(); layer != exact.rend(); ++layer) {
-    const auto [back, log_det] = (*layer)->inverse(value);
+    const auto [back, log_det] = (*layer)->inverse(value, context);
     value = back.value();
     back_total = back_total + log_det.value();
   }
@@ -260,8 +271,8 @@ bool absurd_mean_square(double mean_square, double n) {
 
 }  // namespace
 
-LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t batch_size,
-                                 std::uint64_t seed) {
+LatentDiagnosis diagnose_latents(FlowDensity& density, const Tensor& x, std::int64_t batch_size,
+                                 std::uint64_t seed, const Tensor& given) {
   check_samples("diagnose_latents", density, x);
   NF_CHECK(batch_size > 0, "[diagnose_latents] the batch size must be positive, got ", batch_size);
   const Examination examination(density, seed);
@@ -273,7 +284,10 @@ LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t
     const Tensor rows = x.narrow(0, at, count);
     const Placed placed(noise, samples.narrow(0, at, count), /*round=*/0);
     // With noise, not encode(): the middles of levels do not follow the base even in a right model.
-    const Mapped latents = density.transform().forward(density.entering(rows.to(density.device())));
+    const Var context =
+        density.context(given.defined() ? given.narrow(0, at, count) : Tensor(), count);
+    const Mapped latents =
+        density.transform().forward(density.entering(rows.to(density.device())), context);
     parts.push_back(latents.value.value().to(Device::CPU));
   }
   const Tensor z = concat(parts, 0);

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "flows/compose.h"
-#include "flows/density.h"
+#include "flows/flow_density.h"
 
 namespace nf::flows {
 
@@ -51,6 +51,7 @@ struct DiagnoseOptions {
   std::int64_t jacobians =
       0;                   ///< so many of the first samples; each costs 2 D passes of each layer
   std::uint64_t seed = 0;  ///< of the noise; the density's own generators are left as they were
+  Tensor given = {};       ///< (N, G), of a conditional density; see Density
 };
 
 /// A row for each layer of a Compose, and last one named "whole map", whose Jacobian's numbers are
@@ -58,7 +59,7 @@ struct DiagnoseOptions {
 /// noise, have no row: "whole" is what comes behind them. x (N, D), N >= 1, on any device, in the
 /// dtype of the parameters; runs in evaluation mode and leaves no trace. Throws Error for another
 /// shape, and for Jacobians of other than f64, where differences have the digits.
-std::vector<LayerDiagnosis> diagnose_layers(Density& density, const Tensor& x,
+std::vector<LayerDiagnosis> diagnose_layers(FlowDensity& density, const Tensor& x,
                                             const DiagnoseOptions& options = {});
 
 /// How the latents of data compare with the base distribution, whose dimensions are all alike.
@@ -84,8 +85,9 @@ struct LatentDiagnosis {
 
 /// Of the rows of x (N, D), N >= 1, `batch_size` at a time, in evaluation mode. Levels are
 /// dequantised with noise of `seed`.
-LatentDiagnosis diagnose_latents(Density& density, const Tensor& x, std::int64_t batch_size = 1000,
-                                 std::uint64_t seed = 0);
+LatentDiagnosis diagnose_latents(FlowDensity& density, const Tensor& x,
+                                 std::int64_t batch_size = 1000, std::uint64_t seed = 0,
+                                 const Tensor& given = {});
 
 /// sup |F_n - F|, F_n the empirical distribution function of `values`, F the base's; NaN when one
 /// of them is. Throws Error when there are none.

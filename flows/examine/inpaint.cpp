@@ -38,10 +38,10 @@ struct Point {
   Tensor gradient;  // (N, D)
 };
 
-Point look(Density& density, const Tensor& x) {
+Point look(FlowDensity& density, const Tensor& x, const Var& given) {
   Tape tape;
   const Var leaf = Var::leaf(x);
-  const Var log_prob = density.log_prob(leaf);
+  const Var log_prob = density.log_prob(leaf, given);
   tape.backward(sum(log_prob));
   return {log_prob.value(), leaf.grad()};
 }
@@ -61,7 +61,7 @@ struct Parts {
   std::shared_ptr<Compose> rest = std::make_shared<Compose>();
 };
 
-Parts parts_of(Density& density) {
+Parts parts_of(FlowDensity& density) {
   Parts out;
   const auto* flow = dynamic_cast<const Compose*>(&density.transform());
   if (!flow || flow->parts().empty()) return out;
@@ -74,7 +74,7 @@ Parts parts_of(Density& density) {
 
 /// What both ascents need.
 struct Climb {
-  Density& density;
+  FlowDensity& density;
   const InpaintOptions& options;
   Tensor x;  // observed where mask is not 0
   Tensor mask;
@@ -93,14 +93,15 @@ struct Climb {
   /// look(); behind a cdf, ln p is still that of the pixels, of which it has the same slope all
   /// over a level.
   Point look_at(const Tensor& at) const {
-    if (!parts.cdf) return look(density, at);
+    if (!parts.cdf) return look(density, at, given());
     Tape tape;
     const Var leaf = Var::leaf(at);
-    const auto [z, log_det] = parts.rest->forward(leaf);
+    const auto [z, log_det] = parts.rest->forward(leaf, density.context(options.given, at.dim(0)));
     const Var log_prob = density.base().log_prob(z) + log_det;
     tape.backward(sum(log_prob));
     return {log_prob.value() - parts.cdf->inverse(at).log_det.value(), leaf.grad()};
   }
+  Var given() const { return options.given.defined() ? Var(options.given.to(x.device())) : Var(); }
   Tensor noise() { return normal(gen, x.shape(), x.dtype(), x.device()); }
   bool goes_on(int i) const { return !options.on_step || options.on_step(i + 1); }
 };
@@ -110,7 +111,8 @@ Tensor paper_ascent(Climb& climb, Tensor value) {
   for (int i = 0; i < climb.options.steps; ++i) {
     // In units of the range, y = x / width: d/dy = width d/dx.
     const double rate = 10.0 / (100 + i);
-    const Tensor uphill = look(climb.density, value).gradient * (gradient * width * width);
+    const Tensor uphill =
+        look(climb.density, value, climb.given()).gradient * (gradient * width * width);
     value = climb.moved(value, (uphill + climb.noise() * width) * rate);
     if (!climb.goes_on(i)) break;
   }
@@ -153,7 +155,7 @@ Tensor controlled_ascent(Climb& climb, Tensor value) {
 
 }  // namespace
 
-Inpainted inpaint(Density& density, const Tensor& x, const Tensor& observed,
+Inpainted inpaint(FlowDensity& density, const Tensor& x, const Tensor& observed,
                   const InpaintOptions& options) {
   const bool rows = x.rank() == 2 && x.dim(1) == density.dims() && is_float(x.dtype());
   NF_CHECK(rows, "[inpaint] expected real numbers (N, ", density.dims(), "), got ", describe(x));
@@ -181,13 +183,14 @@ Inpainted inpaint(Density& density, const Tensor& x, const Tensor& observed,
   const Tensor start = climb.random_start();
   const auto log_prob = [&](const Tensor& at) {
     const NoGrad no_grad;
-    return density.log_prob(at).value();
+    return density.log_prob(at, climb.given()).value();
   };
   Inpainted out{.x = {}, .start = numbers(log_prob(pixels(start))), .end = {}};
   out.x = pixels(paper ? paper_ascent(climb, start) : controlled_ascent(climb, start));
   const Tensor reached = log_prob(out.x);
   NF_CHECK(all_finite(reached), "[inpaint] the density is not finite, first in ",
-           density.find_nonfinite(out.x).value_or("the sum"), "; is the observed part in range?");
+           density.find_nonfinite(out.x, options.given).value_or("the sum"),
+           "; is the observed part in range?");
   out.end = numbers(reached);
   return out;
 }

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "flows/density.h"
+#include "flows/flow_density.h"
 
 namespace nf::flows {
 
@@ -33,6 +33,7 @@ struct InpaintOptions {
   /// image's own.
   double gradient = 0.01;
   std::uint64_t seed = 0;  ///< of the start and the noise
+  Tensor given = {};       ///< (N, G), of a conditional density; see Density
   /// Called after every step with the number of steps done; false ends the ascent there.
   std::function<bool(int)> on_step = {};
 };
@@ -52,7 +53,7 @@ struct Inpainted {
 ///
 /// Throws Error for shapes that do not fit, an empty range, no steps, and when the density of the
 /// result is not finite.
-Inpainted inpaint(Density& density, const Tensor& x, const Tensor& observed,
+Inpainted inpaint(FlowDensity& density, const Tensor& x, const Tensor& observed,
                   const InpaintOptions& options = {});
 
 /// The paper's masks for images, by the part that is missing: top, bottom, odd, even, left, right,

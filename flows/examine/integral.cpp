@@ -33,7 +33,7 @@ struct Cell {
 
 class Integrator {
  public:
-  Integrator(Density& density, const Box& box, const std::vector<Position>& samples = {})
+  Integrator(FlowDensity& density, const Box& box, const std::vector<Position>& samples = {})
       : density_(density), box_(box), dims_(static_cast<std::size_t>(density.dims())) {
     for (std::size_t d = 0; d < dims_; ++d) volume_ *= box.high[d] - box.low[d];
     const std::vector<double> log_prob = log_prob_at(samples);
@@ -183,7 +183,7 @@ class Integrator {
 };
 
 /// (20000, D), f64.
-Tensor samples_of(Density& density, std::uint64_t seed) {
+Tensor samples_of(FlowDensity& density, std::uint64_t seed) {
   Generator gen(seed, /*stream=*/0x696E7467);
   const Tensor samples = density.sample(gen, kSamples).to(Device::CPU).to(DType::F64);
   NF_CHECK(all_finite(samples), "[integrate] some samples are NaN or infinite");
@@ -213,7 +213,7 @@ Box box_around(const Tensor& samples, const Tensor& x) {
 
 }  // namespace
 
-Integral integrate(Density& density, const Tensor& x, const IntegralOptions& options) {
+Integral integrate(FlowDensity& density, const Tensor& x, const IntegralOptions& options) {
   NF_CHECK(density.dims() <= static_cast<std::int64_t>(kMostDims),
            "[integrate] a grid is for at most 3 dimensions, the density has ", density.dims());
   NF_CHECK(x.rank() == 2 && x.dim(1) == density.dims(), "[integrate] expected data (N, ",

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "flows/density.h"
+#include "flows/flow_density.h"
 
 namespace nf::flows {
 
@@ -25,6 +25,6 @@ struct Integral {
 /// dimension where that changes something, or where samples are far likelier than the middles. The
 /// box is that of x (N, D) and of 20000 samples of the density, a tenth wider; for levels it is [0,
 /// K)^D, of the density behind them, see Density::continuous. Throws Error for more dimensions.
-Integral integrate(Density& density, const Tensor& x, const IntegralOptions& options = {});
+Integral integrate(FlowDensity& density, const Tensor& x, const IntegralOptions& options = {});
 
 }  // namespace nf::flows

@@ -24,7 +24,7 @@ Mapped Dequantize::forward(const Var& x, const Var&) {
   return {value, zero_log_det(value)};
 }
 
-Mapped Dequantize::forward_rows(const Tensor& data, const Tensor& rows) {
+Mapped Dequantize::forward_rows(const Tensor& data, const Tensor& rows, const Var&) {
   if (data.dtype() != DType::U8) return forward(index_select(data, 0, rows));
   const Var value = dequantize(noise_, data, rows);
   return {value, zero_log_det(value)};

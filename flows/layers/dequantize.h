@@ -20,7 +20,7 @@ class Dequantize : public Transform {
   Dequantize(const Generator& noise, int levels = 256);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
-  Mapped forward_rows(const Tensor& data, const Tensor& rows) override;
+  Mapped forward_rows(const Tensor& data, const Tensor& rows, const Var& context = {}) override;
   Var encode(const Var& x, const Var& context = {}) override;  ///< x + 1/2
   int levels() const override { return levels_; }
   double flops(const Shape& in) const override;

@@ -19,6 +19,7 @@ class Scaling : public Bijection {
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   void initialize(const Samples& x) override;
+  std::int64_t initial_rows() const override { return from_data_ ? 2000 : 0; }
   const Tensor& log_scale() const { return log_scale_.value(); }  ///< s, (D)
   double flops(const Shape& in) const override;
   std::string kind() const override { return str("Scaling(", log_scale_.numel(), ")"); }

@@ -35,6 +35,12 @@ std::shared_ptr<Density> make_density(const Config& given, const DataShape& data
   return density;
 }
 
+std::shared_ptr<FlowDensity> make_flow(const Config& config, const DataShape& data) {
+  std::shared_ptr<Density> density = make_density(config, data);
+  as_flow(*density, "make_flow");
+  return std::static_pointer_cast<FlowDensity>(density);
+}
+
 std::vector<std::string> split_names(const std::string& text) {
   std::vector<std::string> names;
   std::istringstream parts(text);
@@ -50,6 +56,7 @@ data::LoadOptions load_options(const Config& config) {
                             .valid_data = config.data.valid_data,
                             .test_data = config.data.test_data,
                             .split_by = config.data.split_by,
+                            .given = config.data.given,
                             .layout = config.data.layout,
                             .types = config.data.types};
   options.columns = split_names(config.data.columns);

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "data/source.h"
+#include "flows/flow_density.h"
 #include "flows/models/model.h"
 #include "flows/train/fit.h"
 
@@ -26,6 +27,9 @@ double parameter_count(const Config& config, const DataShape& data);
 /// Throws Error when they do not fit the data,
 /// and before anything is made when they do not fit into memory.
 std::shared_ptr<Density> make_density(const Config& config, const DataShape& data);
+
+/// The same of a model with latents; throws Error for another.
+std::shared_ptr<FlowDensity> make_flow(const Config& config, const DataShape& data);
 
 /// "a,b c" as names.
 std::vector<std::string> split_names(const std::string& text);

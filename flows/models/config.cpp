@@ -71,6 +71,8 @@ std::vector<Field> DataSettings::fields() {
        .help = "columns of a table to take, as a,b,c (empty: all)",
        .value = &columns,
        .nested_key = "wanted_columns"},
+      {"given", "model p(x | given): label, or columns as a,b (column:label is one of that name)",
+       &given},
       {"types", "columns that hold whole numbers, as a=integer,b=integer", &types},
       {"layout",
        "which axis of image arrays holds the channels: (N,C,H,W) or (N,H,W,C)",

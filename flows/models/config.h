@@ -45,6 +45,7 @@ struct DataSettings {
   std::string test_data;
   std::string split_by;
   std::string columns;
+  std::string given;
   std::string types;
   std::string layout = "auto";
 
@@ -70,7 +71,9 @@ struct DataShape {
   std::int64_t rows = 0;                             ///< training samples; 0: not known
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
   std::string family = {};  ///< "mnist", "cifar-10", "svhn", ...: the data set, where it is known
-  std::vector<double> spread = {};  ///< of Dataset: scales of columns that training cannot tell
+  std::vector<std::string> given = {};  ///< names of what is given with each row, or none
+  int given_classes = 0;                ///< labels that may be given; 0: columns are
+  std::vector<double> spread = {};      ///< of Dataset: scales of columns that training cannot tell
 };
 
 /// A value: copies have settings of their own.

@@ -7,7 +7,9 @@
 
 #include "data/dataset.h"
 #include "data/setting_error.h"
+#include "flows/flow_density.h"
 #include "flows/layers/coupling.h"
+#include "flows/layers/elementwise.h"
 #include "flows/layers/permute.h"
 #include "flows/layers/scaling.h"
 #include "flows/layers/whitening.h"
@@ -54,8 +56,9 @@ std::vector<Field> CouplingFlowSettings::fields() {
        1e3},
       {"prior", "base distribution", &prior, base_names()},
   };
-  const std::vector<Field> shared = Preprocessing::fields();
-  all.insert(all.end(), shared.begin(), shared.end());
+  for (const std::vector<Field>& shared : {Preprocessing::fields(), Conditioning::fields()}) {
+    all.insert(all.end(), shared.begin(), shared.end());
+  }
   return all;
 }
 
@@ -84,6 +87,27 @@ void add_whitening(const CouplingFlowSettings& config, std::int64_t dims, Compos
 Partition partition_of(const CouplingFlowSettings& config, std::int64_t dims, bool swap) {
   return splittings().at(config.partition) == Splitting::Halves ? Partition::halves(dims, swap)
                                                                 : Partition::odd_even(dims, swap);
+}
+
+Partition coupling_partition(const CouplingFlowSettings& config, const DataShape& data,
+                             std::size_t i) {
+  return partition_of(config, data.dims, /*swap=*/i % 2 == 1);
+}
+
+// A single dimension has nothing to split: given something, one map of it follows from that alone.
+std::size_t count_couplings(const CouplingFlowSettings& config, const DataShape& data) {
+  return data.dims == 1 && !data.given.empty() ? 1 : static_cast<std::size_t>(config.couplings);
+}
+
+// What the network of coupling i takes, and how many dimensions it changes.
+struct Sizes {
+  std::int64_t in, active;
+};
+Sizes sizes_of(const CouplingFlowSettings& config, const DataShape& data, std::size_t i) {
+  const std::int64_t context = context_dims(config, data);
+  if (data.dims == 1 && context > 0) return {context, 1};
+  const Partition partition = coupling_partition(config, data, i);
+  return {partition.passive() + context, partition.active()};
 }
 
 // Hidden layers of each coupling's network.
@@ -145,11 +169,15 @@ void CouplingFlow::check(const Config& config, const DataShape& data) const {
 std::string CouplingFlow::why_idle(const Config& full, const DataShape& data,
                                    const std::string& key) const {
   const CouplingFlowSettings& c = coupling_flow(full);
+  const std::string why = flows::why_idle(static_cast<const Conditioning&>(c), data, key);
+  if (!why.empty()) return why;
   return first_idle(
       {
           {{"recipe"}, !has_recipes(), str("only nice has recipes, the model is ", name())},
           {{"hidden_layers"}, !c.depths.empty(), str("depths = ", c.depths, " says how many")},
-          {{"scale_limit"}, c.coupling == "additive", "coupling = additive has no scales"},
+          {{"scale_limit"},
+           c.coupling == "additive" && (data.given.empty() || !c.conditional_prior),
+           "coupling = additive has no scales"},
           {{"mixing"}, c.couplings == 1, "there is only one coupling"},
           {{"whitening_last"}, c.whitening == "none", "whitening is none"},
           {{"data_init", "scale_rate"}, !c.scaling, "scaling is false"},
@@ -163,16 +191,16 @@ double CouplingFlow::parameters(const Config& full, const DataShape& data) const
   const auto dims = static_cast<double>(data.dims);
   const auto width = static_cast<double>(config.hidden_units);
   const auto map = map_by_name(config.coupling, config.scale_limit);
-  double count = config.scaling ? dims : 0;
+  double count = (config.scaling ? dims : 0) + conditioning_parameters(config, data);
   if (whitenings().at(config.whitening) != Whitening::None) count += dims * dims;
   if (mixings().at(config.mixing) == Mixing::Linear) {
     count += static_cast<double>(config.couplings - 1) * dims * dims;
   }
   const std::vector<int> depths = depths_of(config);
-  for (std::size_t i = 0; i < depths.size(); ++i) {
-    const Partition partition = partition_of(config, data.dims, /*swap=*/i % 2 == 1);
-    const auto in = static_cast<double>(partition.passive());
-    const auto out = static_cast<double>(partition.active() * map->parameters_per_dim());
+  for (std::size_t i = 0; i < count_couplings(config, data); ++i) {
+    const Sizes sizes = sizes_of(config, data, i);
+    const auto in = static_cast<double>(sizes.in);
+    const auto out = static_cast<double>(sizes.active * map->parameters_per_dim());
     const double hidden = depths[i];
     count += hidden == 0
                  ? (in + 1) * out
@@ -191,53 +219,68 @@ std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape
   Generator weights(seed, kWeights);
   const Generator noise(seed, kNoise);
   auto flow = std::make_shared<Compose>();
+  const std::shared_ptr<Condition> condition = make_condition(config, data, weights);
   const Convention convention = add_preprocessing(config, full.data, data, *flow, noise);
   const std::vector<std::int32_t> planes = by_channel(data);
   if (!planes.empty()) flow->add("planes", std::make_shared<Permute>(planes));
   if (!config.whitening_last) add_whitening(config, data.dims, *flow);
   const std::vector<int> depths = depths_of(config);
   const bool mixes = mixings().at(config.mixing) == Mixing::Linear;
-  for (std::int64_t i = 0; i < config.couplings; ++i) {
+  for (std::size_t i = 0; i < count_couplings(config, data); ++i) {
     if (mixes && i > 0) {
       flow->add(str("mixings.", i), std::make_shared<InvertibleLinear>(data.dims, weights));
     }
     const auto map = map_by_name(config.coupling, config.scale_limit);
-    const Partition partition = partition_of(config, data.dims, /*swap=*/i % 2 == 1);
-    const auto net = nn::mlp({.in = partition.passive(),
-                              .out = partition.active() * map->parameters_per_dim(),
+    const Sizes sizes = sizes_of(config, data, i);
+    const auto net = nn::mlp({.in = sizes.in,
+                              .out = sizes.active * map->parameters_per_dim(),
                               .hidden_units = config.hidden_units,
-                              .hidden_layers = depths[static_cast<std::size_t>(i)],
+                              .hidden_layers = depths[i],
                               .activation = nn::activation_by_name(config.activation),
                               .init = init_of(config, config.init_scale),
                               .last_init = init_of(config, config.last_init_scale)},
                              weights);
-    flow->add(str("couplings.", i), std::make_shared<Coupling>(partition, map, net));
+    const std::string name = str("couplings.", i);
+    if (data.dims == 1) {
+      flow->add(name, std::make_shared<Elementwise>(map, net));
+    } else {
+      flow->add(name, std::make_shared<Coupling>(coupling_partition(config, data, i), map, net));
+    }
   }
   if (config.whitening_last) add_whitening(config, data.dims, *flow);
   if (config.scaling) {
     flow->add("scaling", std::make_shared<Scaling>(data.dims, config.scale_rate, config.data_init));
   }
+  add_conditional_prior(config, data, config.scale_limit, weights, *flow);
   if (!planes.empty()) flow->add("pixels", std::make_shared<Permute>(inverse_of(planes)));
-  return std::make_shared<Density>(flow, base_by_name(config.prior), data.dims, convention);
+  return std::make_shared<FlowDensity>(flow, base_by_name(config.prior), data.dims, convention,
+                                       condition);
 }
 
 nlohmann::ordered_json CouplingFlow::described(const Config& full, const DataShape& data) const {
   const CouplingFlowSettings& config = coupling_flow(full);
-  return {{"dims", data.dims},
-          {"levels", data.discrete ? data::kLevels : 0},
-          {"preprocess", config.preprocess},
-          {"alpha", config.alpha},
-          {"whitening", config.whitening},
-          {"whitening_last", config.whitening_last},
-          {"couplings", config.couplings},
-          {"coupling", config.coupling},
-          {"partition", config.partition},
-          {"mixing", config.mixing},
-          {"depths", depths_of(config)},
-          {"activation", config.activation},
-          {"scale_limit", config.scale_limit},
-          {"scaling", config.scaling},
-          {"prior", config.prior}};
+  nlohmann::ordered_json json = {{"dims", data.dims},
+                                 {"levels", data.discrete ? data::kLevels : 0},
+                                 {"preprocess", config.preprocess},
+                                 {"alpha", config.alpha},
+                                 {"whitening", config.whitening},
+                                 {"whitening_last", config.whitening_last},
+                                 {"couplings", config.couplings},
+                                 {"coupling", config.coupling},
+                                 {"partition", config.partition},
+                                 {"mixing", config.mixing},
+                                 {"depths", depths_of(config)},
+                                 {"activation", config.activation},
+                                 {"scale_limit", config.scale_limit},
+                                 {"scaling", config.scaling},
+                                 {"prior", config.prior}};
+  if (!data.given.empty()) {
+    json["given"] = data.given;
+    json["given_classes"] = data.given_classes;
+    json["embedding"] = config.embedding;
+    json["conditional_prior"] = config.conditional_prior;
+  }
+  return json;
 }
 
 }  // namespace nf::flows

@@ -3,13 +3,14 @@
 
 #include <string>
 
+#include "flows/models/conditioning.h"
 #include "flows/models/model.h"
 #include "flows/models/preprocessing.h"
 
 namespace nf::flows {
 
 /// Preprocessing, whitening, couplings with matrices between them, a last scale, a base.
-struct CouplingFlowSettings : SettingsOf<CouplingFlowSettings>, Preprocessing {
+struct CouplingFlowSettings : SettingsOf<CouplingFlowSettings>, Preprocessing, Conditioning {
   std::string recipe = "paper";
   std::int64_t couplings = 4;
   std::string coupling = "additive";

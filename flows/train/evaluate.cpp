@@ -44,16 +44,21 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
       options.samples.defined() ? options.samples : Tensor::arange(n, DType::I32);
   NF_CHECK(samples.shape() == Shape({n}), "[evaluate] ", n, " rows, but the samples of ",
            samples.shape());
+  NF_CHECK(!options.given.defined() || options.given.dim(0) == n, "[evaluate] ", n,
+           " rows, but what is given with ", options.given.dim(0));
   std::vector<double> scores;
   scores.reserve(static_cast<std::size_t>(n));
   for (std::int64_t at = 0; at < n; at += options.batch_size) {
     const std::int64_t count = std::min(options.batch_size, n - at);
     const Tensor rows = x.narrow(0, at, count).to(density.device());
     const Tensor numbers = samples.narrow(0, at, count).to(density.device());
+    const Var given = options.given.defined()
+                          ? Var(options.given.narrow(0, at, count).to(density.device()))
+                          : Var();
     std::vector<DrawMean> means(static_cast<std::size_t>(count));
     for (int draw = 0; draw < options.noise_draws; ++draw) {
       const Placed placed(noise, numbers, static_cast<std::uint64_t>(draw));
-      const auto values = density.log_prob(rows).value().to(DType::F64).to_vector<double>();
+      const auto values = density.log_prob(rows, given).value().to(DType::F64).to_vector<double>();
       for (std::size_t i = 0; i < values.size(); ++i) means[i].add(values[i], options.importance);
     }
     for (const DrawMean& mean : means) scores.push_back(mean.result(options.importance));

@@ -26,6 +26,7 @@ struct EvaluateOptions {
   /// i32 (N): whose noise the rows get, so that a row has the same score in any company; undefined:
   /// 0 to N - 1.
   Tensor samples = {};
+  Tensor given = {};  ///< (N, G), of a conditional density; see Density
 };
 
 /// The mean of some numbers and its standard error; NaN is kept. The error of one number is NaN.

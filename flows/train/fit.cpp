@@ -9,25 +9,45 @@
 
 namespace nf::flows {
 
+namespace {
+
+[[noreturn]] void tell_divergence(const std::string& what, const std::string& where,
+                                  std::int64_t step) {
+  throw Diverged(
+      str("[fit] training diverged at step ", step, ": ", what,
+          where.empty() ? "" : ", first non-finite in " + where,
+          "; lower the learning rate (--lr), bound the gradient (--set clip=1) or warm up "
+          "(--set warmup=500)"),
+      step);
+}
+
+}  // namespace
+
 Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& options)
-    : density_(density),
-      data_(data),
+    : Trainer(std::make_unique<MaximumLikelihood>(density, data), options) {}
+
+Trainer::Trainer(std::unique_ptr<Objective> own, const FitOptions& options)
+    : Trainer(*own, options) {
+  own_ = std::move(own);
+}
+
+Trainer::Trainer(Objective& objective, const FitOptions& options)
+    : objective_(objective),
+      density_(objective.density()),
       options_(options),
-      batches_(data.train, {.batch_size = options.batch_size,
-                            .seed = options.seed,
-                            .device = density.device(),
-                            .rows_only = density.device() != Device::CPU}),
-      optimizer_(density, options.optimizer),
-      noise_(density.generators()) {
-  NF_CHECK(data.dims == density.dims(), "[fit] the model is for ", density.dims(),
-           " dimensions, the data has ", data.dims);
+      batches_(objective.samples(), {.batch_size = options.batch_size,
+                                     .seed = options.seed,
+                                     .device = density_.device(),
+                                     .rows_only = density_.device() != Device::CPU}),
+      optimizer_(density_, options.optimizer),
+      noise_(objective.generators()) {
   NF_CHECK(options.epochs > 0 || options.steps > 0, "[fit] needs epochs or steps above 0");
   total_steps_ = options.steps > 0 ? options.steps : options.epochs * batches_.per_epoch();
   if (options_.schedule.total == 0) options_.schedule.total = total_steps_;
-  if (options.ema_decay > 0) ema_.emplace(density, options.ema_decay);
+  if (options.ema_decay > 0) ema_.emplace(density_, options.ema_decay);
   constexpr std::int64_t kReadEvery = 32;
-  if (density.device() != Device::CPU) read_every_ = kReadEvery;
-  unread_ = Tensor::zeros({}, DType::F64, density.device());
+  if (density_.device() != Device::CPU) read_every_ = kReadEvery;
+  unread_ = Tensor::zeros({}, DType::F64, density_.device());
 }
 
 bool Trainer::done() const {
@@ -76,39 +96,16 @@ void Trainer::prepare() {
   if (prepared_) return;
   density_.train();
   const NoGrad no_grad;
-  // In an order drawn at random, for layers that take the first ones: files may be sorted.
-  constexpr std::uint64_t kRowsStream = 0x726F7773;           // "rows"
-  constexpr std::uint64_t kBeforeEpochs = ~std::uint64_t{0};  // the round of its noise
-  const std::int64_t rows = std::min(density_.transform().initial_rows(), data_.train.size());
-  Generator gen(0, kRowsStream);
-  const Tensor order = permutation(gen, data_.train.size());
-  const KeepGenerators keep(noise_);
-  density_.transform().initialize(
-      {rows,
-       [&](std::int64_t first, std::int64_t count) {
-         const Tensor x = index_select(data_.train.x, 0, order.narrow(0, first, count));
-         return density_.entering(x.to(density_.device())).value();
-       },
-       [&](std::int64_t first, std::int64_t count) {
-         const Tensor of = order.narrow(0, first, count).to(density_.device());
-         for (Generator* noise : noise_) noise->place(of, kBeforeEpochs);
-       }});
+  objective_.initialize();
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
   density_.mark_initialized();  // not before: data that a layer cannot take are an error
   prepared_ = true;
 }
 
-// A batch is its samples on the CPU, where a thread gathers them ahead of time, and elsewhere its
-// rows in the split: the device takes them as the first thing of a step. What is drawn for a sample
-// is that of its row in the split and of the epoch.
-Var Trainer::log_prob(const data::Batch& batch) {
+// What is drawn for a sample is that of its row in the split and of the epoch.
+Var Trainer::losses(const data::Batch& batch) {
   const Placed placed(noise_, batch.rows, static_cast<std::uint64_t>(batch.epoch));
-  if (batch.x.defined()) return density_.log_prob(batch.x);
-  return density_.log_prob_rows(batches_.split().x, batch.rows);
-}
-
-Tensor Trainer::samples(const data::Batch& batch) const {
-  return batch.x.defined() ? batch.x : index_select(batches_.split().x, 0, batch.rows);
+  return objective_.losses(batch, batches_.split());
 }
 
 void Trainer::train_step() {
@@ -134,10 +131,10 @@ void Trainer::update_on(const data::Batch& batch, bool measure) {
   {
     Tape tape;
     const Profile::Scope part("loss", Profile::Forward);
-    const Var loss = -mean(log_prob(batch));
+    const Var loss = mean(losses(batch));
     const Tensor& value = loss.value();
     if (!late && !std::isfinite(value.item())) {
-      diverged(samples(batch), str("the loss is ", value.item()), step() + 1);
+      diverged(batch, str("the loss is ", value.item()), step() + 1);
     }
     unread_.add_(value.to(DType::F64) * static_cast<double>(batch.rows.dim(0)));
     tape.backward(loss);
@@ -145,7 +142,7 @@ void Trainer::update_on(const data::Batch& batch, bool measure) {
   const Tensor norm = nn::gradient_norm(density_);
   if (!late || measure) grad_norm_ = norm.item();
   if (!late && !std::isfinite(grad_norm_)) {
-    diverged(samples(batch), str("the norm of the gradient is ", grad_norm_), step() + 1);
+    diverged(batch, str("the norm of the gradient is ", grad_norm_), step() + 1);
   }
   Tensor scale;
   if (options_.clip_norm > 0) scale = nn::clip_scale(norm, options_.clip_norm);
@@ -196,7 +193,7 @@ void Trainer::read_losses(const data::Batch& batch) {
   if (!std::isfinite(mean)) {
     const std::string steps =
         unread_steps_ > 1 ? str(", in one of the last ", unread_steps_, " steps") : "";
-    diverged(samples(batch), "a loss or a gradient is not finite" + steps, step());
+    diverged(batch, "a loss or a gradient is not finite" + steps, step());
   }
   recent_nats_ = density_.nats(-mean);
   epoch_nats_ += recent_nats_ * static_cast<double>(unread_samples_);
@@ -207,8 +204,12 @@ void Trainer::read_losses(const data::Batch& batch) {
 
 void Trainer::read_rest() {
   if (unread_samples_ == 0) return;
-  const std::int64_t some = std::min(options_.batch_size, data_.train.size());
-  read_losses({.rows = Tensor::arange(some, DType::I32).to(density_.device())});
+  read_losses(first_samples());
+}
+
+data::Batch Trainer::first_samples() const {
+  const std::int64_t some = std::min(options_.batch_size, objective_.samples().size());
+  return {.rows = Tensor::arange(some, DType::I32).to(density_.device())};
 }
 
 // A training that ends in mid-epoch keeps the sums of that epoch, for one that goes on from there.
@@ -224,25 +225,28 @@ EpochReport Trainer::finish_epoch() {
     epoch_nats_ = 0;
     epoch_samples_ = 0;
   }
-  if (data_.valid.size() > 0) validate(report, whole);
+  validate(report, whole);
   report.seconds = seconds_ + seconds_now() - started_;
   return report;
 }
 
 void Trainer::validate(EpochReport& report, bool whole) {
-  Evaluation valid;
-  with_evaluated_weights(
-      [&] { valid = evaluate(density_, data_.valid.x, {.samples = data_.valid.numbers}); });
-  if (!std::isfinite(valid.nats)) {
-    diverged(data_.valid.x, str("validation gives ", valid.nats, " nats"), step());
+  std::optional<Evaluation> valid;
+  with_evaluated_weights([&] { valid = objective_.evaluate(); });
+  if (!valid) return;
+  if (!std::isfinite(valid->nats)) {
+    const auto where = objective_.find_nonfinite_held_out();
+    const std::string what = str("validation gives ", valid->nats, " nats");
+    if (where) tell_divergence(what, *where, step());
+    diverged(first_samples(), what, step());
   }
-  report.valid_nats = last_valid_nats_ = valid.nats;
-  report.valid_bits_per_dim = valid.bits_per_dim;
-  report.best = best_epoch_ == 0 || valid.nats > best_valid_nats_;
+  report.valid_nats = last_valid_nats_ = valid->nats;
+  report.valid_bits_per_dim = valid->bits_per_dim;
+  report.best = best_epoch_ == 0 || valid->nats > best_valid_nats_;
   if (whole) ++since_best_;
   if (!report.best) return;
   best_epoch_ = report.epoch;
-  best_valid_nats_ = valid.nats;
+  best_valid_nats_ = valid->nats;
   since_best_ = 0;
   if (!options_.keep_best) return;
   with_evaluated_weights([&] {
@@ -265,20 +269,6 @@ void Trainer::use_best_weights() {
   }
 }
 
-namespace {
-
-[[noreturn]] void tell_divergence(const std::string& what, const std::string& where,
-                                  std::int64_t step) {
-  throw Diverged(
-      str("[fit] training diverged at step ", step, ": ", what,
-          where.empty() ? "" : ", first non-finite in " + where,
-          "; lower the learning rate (--lr), bound the gradient (--set clip=1) or warm up "
-          "(--set warmup=500)"),
-      step);
-}
-
-}  // namespace
-
 // An update from finite gradients may still be beyond what a number can hold.
 void Trainer::check_weights() {
   const auto check = [&](const std::string& name, const Tensor& value) {
@@ -292,14 +282,14 @@ void Trainer::check_weights() {
 
 // The parameter whose gradient is not finite, or nothing. Backward goes from the last layer to the
 // first, so it began with the last such parameter.
-std::string Trainer::nonfinite_gradient(const Tensor& x) {
+std::string Trainer::nonfinite_gradient(const data::Batch& batch) {
   std::string found;
   bool at_hand = false;
   density_.for_each_parameter(
       [&](const std::string&, Var& p) { at_hand = at_hand || p.grad().defined(); });
   if (!at_hand && !Tape::recording()) {
     Tape tape;
-    tape.backward(-mean(density_.log_prob(x.to(density_.device()))));
+    tape.backward(mean(losses(batch)));
   }
   density_.for_each_parameter([&](const std::string& name, Var& p) {
     if (p.grad().defined() && !all_finite(p.grad())) found = "the gradient of parameter " + name;
@@ -308,9 +298,10 @@ std::string Trainer::nonfinite_gradient(const Tensor& x) {
   return found;
 }
 
-void Trainer::diverged(const Tensor& x, const std::string& what, std::int64_t step) {
-  const Tensor some = x.narrow(0, 0, std::min<std::int64_t>(x.dim(0), 1000));
-  const auto layer = density_.find_nonfinite(some);
+void Trainer::diverged(const data::Batch& batch, const std::string& what, std::int64_t step) {
+  const std::int64_t count = std::min<std::int64_t>(batch.rows.dim(0), 1000);
+  const data::Batch some{.rows = batch.rows.narrow(0, 0, count), .epoch = batch.epoch};
+  const auto layer = objective_.find_nonfinite(some, batches_.split());
   tell_divergence(what, layer ? *layer : nonfinite_gradient(some), step);
 }
 

@@ -1,4 +1,4 @@
-// fit: maximum-likelihood training, shared by flowcli and library users.
+// fit: training, of maximum likelihood or another objective, shared by flowcli and library users.
 //
 //   auto result = fit(density, dataset, {.epochs = 10});
 //
@@ -9,11 +9,12 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 
 #include "data/batches.h"
-#include "flows/train/evaluate.h"
+#include "flows/train/objective.h"
 #include "flows/train/position.h"
 #include "nn/optim/optim.h"
 #include "tensor/graph.h"
@@ -97,6 +98,8 @@ class Trainer {
  public:
   /// Keeps references: density and data must outlive it. Throws Error when the data does not fit.
   Trainer(Density& density, const data::Dataset& data, const FitOptions& options);
+  /// Of another objective, which must outlive it, too.
+  Trainer(Objective& objective, const FitOptions& options);
 
   /// Lets layers set initial values from the first samples, unless that was done, by another
   /// training of this density too, or there were steps already: what run() would begin with. Throws
@@ -145,29 +148,32 @@ class Trainer {
   bool replay(const data::Batch& batch);
   void read_losses(const data::Batch& batch);
   void read_rest();
-  Var log_prob(const data::Batch& batch);
-  Tensor samples(const data::Batch& batch) const;
+  Trainer(std::unique_ptr<Objective> own, const FitOptions& options);
+  Var losses(const data::Batch& batch);
   EpochReport finish_epoch();
   void validate(EpochReport& report, bool whole);
   FitResult result() const;
   void check_weights();
-  std::string nonfinite_gradient(const Tensor& x);
-  [[noreturn]] void diverged(const Tensor& x, const std::string& what, std::int64_t step);
+  std::string nonfinite_gradient(const data::Batch& batch);
+  /// `batch`: one that it may have come from.
+  [[noreturn]] void diverged(const data::Batch& batch, const std::string& what, std::int64_t step);
+  data::Batch first_samples() const;
 
+  std::unique_ptr<Objective> own_;  // where the caller has none
+  Objective& objective_;
   Density& density_;
-  const data::Dataset& data_;
   FitOptions options_;
   data::Batches batches_;
   nn::Optimizer optimizer_;
   std::optional<nn::Ema> ema_;
-  std::vector<Generator*> noise_;  // all generators of the density
+  std::vector<Generator*> noise_;  // all that losses are drawn from
   std::int64_t total_steps_ = 0;
   bool prepared_ = false;
 
   // The device works behind the host, which would have to wait to look at every loss: losses are
   // added up there, and looked at now and then. On the CPU that is in every step.
   std::int64_t read_every_ = 1;
-  Tensor unread_;  // f64 scalar: sum of -log_prob over samples
+  Tensor unread_;  // f64 scalar: sum of losses over samples
   std::int64_t unread_samples_ = 0, unread_steps_ = 0;
   double recent_nats_ = 0;
 

@@ -81,7 +81,7 @@ void Trainer::save(const std::string& path, TrainingStatus status, const nn::Met
                                        .batch = batches_.index(),
                                        .step = step(),
                                        .batch_size = options_.batch_size,
-                                       .samples = data_.train.size(),
+                                       .samples = objective_.samples().size(),
                                        .prepared = prepared_,
                                        .epoch_nats = epoch_nats_,
                                        .epoch_samples = epoch_samples_,
@@ -119,9 +119,9 @@ void Trainer::load_tensors(std::map<std::string, Tensor> tensors) {
 void Trainer::load(const std::string& path) {
   const nn::SafetensorsFile file = nn::load_safetensors(path);
   const Position at = position_from(file.metadata, "[resume] " + path);
-  NF_CHECK(at.batch_size == options_.batch_size && at.samples == data_.train.size(), "[resume] ",
-           path, " was made with batches of ", at.batch_size, " from ", at.samples,
-           " samples, not of ", options_.batch_size, " from ", data_.train.size(),
+  NF_CHECK(at.batch_size == options_.batch_size && at.samples == objective_.samples().size(),
+           "[resume] ", path, " was made with batches of ", at.batch_size, " from ", at.samples,
+           " samples, not of ", options_.batch_size, " from ", objective_.samples().size(),
            "; continue with the same data");
   const auto seed = file.metadata.find("seed");
   NF_CHECK(seed == file.metadata.end() || seed->second == str(options_.seed), "[resume] ", path,

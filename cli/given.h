@@ -1,0 +1,40 @@
+// What is given to a conditional model on the command line: --given and --given-file.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cli/trained_model.h"
+
+namespace nf::cli {
+
+struct GivenOptions {
+  std::string given, file;
+
+  /// `several`: samples are drawn for each of what is given, so that "all" and a file make sense.
+  void add_to(CLI::App& app, bool several);
+
+  /// (M, G), each row of what is asked for; undefined for a model that is not conditional. Without
+  /// an option: every label, or the rows of the test part. Throws UsageError for what the model
+  /// does not know, for values that are missing, and for an option that would change nothing.
+  Tensor rows(const TrainedModel& model) const;
+  /// (1, G), where one row is wanted: --given must say which.
+  Tensor one_row(const TrainedModel& model, const char* command) const;
+};
+
+/// (n, G), the rows of `given` (M, G) in turn, each as often as the others: n / M times in a row.
+/// Undefined stays undefined.
+Tensor spread_over(const Tensor& given, std::int64_t n);
+
+/// What pictures of a training are drawn with: each label in turn, or what is given with the first
+/// validation (or training) rows; undefined where nothing is given.
+Tensor given_of_pictures(const data::Dataset& data, std::int64_t n);
+
+/// A part of what is given; undefined stays undefined.
+inline Tensor given_rows(const Tensor& given, std::int64_t first, std::int64_t count) {
+  return given.defined() ? given.narrow(0, first, count) : Tensor();
+}
+/// The same moved to a device.
+Var given_part(const Tensor& given, std::int64_t first, std::int64_t count, Device device);
+
+}  // namespace nf::cli

@@ -1,0 +1,34 @@
+// Elementwise: an elementwise map whose parameters follow from the context alone.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "flows/bijection.h"
+#include "flows/maps/map.h"
+#include "nn/layers/linear.h"
+
+namespace nf::flows {
+
+/// z = map(x; net(context)). `net` takes the context (N, C) and returns
+/// (N, D * map->parameters_per_dim()).
+///
+/// As the last layer, with an affine map, it gives the base distribution a location and a scale
+/// that depend on what is given.
+class Elementwise : public Bijection {
+ public:
+  Elementwise(std::shared_ptr<ElementwiseMap> map, std::shared_ptr<nn::Layer> net);
+  /// Throws Error without a context.
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  double flops(const Shape& in) const override;
+  std::string kind() const override { return "Elementwise(" + map_.kind() + ", given context)"; }
+
+ private:
+  Var parameters_for(const Var& x, const Var& context);
+
+  ElementwiseMap& map_;
+  nn::Layer& net_;
+};
+
+}  // namespace nf::flows

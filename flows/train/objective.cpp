@@ -1,0 +1,135 @@
+#include "flows/train/objective.h"
+
+#include <algorithm>
+
+namespace nf::flows {
+
+namespace {
+
+// A batch is its samples on the CPU, where a thread gathers them ahead of time, and elsewhere its
+// rows in the split: the device takes them as the first thing of a step.
+Tensor samples_of(const data::Batch& batch, const data::Split& all) {
+  return batch.x.defined() ? batch.x : index_select(all.x, 0, batch.rows);
+}
+
+Tensor given_with(const data::Batch& batch, const data::Split& all) {
+  if (!all.given.defined()) return {};
+  return batch.given.defined() ? batch.given : index_select(all.given, 0, batch.rows);
+}
+
+Var or_nothing(const Tensor& given) { return given.defined() ? Var(given) : Var(); }
+
+}  // namespace
+
+// --- MaximumLikelihood --------------------------------------------------------------------------
+
+MaximumLikelihood::MaximumLikelihood(Density& density, const data::Dataset& data)
+    : density_(density), data_(data), valid_(data.valid) {
+  NF_CHECK(data.dims == density.dims(), "[fit] the model is for ", density.dims(),
+           " dimensions, the data has ", data.dims);
+  const std::int64_t wanted = density.condition() ? density.condition()->given_dims() : 0;
+  const std::int64_t there = data.train.given.defined() ? data.train.given.dim(1) : 0;
+  NF_CHECK(wanted == 0 || wanted == there, "[fit] the model wants ", wanted,
+           " numbers given with each sample, the data have ", there);
+  for (Tensor* part : {&valid_.x, &valid_.given}) {
+    if (part->defined()) *part = part->to(density.device());
+  }
+}
+
+Var MaximumLikelihood::losses(const data::Batch& batch, const data::Split& all) {
+  if (batch.x.defined()) return -density_.log_prob(batch.x, or_nothing(given_with(batch, all)));
+  return -density_.log_prob_rows(all.x, batch.rows, all.given);
+}
+
+void MaximumLikelihood::initialize() {
+  // In an order drawn at random, for layers that take the first ones: files may be sorted.
+  constexpr std::uint64_t kRowsStream = 0x726F7773;           // "rows"
+  constexpr std::uint64_t kBeforeEpochs = ~std::uint64_t{0};  // the round of its noise
+  const data::Split& train = data_.train;
+  const std::int64_t rows = std::min(density_.initial_rows(), train.size());
+  if (rows == 0) return;
+  Generator gen(0, kRowsStream);
+  const Tensor order = permutation(gen, train.size());
+  const std::vector<Generator*> noise = density_.generators();
+  const KeepGenerators keep(noise);
+  const auto rows_of = [&](const Tensor& all) {
+    return [&](std::int64_t first, std::int64_t count) {
+      return index_select(all, 0, order.narrow(0, first, count)).to(density_.device());
+    };
+  };
+  const auto place = [&](std::int64_t first, std::int64_t count) {
+    const Tensor of = order.narrow(0, first, count).to(density_.device());
+    for (Generator* gen_of_layer : noise) gen_of_layer->place(of, kBeforeEpochs);
+  };
+  density_.initialize(
+      {rows, rows_of(train.x), place,
+       train.given.defined() ? Samples::Part(rows_of(train.given)) : Samples::Part()});
+}
+
+std::optional<Evaluation> MaximumLikelihood::evaluate() {
+  if (valid_.size() == 0) return std::nullopt;
+  return flows::evaluate(density_, valid_.x, {.samples = valid_.numbers, .given = valid_.given});
+}
+
+std::optional<std::string> MaximumLikelihood::find_nonfinite(const data::Batch& batch,
+                                                             const data::Split& all) {
+  return density_.find_nonfinite(samples_of(batch, all), given_with(batch, all));
+}
+
+std::optional<std::string> MaximumLikelihood::find_nonfinite_held_out() {
+  const std::int64_t some = std::min<std::int64_t>(valid_.size(), 1000);
+  return density_.find_nonfinite(valid_.x.narrow(0, 0, some), valid_.given.defined()
+                                                                  ? valid_.given.narrow(0, 0, some)
+                                                                  : Tensor());
+}
+
+// --- ReverseKl ----------------------------------------------------------------------------------
+
+ReverseKl::ReverseKl(Density& density, LogTarget log_target, const ReverseKlOptions& options)
+    : density_(density),
+      log_target_(std::move(log_target)),
+      options_(options),
+      samples_{.x = Tensor::zeros({options.samples_per_epoch, 0})},
+      latents_(options.seed, /*stream=*/0x6C617465) {  // "late"
+  NF_CHECK(options.samples_per_epoch > 0 && options.evaluated > 0,
+           "[reverse KL] needs samples, got ", options.samples_per_epoch, " in an epoch and ",
+           options.evaluated, " to evaluate");
+}
+
+Var ReverseKl::losses(const data::Batch& batch, const data::Split&) {
+  const auto [x, log_prob] = density_.draw(latents_, batch.rows.dim(0));
+  return log_prob - log_target_(x);
+}
+
+std::vector<Generator*> ReverseKl::generators() {
+  std::vector<Generator*> all = density_.generators();
+  all.push_back(&latents_);
+  return all;
+}
+
+std::optional<Evaluation> ReverseKl::evaluate() {
+  constexpr std::int64_t kPart = 1000;
+  constexpr std::uint64_t kRound = ~std::uint64_t{1};  // of no epoch
+  const Examination examination(density_, options_.seed);
+  const Tensor numbers = Tensor::arange(options_.evaluated, DType::I32).to(density_.device());
+  const std::vector<Generator*> drawing = generators();
+  std::vector<double> gains;  // ln p - ln q
+  for (std::int64_t at = 0; at < options_.evaluated; at += kPart) {
+    const Tensor rows = numbers.narrow(0, at, std::min(kPart, options_.evaluated - at));
+    const Placed placed(drawing, rows, kRound);
+    const Tensor lost = losses({.rows = rows}, samples_).value();
+    for (const double loss : lost.to(DType::F64).to_vector<double>()) gains.push_back(-loss);
+  }
+  return evaluation_of(density_, gains);
+}
+
+std::optional<std::string> ReverseKl::find_nonfinite(const data::Batch& batch, const data::Split&) {
+  const NoGrad no_grad;
+  const auto [x, log_prob] = density_.draw(latents_, batch.rows.dim(0));
+  if (!all_finite(x.value())) return "the draws of the model";
+  if (!all_finite(log_prob.value())) return density_.find_nonfinite(x.value());
+  if (!all_finite(log_target_(x).value())) return "the log density of the target";
+  return std::nullopt;
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,91 @@
+// Objective: what a training brings down.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/batches.h"
+#include "flows/train/evaluate.h"
+
+namespace nf::flows {
+
+/// The mean of losses over samples, for the parameters of a density. A Trainer asks for the losses
+/// of a batch at a time; what is drawn for them comes from generators that it places, so that
+/// they are a function of the seed, the epoch and the sample.
+class Objective {
+ public:
+  virtual ~Objective() = default;
+  virtual Density& density() = 0;
+  /// The samples of an epoch. Without data: (N, 0).
+  virtual const data::Split& samples() const = 0;
+  /// (B), nats: losses of batch.rows of `all`, which are the samples on the density's device.
+  /// batch.x and batch.given are there on the CPU only.
+  virtual Var losses(const data::Batch& batch, const data::Split& all) = 0;
+  /// All that losses() draws from; the density's generators are among them.
+  virtual std::vector<Generator*> generators() { return density().generators(); }
+  /// Lets the density set its initial values from the samples.
+  virtual void initialize() {}
+  /// What training is to bring up, -loss on what is not trained on, of the density as it is;
+  /// nothing where nothing is held out.
+  virtual std::optional<Evaluation> evaluate() = 0;
+  /// Where NaN or infinity first appears for the batch; nothing when all is finite.
+  virtual std::optional<std::string> find_nonfinite(const data::Batch& batch,
+                                                    const data::Split& all) = 0;
+  /// The same for what evaluate() looks at.
+  virtual std::optional<std::string> find_nonfinite_held_out() { return std::nullopt; }
+};
+
+/// -ln p(x | given): maximum likelihood, exact or of the bound that a density with noise has.
+class MaximumLikelihood : public Objective {
+ public:
+  /// Keeps references. Validation rows are moved to the density's device, where they stay. Throws
+  /// Error when the data do not fit the density.
+  MaximumLikelihood(Density& density, const data::Dataset& data);
+  Density& density() override { return density_; }
+  const data::Split& samples() const override { return data_.train; }
+  Var losses(const data::Batch& batch, const data::Split& all) override;
+  void initialize() override;
+  std::optional<Evaluation> evaluate() override;
+  std::optional<std::string> find_nonfinite(const data::Batch& batch,
+                                            const data::Split& all) override;
+  std::optional<std::string> find_nonfinite_held_out() override;
+
+ private:
+  Density& density_;
+  const data::Dataset& data_;
+  data::Split valid_;
+};
+
+struct ReverseKlOptions {
+  std::int64_t samples_per_epoch = 10'000;
+  std::int64_t evaluated = 10'000;  ///< draws of an evaluation, the same ones in each
+  std::uint64_t seed = 0;           ///< of all draws
+};
+
+/// KL(q || p) = E_q[ln q(x) - ln p(x)] for a target density p that is known but for a constant
+/// factor Z: losses are ln q(x) - ln p(x) of draws of q, with gradients through the draws
+/// (Rezende, Mohamed 2015, eq. 15). What is brought up is a lower bound of ln Z.
+class ReverseKl : public Objective {
+ public:
+  /// ln p(x) + constant for x (N, D): (N), differentiable in x, finite wherever q has mass.
+  using LogTarget = std::function<Var(const Var& x)>;
+  ReverseKl(Density& density, LogTarget log_target, const ReverseKlOptions& options = {});
+  Density& density() override { return density_; }
+  const data::Split& samples() const override { return samples_; }
+  Var losses(const data::Batch& batch, const data::Split& all) override;
+  std::vector<Generator*> generators() override;
+  std::optional<Evaluation> evaluate() override;
+  std::optional<std::string> find_nonfinite(const data::Batch& batch,
+                                            const data::Split& all) override;
+
+ private:
+  Density& density_;
+  LogTarget log_target_;
+  ReverseKlOptions options_;
+  data::Split samples_;
+  Generator latents_;
+};
+
+}  // namespace nf::flows

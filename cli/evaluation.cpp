@@ -89,6 +89,9 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
                              ? line_of("a Gaussian reaches ", result.gaussian)
                              : "no Gaussian: for more than 4096 dimensions none is fitted");
   result.lines.push_back(line_of("independent dimensions reach ", result.independent));
+  if (!model.shape.given.empty()) {
+    result.lines.push_back("both know nothing of " + printable(join(model.shape.given, ", ")));
+  }
   return result;
 }
 

@@ -131,7 +131,9 @@ void Trainer::load(const std::string& path) {
   const std::vector<Generator> generators = saved_generators(file, path, density_);
   load_tensors(file.tensors);  // the last thing that can fail
   optimizer_.set_steps(at.step);
-  for (std::size_t i = 0; i < noise_.size(); ++i) *noise_[i] = generators[i];
+  // What else the objective draws from is placed for every batch: it has nothing to continue.
+  const std::vector<Generator*> own = density_.generators();
+  for (std::size_t i = 0; i < own.size(); ++i) *own[i] = generators[i];
   batches_.seek(at.epoch, at.batch);
   epoch_nats_ = at.epoch_nats;
   epoch_samples_ = at.epoch_samples;

@@ -1,0 +1,205 @@
+// flowcli on conditional models: --given at train and sample, rows that bring what is given.
+#include <boost/test/unit_test.hpp>
+
+#include "cli_runs.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_given)
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+/// y near the sum of a and b; columns a, y, z, b.
+std::string table(const ScratchFolder& folder, const std::string& header = "a,y,z,b\n") {
+  std::string text = header;
+  for (int i = 0; i < 200; ++i) {
+    const double a = i % 17 / 8.0, b = i % 23 / 11.0, noise = (i * 37 % 101 - 50) / 500.0;
+    text +=
+        nf::str(a, ",", a + b + noise, ",", noise - a * 0.5 + (i * 13 % 7) / 70.0, ",", b, "\n");
+  }
+  write(folder.file("table.csv"), text);
+  return folder.file("table.csv");
+}
+
+Outcome train(const ScratchFolder& folder, const Arguments& more) {
+  Arguments all = {"train", "realnvp-2d",     "--out", folder.file("run"), "--couplings",
+                   "2",     "--hidden-units", "8",     "--quiet",          "--threads",
+                   "1",     "--epochs",       "2"};
+  all.insert(all.end(), more.begin(), more.end());
+  return flowcli(folder, all);
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(in, line);) lines.push_back(line);
+  return lines;
+}
+
+nlohmann::json json_of(const Outcome& outcome) {
+  expect_ok(outcome);
+  return nlohmann::json::parse(outcome.out);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(rows_bring_what_is_given_by_name) {
+  const ScratchFolder folder;
+  const std::string data = table(folder), run = folder.file("run");
+  expect_ok(train(folder, {"--data", data, "--given", "b,a"}));
+  const auto config = config_of(run);
+  BOOST_TEST(config["data"]["given"] == "b,a");
+  BOOST_TEST(config["data"]["columns"] == (std::vector<std::string>{"y", "z"}));
+  BOOST_TEST(json_of(flowcli(folder, {"eval", run, "--json"}))["dims"] == 2);
+
+  // The same rows with their columns in another order have the same scores.
+  write(folder.file("few.csv"), "a,y,z,b\n0.5,1.5,0.1,1\n1,2,-0.2,0.3\n");
+  write(folder.file("turned.csv"), "z,b,y,a\n0.1,1,1.5,0.5\n-0.2,0.3,2,1\n");
+  const auto score = [&](const std::string& file, const std::string& in = "") {
+    const Outcome outcome = flowcli(folder, {"score", run, "--data", file, "--out", "-"});
+    expect_ok(outcome);
+    return outcome.out + in;
+  };
+  BOOST_TEST(score(folder.file("few.csv")) == score(folder.file("turned.csv")));
+  write(folder.file("other.csv"), "a,y,z,b\n0.5,1.5,0.1,0.9\n1,2,-0.2,0.3\n");
+  BOOST_TEST(score(folder.file("few.csv")) != score(folder.file("other.csv")));
+
+  write(folder.file("less.csv"), "a,y,z\n0.5,1.5,0.1\n");
+  expect_failure(flowcli(folder, {"eval", run, "--data", folder.file("less.csv")}),
+                 {"[given]", "no column 'b'"});
+  for (const char* command : {"check", "report"}) expect_ok(flowcli(folder, {command, run}));
+  expect_ok(flowcli(folder, {"plot", run, "--given", "a=1,b=1"}));
+}
+
+BOOST_AUTO_TEST_CASE(samples_have_what_was_given_and_latents_come_back) {
+  const ScratchFolder folder;
+  const std::string data = table(folder), run = folder.file("run");
+  expect_ok(train(folder, {"--data", data, "--given", "a,b"}));
+  const Outcome some =
+      flowcli(folder, {"sample", run, "--given", "b=0.5,a=1.25", "-n", "3", "--out", "-"});
+  expect_ok(some);
+  const auto lines = lines_of(some.out);
+  BOOST_TEST_REQUIRE(lines.size() == 4);
+  BOOST_TEST(lines[0] == "y,z,a,b");
+  for (std::size_t i = 1; i < 4; ++i) BOOST_TEST(lines[i].ends_with(",1.25,0.5"), lines[i]);
+  write(folder.file("given.csv"), "b,other,a\n0.5,7,1\n0.25,7,2\n");
+  const Outcome each = flowcli(folder, {"sample", run, "--given-file", folder.file("given.csv"),
+                                        "-n", "2", "--out", folder.file("s.csv")});
+  expect_ok(each);
+  const auto drawn = lines_of(slurp(folder.file("s.csv")));
+  BOOST_TEST_REQUIRE(drawn.size() == 5);
+  BOOST_TEST(drawn[2].ends_with(",1,0.5"), drawn[2]);
+  BOOST_TEST(drawn[3].ends_with(",2,0.25"), drawn[3]);
+  expect_ok(flowcli(folder, {"eval", run, "--data", folder.file("s.csv")}));
+  BOOST_TEST(lines_of(flowcli(folder, {"sample", run, "-n", "7", "--out", "-"}).out).size() == 8);
+
+  const std::string z = folder.file("z.csv"), back = folder.file("back.csv");
+  expect_ok(flowcli(folder, {"encode", run, "--data", folder.file("s.csv"), "--out", z}));
+  expect_ok(flowcli(folder, {"decode", run, z, "--given-file", z, "--out", back}));
+  const auto again = lines_of(slurp(back));
+  BOOST_TEST_REQUIRE(again.size() == drawn.size());
+  BOOST_TEST(std::abs(std::stod(again[4]) - std::stod(drawn[4])) < 1e-4);
+  expect_failure(flowcli(folder, {"decode", run, z, "--out", back}),
+                 {"[decode] the model is conditional", "--given a=..,b=.."}, 2);
+}
+
+BOOST_AUTO_TEST_CASE(columns_without_names_go_by_their_place) {
+  const ScratchFolder folder;
+  const std::string data = table(folder, ""), run = folder.file("run");
+  expect_ok(train(folder, {"--data", data, "--given", "1,4"}));
+  const Outcome some = flowcli(
+      folder, {"sample", run, "--given", "1=0.5,4=1", "-n", "2", "--out", folder.file("s.csv")});
+  expect_ok(some);
+  const auto lines = lines_of(slurp(folder.file("s.csv")));
+  BOOST_TEST_REQUIRE(lines.size() == 3);
+  BOOST_TEST(lines[0] == "x1,x2,x3,x4");
+  BOOST_TEST(lines[1].starts_with("0.5,") == true);
+  BOOST_TEST(lines[1].ends_with(",1") == true);
+  expect_ok(flowcli(folder, {"eval", run, "--data", folder.file("s.csv")}));
+  expect_ok(flowcli(folder, {"eval", run, "--data", data}));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {
+  const ScratchFolder folder;
+  const std::string data = table(folder), run = folder.file("run");
+  struct Case {
+    Arguments arguments;
+    std::vector<std::string> says;
+  };
+  const Case trainings[] = {
+      {{"--data", data, "--given", "d"}, {"[given]", "no column 'd'"}},
+      {{"--data", data, "--given", "a,y,z,b"}, {"is left to be modelled"}},
+      {{"--data", data, "--given", "label"}, {"has no labels"}},
+      {{"--data", "moons", "--given", "label"}, {"'moons' has no labels"}},
+      {{"--data", "glyphs", "--given", "a"}, {"images", "give label"}},
+      {{"--data", data, "--embedding", "3"}, {"[embedding]", "no label is given"}},
+      {{"--data", data, "--conditional-prior", "false"}, {"nothing is given"}},
+  };
+  for (const Case& c : trainings) {
+    expect_failure(train(folder, c.arguments), c.says, 2);
+    BOOST_TEST(!std::filesystem::exists(run));
+  }
+  expect_ok(train(folder, {"--data", data, "--given", "a,b"}));
+  const Case samples[] = {
+      {{"--given", "a=1"}, {"b is missing", "a, b"}},
+      {{"--given", "a=1,b=x"}, {"b: 'x' is no number"}},
+      {{"--given", "a=1,b=nan"}, {"is no number"}},
+      {{"--given", "a=1,c=2"}, {"not given 'c'"}},
+      {{"--given", "a=1,a=2,b=1"}, {"a stands twice"}},
+      {{"--given", "1"}, {"'1' is not NAME=VALUE"}},
+      {{"--given", "all"}, {"all is for labels"}},
+  };
+  for (const Case& c : samples) {
+    Arguments all = {"sample", run, "-n", "2", "--out", folder.file("s.npy")};
+    all.insert(all.end(), c.arguments.begin(), c.arguments.end());
+    expect_failure(flowcli(folder, all), c.says, 2);
+  }
+  expect_ok(train(folder, {"--data", data, "--overwrite"}));
+  expect_failure(flowcli(folder, {"sample", run, "--given", "a=1", "--out", folder.file("s.npy")}),
+                 {"would change nothing", "no conditional model"}, 2);
+}
+
+BOOST_AUTO_TEST_CASE(labels_of_images_are_given_and_training_resumes_bit_for_bit) {
+  const ScratchFolder folder;
+  const auto run = [&](const std::string& name) { return folder.file(name); };
+  const auto train_nice = [&](const std::string& name, const std::string& epochs) {
+    return flowcli(
+        folder, {"train",          "nice",    "--data",          "glyphs",    "--given",  "label",
+                 "--train",        "60",      "--valid",         "20",        "--test",   "20",
+                 "--hidden-units", "8",       "--hidden-layers", "1",         "--epochs", epochs,
+                 "--out",          run(name), "--quiet",         "--threads", "1"});
+  };
+  expect_ok(train_nice("whole", "4"));
+  expect_ok(train_nice("half", "2"));
+  expect_ok(flowcli(folder, resume(run("half"), {"--epochs", "4"})));
+  const auto weights = [&](const std::string& name) {
+    return nf::nn::load_safetensors(run(name) + "/last.safetensors").tensors;
+  };
+  const auto whole = weights("whole");
+  for (const auto& [name, tensor] : weights("half")) {
+    BOOST_TEST(tensor.to(nf::DType::F64).to_vector<double>() ==
+                   whole.at(name).to(nf::DType::F64).to_vector<double>(),
+               name);
+  }
+  BOOST_TEST(whole.contains("conditional_prior.net.weight"));
+  expect_ok(flowcli(folder, {"sample", run("whole"), "--out", folder.file("grid.png")}));
+  expect_ok(flowcli(folder, {"sample", run("whole"), "--given", "label=3", "-n", "4", "--out",
+                             folder.file("three.png")}));
+  expect_failure(
+      flowcli(folder, {"sample", run("whole"), "--given", "10", "--out", folder.file("ten.png")}),
+      {"label 10 is none", "0 to 9"}, 2);
+  for (const Arguments& command :
+       {Arguments{"interpolate", run("whole"), "-n", "2"},
+        Arguments{"manifold", run("whole"), "--given", "5", "--rows", "2", "--columns", "2"},
+        Arguments{"inpaint", run("whole"), "-n", "10", "--steps", "2"},
+        Arguments{"bench", "nice", "--data", "glyphs", "--set", "given=label", "--bench-steps", "1",
+                  "--hidden-units", "8"},
+        Arguments{"report", run("whole")}}) {
+    const Outcome outcome = flowcli(folder, command);
+    BOOST_TEST(outcome.status == 0, command[0] << ": " << outcome.err);
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

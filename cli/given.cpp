@@ -30,7 +30,7 @@ Tensor take_evenly(const Tensor& from, std::int64_t n) {
   return index_select(from, 0, Tensor::from(order, {n}));
 }
 
-std::vector<std::string> parts_of(const std::string& text) {
+std::vector<std::string> assignments_in(const std::string& text) {
   std::vector<std::string> parts;
   for (std::size_t at = 0; at <= text.size();) {
     const std::size_t end = std::min(text.find(',', at), text.size());
@@ -63,7 +63,7 @@ Tensor parse_row(const std::string& text, const data::Dataset& shape) {
   const std::vector<std::string>& names = shape.given;
   std::vector<double> values(names.size(), std::nan(""));
   const std::string known = "; the model is given " + printable(join(names, ", "));
-  for (const std::string& part : parts_of(text)) {
+  for (const std::string& part : assignments_in(text)) {
     const std::size_t equals = part.rfind('=');
     const bool bare = equals == std::string::npos && names.size() == 1;
     check_usage(bare || equals != std::string::npos, "[given] '", printable(part),

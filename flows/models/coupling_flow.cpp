@@ -100,10 +100,10 @@ std::size_t count_couplings(const CouplingFlowSettings& config, const DataShape&
 }
 
 // What the network of coupling i takes, and how many dimensions it changes.
-struct Sizes {
+struct NetSizes {
   std::int64_t in, active;
 };
-Sizes sizes_of(const CouplingFlowSettings& config, const DataShape& data, std::size_t i) {
+NetSizes net_sizes(const CouplingFlowSettings& config, const DataShape& data, std::size_t i) {
   const std::int64_t context = context_dims(config, data);
   if (data.dims == 1 && context > 0) return {context, 1};
   const Partition partition = coupling_partition(config, data, i);
@@ -198,7 +198,7 @@ double CouplingFlow::parameters(const Config& full, const DataShape& data) const
   }
   const std::vector<int> depths = depths_of(config);
   for (std::size_t i = 0; i < count_couplings(config, data); ++i) {
-    const Sizes sizes = sizes_of(config, data, i);
+    const NetSizes sizes = net_sizes(config, data, i);
     const auto in = static_cast<double>(sizes.in);
     const auto out = static_cast<double>(sizes.active * map->parameters_per_dim());
     const double hidden = depths[i];
@@ -231,7 +231,7 @@ std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape
       flow->add(str("mixings.", i), std::make_shared<InvertibleLinear>(data.dims, weights));
     }
     const auto map = map_by_name(config.coupling, config.scale_limit);
-    const Sizes sizes = sizes_of(config, data, i);
+    const NetSizes sizes = net_sizes(config, data, i);
     const auto net = nn::mlp({.in = sizes.in,
                               .out = sizes.active * map->parameters_per_dim(),
                               .hidden_units = config.hidden_units,

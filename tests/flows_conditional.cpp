@@ -233,6 +233,29 @@ BOOST_AUTO_TEST_CASE(a_density_without_latents_is_trained_evaluated_and_drawn_fr
   check_error([&] { coins.draw(gen, 3); }, {"[draw] Coins"});
 }
 
+namespace {
+
+/// A model that knows nothing of conditions.
+class Unconditional : public CouplingFlow {
+ public:
+  std::string name() const override { return "unconditional"; }
+  std::string help() const override { return "of a test"; }
+  bool conditional() const override { return false; }
+  Config preset(const DataShape&, const std::string&) const override {
+    return {name(), std::make_unique<CouplingFlowSettings>()};
+  }
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_model_that_would_not_look_at_what_is_given_refuses_it) {
+  add_model(std::make_shared<Unconditional>());
+  const Config config = preset("unconditional");
+  check_error([&] { make_flow(config, {.dims = 2, .given = {"c"}}); },
+              {"[given] unconditional is no conditional model"});
+  BOOST_CHECK_NO_THROW(make_flow(config, {.dims = 2}));
+}
+
 // --- reverse KL ---------------------------------------------------------------------------------
 
 namespace {

@@ -3,10 +3,21 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "data/setting_error.h"
 #include "flows/models/kinds.h"
 #include "tensor/memory.h"
 
 namespace nf::flows {
+
+namespace {
+
+void check(const Model& model, const Config& resolved, const DataShape& data) {
+  data::check_setting(data.given.empty() || model.conditional(), "given", "[given] ", model.name(),
+                      " is no conditional model: it would not look at what is given");
+  model.check(resolved, data);
+}
+
+}  // namespace
 
 Config resolved(const Config& config, const DataShape& data) {
   return model_by_name(config.model).resolved(config, data);
@@ -14,7 +25,7 @@ Config resolved(const Config& config, const DataShape& data) {
 
 void check_settings(const Config& config, const DataShape& data) {
   const Model& model = model_by_name(config.model);
-  model.check(model.resolved(config, data), data);
+  check(model, model.resolved(config, data), data);
 }
 
 double parameter_count(const Config& config, const DataShape& data) {
@@ -24,7 +35,7 @@ double parameter_count(const Config& config, const DataShape& data) {
 std::shared_ptr<Density> make_density(const Config& given, const DataShape& data) {
   const Model& model = model_by_name(given.model);
   const Config config = model.resolved(given, data);
-  model.check(config, data);
+  check(model, config, data);
   const double count = model.parameters(config, data);
   check_memory(count * sizeof(float), str("a model of ", count, " parameters"),
                "make it smaller: hidden_units, hidden_layers, couplings");

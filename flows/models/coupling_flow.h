@@ -39,6 +39,7 @@ class CouplingFlow : public Model {
  public:
   Config resolved(const Config& config, const DataShape& data) const override;
   void check(const Config& config, const DataShape& data) const override;
+  bool conditional() const override { return true; }
   std::string why_idle(const Config& config, const DataShape& data,
                        const std::string& key) const override;
   double parameters(const Config& config, const DataShape& data) const override;

@@ -32,6 +32,9 @@ class Model {
   virtual Config resolved(const Config& config, const DataShape& /*data*/) const { return config; }
   /// Throws data::SettingError for a setting that does not go with the data or with another one.
   virtual void check(const Config& /*resolved*/, const DataShape& /*data*/) const {}
+  /// Whether build() makes a density that depends on what the data give (DataShape::given). Data
+  /// that give something are refused otherwise.
+  virtual bool conditional() const { return false; }
   /// Why one of the model's settings changes nothing beside the others; empty when it does
   /// something.
   virtual std::string why_idle(const Config& /*config*/, const DataShape& /*data*/,

@@ -95,8 +95,7 @@ std::future<Batch> Batches::gather(std::int64_t first, std::int64_t count) {
     return done.get_future();
   }
   // All tensors are made here, on the caller's thread; the other one only copies rows.
-  Batch batch{
-      .x = empty_rows(split_.x, count), .rows = rows, .epoch = epoch_, .index = index_};
+  Batch batch{.x = empty_rows(split_.x, count), .rows = rows, .epoch = epoch_, .index = index_};
   if (split_.labels.defined()) batch.labels = empty_rows(split_.labels, count);
   if (split_.given.defined()) batch.given = empty_rows(split_.given, count);
   constexpr std::size_t kWorthAThread = 1 << 16;  // bytes: starting one takes longer than this copy

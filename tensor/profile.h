@@ -65,7 +65,8 @@ class Profile {
   /// All of it: the sum of parts() and rest().
   Cost whole() const;
 
-  /// Opens a part until it ends. An object's does what the part around does, unless a pass is given.
+  /// Opens a part until it ends. An object's does what the part around does, unless a pass is
+  /// given.
   class Scope {
    public:
     explicit Scope(const void* of) : profile_(current()) {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
 
@@ -311,12 +312,8 @@ void add_check(CLI::App& app) {
   command->add_option("RUN", options->run, "Run folder")->required();
   command->add_option("--data", options->data, "Another data source than the run's")
       ->type_name(source_type());
-  command->add_option("--split", options->split, "Which part")
-      ->check(one_of({"train", "valid", "test"}))
-      ->capture_default_str();
-  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
-      ->check(one_of({"best", "last"}))
-      ->capture_default_str();
+  add_part(*command, options->split, "Which part");
+  add_weights(*command, options->weights);
   command->add_option("--samples", options->check.samples, "Whose latents are compared")
       ->check(whole(1))
       ->capture_default_str();

@@ -23,11 +23,21 @@
 
 namespace nf::cli {
 
-void ModelOptions::add_to(CLI::App& app) {
-  app.add_option("RUN", run, "Run folder")->required();
+void add_weights(CLI::App& app, std::string& weights) {
   app.add_option("--weights", weights, "Best on validation, or the last ones")
       ->check(one_of({"best", "last"}))
       ->capture_default_str();
+}
+
+void add_part(CLI::App& app, std::string& split, const char* help) {
+  app.add_option("--split", split, help)
+      ->check(one_of({"train", "valid", "test"}))
+      ->capture_default_str();
+}
+
+void ModelOptions::add_to(CLI::App& app) {
+  app.add_option("RUN", run, "Run folder")->required();
+  add_weights(app, weights);
 }
 
 void RowOptions::add_to(CLI::App& app, std::int64_t default_count) {

@@ -13,6 +13,11 @@
 
 namespace nf::cli {
 
+/// --weights: "best" or "last".
+void add_weights(CLI::App& app, std::string& weights);
+/// --split: "train", "valid" or "test".
+void add_part(CLI::App& app, std::string& split, const char* help);
+
 /// RUN and --weights.
 struct ModelOptions {
   std::string run, weights = "best";

@@ -232,12 +232,8 @@ void add_compare(CLI::App& app) {
   CLI::App* command = app.add_subcommand("compare", "Several runs in one table");
   command->add_option("RUN", options->runs, "Run folders; differences are to the first")
       ->required();
-  command->add_option("--split", options->split, "Which part is evaluated")
-      ->check(one_of({"train", "valid", "test"}))
-      ->capture_default_str();
-  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
-      ->check(one_of({"best", "last"}))
-      ->capture_default_str();
+  add_part(*command, options->split, "Which part is evaluated");
+  add_weights(*command, options->weights);
   options->evaluate.add_to(*command);
   options->common.add_to(*command);
   command->footer(

@@ -7,6 +7,7 @@
 #include "cli/choice.h"
 #include "cli/table.h"
 #include "data/columns.h"
+#include "data/given.h"
 #include "data/samples.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
@@ -28,16 +29,6 @@ Tensor take_evenly(const Tensor& from, std::int64_t n) {
     order.push_back(static_cast<std::int32_t>(i * from.dim(0) / n));
   }
   return index_select(from, 0, Tensor::from(order, {n}));
-}
-
-std::vector<std::string> assignments_in(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
-    parts.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
 }
 
 double value_of(const std::string& text, const std::string& name) {
@@ -63,7 +54,7 @@ Tensor parse_row(const std::string& text, const data::Dataset& shape) {
   const std::vector<std::string>& names = shape.given;
   std::vector<double> values(names.size(), std::nan(""));
   const std::string known = "; the model is given " + printable(join(names, ", "));
-  for (const std::string& part : assignments_in(text)) {
+  for (const std::string& part : data::between_commas(text)) {
     const std::size_t equals = part.rfind('=');
     const bool bare = equals == std::string::npos && names.size() == 1;
     check_usage(bare || equals != std::string::npos, "[given] '", printable(part),

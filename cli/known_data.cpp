@@ -43,6 +43,13 @@ class Facts {
     NF_CHECK(at(key).is_string(), where_, "'", key, "' must be text");
     return at(key).get<std::string>();
   }
+  std::vector<std::string> texts(const std::string& key) const {
+    const auto& list = at(key);
+    const bool right = list.is_array() && std::all_of(list.begin(), list.end(),
+                                                      [](auto& text) { return text.is_string(); });
+    NF_CHECK(right, where_, "'", key, "' must be texts");
+    return list.get<std::vector<std::string>>();
+  }
   double real(const std::string& key) const {
     if (null(key)) return std::numeric_limits<double>::quiet_NaN();
     NF_CHECK(at(key).is_number(), where_, "'", key, "' must be a number or null");
@@ -85,11 +92,7 @@ std::pair<std::string, std::string> parts_of(const std::string& source) {
 void read_given(const nlohmann::json& json, const Facts& facts, const std::string& where,
                 data::Dataset& shape) {
   if (!json.contains("given_names")) return;
-  NF_CHECK(facts.at("given_names").is_array(), where, "'given_names' must be texts");
-  for (const auto& name : facts.at("given_names")) {
-    NF_CHECK(name.is_string(), where, "'given_names' must be texts");
-    shape.given.push_back(name.get<std::string>());
-  }
+  shape.given = facts.texts("given_names");
   shape.given_classes = static_cast<int>(facts.count("given_classes", 1 << 20));
   NF_CHECK(shape.given_classes == 0 || shape.given.size() == 1, where,
            "'given_names' must be one for labels");
@@ -101,7 +104,8 @@ std::string checksum_of(const data::Split& part) {
   Checksum sum;
   sum.add(part.x);
   sum.add(part.labels);
-  if (is_float(part.given.defined() ? part.given.dtype() : DType::U8)) sum.add(part.given);
+  const bool columns = part.given.defined() && is_float(part.given.dtype());
+  if (columns) sum.add(part.given);  // else they are the labels
   return sum.text();
 }
 
@@ -193,10 +197,7 @@ KnownData known_from_facts(const nlohmann::json& json, const std::string& where)
     NF_CHECK(pixels == static_cast<double>(shape.dims), where,
              "'shape' does not have 'dims' = ", shape.dims, " numbers");
   }
-  for (const auto& column : facts.at("columns")) {
-    NF_CHECK(column.is_string(), where, "'columns' must be texts");
-    shape.columns.push_back(column.get<std::string>());
-  }
+  shape.columns = facts.texts("columns");
   NF_CHECK(shape.columns.empty() || std::ssize(shape.columns) == shape.dims, where,
            "'columns' has ", shape.columns.size(), " names for ", shape.dims, " dimensions");
   read_given(json, facts, where, shape);

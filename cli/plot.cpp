@@ -154,9 +154,7 @@ void add_plot(CLI::App& app) {
       ->check(whole(16, 4096))
       ->capture_default_str();
   add_seed(*command, options->plot.seed, "Of the samples");
-  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
-      ->check(one_of({"best", "last"}))
-      ->capture_default_str();
+  add_weights(*command, options->weights);
   options->given.add_to(*command, /*several=*/false);
   options->common.add_to(*command);
   command->footer(

@@ -264,12 +264,8 @@ void add_report(CLI::App& app) {
   CLI::App* command = app.add_subcommand("report", "A run as one HTML file");
   command->add_option("RUN", options->run, "Run folder")->required();
   command->add_option("--out", options->out, "The file (default: RUN/report.html)");
-  command->add_option("--split", options->split, "Which part is evaluated and checked")
-      ->check(one_of({"train", "valid", "test"}))
-      ->capture_default_str();
-  command->add_option("--weights", options->weights, "Best on validation, or the last ones")
-      ->check(one_of({"best", "last"}))
-      ->capture_default_str();
+  add_part(*command, options->split, "Which part is evaluated and checked");
+  add_weights(*command, options->weights);
   command->add_option("--jacobians", options->check.jacobians, "As for check")
       ->check(whole(0, 1'000'000));
   add_seed(*command, options->seed, "Of samples and noise");

@@ -65,14 +65,21 @@ void take_columns_given(Dataset& data, const std::vector<std::string>& wanted) {
 
 }  // namespace
 
+std::vector<std::string> between_commas(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    parts.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
 GivenNames parse_given(const std::string& text) {
   GivenNames out;
   if (text.empty()) return out;
-  std::size_t at = 0;
-  while (at <= text.size()) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
-    std::string name = without_spaces(text.substr(at, end - at));
-    at = end + 1;
+  for (const std::string& part : between_commas(text)) {
+    std::string name = without_spaces(part);
     check_setting(!name.empty(), "given", "[given] '", printable(text),
                   "' has an empty name; give label, or columns as a,b");
     if (name == kLabel) {

@@ -16,6 +16,9 @@ struct GivenNames {
   bool any() const { return labels || !columns.empty(); }
 };
 
+/// The parts of a text between its commas, empty ones too.
+std::vector<std::string> between_commas(const std::string& text);
+
 /// "label": the labels of the data. "a,b": columns of a table; "column:label" one that is called
 /// label. Empty: nothing is given. Throws SettingError for an empty name, one that stands twice,
 /// and labels beside columns.

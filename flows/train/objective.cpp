@@ -17,8 +17,6 @@ Tensor given_with(const data::Batch& batch, const data::Split& all) {
   return batch.given.defined() ? batch.given : index_select(all.given, 0, batch.rows);
 }
 
-Var or_nothing(const Tensor& given) { return given.defined() ? Var(given) : Var(); }
-
 }  // namespace
 
 // --- MaximumLikelihood --------------------------------------------------------------------------
@@ -37,7 +35,7 @@ MaximumLikelihood::MaximumLikelihood(Density& density, const data::Dataset& data
 }
 
 Var MaximumLikelihood::losses(const data::Batch& batch, const data::Split& all) {
-  if (batch.x.defined()) return -density_.log_prob(batch.x, or_nothing(given_with(batch, all)));
+  if (batch.x.defined()) return -density_.log_prob(batch.x, given_with(batch, all));
   return -density_.log_prob_rows(all.x, batch.rows, all.given);
 }
 

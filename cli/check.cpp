@@ -246,7 +246,7 @@ Checkup examine(const TrainedModel& model, const EpochLog& log, const data::Spli
   };
   const Tensor few = first(x, options.layer_samples);
   const auto given = [&](const data::Split& of, std::int64_t n) {
-    return given_rows(of.given, 0, std::min(n, of.size()));
+    return flows::given_rows(of.given, 0, std::min(n, of.size()));
   };
   const auto latents = [&](const data::Split& of) {
     return flows::diagnose_latents(density, first(of.x, options.samples), 1000, options.seed,

@@ -79,7 +79,7 @@ data::Split all_rows(const data::Dataset& source) {
 Rows RowOptions::load(const TrainedModel& model) const {
   Rows rows;
   rows.split = !split.empty() ? split : data.empty() ? "test" : "all";
-  rows.source = load_data_for(model, data, /*whole=*/rows.split == "all");
+  rows.source = load_data_for(model, data, /*whole=*/rows.split == "all", labels_may_lack);
   const data::Dataset& source = rows.source;
   const KnownData& known = model.run.known();
   const bool own = source.checksum == known.shape.checksum;
@@ -99,13 +99,13 @@ Rows RowOptions::load(const TrainedModel& model) const {
     const std::vector<std::int32_t> order(rows.number.begin(), rows.number.end());
     const Tensor picked = Tensor::from(order, {std::ssize(order)});
     rows.x = index_select(part.x, 0, picked);
-    if (part.given.defined()) rows.given = index_select(part.given, 0, picked);
+    rows.given = flows::given_rows(part.given, picked);
   } else {
     check_usage(count <= size, "[data] ", rows.name, " has ", size, " ", rows.split,
                 " samples, not ", count, "; ask for fewer with -n");
     const std::int64_t n = count > 0 ? count : size;
     rows.x = part.x.narrow(0, 0, n);
-    if (part.given.defined()) rows.given = part.given.narrow(0, 0, n);
+    rows.given = flows::given_rows(part.given, 0, n);
     rows.number.resize(static_cast<std::size_t>(n));
     std::iota(rows.number.begin(), rows.number.end(), 0);
   }
@@ -314,7 +314,7 @@ Tensor decode_in_parts(const char* command, flows::FlowDensity& density, std::in
     const Tensor finite = greater_equal(sum(x - x, {1}), Tensor::scalar(0, x.dtype()));
     broken += x.dim(0) - static_cast<std::int64_t>(sum(finite.to(DType::F64)).item());
     if (where.empty())
-      where = density.find_nonfinite_inverse(z, given_rows(given, at, count))
+      where = density.find_nonfinite_inverse(z, flows::given_rows(given, at, count))
                   .value_or("the data itself");
   }
   if (broken > 0) {
@@ -332,7 +332,7 @@ std::string describe_nan(flows::Density& density, const Tensor& x,
   const auto first = std::find_if(scores.begin(), scores.end(), is_nan);
   if (first == scores.end()) return "";
   const std::int64_t row = first - scores.begin();
-  const auto where = density.find_nonfinite(x.narrow(0, row, 1), given_rows(given, row, 1));
+  const auto where = density.find_nonfinite(x.narrow(0, row, 1), flows::given_rows(given, row, 1));
   return str("the model gives NaN for ", std::count_if(first, scores.end(), is_nan), " of ",
              scores.size(), " rows, first in ", where.value_or("some draws of the noise"));
 }

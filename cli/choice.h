@@ -71,7 +71,8 @@ data::Split all_rows(const data::Dataset& source);
 /// --data and --split, and --indices and -n where a command wants few rows.
 struct RowOptions {
   std::string data, split, indices;
-  std::int64_t count = 0;  ///< 0: all
+  std::int64_t count = 0;        ///< 0: all
+  bool labels_may_lack = false;  ///< of --data: Rows::given is undefined then
 
   /// `count`: the number of rows unless -n or --indices say otherwise.
   void add_to(CLI::App& app, std::int64_t default_count = 0);

@@ -11,6 +11,7 @@
   X(check)             \
   X(sample)            \
   X(score)             \
+  X(classify)          \
   X(encode)            \
   X(decode)            \
   X(interpolate)       \

@@ -31,7 +31,7 @@ void write_latents(const std::string& out, const data::Dataset& shape, std::int6
     data::CsvWriter writer(sink, names);
     for (std::int64_t left = n; left > 0;) {
       const Tensor part = next().to(DType::F32).to(Device::CPU);
-      const Tensor beside = given_rows(given, n - left, part.dim(0));
+      const Tensor beside = flows::given_rows(given, n - left, part.dim(0));
       writer.add(beside.defined()
                      ? concat(std::vector{part.to(DType::F64), beside.to(DType::F64)}, 1)
                      : part);
@@ -86,7 +86,7 @@ void add_encode(CLI::App& app) {
     double error = 0, largest = 0;
     write_latents(out, model.shape, n, rows.given, [&] {
       const Tensor x = rows.x.narrow(0, at, std::min(kPart, n - at)).to(device);
-      const Tensor beside = given_rows(rows.given, at, x.dim(0));
+      const Tensor beside = flows::given_rows(rows.given, at, x.dim(0));
       const Var given = given_part(beside, 0, x.dim(0), device);
       at += x.dim(0);
       const Tensor z = density.encode(x, given);

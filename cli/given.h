@@ -30,11 +30,7 @@ Tensor spread_over(const Tensor& given, std::int64_t n);
 /// validation (or training) rows; undefined where nothing is given.
 Tensor given_of_pictures(const data::Dataset& data, std::int64_t n);
 
-/// A part of what is given; undefined stays undefined.
-inline Tensor given_rows(const Tensor& given, std::int64_t first, std::int64_t count) {
-  return given.defined() ? given.narrow(0, first, count) : Tensor();
-}
-/// The same moved to a device.
+/// A part of what is given, moved to a device; undefined stays undefined.
 Var given_part(const Tensor& given, std::int64_t first, std::int64_t count, Device device);
 
 }  // namespace nf::cli

@@ -75,7 +75,7 @@ void add_interpolate(CLI::App& app) {
     const Tensor given = between(rows.given, options->steps);
     std::int64_t at = 0;
     const auto encode = [&](const Tensor& part) {
-      const Tensor beside = given_rows(rows.given, at, part.dim(0));
+      const Tensor beside = flows::given_rows(rows.given, at, part.dim(0));
       at += part.dim(0);
       const Tensor latents = density.encode(part, given_part(beside, 0, part.dim(0), device));
       check_latents("interpolate", density, part, latents, beside);

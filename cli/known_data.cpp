@@ -20,9 +20,9 @@ constexpr double kMostRows = 0x1p31, kMostDims = 0x1p31;
 
 const std::vector<std::string>& fact_keys() {
   static const std::vector<std::string> keys = {
-      "path",   "valid_path", "test_path",   "dims",         "shape",    "columns",
-      "levels", "family",     "classes",     "entropy",      "checksum", "cut",
-      "bounds", "parts",      "given_names", "given_classes"};
+      "path",   "valid_path", "test_path",   "dims",          "shape",       "columns",
+      "levels", "family",     "classes",     "entropy",       "checksum",    "cut",
+      "bounds", "parts",      "given_names", "given_classes", "label_counts"};
   return keys;
 }
 
@@ -90,12 +90,28 @@ std::pair<std::string, std::string> parts_of(const std::string& source) {
 
 /// Of conditional models; the first runs of this version do not say it.
 void read_given(const nlohmann::json& json, const Facts& facts, const std::string& where,
-                data::Dataset& shape) {
+                KnownData& known) {
   if (!json.contains("given_names")) return;
+  data::Dataset& shape = known.shape;
   shape.given = facts.texts("given_names");
   shape.given_classes = static_cast<int>(facts.count("given_classes", 1 << 20));
   NF_CHECK(shape.given_classes == 0 || shape.given.size() == 1, where,
            "'given_names' must be one for labels");
+  if (!json.contains("label_counts")) return;
+  const nlohmann::json& counts = facts.at("label_counts");
+  const auto is_count = [](const nlohmann::json& value) { return value.is_number_unsigned(); };
+  NF_CHECK(counts.is_array() && (counts.empty() || std::ssize(counts) == shape.given_classes) &&
+               std::all_of(counts.begin(), counts.end(), is_count),
+           where, "'label_counts' must be ", shape.given_classes, " numbers of rows");
+  known.label_counts = counts.get<std::vector<std::int64_t>>();
+}
+
+std::vector<std::int64_t> counts_of(const Tensor& labels, int classes) {
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(classes));
+  for (const std::int32_t label : labels.to_vector<std::int32_t>()) {
+    ++counts.at(static_cast<std::size_t>(label));
+  }
+  return counts;
 }
 
 }  // namespace
@@ -123,6 +139,9 @@ KnownData known_data(const data::Dataset& data, const flows::Config& config) {
   known.train = part(data.train);
   known.valid = part(data.valid);
   known.test = part(data.test);
+  if (data.given_classes > 0 && data.train.given.defined()) {
+    known.label_counts = counts_of(data.train.given, data.given_classes);
+  }
   if (data.dims == 2 && !data.discrete) known.bounds = data::bounds_of(data.train.x, known.axes());
   return known;
 }
@@ -142,6 +161,7 @@ void write_facts(const KnownData& known, Json& data) {
   data["levels"] = shape.discrete ? Json(kLevels) : Json();
   data["given_names"] = shape.given;
   data["given_classes"] = shape.given_classes;
+  data["label_counts"] = known.label_counts;
   data["family"] = shape.family;
   data["classes"] = shape.classes;
   data["entropy"] = number(shape.entropy);
@@ -200,7 +220,7 @@ KnownData known_from_facts(const nlohmann::json& json, const std::string& where)
   shape.columns = facts.texts("columns");
   NF_CHECK(shape.columns.empty() || std::ssize(shape.columns) == shape.dims, where,
            "'columns' has ", shape.columns.size(), " names for ", shape.dims, " dimensions");
-  read_given(json, facts, where, shape);
+  read_given(json, facts, where, known);
   shape.discrete = !facts.null("levels");
   NF_CHECK(!shape.discrete || facts.count("levels") == kLevels, where, "'levels' must be ", kLevels,
            " or null");

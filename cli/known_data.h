@@ -26,6 +26,8 @@ struct KnownData {
     std::string checksum = {};
   };
   Part train, valid, test;
+  /// Of labels that are given: how many training rows have each. Empty: not known.
+  std::vector<std::int64_t> label_counts;
   const Part& part(const std::string& split) const {
     return split == "train" ? train : split == "valid" ? valid : test;
   }

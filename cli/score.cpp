@@ -156,7 +156,7 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
     const Tensor picked = order.narrow(0, 0, count), x = index_select(all, 0, picked);
     flows::EvaluateOptions evaluate = options.evaluate;
     evaluate.samples = rows.samples.defined() ? index_select(rows.samples, 0, picked) : picked;
-    if (rows.given.defined()) evaluate.given = index_select(rows.given, 0, picked);
+    evaluate.given = flows::given_rows(rows.given, picked);
     const std::vector<double> others = flows::score(*model.density, x, evaluate);
     const double area = flows::auroc(scores, others);
     const double mean =

@@ -181,7 +181,8 @@ data::Dataset load_run_data(const RunFolder& run, const std::string& moved) {
   return data;
 }
 
-data::Dataset load_data_for(const TrainedModel& model, const std::string& source, bool whole) {
+data::Dataset load_data_for(const TrainedModel& model, const std::string& source, bool whole,
+                            bool labels_may_lack) {
   const KnownData& known = model.run.known();
   data::Dataset data;
   if (source.empty() && !whole) {
@@ -195,7 +196,17 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
     } else {
       config.data.source = source;
     }
-    data = data::load(config.data.source, options_for(config, known, whole));
+    data::LoadOptions reading = options_for(config, known, whole);
+    const data::GivenNames given = data::parse_given(reading.given);
+    const bool asks = labels_may_lack && given.labels;
+    if (asks) reading.given = "";
+    data = data::load(config.data.source, reading);
+    const auto lacks = [](const data::Split& part) {
+      return part.size() > 0 && !part.labels.defined();
+    };
+    if (asks && !lacks(data.train) && !lacks(data.valid) && !lacks(data.test)) {
+      data::take_given(data, given);
+    }
     if (data.checksum == known.shape.checksum && !whole) data = as_trained(model.run, config);
   }
   if (!model.shape.columns.empty()) {

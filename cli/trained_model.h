@@ -67,9 +67,10 @@ std::optional<flows::Config> with_data_there(const RunFolder& run);
 data::Dataset load_run_data(const RunFolder& run, const std::string& moved = "");
 /// A source of the user's, or of none given the run's own. Cut as for the training where it is the
 /// same data. Throws Error when the model does not fit it. `whole`: all rows are wanted, in the
-/// order of the file.
+/// order of the file. `labels_may_lack`: labels that the model is given are taken where there are
+/// any.
 data::Dataset load_data_for(const TrainedModel& model, const std::string& source,
-                            bool whole = false);
+                            bool whole = false, bool labels_may_lack = false);
 /// "train", "valid" or "test"; throws when it has no rows.
 const data::Split& part_of(const data::Dataset& data, const std::string& split);
 /// Its rows (N, D).

@@ -16,8 +16,7 @@ Density::Density(std::int64_t dims, Convention convention, std::shared_ptr<Condi
 }
 
 Var Density::log_prob_rows(const Tensor& data, const Tensor& rows, const Tensor& given) {
-  return log_prob(index_select(data, 0, rows),
-                  given.defined() ? Var(index_select(given, 0, rows)) : Var());
+  return log_prob(index_select(data, 0, rows), given_rows(given, rows));
 }
 
 Density::Drawn Density::draw(Generator&, std::int64_t, const Var&) {

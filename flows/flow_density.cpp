@@ -52,8 +52,8 @@ Var FlowDensity::log_prob(const Var& x, const Var& given) {
 Var FlowDensity::log_prob_rows(const Tensor& data, const Tensor& rows, const Tensor& given) {
   check_rows(data);
   if (data.dtype() == DType::F64) return Density::log_prob_rows(data, rows, given);
-  const Var of_rows = given.defined() ? Var(index_select(given, 0, rows)) : Var();
-  const auto [z, log_det] = transform_->call_rows(data, rows, context_of(of_rows, rows.dim(0)));
+  const Var context = context_of(given_rows(given, rows), rows.dim(0));
+  const auto [z, log_det] = transform_->call_rows(data, rows, context);
   return base_log_prob(z) + log_det;
 }
 

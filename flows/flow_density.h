@@ -52,6 +52,7 @@ class FlowDensity : public Density {
   /// x as the transform takes it: f64 rows become what the parameters are, unless its first layer
   /// takes them wide.
   Var entering(const Var& x);
+  DType parameter_type();  ///< of the last parameter; f64 without any
   /// (n, C), what layers condition on beside n samples; undefined where nothing is given.
   Var context(const Tensor& given, std::int64_t n);
 
@@ -64,7 +65,6 @@ class FlowDensity : public Density {
  private:
   Var base_log_prob(const Var& z);
   void check_rows(const Tensor& x) const;
-  DType parameter_type();
 
   std::shared_ptr<Transform> transform_;
   std::shared_ptr<Base> base_;

@@ -6,9 +6,18 @@
 #include <functional>
 #include <utility>
 
-#include "tensor/tensor.h"
+#include "tensor/ops.h"
 
 namespace nf::flows {
+
+/// Some rows of what may be given, (N, G): so many from `first` on, or those of the i32 numbers
+/// `rows`. Undefined stays undefined.
+inline Tensor given_rows(const Tensor& given, std::int64_t first, std::int64_t count) {
+  return given.defined() ? given.narrow(0, first, count) : Tensor();
+}
+inline Tensor given_rows(const Tensor& given, const Tensor& rows) {
+  return given.defined() ? index_select(given, 0, rows) : Tensor();
+}
 
 /// Rows (N, D) that may be more than memory holds: they are made when they are asked for, in parts,
 /// and anew each time.

@@ -87,17 +87,14 @@ std::vector<Sizes> sizes_of_samples(FlowDensity& density, const std::vector<Laye
   constexpr std::uint64_t kStream = 0x73697A65;  // "size"
   constexpr double kReturned = 1e-3;
   Generator gen(seed, kStream);
-  DType dtype = DType::F64;
-  density.for_each_parameter([&](const std::string&, Var& p) { dtype = p.dtype(); });
   const Tensor z = density.base().sample(gen, kSamples, density.dims());
-  Var value = Var(z.to(dtype).to(density.device()));
+  Var value = Var(z.to(density.parameter_type()).to(density.device()));
   // What is given with the rows, in turn.
   const auto of_row = [&](std::int64_t i) { return static_cast<std::int32_t>(i % given.dim(0)); };
   std::vector<std::int32_t> rows;
   for (std::int64_t i = 0; given.defined() && i < kSamples; ++i) rows.push_back(of_row(i));
-  const Var context = density.context(
-      given.defined() ? index_select(given, 0, Tensor::from(rows, {kSamples})) : Tensor(),
-      kSamples);
+  const Tensor picked = given.defined() ? Tensor::from(rows, {kSamples}) : Tensor();
+  const Var context = density.context(given_rows(given, picked), kSamples);
   std::vector<Sizes> sizes(layers.size());
   for (std::size_t i = layers.size(); i-- > 0 && layers[i].map->exact();) {
     const Var before = layers[i].map->inverse(value, context).value;
@@ -284,8 +281,7 @@ LatentDiagnosis diagnose_latents(FlowDensity& density, const Tensor& x, std::int
     const Tensor rows = x.narrow(0, at, count);
     const Placed placed(noise, samples.narrow(0, at, count), /*round=*/0);
     // With noise, not encode(): the middles of levels do not follow the base even in a right model.
-    const Var context =
-        density.context(given.defined() ? given.narrow(0, at, count) : Tensor(), count);
+    const Var context = density.context(given_rows(given, at, count), count);
     const Mapped latents =
         density.transform().forward(density.entering(rows.to(density.device())), context);
     parts.push_back(latents.value.value().to(Device::CPU));

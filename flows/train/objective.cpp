@@ -13,8 +13,7 @@ Tensor samples_of(const data::Batch& batch, const data::Split& all) {
 }
 
 Tensor given_with(const data::Batch& batch, const data::Split& all) {
-  if (!all.given.defined()) return {};
-  return batch.given.defined() ? batch.given : index_select(all.given, 0, batch.rows);
+  return batch.given.defined() ? batch.given : given_rows(all.given, batch.rows);
 }
 
 }  // namespace
@@ -76,9 +75,7 @@ std::optional<std::string> MaximumLikelihood::find_nonfinite(const data::Batch& 
 
 std::optional<std::string> MaximumLikelihood::find_nonfinite_held_out() {
   const std::int64_t some = std::min<std::int64_t>(valid_.size(), 1000);
-  return density_.find_nonfinite(valid_.x.narrow(0, 0, some), valid_.given.defined()
-                                                                  ? valid_.given.narrow(0, 0, some)
-                                                                  : Tensor());
+  return density_.find_nonfinite(valid_.x.narrow(0, 0, some), given_rows(valid_.given, 0, some));
 }
 
 // --- ReverseKl ----------------------------------------------------------------------------------

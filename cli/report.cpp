@@ -143,7 +143,9 @@ std::string likelihood(const TrainedModel& model, const data::Dataset& data,
 std::string scatters(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
   constexpr std::int64_t kPoints = 20'000;
   const Tensor& x = data.train.x;
-  if (x.dim(0) == 0) return "<p>No training rows.</p>\n";
+  if (data.train.size() == 0) {
+    return "<p>None: what is given is taken from training rows, and none are there.</p>\n";
+  }
   Generator gen(seed);
   const std::int64_t n = std::min(kPoints, x.dim(0));
   const Tensor samples =

@@ -83,8 +83,11 @@ class WaitingLines {
       NF_CHECK(got >= 0, "[read] standard input: ", std::strerror(errno));
       ended_ = got == 0;
       begun_.append(bytes, static_cast<std::size_t>(got));
+      if (!end_of_line_) end_of_line_ = ending();
       std::size_t at = 0;
-      for (std::size_t end; (end = begun_.find('\n', at)) != std::string::npos; at = end + 1) {
+      for (std::size_t end;
+           end_of_line_ && (end = begun_.find(*end_of_line_, at)) != std::string::npos;
+           at = end + 1) {
         lines.push_back(begun_.substr(at, end - at));
       }
       begun_.erase(0, at);
@@ -97,7 +100,17 @@ class WaitingLines {
   }
 
  private:
+  /// How lines end: as read_csv() tells it, by what is there of the first one. \r as the last byte
+  /// may be half of \r\n.
+  std::optional<char> ending() const {
+    if (begun_.find('\n') != std::string::npos) return '\n';
+    const std::size_t at = begun_.find('\r');
+    if (at == std::string::npos || (at + 1 == begun_.size() && !ended_)) return std::nullopt;
+    return '\r';
+  }
+
   std::string begun_;  // a line whose end has not come
+  std::optional<char> end_of_line_;
   bool ended_ = false;
 };
 

@@ -1,14 +1,13 @@
 #include "data/csv.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <map>
 #include <optional>
 
 #include "data/columns.h"
+#include "data/csv_cells.h"
 #include "data/format.h"
 #include "data/input.h"
 #include "tensor/memory.h"
@@ -40,41 +39,6 @@ std::string shown(std::string_view field) {
   constexpr std::size_t kShown = 24;
   return "'" + printable(field.substr(0, kShown), 4 * kShown) +
          (field.size() > kShown ? "...'" : "'");
-}
-
-/// Nothing when the field is no number; infinity when it is beyond f32's range. What is too small
-/// for a double is 0.
-std::optional<double> parse_number(std::string_view field) {
-  if (field.size() > 1 && field[0] == '+' && field[1] != '-') field.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(field.data(), field.data() + field.size(), value);
-  if (end != field.data() + field.size() || error == std::errc::invalid_argument) return {};
-  if (error == std::errc::result_out_of_range) {  // too large or too small: strtod tells
-    value = std::strtod(std::string(field).c_str(), nullptr);
-  }
-  return std::abs(value) < kBeyondF32 ? value : INFINITY;
-}
-
-/// Windows-1252, of which Latin-1 is the part above 9F, as UTF-8.
-std::string from_windows_1252(std::string_view text) {
-  constexpr char16_t kBelowA0[32] = {0x20AC, 0x81,   0x201A, 0x192,  0x201E, 0x2026, 0x2020, 0x2021,
-                                     0x2C6,  0x2030, 0x160,  0x2039, 0x152,  0x8D,   0x17D,  0x8F,
-                                     0x90,   0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014,
-                                     0x2DC,  0x2122, 0x161,  0x203A, 0x153,  0x9D,   0x17E,  0x178};
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    const unsigned code = byte >= 0x80 && byte < 0xA0 ? kBelowA0[byte - 0x80] : byte;
-    if (code < 0x80) {
-      out += c;
-    } else if (code < 0x800) {
-      out += {static_cast<char>(0xC0 | code >> 6), static_cast<char>(0x80 | (code & 63))};
-    } else {
-      out += {static_cast<char>(0xE0 | code >> 12), static_cast<char>(0x80 | (code >> 6 & 63)),
-              static_cast<char>(0x80 | (code & 63))};
-    }
-  }
-  return out;
 }
 
 bool begins_utf16(std::string_view text) {
@@ -265,7 +229,7 @@ class CsvReader {
   /// Gives the columns their names; false when these fields are the first row already.
   bool take_header(std::vector<std::string>& fields, Table& table) {
     const bool header =
-        std::none_of(fields.begin(), fields.end(), [](const auto& f) { return parse_number(f); });
+        std::none_of(fields.begin(), fields.end(), [](const auto& f) { return cell_number(f); });
     bool foreign = false;
     for (std::size_t i = 0; i < fields.size(); ++i) {
       foreign = foreign || (header && !is_utf8(fields[i]));
@@ -302,7 +266,7 @@ class CsvReader {
   static double even_step(const std::vector<std::string>& fields) {
     if (fields.size() < 2) return 0;
     std::vector<double> values;
-    for (const std::string& field : fields) values.push_back(parse_number(field).value_or(0.5));
+    for (const std::string& field : fields) values.push_back(cell_number(field).value_or(0.5));
     const double step = values[1] - values[0];
     for (std::size_t i = 0; i < values.size(); ++i) {
       const bool goes_on = i == 0 || values[i] - values[i - 1] == step;
@@ -339,7 +303,7 @@ class CsvReader {
     if (group_ >= 0) groups.push_back(as_utf8(fields[static_cast<std::size_t>(group_)]));
     for (const std::int32_t i : wanted_) {
       const std::string& field = fields[static_cast<std::size_t>(i)];
-      const std::optional<double> value = parse_number(field);
+      const std::optional<double> value = cell_number(field);
       if (!value || !std::isfinite(*value)) {
         bad_.try_emplace(i, BadCell{number_, field, value.has_value()});
       } else if (bad_.empty()) {
@@ -355,28 +319,14 @@ class CsvReader {
     bool number;  ///< but none of f32's range
   };
 
-  static bool is_missing(const std::string& cell) {
-    constexpr std::string_view kMissing[] = {"",     "NA",  "N/A", "n/a",  "NaN",
-                                             "nan",  "NAN", "na",  "null", "NULL",
-                                             "None", "?",   "-",   "#N/A", "."};
-    return std::find(std::begin(kMissing), std::end(kMissing), cell) != std::end(kMissing);
-  }
-
-  static bool has_decimal_comma(std::string cell) {
-    const std::size_t comma = cell.find(',');
-    if (comma == std::string::npos) return false;
-    cell[comma] = '.';
-    return parse_number(cell).has_value();
-  }
-
   std::string describe(std::int32_t column, const BadCell& cell) const {
     const bool named = name(column) != std::to_string(column + 1);
     return str("line ", cell.line, ", column ", column + 1,
                named ? " (" + shown(name(column)) + ")" : "", ": ",
-               cell.text.empty()       ? "the number is missing"
-               : is_missing(cell.text) ? "the number is missing (" + shown(cell.text) + ")"
-               : cell.number           ? shown(cell.text) + " is not a finite number of 32 bits"
-                                       : shown(cell.text) + " is not a number");
+               cell.text.empty()            ? "the number is missing"
+               : is_missing_cell(cell.text) ? "the number is missing (" + shown(cell.text) + ")"
+               : cell.number ? shown(cell.text) + " is not a finite number of 32 bits"
+                             : shown(cell.text) + " is not a number");
   }
 
   /// Of each column the first cell, and what to do.
@@ -386,7 +336,7 @@ class CsvReader {
     bool missing = false, comma = false;
     for (const auto& [column, cell] : bad_) {
       if (cells.size() < kListed) cells.push_back(describe(column, cell));
-      missing = missing || is_missing(cell.text);
+      missing = missing || is_missing_cell(cell.text);
       comma = comma || has_decimal_comma(cell.text);
     }
     fail(str("[csv] '", path_, "', ", join(cells, "; "),
@@ -437,18 +387,28 @@ Table read_csv(const std::string& path, const ReadOptions& options) {
 struct CsvLines::State {
   std::string path;
   ReadOptions options;
-  std::string beginning;  // up to the first row, which tells how the table is written
-  std::optional<CsvReader> reader;
+  std::string beginning = {};  // up to the first row, which tells how the table is written
+  bool comments_only = true;   // or empty lines: no row can be there
+  std::optional<CsvReader> reader = {};
+
+  /// Of the beginning: whether no row ends with this line, so that there is nothing to parse yet.
+  bool goes_before_rows(std::string_view line) {
+    const std::string_view text = trimmed(line);
+    comments_only = comments_only && (text.empty() || text.starts_with('#'));
+    return text.empty() || comments_only;
+  }
 };
 
 CsvLines::CsvLines(const std::string& path, const ReadOptions& options)
-    : state_(new State{shown_path(path), options, {}, {}}) {}
+    : state_(new State{shown_path(path), options}) {}
 CsvLines::~CsvLines() = default;
 
 std::vector<double> CsvLines::row(std::string_view line) {
   State& state = *state_;
   std::vector<double> values;
   Table table;
+  NF_CHECK(line.find('\n') == std::string_view::npos, "[csv] '", state.path, "', after line ",
+           line_number(), ": lines end in \\r before, and in \\n here; write one of them");
   if (state.reader) {
     state.reader->read_next(line, table, values);
     for (std::string& note : table.notes) notes_.push_back(std::move(note));
@@ -457,6 +417,7 @@ std::vector<double> CsvLines::row(std::string_view line) {
   state.beginning.append(line) += '\n';
   NF_CHECK(state.beginning.size() <= 2 * kLongestLine, "[csv] '", state.path,
            "': no row of numbers in the first ", 2 * kLongestLine, " bytes");
+  if (state.goes_before_rows(line)) return {};
   CsvReader reader(state.path, state.beginning, state.options);
   if (!reader.read_first(table, values)) return {};
   notes_ = std::move(table.notes);

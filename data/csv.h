@@ -60,7 +60,8 @@ class CsvLines {
   ~CsvLines();
 
   /// The numbers of the row in the next line, which has no end; nothing of a comment, a header and
-  /// an empty line. Throws Error; no line can follow then.
+  /// an empty line. Throws Error; no line can follow then. What is wrong with comments and empty
+  /// lines of the beginning is told with the line below them.
   std::vector<double> row(std::string_view line);
   // From the first row on; the second may add a note:
   const std::vector<std::string>& columns() const { return columns_; }

@@ -215,8 +215,11 @@ BOOST_AUTO_TEST_CASE(lines_are_scored_as_their_file_is) {
   // With --out FILE all are read first.
   good(piped(folder, {"score", run, "--data", "-", "--sort", "--out", out}, rows));
   BOOST_TEST(slurp(out).size() > 600U);
-  const Outcome swapped = good(piped(folder, {"score", run, "--data", "-"}, "n,a\n3,0.5"));
-  BOOST_TEST(swapped.out == good(piped(folder, {"score", run, "--data", "-"}, "a,n\n0.5,3\n")).out);
+  // However lines end, and the columns stand.
+  const std::string one = good(piped(folder, {"score", run, "--data", "-"}, "a,n\n0.5,3\n")).out;
+  for (const char* same : {"n,a\n3,0.5", "a,n\r0.5,3\r", "a,n\r\r0.5,3", "a,n\r\n0.5,3\r\n"}) {
+    BOOST_TEST(good(piped(folder, {"score", run, "--data", "-"}, same)).out == one);
+  }
 }
 
 // As of a file: how many rows are training rows; and of the first of them at once.

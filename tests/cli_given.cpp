@@ -70,6 +70,9 @@ BOOST_AUTO_TEST_CASE(rows_bring_what_is_given_by_name) {
   expect_failure(flowcli(folder, {"eval", run, "--data", folder.file("less.csv")}),
                  {"[given]", "no column 'b'"});
   for (const char* command : {"check", "report"}) expect_ok(flowcli(folder, {command, run}));
+  std::filesystem::rename(data, folder.file("moved.csv"));
+  expect_ok(flowcli(folder, {"report", run, "--out", folder.file("gone.html")}));
+  BOOST_TEST(slurp(folder.file("gone.html")).find("none are there") != std::string::npos);
   expect_ok(flowcli(folder, {"plot", run, "--given", "a=1,b=1"}));
 }
 

@@ -349,6 +349,18 @@ BOOST_AUTO_TEST_CASE(lines_give_the_rows_of_the_whole_file) {
   BOOST_TEST(chosen.row("Bonn,x,2.5") == std::vector<double>{2.5});
 }
 
+BOOST_AUTO_TEST_CASE(many_lines_before_the_first_row_are_looked_at_once) {
+  for (const std::string text : {"", "# x", "\r", " \t"}) {
+    CsvLines lines("t.csv");
+    for (int i = 0; i < 200'000; ++i) BOOST_REQUIRE(lines.row(text).empty());
+    BOOST_TEST(lines.row("a,b").empty());
+    for (int i = 0; i < 200'000; ++i) BOOST_REQUIRE(lines.row("").empty());
+    BOOST_TEST(lines.row("1,2") == (std::vector<double>{1, 2}));
+    BOOST_TEST(lines.columns() == (std::vector<std::string>{"a", "b"}));
+    BOOST_TEST(lines.line_number() == 400'002U);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_bad_line_is_told_by_its_number) {
   struct Case {
     std::vector<std::string> good;
@@ -359,6 +371,8 @@ BOOST_AUTO_TEST_CASE(a_bad_line_is_told_by_its_number) {
                         {{"a,b"}, "1,x", "line 2, column 2 ('b'): 'x' is not a number"},
                         {{}, "1,x", "line 1, column 2: 'x' is not a number"},
                         {{"a,b", "1,2"}, "\x1B[31m,4", "line 3: byte 27"},
+                        {{"# \x1B"}, "a,b", "line 1: byte 27"},
+                        {{"a,b", "1,2"}, "3,4\n5,6", "after line 2: lines end in \\r before"},
                         {{"1,2"}, std::string((1 << 22) + 1, '1'), "line 2: 4194305 bytes"}};
   for (const Case& c : cases) {
     CsvLines lines(kStandardInput);

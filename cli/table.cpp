@@ -48,7 +48,8 @@ std::vector<std::string> with_names(std::vector<std::string> columns) {
 
 // The columns of the rows and what is given, as a file without names has them.
 std::vector<std::int32_t> file_order(const data::Dataset& shape) {
-  std::vector<std::string> names = shape.columns;
+  std::vector<std::string> names =
+      shape.columns.empty() ? data::numbered(shape.dims) : shape.columns;
   names.insert(names.end(), shape.given.begin(), shape.given.end());
   std::vector<std::int32_t> order(names.size());
   std::iota(order.begin(), order.end(), 0);

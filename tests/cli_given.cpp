@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "cli_runs.h"
+#include "file_makers.h"
 
 using namespace nf::test;
 
@@ -122,6 +123,32 @@ BOOST_AUTO_TEST_CASE(columns_without_names_go_by_their_place) {
   BOOST_TEST(lines[1].ends_with(",1") == true);
   expect_ok(flowcli(folder, {"eval", run, "--data", folder.file("s.csv")}));
   expect_ok(flowcli(folder, {"eval", run, "--data", data}));
+}
+
+// The other dimensions were lost.
+BOOST_AUTO_TEST_CASE(rows_with_labels_have_all_their_columns) {
+  const ScratchFolder folder;
+  std::string numbers, labels;
+  for (int i = 0; i < 200; ++i) {
+    const float row[] = {static_cast<float>(i % 17) / 8, static_cast<float>(i % 23) / 11};
+    numbers.append(reinterpret_cast<const char*>(row), sizeof row);
+    labels += little(i % 2, 4);
+  }
+  const std::string data = folder.file("labels.npz"), run = folder.file("run");
+  write(data, zip_file({{"x.npy", npy("<f4", "(200, 2)", numbers)},
+                        {"y.npy", npy("<i4", "(200,)", labels)}}));
+  expect_ok(train(folder, {"--data", data, "--given", "label"}));
+  const std::string file = folder.file("s.csv"), z = folder.file("z.csv");
+  expect_ok(flowcli(folder, {"encode", run, "--out", z}));
+  for (const Arguments& command :
+       {Arguments{"sample", run, "--given", "1", "-n", "3", "--out", file},
+        Arguments{"decode", run, z, "--given", "1", "--out", file}}) {
+    expect_ok(flowcli(folder, command));
+    const auto lines = lines_of(slurp(file));
+    BOOST_TEST(lines[0] == "x1,x2,label");
+    BOOST_TEST(std::count(lines[1].begin(), lines[1].end(), ',') == 2, lines[1]);
+    BOOST_TEST(lines[1].ends_with(",1"), lines[1]);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {

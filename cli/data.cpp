@@ -75,7 +75,7 @@ std::vector<Summary> column_summaries(const Tensor& x) {
 
 // Reals of a file: each column has a unit of its own.
 bool is_table(const data::Dataset& data) {
-  return !data.images() && !data.discrete && !std::isfinite(data.entropy);
+  return !data.images() && !data.discrete && !data.unit_scale;
 }
 
 // As text the first few columns, as JSON all of them.

@@ -1,7 +1,6 @@
 #include "cli/trained_model.h"
 
 #include <algorithm>
-#include <cmath>
 #include <filesystem>
 
 #include "data/columns.h"
@@ -131,7 +130,7 @@ data::Dataset peek_data(const flows::Config& config) {
 flows::DataShape shape_of(const data::Dataset& data) {
   return {.dims = data.dims,
           .discrete = data.discrete,
-          .unit_scale = std::isfinite(data.entropy),  // built in
+          .unit_scale = data.unit_scale,
           .columns = data.columns,
           .rows = data.train.size(),
           .channels = data.channels,
@@ -346,6 +345,7 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
   model.state = run.state();
   const std::string weights = weights_file(run, model.state, which, common);
   model.shape = run.known().shape;
+  model.shape.unit_scale = !model.shape.discrete && built_in(run.config().data.source);
   model.precision = set_precision(device, run.config().training.precision);
   model.density = make_density(run.config(), model.shape, device);
   load_weights(*model.density, weights, run.known());
@@ -368,10 +368,8 @@ std::string samples_png(const Tensor& samples, const data::Dataset& shape, const
   }
   NF_CHECK(shape.dims == 2, "[sample] data of ", shape.dims,
            " dimensions has no picture; write the samples with --out FILE.npy");
-  // Both axes of a built-in density have one unit.
-  const bool drawn = std::isfinite(shape.entropy);
   const Tensor points = samples.to(Device::CPU);
-  const data::Axes axes = drawn ? data::Axes::OneUnit : data::Axes::OwnUnits;
+  const data::Axes axes = shape.unit_scale ? data::Axes::OneUnit : data::Axes::OwnUnits;
   return data::scatter_png(points, 512, data::bounds_of(like.defined() ? like : points, axes));
 }
 

@@ -49,6 +49,8 @@ struct Dataset {
   /// None, or D numbers: of a column that is constant in the training part alone, its deviation in
   /// all rows; 0 for the others (columns.h).
   std::vector<double> spread;
+  /// Real numbers around 0 of size 1, all of one unit: those of a built-in density.
+  bool unit_scale = false;
   /// Differential entropy in nats where the true density is known: the lowest possible negative
   /// log-likelihood. Otherwise NaN.
   double entropy = std::numeric_limits<double>::quiet_NaN();

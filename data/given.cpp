@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 
 #include "data/columns.h"
 #include "data/samples.h"
@@ -61,6 +62,7 @@ void take_columns_given(Dataset& data, const std::vector<std::string>& wanted) {
   data.columns = names;  // numbers are names from here on: what is left has gaps
   take_columns(data, others);
   data.given = wanted;
+  data.entropy = std::numeric_limits<double>::quiet_NaN();  // it was that of all columns
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ GivenNames parse_given(const std::string& text);
 
 /// Moves what is given out of the rows of all parts, into Split::given: labels as i32 (N, 1),
 /// columns as f64 (N, G). Throws SettingError, with the nearest name, for columns that are not
-/// there, labels of data without any, and when no column is left to be modelled.
+/// there, labels of data without any, and when no column is left to be modelled. The entropy of
+/// what is left is not known.
 void take_given(Dataset& data, const GivenNames& names);
 
 /// Throws Error unless every label of `data` is one of `classes`.

@@ -93,16 +93,6 @@ std::string checksum_of(const Parts& parts) {
   return sum.text();
 }
 
-/// The columns that are wanted, with those that are given.
-std::vector<std::string> columns_to_read(const LoadOptions& options) {
-  std::vector<std::string> columns = options.columns;
-  if (columns.empty()) return columns;
-  for (const std::string& given : parse_given(options.given).columns) {
-    if (std::find(columns.begin(), columns.end(), given) == columns.end()) columns.push_back(given);
-  }
-  return columns;
-}
-
 Dataset load_path(const Place& place, const LoadOptions& options) {
   const std::string& path = place.path;
   const ReadOptions reading{.layout = options.layout,
@@ -176,6 +166,7 @@ Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
   Dataset out;
   out.name = toy.name;
   out.dims = 2;
+  out.unit_scale = true;
   out.entropy = toy.entropy;
   out.cut = "drawn, each from a random stream of its own";
   out.train.x = sample_toy2d(toy, count_or(options.train, 100000), options.seed, kStream);
@@ -207,6 +198,15 @@ void check_drawn(const std::string& name, const LoadOptions& options) {
 }
 
 }  // namespace
+
+std::vector<std::string> columns_to_read(const LoadOptions& options) {
+  std::vector<std::string> columns = options.columns;
+  if (columns.empty()) return columns;
+  for (const std::string& given : parse_given(options.given).columns) {
+    if (std::find(columns.begin(), columns.end(), given) == columns.end()) columns.push_back(given);
+  }
+  return columns;
+}
 
 std::vector<std::string> built_in_sources() {
   std::vector<std::string> names = {"glyphs"};

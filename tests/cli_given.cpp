@@ -151,6 +151,22 @@ BOOST_AUTO_TEST_CASE(rows_with_labels_have_all_their_columns) {
   }
 }
 
+// What is known is the entropy of both coordinates, which is no floor for one of them.
+BOOST_AUTO_TEST_CASE(a_coordinate_given_the_other_has_no_known_entropy) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  const Outcome trained = train(folder, {"--data", "moons", "--train", "500", "--valid", "100",
+                                         "--test", "100", "--given", "1"});
+  expect_ok(trained);
+  BOOST_TEST(trained.err.find("entropy") == std::string::npos, trained.err);
+  BOOST_TEST(config_of(run)["data"]["entropy"].is_null());
+  BOOST_TEST(config_of(run)["model"]["preprocess"] == "none");  // it is built in all the same
+  const Outcome evaluated = flowcli(folder, {"eval", run});
+  expect_ok(evaluated);
+  BOOST_TEST(evaluated.out.find("entropy of the data") == std::string::npos, evaluated.out);
+  BOOST_TEST(!json_of(flowcli(folder, {"eval", run, "--json"})).contains("entropy"));
+}
+
 BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {
   const ScratchFolder folder;
   const std::string data = table(folder), run = folder.file("run");

@@ -1,7 +1,6 @@
 // Small trainings, for tests of them.
 #pragma once
 
-#include <cmath>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,9 +34,8 @@ inline Config small(const std::string& model) {
 }
 
 inline std::shared_ptr<FlowDensity> build(const Config& config, const data::Dataset& data) {
-  return make_flow(
-      config,
-      {.dims = data.dims, .discrete = data.discrete, .unit_scale = std::isfinite(data.entropy)});
+  return make_flow(config,
+                   {.dims = data.dims, .discrete = data.discrete, .unit_scale = data.unit_scale});
 }
 
 inline std::vector<float> weights(Density& density) {

@@ -118,7 +118,7 @@ Rows RowOptions::load(const TrainedModel& model) const {
   if (own && rows.split != "all") {
     rows.trained_on = rows.split == "train" ? rows.x.dim(0) : 0;
   } else if (!own) {
-    rows.trained_on = count_trained_on(model, rows.name, rows.x);
+    rows.trained_on = count_trained_on(model, rows.name, rows.x, rows.given);
   }
   const std::vector<std::int64_t>& of = rows.in_file.empty() ? rows.number : rows.in_file;
   rows.samples = Tensor::from(std::vector<std::int32_t>(of.begin(), of.end()), {std::ssize(of)});
@@ -204,21 +204,33 @@ std::string RowOptions::results_path(const std::string& out, const TrainedModel&
   return model.run.file(*file);
 }
 
-TrainingRows::TrainingRows(const TrainedModel& model) : model_(model) {
+namespace {
+
+std::vector<std::uint64_t> checksums_with(const Tensor& x, const Tensor& given) {
+  std::vector<std::uint64_t> sums = row_checksums(x);
+  if (!given.defined()) return sums;
+  const std::vector<std::uint64_t> beside = row_checksums(given);
+  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] = 3 * sums[i] + beside[i];
+  return sums;
+}
+
+}  // namespace
+
+TrainingRows::TrainingRows(const TrainedModel& model, bool with_given) : model_(model) {
   try {
-    const Tensor train = load_run_data(model.run).train.x;
-    dtype_ = train.dtype();
-    sorted_ = row_checksums(train);
+    const data::Split train = load_run_data(model.run).train;
+    dtype_ = train.x.dtype();
+    sorted_ = checksums_with(train.x, with_given ? train.given : Tensor());
     std::sort(sorted_.begin(), sorted_.end());
   } catch (const Error&) {  // gone or changed, which is no fault of other data
   }
 }
 
-std::optional<std::vector<bool>> TrainingRows::among(const Tensor& x) const {
+std::optional<std::vector<bool>> TrainingRows::among(const Tensor& x, const Tensor& given) const {
   if (!dtype_) return std::nullopt;
   std::vector<bool> known;
   // Rows of built-in densities are f32, those of files f64.
-  for (const std::uint64_t row : row_checksums(x.to(*dtype_))) {
+  for (const std::uint64_t row : checksums_with(x.to(*dtype_), given)) {
     known.push_back(std::binary_search(sorted_.begin(), sorted_.end(), row));
   }
   return known;
@@ -232,9 +244,9 @@ void TrainingRows::tell(std::int64_t count, std::int64_t of, const std::string& 
 }
 
 std::optional<std::int64_t> count_trained_on(const TrainedModel& model, const std::string& name,
-                                             const Tensor& x) {
-  const TrainingRows training(model);
-  const auto known = training.among(x);
+                                             const Tensor& x, const Tensor& given) {
+  const TrainingRows training(model, given.defined());
+  const auto known = training.among(x, given);
   if (!known) return std::nullopt;
   const std::int64_t count = std::count(known->begin(), known->end(), true);
   training.tell(count, x.dim(0), name);

@@ -48,10 +48,11 @@ struct Rows {
 /// The rows that a run was trained on, to know them among others, bit for bit.
 class TrainingRows {
  public:
-  /// Reads the run's data.
-  explicit TrainingRows(const TrainedModel& model);
-  /// Which rows of x (N, D) are among them; nothing when the run's data cannot be read any more.
-  std::optional<std::vector<bool>> among(const Tensor& x) const;
+  /// Reads the run's data. `with_given`: rows are the same when what is given with them is, too.
+  TrainingRows(const TrainedModel& model, bool with_given);
+  /// Which rows of x (N, D), with `given` (N, G), are among them; nothing when the run's data
+  /// cannot be read any more.
+  std::optional<std::vector<bool>> among(const Tensor& x, const Tensor& given) const;
   /// A note to the user when there are any; `name`: where the rows are from.
   void tell(std::int64_t count, std::int64_t of, const std::string& name) const;
 
@@ -61,9 +62,10 @@ class TrainingRows {
   std::vector<std::uint64_t> sorted_;  // their checksums
 };
 
-/// How many rows of x are training rows, with a note when there are any.
+/// How many rows of x are training rows, with a note when there are any. Of a conditional model
+/// with the same `given`, where that is known.
 std::optional<std::int64_t> count_trained_on(const TrainedModel& model, const std::string& name,
-                                             const Tensor& x);
+                                             const Tensor& x, const Tensor& given);
 
 /// The rows of all parts, one part after the other.
 data::Split all_rows(const data::Dataset& source);

@@ -138,7 +138,7 @@ Rows rows_against(const ScoreOptions& options, const TrainedModel& model,
   rows.x = part.x;
   rows.samples = part.numbers;
   rows.given = part.given;
-  if (!own) count_trained_on(model, rows.name, rows.x);  // which notes them
+  if (!own) count_trained_on(model, rows.name, rows.x, rows.given);  // which notes them
   return rows;
 }
 

@@ -151,7 +151,7 @@ class RowReader {
 
  private:
   static data::ReadOptions reading(const data::LoadOptions& own) {
-    return {.columns = own.columns,
+    return {.columns = data::columns_to_read(own),
             .split_by = data::parse_split_by(own.split_by).column,
             .may_lack_split_by = true};
   }
@@ -220,7 +220,7 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
   const ScoreLines csv(*model.density, flagging);
   WaitingLines input;
   RowReader reader(model);
-  const TrainingRows training(model);
+  const TrainingRows training(model, !model.shape.given.empty());
   std::int64_t count = 0, nan = 0, trained_on = 0;
   std::exception_ptr bad;
   while (!bad) {
@@ -236,7 +236,7 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
       samples.push_back(static_cast<std::int32_t>((count + i) & 0x7FFFFFFF));
     }
     evaluate.samples = Tensor::from(samples, {x.dim(0)});
-    const auto known = training.among(x);
+    const auto known = training.among(x, rows.given);
     if (known && trained_on == 0) tell_first(*known, count, model);
     if (known) trained_on += std::count(known->begin(), known->end(), true);
     std::string text = count == 0 ? csv.header() : "";

@@ -167,6 +167,42 @@ BOOST_AUTO_TEST_CASE(a_coordinate_given_the_other_has_no_known_entropy) {
   BOOST_TEST(!json_of(flowcli(folder, {"eval", run, "--json"})).contains("entropy"));
 }
 
+// A row is one of training when what is given with it is the same too.
+BOOST_AUTO_TEST_CASE(a_row_with_something_else_given_was_not_trained_on) {
+  const ScratchFolder folder;
+  const std::string data = table(folder), run = folder.file("run"), other = folder.file("o.csv");
+  expect_ok(train(folder, {"--data", data, "--given", "a,b"}));
+  std::string text = "a,y,z,b\n";
+  const auto lines = lines_of(slurp(data));
+  for (std::size_t i = 1; i < lines.size(); ++i) text += "9" + lines[i] + "\n";  // of a
+  const auto trained_on = [&] {
+    write(other, text);
+    const Outcome filter = flowcli(folder, {"score", run, "--data", "-"}, "",
+                                   [&] { dup2(open(other.c_str(), O_RDONLY), STDIN_FILENO); });
+    expect_ok(filter);
+    const auto count = json_of(flowcli(folder, {"eval", run, "--data", other, "--json"}));
+    BOOST_TEST((filter.err.find("training row") != std::string::npos) ==
+               (count["trained_on"] != 0));
+    return count["trained_on"].get<int>();
+  };
+  BOOST_TEST(trained_on() == 0);
+  text += lines[1] + "\n" + lines[2] + "\n" + lines[3] + "\n" + lines[4] + "\n";
+  const int some = trained_on();
+  BOOST_TEST((some > 0 && some <= 4), some);
+}
+
+BOOST_AUTO_TEST_CASE(rows_on_standard_input_bring_what_is_given_beside_chosen_columns) {
+  const ScratchFolder folder;
+  const std::string data = table(folder), run = folder.file("run");
+  expect_ok(train(folder, {"--data", data, "--columns", "y", "--given", "b,a"}));
+  const Outcome filter = flowcli(folder, {"score", run, "--data", "-"}, "",
+                                 [&] { dup2(open(data.c_str(), O_RDONLY), STDIN_FILENO); });
+  expect_ok(filter);
+  const Outcome file = flowcli(folder, {"score", run, "--data", data, "--out", "-"});
+  expect_ok(file);
+  BOOST_TEST(filter.out == file.out);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {
   const ScratchFolder folder;
   const std::string data = table(folder), run = folder.file("run");

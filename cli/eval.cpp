@@ -71,10 +71,11 @@ void add_eval(CLI::App& app) {
     const std::string convention = convention_of(*model.density);
     char text[512];
     std::snprintf(text, sizeof text,
-                  "%s, %s split, %lld samples of %lld dimensions\n"
+                  "%s, %s split, %lld samples of %lld dimension%s\n"
                   "  %.4f +- %.4f nats\n  %.5f +- %.5f bits/dim\n",
                   rows.name.c_str(), rows.split.c_str(), static_cast<long long>(e.count),
-                  static_cast<long long>(model.density->dims()), e.nats, e.nats_se, e.bits_per_dim,
+                  static_cast<long long>(model.density->dims()),
+                  model.density->dims() == 1 ? "" : "s", e.nats, e.nats_se, e.bits_per_dim,
                   e.bits_per_dim_se);
     const std::string importance =
         options->importance > 0 ? add_importance(*model.density, rows, *options, json) : "";

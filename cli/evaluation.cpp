@@ -14,13 +14,26 @@ namespace {
 
 constexpr const char* kBaselinesFile = "baselines.safetensors";
 
-/// Throws Error for a file that is damaged or of other data.
+/// All that baselines depend on, beside the data as a whole.
+nn::Metadata what_was_fitted(const flows::Config& config, const KnownData& known) {
+  return {{"train_checksum", known.train.checksum},
+          {"given", printable(join(known.shape.given, ","))},
+          {"types", printable(config.data.types)}};
+}
+
+/// Throws Error for a file that is damaged, of other data or of other settings of them.
 flows::Baselines load_baselines(const RunFolder& run) {
   const std::string path = run.file(kBaselinesFile);
   const nn::SafetensorsFile file = nn::load_safetensors(path);
   const auto data = file.metadata.find("data_checksum");
   NF_CHECK(data != file.metadata.end(), "[run] ", path, " does not say of which data it is");
   check_data_checksum(path, data->second, run.known());
+  for (const auto& [key, ours] : what_was_fitted(run.config(), run.known())) {
+    const auto theirs = file.metadata.find(key);  // older files do not say it
+    NF_CHECK(theirs == file.metadata.end() || theirs->second == ours, "[run] ", path,
+             " is of another run, with ", key, " = '", printable(theirs->second), "', not '", ours,
+             "'");
+  }
   return flows::Baselines::from(file.tensors, "[run] " + path + ": ");
 }
 
@@ -45,13 +58,15 @@ std::string line_of(const char* who, const Beside& b) {
 
 flows::Baselines fit_baselines(const data::Dataset& data, const flows::Config& config) {
   return flows::Baselines(data.train.x,
-                          data::integer_columns(config.data.types, data.columns, data.dims));
+                          data::integer_columns(config.data.types, data.columns, data.dims),
+                          data.train.given, data.given_classes);
 }
 
-void save_baselines(const RunFolder& run, const std::string& data_checksum,
+void save_baselines(const RunFolder& run, const flows::Config& config, const KnownData& known,
                     const flows::Baselines& baselines) {
-  nn::save_safetensors(run.file(kBaselinesFile), baselines.state(),
-                       {{"data_checksum", data_checksum}});
+  nn::Metadata of = what_was_fitted(config, known);
+  of["data_checksum"] = known.shape.checksum;
+  nn::save_safetensors(run.file(kBaselinesFile), baselines.state(), of);
 }
 
 void Comparison::add_to(Json& json) const {
@@ -64,7 +79,7 @@ void Comparison::add_to(Json& json) const {
   add("independent", independent);
 }
 
-Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
+Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x, const Tensor& given,
                                   const std::vector<double>& scores) {
   const RunFolder& run = model.run;
   if (!std::filesystem::exists(run.file(kBaselinesFile))) {
@@ -72,8 +87,11 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
     return {};
   }
   Comparison result;
+  bool conditional = false;
   try {
-    const flows::Baselines::Scores simple = load_baselines(run).scores(x);
+    const flows::Baselines baselines = load_baselines(run);
+    conditional = baselines.conditional();
+    const flows::Baselines::Scores simple = baselines.scores(x, given);
     result.gaussian = beside(*model.density, scores, simple.gaussian);
     result.independent = beside(*model.density, scores, simple.independent);
   } catch (const Error& error) {
@@ -90,7 +108,13 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
                              : "no Gaussian: for more than 4096 dimensions none is fitted");
   result.lines.push_back(line_of("independent dimensions reach ", result.independent));
   if (!model.shape.given.empty()) {
-    result.lines.push_back("both know nothing of " + printable(join(model.shape.given, ", ")));
+    const std::string given_names = printable(join(model.shape.given, ", "));
+    result.lines.push_back(
+        !conditional           ? "both know nothing of " + given_names
+        : model.shape.discrete ? "the Gaussian has a mean for each " + given_names +
+                                     "; independent dimensions know nothing of it"
+        : model.shape.given_classes > 0 ? "both have a mean for each " + given_names
+                                        : "the means of both are linear in " + given_names);
   }
   return result;
 }
@@ -114,6 +138,11 @@ Json json_of(const TrainedModel& model, const flows::Evaluation& e, const std::s
           {"precision", model.precision}};
 }
 
+std::string weights_checksum(const RunFolder& run, bool best) {
+  return nn::read_safetensors_header(run.file(best ? "best.safetensors" : "last.safetensors"))
+      .checksum;
+}
+
 std::optional<HeldOut> held_out_of(const TrainedModel& model) {
   const std::string path = model.run.file("heldout.safetensors");
   if (!std::filesystem::exists(path)) return std::nullopt;
@@ -130,6 +159,9 @@ std::optional<HeldOut> held_out_of(const TrainedModel& model) {
   NF_CHECK(of.empty() || of == str(now), "[run] ", path, " is of other weights (",
            best ? "epoch " : "step ", printable(of), ", not ", now,
            "); end the training with 'flowcli resume ", model.run.path(), "'");
+  const std::string weights = said("weights_checksum");  // older files do not say it
+  NF_CHECK(weights.empty() || weights == weights_checksum(model.run, best), "[run] ", path,
+           " is of other weights than those of ", model.run.path(), "; take it from the same run");
   const std::string split = said("split");
   const auto scores = file.tensors.find("log_prob");
   const std::int64_t count = model.run.known().part(split).count;
@@ -149,7 +181,7 @@ Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,
   result.scores = flows::score(*model.density, rows.x, evaluate);
   result.mean = flows::evaluation_of(*model.density, result.scores, evaluate.noise_draws);
   result.json = json_of(model, result.mean, rows.name, rows.split, rows.trained_on);
-  result.beside = compare_with_baselines(model, rows.x, result.scores);
+  result.beside = compare_with_baselines(model, rows.x, rows.given, result.scores);
   result.beside.add_to(result.json);
   return result;
 }

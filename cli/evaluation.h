@@ -15,8 +15,8 @@ namespace nf::cli {
 
 /// Fitted to the training rows.
 flows::Baselines fit_baselines(const data::Dataset& data, const flows::Config& config);
-/// Writes them into a run, as baselines.safetensors.
-void save_baselines(const RunFolder& run, const std::string& data_checksum,
+/// Writes them into a run, as baselines.safetensors; the run needs no config.json yet.
+void save_baselines(const RunFolder& run, const flows::Config& config, const KnownData& known,
                     const flows::Baselines& baselines);
 
 /// What one of the simplest densities reaches, in nats of the model's convention, and by how much
@@ -32,9 +32,9 @@ struct Comparison {
 
   void add_to(Json& json) const;
 };
-/// On the rows x, which have these scores of the model. Where the run has no baselines that can be
-/// used: nothing, and a note.
-Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x,
+/// On the rows x, which have these scores of the model, with what is given. Where the run has no
+/// baselines that can be used: nothing, and a note.
+Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x, const Tensor& given,
                                   const std::vector<double>& scores);
 
 /// The keys that `eval` tells of any rows, but for those of the baselines.
@@ -47,6 +47,8 @@ struct HeldOut {
   std::string split;  ///< "valid", or "test" without validation rows
   std::vector<double> scores;
 };
+/// What a run's file of weights says of its content, to know it again: of the best, or the last.
+std::string weights_checksum(const RunFolder& run, bool best);
 /// Nothing where the file is not there. Throws Error where it is no such file, or of other data or
 /// weights than the run's.
 std::optional<HeldOut> held_out_of(const TrainedModel& model);

@@ -132,7 +132,8 @@ std::string likelihood(const TrainedModel& model, const data::Dataset& data,
                 {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},
                 {"bits/dim", fixed(e.bits_per_dim, 5) + " ± " + fixed(e.bits_per_dim_se, 5)},
                 {"convention", convention_of(*model.density)}};
-  for (const std::string& line : compare_with_baselines(model, x, scores).lines) {
+  for (const std::string& line :
+       compare_with_baselines(model, x, part_of(data, split).given, scores).lines) {
     rows.emplace_back(rows.size() == 4 ? "beside it" : "", line);
   }
   return table(rows);

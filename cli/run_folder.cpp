@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "cli/settings.h"
+#include "data/given.h"
 #include "data/svg.h"
 #include "flows/models/model.h"
 #include "nn/safetensors.h"
@@ -276,6 +277,13 @@ RunFolder RunFolder::open(const std::string& path) {
   NF_CHECK(file.version == kRunVersion || run.known_.shape.channels < 2, "[run] ", path,
            " was made by ", older("colour images one channel after the other"));
   run.config_ = file.on(flows::preset(file.preset));
+  const data::GivenNames given = data::parse_given(run.config_->data.given);
+  const std::vector<std::string> names =
+      given.labels ? std::vector<std::string>{"label"} : given.columns;
+  NF_CHECK(names == run.known_.shape.given && given.labels == (run.known_.shape.given_classes > 0),
+           file.where, "data: 'given' is '", printable(run.config_->data.given),
+           "', but 'given_names' is '", printable(join(run.known_.shape.given, ",")),
+           "'; restore the file");
   return run;
 }
 

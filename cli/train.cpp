@@ -64,7 +64,7 @@ class Training {
     const flows::Baselines baselines = fit_baselines(data_, config_);
     run_ = RunFolder::create(out, config_, overwrite);
     save(flows::TrainingStatus::Running);
-    save_baselines(run_, data_.checksum, baselines);
+    save_baselines(run_, config_, known, baselines);
     run_.save_config(config_, known);
   }
 
@@ -296,6 +296,7 @@ class Training {
                            {{"split", validated ? "valid" : "test"},
                             {"best_epoch", str(run_.state().best_epoch)},
                             {"step", str(trainer_.step())},
+                            {"weights_checksum", weights_checksum(run_, validated)},
                             {"data_checksum", data_.checksum}});
     } catch (const Error& error) {  // the training is whole without it
       common_.note(str("note: ", error.what(), "; 'score' has no held-out scores to compare with"));

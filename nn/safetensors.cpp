@@ -222,6 +222,8 @@ std::map<std::string, Entry> parse_header(const std::string& path, const Json& h
     NF_CHECK(begin >= at, "[safetensors] ", path, ": two tensors overlap at byte ", begin);
     at = end;
   }
+  NF_CHECK(at == available, "[safetensors] ", path, ": ", available - at,
+           " bytes after the last tensor belong to none; the file is damaged");
   return entries;
 }
 
@@ -254,7 +256,7 @@ struct Opened {
   std::uint64_t data_begin;
   std::map<std::string, Entry> entries;
   Metadata metadata;
-  std::string elements_checksum;  // empty: the file has none
+  std::string checksum, elements_checksum;  // empty: the file has none
 };
 
 Opened open_safetensors(const std::string& path) {
@@ -262,7 +264,7 @@ Opened open_safetensors(const std::string& path) {
   NF_CHECK(stat(path.c_str(), &info) == 0, "[safetensors] ", path, ": ", std::strerror(errno));
   NF_CHECK(S_ISREG(info.st_mode), "[safetensors] ", path, " is not a file");
   const std::uint64_t file_bytes = static_cast<std::uint64_t>(info.st_size);
-  Opened file{InputFile(path), 0, {}, {}, {}};
+  Opened file{InputFile(path), 0, {}, {}, {}, {}};
   unsigned char length[8];
   NF_CHECK(file.in.read(0, length, 8), "[safetensors] ", path, " is too short to be a checkpoint (",
            file_bytes, " bytes)");
@@ -280,6 +282,7 @@ Opened open_safetensors(const std::string& path) {
   if (checksum == file.metadata.end() || !is_ours(checksum->second)) return file;
   const std::string header_sum = header_checksum(file.metadata, file.entries);
   if (!checksum->second.starts_with(header_sum + "-")) fail_damaged(path);
+  file.checksum = checksum->second;
   file.elements_checksum = checksum->second.substr(header_sum.size() + 1);
   file.metadata.erase(checksum);
   return file;
@@ -315,7 +318,7 @@ SafetensorsFile load_safetensors(const std::string& path) {
 
 SafetensorsHeader read_safetensors_header(const std::string& path) {
   Opened opened = open_safetensors(path);
-  SafetensorsHeader header{{}, std::move(opened.metadata)};
+  SafetensorsHeader header{{}, std::move(opened.metadata), std::move(opened.checksum)};
   for (const auto& [name, entry] : opened.entries) {
     header.tensors.emplace(name, SafetensorsHeader::Entry{entry.dtype, entry.shape});
   }

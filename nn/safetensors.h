@@ -40,6 +40,7 @@ struct SafetensorsHeader {
   };
   std::map<std::string, Entry> tensors;
   Metadata metadata;
+  std::string checksum;  ///< of all content, as the file says; empty where it does not
 };
 SafetensorsHeader read_safetensors_header(const std::string& path);
 

@@ -284,6 +284,37 @@ BOOST_AUTO_TEST_CASE(labels_of_images_are_given_and_training_resumes_bit_for_bit
   }
 }
 
+// Another run on the same rows, to which another column is given.
+BOOST_AUTO_TEST_CASE(files_of_what_else_was_given_are_not_taken) {
+  const ScratchFolder folder;
+  const std::string data = table(folder), run = folder.file("run"), other = folder.file("other");
+  expect_ok(train(folder, {"--data", data, "--given", "b"}));
+  std::filesystem::rename(run, other);
+  expect_ok(train(folder, {"--data", data, "--given", "a"}));
+  const auto take = [&](const char* name) {
+    std::filesystem::copy_file(other + "/" + name, run + "/" + name,
+                               std::filesystem::copy_options::overwrite_existing);
+  };
+  take("baselines.safetensors");
+  const Outcome evaluated = flowcli(folder, {"eval", run, "--json"});
+  BOOST_TEST(json_of(evaluated)["gaussian_nats"].is_null());
+  BOOST_TEST(
+      evaluated.err.find("is of another run, with given = 'b', not 'a'") != std::string::npos,
+      evaluated.err);
+  const auto best = [](const std::string& of) {
+    return nf::nn::load_safetensors(of + "/heldout.safetensors").metadata.at("best_epoch");
+  };
+  BOOST_TEST_REQUIRE(best(run) == best(other));  // so that this does not tell them apart
+  take("heldout.safetensors");
+  expect_failure(flowcli(folder, {"score", run, "--flag", "0.1"}), {"is of other weights"});
+  std::string config = slurp(run + "/config.json");
+  const std::string given = "\"given\": \"a\"";
+  BOOST_TEST_REQUIRE(config.find(given) != std::string::npos, config);
+  config.replace(config.find(given), given.size(), "\"given\": \"b\"");
+  write(run + "/config.json", config);
+  expect_failure(flowcli(folder, {"eval", run}), {"'given' is 'b'", "'given_names' is 'a'"});
+}
+
 BOOST_AUTO_TEST_CASE(densities_of_labels_classify) {
   const ScratchFolder folder;
   const std::string run = folder.file("run"), npz = folder.file("new.npy");

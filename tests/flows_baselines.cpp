@@ -54,6 +54,51 @@ BOOST_AUTO_TEST_CASE(a_correlated_gaussian_reaches_its_entropy) {
       0.05);  // u = 1, v = 0
 }
 
+// x = B g + e: given g, only e is left. Without it, a third more.
+BOOST_AUTO_TEST_CASE(means_are_linear_in_what_is_given) {
+  constexpr std::int64_t kRows = 20000;
+  Generator gen(2);
+  const Tensor g = normal(gen, {kRows, 2}, DType::F64) * 50 + 1e9;  // time stamps, say
+  const Tensor e = normal(gen, {kRows, 2}, DType::F64);
+  const Tensor slope = Tensor::from(std::vector<double>{0.3, -0.1, 0.02, 0.5}, {2, 2});
+  const Tensor x = matmul(g - 1e9, slope) + 2 * e + 7;
+  const double entropy = 1 + std::log(2 * std::numbers::pi) + 2 * std::log(2.0);
+  const Baselines columns(x, {}, g);
+  BOOST_TEST(columns.conditional());
+  // Read back from a file, beside fresh rows.
+  const auto state = columns.state();
+  const Baselines again = Baselines::from({state.begin(), state.end()}, "");
+  BOOST_TEST(again.conditional());
+  const auto scores = again.scores(x, g);
+  BOOST_CHECK_SMALL(mean_of(scores.gaussian) + entropy, 0.03);
+  BOOST_CHECK_SMALL(mean_of(scores.independent) + entropy, 0.03);
+  BOOST_TEST(mean_of(Baselines(x).scores(x).gaussian) < -entropy - 3);
+  BOOST_CHECK_THROW(again.scores(x), Error);
+  BOOST_CHECK_THROW(again.scores(x, g.narrow(1, 0, 1)), Error);
+  // A column that is given twice, and one that is constant, change nothing.
+  const Tensor twice =
+      concat(std::vector{g, g.narrow(1, 0, 1), Tensor::full({kRows, 1}, 3, DType::F64)}, 1);
+  BOOST_CHECK_SMALL(mean_of(Baselines(x, {}, twice).scores(x, twice).gaussian) + entropy, 0.03);
+}
+
+BOOST_AUTO_TEST_CASE(each_label_has_its_own_mean) {
+  constexpr std::int64_t kRows = 20000;
+  Generator gen(3);
+  const Tensor label = (uniform(gen, {kRows, 1}) * 3).to(DType::I32);
+  const Tensor far = label.to(DType::F64) * label.to(DType::F64) * 20.0;  // 0, 20, 80
+  const Tensor x = far + normal(gen, {kRows, 2}, DType::F64);
+  const double entropy = 1 + std::log(2 * std::numbers::pi);
+  const auto scores = Baselines(x, {}, label, 4).scores(x, label);  // no row has the label 3
+  BOOST_CHECK_SMALL(mean_of(scores.gaussian) + entropy, 0.03);
+  const Tensor none = Tensor::full({kRows, 1}, 4, DType::I32);
+  BOOST_CHECK_THROW(Baselines(x, {}, label, 4).scores(x, none), Error);
+  // Of bytes the Gaussian knows the label, frequencies do not.
+  const Tensor bytes = (far + 50).to(DType::U8);
+  const auto of_bytes = Baselines(bytes, {}, label, 4).scores(bytes, label);
+  BOOST_CHECK_SMALL(mean_of(of_bytes.gaussian) + std::log(std::numbers::pi / 6) / 2 + 0.5, 0.01);
+  BOOST_CHECK_SMALL(mean_of(of_bytes.independent) + std::log(3.0), 0.02);
+}
+
 // The time of a Gaussian is the cube of the dimensions.
 BOOST_AUTO_TEST_CASE(a_gaussian_has_at_most_4096_dimensions) {
   const Tensor x = Tensor::from(std::vector<std::uint8_t>{3, 8}, {2, 1}).broadcast_to({2, 4097});

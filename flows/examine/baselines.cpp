@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "data/dataset.h"
+#include "flows/samples.h"
 #include "tensor/linalg.h"
 #include "tensor/ops.h"
 
@@ -20,12 +21,14 @@ constexpr std::int64_t kMostFittedRows = 20000, kMostGaussianDims = 4096, kBlock
 constexpr double kRidge = 1e-9, kNoiseVariance = 1.0 / 12;
 const double kLnTwoPi = std::log(2 * std::numbers::pi);
 
-// f64, the levels at their middles, in parts of 32 MB at most.
-void in_parts(const Tensor& x, const std::function<void(const Tensor&)>& use) {
+// f64, the levels at their middles, in parts of 32 MB at most, with what is given beside them.
+void in_parts(const Tensor& x, const Tensor& given,
+              const std::function<void(const Tensor& part, const Tensor& given)>& use) {
   const std::int64_t most = std::max<std::int64_t>(1, (std::int64_t{1} << 22) / x.dim(1));
   const double shift = x.dtype() == DType::U8 ? 0.5 : 0;
   for (std::int64_t at = 0; at < x.dim(0); at += most) {
-    use(x.narrow(0, at, std::min(most, x.dim(0) - at)).to(DType::F64) + shift);
+    const std::int64_t count = std::min(most, x.dim(0) - at);
+    use(x.narrow(0, at, count).to(DType::F64) + shift, given_rows(given, at, count));
   }
 }
 
@@ -65,31 +68,41 @@ double shrinkage(const double* s, std::int64_t dims, double fourth_power, double
 
 }  // namespace
 
-Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integer) {
+Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integer,
+                     const Tensor& all_given, std::int64_t classes) {
   NF_CHECK(train.rank() == 2 && train.dim(0) > 0, "[baselines] needs rows (N, D), got ",
            train.shape());
-  const Tensor x = train.narrow(0, 0, std::min(kMostFittedRows, train.dim(0))).to(Device::CPU);
+  const std::int64_t rows = std::min(kMostFittedRows, train.dim(0));
+  const Tensor x = train.narrow(0, 0, rows).to(Device::CPU);
+  const Tensor given = given_rows(all_given, 0, rows);
   const bool levels = x.dtype() == DType::U8;
   const std::int64_t dims = x.dim(1);
   const double n = static_cast<double>(x.dim(0));
   Tensor total = Tensor::zeros({dims}, DType::F64), squares = Tensor::zeros({dims}, DType::F64);
-  in_parts(x, [&](const Tensor& part) { total.add_(sum(part, {0})); });
+  in_parts(x, given, [&](const Tensor& part, const Tensor&) { total.add_(sum(part, {0})); });
   mean_ = total / n;
-  in_parts(x, [&](const Tensor& part) { squares.add_(sum_squares(part - mean_, {0})); });
+  if (given.defined()) {
+    regression_ = Regression(given, classes, dims, [&](const auto& use) {
+      in_parts(x, given, [&](const Tensor& part, const Tensor& of) { use(part - mean_, of); });
+    });
+  }
+  in_parts(x, given, [&](const Tensor& part, const Tensor& of) {
+    squares.add_(sum_squares(without_mean(part, of), {0}));
+  });
   noise_ = Tensor::full({dims}, levels ? kNoiseVariance : 0, DType::F64);
   for (const std::int32_t d : integer) noise_.narrow(0, d, 1).fill_(kNoiseVariance);
   deviation_ = sqrt(squares / n + noise_);
   if (levels) log_frequency_ = log_frequencies(x);
-  if (dims <= kMostGaussianDims && min(deviation_).item() > 0) fit_gaussian(x);
+  if (dims <= kMostGaussianDims && min(deviation_).item() > 0) fit_gaussian(x, given);
 }
 
-void Baselines::fit_gaussian(const Tensor& x) {
+void Baselines::fit_gaussian(const Tensor& x, const Tensor& given) {
   const std::int64_t dims = x.dim(1);
   const double n = static_cast<double>(x.dim(0));
   Tensor correlation = Tensor::zeros({dims, dims}, DType::F64);  // its lower triangle
   double fourth_powers = 0;
-  in_parts(x, [&](const Tensor& part) {
-    const Tensor y = standardized(part);
+  in_parts(x, given, [&](const Tensor& part, const Tensor& of) {
+    const Tensor y = standardized(part, of);
     fourth_powers += sum_squares(sum_squares(y, {1})).item();
     in_blocks(dims, [&](std::int64_t at, std::int64_t count) {
       correlation.narrow(0, at, count)
@@ -137,6 +150,7 @@ Baselines Baselines::from(const std::map<std::string, Tensor>& state, const std:
   b.mean_ = take("mean", {dims});
   b.deviation_ = take("deviation", {dims});
   b.noise_ = take("noise", {dims});
+  b.regression_ = Regression::from(state, dims, where);
   b.log_frequency_ = take("log_frequency", {dims, kLevels}, false);
   b.cholesky_ = take("cholesky", {dims, dims}, false);
   if (b.cholesky_.defined()) b.noise_square_ = take("noise_square", {1}).item();
@@ -145,6 +159,7 @@ Baselines Baselines::from(const std::map<std::string, Tensor>& state, const std:
 
 nn::StateDict Baselines::state() const {
   nn::StateDict state = {{"mean", mean_}, {"deviation", deviation_}, {"noise", noise_}};
+  regression_.add_to(state);
   if (levels()) state.emplace_back("log_frequency", log_frequency_);
   if (cholesky_.defined()) {
     state.emplace_back("cholesky", cholesky_);
@@ -153,9 +168,15 @@ nn::StateDict Baselines::state() const {
   return state;
 }
 
-Tensor Baselines::standardized(const Tensor& x) const { return (x - mean_) / deviation_; }
+Tensor Baselines::without_mean(const Tensor& x, const Tensor& given) const {
+  return conditional() ? x - mean_ - regression_.mean(given) : x - mean_;
+}
 
-std::vector<double> Baselines::independent(const Tensor& x) const {
+Tensor Baselines::standardized(const Tensor& x, const Tensor& given) const {
+  return without_mean(x, given) / deviation_;
+}
+
+std::vector<double> Baselines::independent(const Tensor& x, const Tensor& given) const {
   std::vector<double> scores;
   if (levels()) {
     const Tensor rows = x.contiguous();
@@ -172,8 +193,8 @@ std::vector<double> Baselines::independent(const Tensor& x) const {
   const double constant = sum(noise_ / (deviation_ * deviation_)).item() / 2 +
                           sum(log(deviation_)).item() +
                           0.5 * static_cast<double>(x.dim(1)) * kLnTwoPi;
-  in_parts(x, [&](const Tensor& part) {
-    for (const double square : sum_squares(standardized(part), {1}).to_vector<double>()) {
+  in_parts(x, given, [&](const Tensor& part, const Tensor& of) {
+    for (const double square : sum_squares(standardized(part, of), {1}).to_vector<double>()) {
       scores.push_back(-0.5 * square - constant);
     }
   });
@@ -181,15 +202,15 @@ std::vector<double> Baselines::independent(const Tensor& x) const {
 }
 
 // The noise u is independent of the data: E |L^-1 (y + u)|^2 = |L^-1 y|^2 + E |L^-1 u|^2.
-std::vector<double> Baselines::gaussian(const Tensor& x) const {
+std::vector<double> Baselines::gaussian(const Tensor& x, const Tensor& given) const {
   const std::int64_t dims = x.dim(1);
   double constant =
       noise_square_ / 2 + sum(log(deviation_)).item() + 0.5 * static_cast<double>(dims) * kLnTwoPi;
   const double* l = cholesky_.data<double>();
   for (std::int64_t d = 0; d < dims; ++d) constant += std::log(l[d * dims + d]);
   std::vector<double> scores;
-  in_parts(x, [&](const Tensor& part) {
-    const Tensor z = triangular_solve(cholesky_, standardized(part).t());
+  in_parts(x, given, [&](const Tensor& part, const Tensor& of) {
+    const Tensor z = triangular_solve(cholesky_, standardized(part, of).t());
     for (const double square : sum_squares(z, {0}).to_vector<double>()) {
       scores.push_back(-0.5 * square - constant);
     }
@@ -197,14 +218,14 @@ std::vector<double> Baselines::gaussian(const Tensor& x) const {
   return scores;
 }
 
-Baselines::Scores Baselines::scores(const Tensor& x) const {
+Baselines::Scores Baselines::scores(const Tensor& x, const Tensor& given) const {
   NF_CHECK(x.rank() == 2 && x.dim(0) > 0 && x.dim(1) == mean_.dim(0) &&
                (x.dtype() == DType::U8) == levels(),
            "[baselines] fitted to ", mean_.dim(0), levels() ? " levels" : " reals", ", got ",
            describe(x));
   const Tensor rows = x.to(Device::CPU);
-  Scores result{independent(rows), {}};
-  if (cholesky_.defined()) result.gaussian = gaussian(rows);
+  Scores result{independent(rows, given), {}};
+  if (cholesky_.defined()) result.gaussian = gaussian(rows, given);
   return result;
 }
 

@@ -224,6 +224,22 @@ BOOST_AUTO_TEST_CASE(wrong_calls_are_refused_by_name) {
   }
 }
 
+// NF_RULE of an operation with constants: what they must be.
+BOOST_AUTO_TEST_CASE(constants_follow_their_rules) {
+  const Tensor x = Tensor::from(std::vector<float>{-1, 2}, {2});
+  const std::pair<std::function<Tensor()>, const char*> cases[] = {
+      {[&] { return leaky_relu(x, -0.1); }, "[leaky_relu] slope must be at least 0"},
+      {[&] { return elu(x, -1); }, "[elu] alpha must be at least 0"},
+      {[&] { return clamp(x, 2, 1); }, "[clamp] low 2 is above high 1"},
+  };
+  for (const auto& [call, says] : cases) {
+    BOOST_CHECK_EXCEPTION(call(), Error, [&](const Error& error) {
+      return std::string(error.what()).find(says) != std::string::npos;
+    });
+  }
+  BOOST_CHECK_NO_THROW(clamp(x, 1, 1));
+}
+
 BOOST_AUTO_TEST_CASE(other_devices_give_what_the_cpu_gives) {
   for (const Device device : other_devices()) {
     for_each_case([&](const OpRow& row, const std::vector<Tensor>& inputs) {

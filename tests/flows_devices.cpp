@@ -15,6 +15,7 @@
 #include "tests/data_util.h"
 #include "tests/datasets.h"
 #include "tests/devices.h"
+#include "tests/trainings.h"
 
 BOOST_AUTO_TEST_SUITE(flows_devices)
 
@@ -130,9 +131,7 @@ BOOST_AUTO_TEST_CASE(steps_of_every_preset_are_recorded) {
     for (const std::string& name : preset_names()) {
       const data::Dataset& data = preset(name).data.source == "moons" ? reals : bytes;
       Config config = preset(name);
-      coupling_flow(config).couplings = 2;
-      coupling_flow(config).hidden_units = 12;
-      coupling_flow(config).hidden_layers = 2;
+      test::set_where_known(config, {{"couplings", 2}, {"hidden_units", 12}, {"hidden_layers", 2}});
       config.training.batch_size = 20;
       config.training.steps = 25;
       const Trained replayed = train(config, data, device),

@@ -8,6 +8,7 @@
 #include "nn/layers/linear.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
+#include "tests/trainings.h"
 
 using namespace nf;
 using namespace nf::flows;
@@ -241,7 +242,7 @@ BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
                 to_json(config));
     for (const bool discrete : {false, true}) {
       config = preset(name, {.dims = 6, .discrete = discrete});
-      coupling_flow(config).hidden_units = 8;
+      test::set_where_known(config, {{"hidden_units", 8}});
       const auto density = make_flow(config, {.dims = 6, .discrete = discrete});
       const Tensor x = Tensor::full({3, 6}, 7, discrete ? DType::U8 : DType::F32);
       BOOST_CHECK(all_finite(density->log_prob(x).value()));

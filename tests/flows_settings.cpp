@@ -7,6 +7,7 @@
 #include "flows/models/coupling_flow.h"
 #include "flows/models/idle.h"
 #include "tests/data_util.h"
+#include "tests/trainings.h"
 
 using namespace nf;
 using namespace nf::flows;
@@ -60,7 +61,7 @@ BOOST_AUTO_TEST_CASE(parameters_are_counted_from_shapes) {
   for (const std::string& name : preset_names()) {
     for (const std::int64_t dims : {2, 5}) {
       Config config = preset(name);
-      coupling_flow(config).hidden_units = 7;
+      test::set_where_known(config, {{"hidden_units", 7}});
       const DataShape shape{.dims = dims};
       if (name == "nice-plus") coupling_flow(config).preprocess = "standard";
       const double counted = parameter_count(config, shape);

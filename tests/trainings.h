@@ -1,6 +1,7 @@
 // Small trainings, for tests of them.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,14 @@ inline data::Dataset moons(std::int64_t train, std::int64_t valid) {
   data.train.x = data::sample_toy2d(toy, train, 1, 0);
   data.valid.x = data::sample_toy2d(toy, valid, 1, 1);
   return data;
+}
+
+/// Sets those of these settings that the model has, as "hidden_units" to 8.
+inline void set_where_known(Config& config, const std::map<std::string, std::int64_t>& values) {
+  for (const Field& field : config.fields()) {
+    const auto found = values.find(field.key);
+    if (found != values.end()) set(config, str(field.key, "=", found->second));
+  }
 }
 
 inline Config small(const std::string& model) {

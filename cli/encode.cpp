@@ -43,7 +43,11 @@ void write_latents(const std::string& out, const data::Dataset& shape, std::int6
 // (n, G): one row for all, or a row for each.
 Tensor given_of_latents(const GivenOptions& options, const TrainedModel& model, std::int64_t n) {
   const Tensor given =
-      options.file.empty() ? options.one_row(model, "decode") : options.rows(model);
+      options.file.empty()
+          ? options.one_row(model, "decode",
+                            ", or --given-file FILE with a row for each of the latents, which what "
+                            "'flowcli encode' writes has beside them (-: both from standard input)")
+          : options.rows(model);
   NF_CHECK(!given.defined() || given.dim(0) == 1 || given.dim(0) == n, "[decode] ", n,
            " latents, but ", given.defined() ? given.dim(0) : 0, " rows of what is given");
   return spread_over(given, n);
@@ -134,7 +138,7 @@ void add_decode(CLI::App& app) {
                    "FILE.npy: reals (N, D), of images also (N, H, W, C); CSV: z1,z2,... or no "
                    "header; -: CSV from standard input")
       ->required();
-  options->given.add_to(*command, /*several=*/true);
+  options->given.add_to(*command, GivenRows::OfLatents);
   command->add_option("--out", options->out,
                       "FILE.npy, FILE.csv, FILE.png or - (CSV to standard output) (default: "
                       "RUN/decoded.npy)");
@@ -143,7 +147,9 @@ void add_decode(CLI::App& app) {
   command->footer(
       "Examples:\n  flowcli decode runs/mnist latents.npy --out digits.npy\n"
       "  flowcli decode runs/mnist latents.npy --out digits.png\n"
-      "  flowcli encode runs/table --out - | flowcli decode runs/table - --out back.csv");
+      "  flowcli encode runs/table --out - | flowcli decode runs/table - --out back.csv\n"
+      "  flowcli encode runs/regression --out z.csv\n"
+      "  flowcli decode runs/regression z.csv --given-file z.csv --out x.csv");
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);

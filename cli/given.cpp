@@ -1,14 +1,15 @@
 #include "cli/given.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
+#include <filesystem>
+#include <optional>
 
-#include "cli/choice.h"
 #include "cli/table.h"
 #include "data/columns.h"
+#include "data/csv_cells.h"
 #include "data/given.h"
-#include "data/samples.h"
+#include "tensor/memory.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -16,56 +17,79 @@ namespace nf::cli {
 
 namespace {
 
-constexpr const char* kAll = "all";
-
 Tensor every_label(std::int64_t classes) {
   return Tensor::arange(classes, DType::I32).reshape({classes, 1});
 }
 
 // Rows i * M / n of (M, G), i = 0 .. n - 1.
 Tensor take_evenly(const Tensor& from, std::int64_t n) {
-  std::vector<std::int32_t> order;
+  const double row = sizeof(std::int32_t) + sizeof(double) * static_cast<double>(from.dim(1));
+  check_memory(row * static_cast<double>(n), str("what is given with ", n, " samples"),
+               "take fewer at a time");
+  std::vector<std::int32_t> order(static_cast<std::size_t>(n));
   for (std::int64_t i = 0; i < n; ++i) {
-    order.push_back(static_cast<std::int32_t>(i * from.dim(0) / n));
+    order[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(i * from.dim(0) / n);
   }
   return index_select(from, 0, Tensor::from(order, {n}));
 }
 
 double value_of(const std::string& text, const std::string& name) {
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  check_usage(error == std::errc() && end == text.data() + text.size() && std::isfinite(value),
-              "[given] ", printable(name), ": '", printable(text), "' is no number");
-  return value;
+  const std::optional<double> value = data::cell_number(data::without_spaces(text));
+  check_usage(value.has_value(), "[given] ", printable(name), ": '", printable(text),
+              "' is no number");
+  check_usage(std::isfinite(*value), "[given] ", printable(name), ": '", printable(text),
+              "' is no finite number of 32 bits");
+  return *value;
+}
+
+bool knows_label(double label, int classes) {
+  return label == std::floor(label) && label >= 0 && label < classes;
+}
+
+std::string unknown_label(double label, int classes) {
+  return str("label ", label, " is none of the model's, which are 0 to ", classes - 1);
 }
 
 // (1, G) of numbers, as the data have them.
 Tensor as_row(const std::vector<double>& values, const data::Dataset& shape) {
   if (shape.given_classes == 0) return Tensor::from(values, {1, std::ssize(values)});
-  const double label = values[0];
-  check_usage(label == std::floor(label) && label >= 0 && label < shape.given_classes,
-              "[given] label ", label, " is none of the model's, which are 0 to ",
-              shape.given_classes - 1);
-  return Tensor::from(std::vector<std::int32_t>{static_cast<std::int32_t>(label)}, {1, 1});
+  check_usage(knows_label(values[0], shape.given_classes), "[given] ",
+              unknown_label(values[0], shape.given_classes));
+  return Tensor::from(std::vector<std::int32_t>{static_cast<std::int32_t>(values[0])}, {1, 1});
+}
+
+// "the model is given a, b"
+std::string what_is_given(const data::Dataset& shape) {
+  return "the model is given " + printable(join(shape.given, ", "));
+}
+
+// Which of what is given a name means: 3 or, as CSV has it, x3 of columns without names.
+std::size_t place_of(const std::string& name, const data::Dataset& shape) {
+  for (const std::vector<std::string>& names : {shape.given, given_columns(shape)}) {
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+  }
+  check_usage(false, "[given] the model is not given '", printable(name), "'",
+              did_you_mean(name, shape.given), "; ", what_is_given(shape));
+  return 0;
 }
 
 // "a=1,b=2", or "1" where one thing is given.
 Tensor parse_row(const std::string& text, const data::Dataset& shape) {
   const std::vector<std::string>& names = shape.given;
   std::vector<double> values(names.size(), std::nan(""));
-  const std::string known = "; the model is given " + printable(join(names, ", "));
-  for (const std::string& part : data::between_commas(text)) {
+  const std::string known = "; " + what_is_given(shape);
+  const bool bare = names.size() == 1 && text.find('=') == std::string::npos;
+  const std::vector<std::string> parts = data::between_commas(text);
+  check_usage(!bare || parts.size() == 1, "[given] '", printable(text), "' is ", parts.size(),
+              " values, where one is taken; write numbers with a point", known);
+  for (const std::string& part : parts) {
     const std::size_t equals = part.rfind('=');
-    const bool bare = equals == std::string::npos && names.size() == 1;
     check_usage(bare || equals != std::string::npos, "[given] '", printable(part),
                 "' is not NAME=VALUE", known);
-    const std::string name = bare ? names[0] : part.substr(0, equals);
-    const auto found = std::find(names.begin(), names.end(), name);
-    check_usage(found != names.end(), "[given] the model is not given '", printable(name), "'",
-                did_you_mean(name, names), known);
-    double& value = values[static_cast<std::size_t>(found - names.begin())];
-    check_usage(std::isnan(value), "[given] ", printable(name), " stands twice");
-    value = value_of(bare ? part : part.substr(equals + 1), name);
+    const std::size_t at = bare ? 0 : place_of(data::unquoted(part.substr(0, equals)), shape);
+    check_usage(std::isnan(values[at]), "[given] ", printable(names[at]), " stands twice");
+    values[at] = value_of(bare ? part : part.substr(equals + 1), names[at]);
   }
   for (std::size_t i = 0; i < names.size(); ++i) {
     check_usage(!std::isnan(values[i]), "[given] ", printable(names[i]), " is missing", known);
@@ -73,43 +97,57 @@ Tensor parse_row(const std::string& text, const data::Dataset& shape) {
   return as_row(values, shape);
 }
 
+// "csv:FILE", as other sources are written; there is no other format.
+std::string path_of_rows(const std::string& file) {
+  constexpr std::string_view kFormat = "csv:";
+  std::error_code error;
+  const bool prefixed = file.starts_with(kFormat) && !std::filesystem::exists(file, error);
+  return prefixed ? file.substr(kFormat.size()) : file;
+}
+
 // The columns of a file that the model is given; others are not looked at.
-Tensor rows_of_file(const std::string& file, const data::Dataset& shape) {
-  data::LoadOptions reading;
-  reading.in_file_order = true;
-  data::Dataset rows = data::load("csv:" + file, reading);
-  const std::vector<std::string> all =
-      rows.columns.empty() ? data::numbered(rows.dims) : rows.columns;
-  const std::vector<std::string> names = data::named(all) ? given_columns(shape) : shape.given;
-  std::vector<std::int32_t> columns;
-  for (const std::string& name : names) {
-    const auto found = std::find(all.begin(), all.end(), name);
-    NF_CHECK(found != all.end(), "[given] '", printable(file), "' has no column '", printable(name),
-             "'", did_you_mean(name, all));
-    columns.push_back(static_cast<std::int32_t>(found - all.begin()));
+Tensor rows_of_file(const std::string& file, const TrainedModel& model) {
+  const data::Dataset& shape = model.shape;
+  const std::vector<std::string> names = given_columns(shape);
+  const std::string path = path_of_rows(file);
+  const data::Table table = data::read_csv(path, {.columns = names,
+                                                  .given = names,
+                                                  .may_lack_split_by = true,
+                                                  .lines = shape.given_classes > 0});
+  for (const std::string& note : table.notes) model.common.note("note: " + note);
+  if (data::named(names) && !data::named(table.columns)) {
+    model.common.note(str("note: '", data::shown_path(path), "' has no names of columns: they are ",
+                          "taken by position, as ", printable(join(names, ", "))));
   }
-  data::take_columns(rows, columns);
-  const Tensor x = all_rows(rows).x;
-  if (shape.given_classes == 0) return x.to(DType::F64);
-  std::vector<Tensor> labels;
-  for (const double label : x.to(DType::F64).to_vector<double>()) {
-    labels.push_back(as_row({label}, shape));
+  if (shape.given_classes == 0) return table.values;
+  std::vector<std::int32_t> labels;
+  for (const double label : table.values.to_vector<double>()) {
+    NF_CHECK(knows_label(label, shape.given_classes), "[given] '", data::shown_path(path),
+             "', line ", table.lines[labels.size()], ": ",
+             unknown_label(label, shape.given_classes));
+    labels.push_back(static_cast<std::int32_t>(label));
   }
-  return concat(labels, 0);
+  return Tensor::from(labels, {std::ssize(labels), 1});
 }
 
 }  // namespace
 
-void GivenOptions::add_to(CLI::App& app, bool several) {
-  auto* option = app.add_option("--given", given,
-                                several ? "Of a conditional model: NAME=VALUE,... (or VALUE), or "
-                                          "all, every label (default: all; of columns the rows "
-                                          "of the test part)"
-                                        : "Of a conditional model: NAME=VALUE,... (or VALUE)");
-  if (several) {
-    app.add_option("--given-file", file, "The same from a CSV file, -n samples for each row")
-        ->excludes(option);
-  }
+void GivenOptions::add_to(CLI::App& app, GivenRows rows) {
+  const std::string one = "Of a conditional model: NAME=VALUE,... (or VALUE)";
+  auto* option =
+      app.add_option("--given", given,
+                     rows == GivenRows::OfSamples ? one +
+                                                        ", or all, every label (default: all; of "
+                                                        "columns the rows of the test part)"
+                     : rows == GivenRows::OfLatents ? one + ", the same for all latents"
+                                                    : one);
+  if (rows == GivenRows::One) return;
+  app.add_option("--given-file", file,
+                 rows == GivenRows::OfSamples
+                     ? "The same from a CSV file, -n samples for each row"
+                     : "The same from a CSV file, a row for each of the latents: what 'flowcli "
+                       "encode' writes has it beside them")
+      ->excludes(option);
 }
 
 Tensor GivenOptions::rows(const TrainedModel& model) const {
@@ -119,25 +157,29 @@ Tensor GivenOptions::rows(const TrainedModel& model) const {
                 " is no conditional model");
     return {};
   }
-  if (!file.empty()) return rows_of_file(file, shape);
+  if (!file.empty()) return rows_of_file(file, model);
   const bool labels = shape.given_classes > 0;
-  check_usage(given != kAll || labels, "[given] all is for labels; the model is given ",
-              printable(join(shape.given, ", ")), ": say --given NAME=VALUE or --given-file");
+  check_usage(given != kAll || labels, "[given] all is for labels; ", what_is_given(shape),
+              ": say --given NAME=VALUE or --given-file");
   if (given == kAll || (given.empty() && labels)) return every_label(shape.given_classes);
   if (!given.empty()) return parse_row(given, shape);
-  check_usage(with_data_there(model.run).has_value(),
-              "[given] the data of the run are not there to take ",
-              printable(join(shape.given, ", ")), " from: say --given NAME=VALUE or --given-file");
-  return part_of(load_run_data(model.run), "test").given;
+  const std::string way_out = str(" to take ", printable(join(shape.given, ", ")),
+                                  " from: say --given NAME=VALUE or --given-file");
+  check_usage(with_data_there(model.run).has_value(), "[given] the data of the run are not there",
+              way_out);
+  const data::Dataset data = load_run_data(model.run);
+  check_usage(data.test.size() > 0, "[given] ", data.name, " has no test rows", way_out);
+  return data.test.given;
 }
 
-Tensor GivenOptions::one_row(const TrainedModel& model, const char* command) const {
+Tensor GivenOptions::one_row(const TrainedModel& model, const char* command,
+                             const char* or_else) const {
   if (!given.empty() || model.shape.given.empty()) {
     check_usage(given != kAll, "[", command, "] takes one thing that is given, not all");
     return rows(model);
   }
   check_usage(false, "[", command, "] the model is conditional: say --given ",
-              printable(join(model.shape.given, "=..,")), "=..");
+              printable(join(model.shape.given, "=..,")), "=..", or_else);
   return {};
 }
 

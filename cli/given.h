@@ -8,18 +8,23 @@
 
 namespace nf::cli {
 
+/// What a command takes: one row; one or several, of samples that are drawn for each of them; one
+/// for all latents that are decoded, or one for each.
+enum class GivenRows { One, OfSamples, OfLatents };
+
+inline constexpr const char* kAll = "all";  ///< --given: every label
+
 struct GivenOptions {
   std::string given, file;
 
-  /// `several`: samples are drawn for each of what is given, so that "all" and a file make sense.
-  void add_to(CLI::App& app, bool several);
+  void add_to(CLI::App& app, GivenRows rows);
 
   /// (M, G), each row of what is asked for; undefined for a model that is not conditional. Without
   /// an option: every label, or the rows of the test part. Throws UsageError for what the model
   /// does not know, for values that are missing, and for an option that would change nothing.
   Tensor rows(const TrainedModel& model) const;
-  /// (1, G), where one row is wanted: --given must say which.
-  Tensor one_row(const TrainedModel& model, const char* command) const;
+  /// (1, G), where one row is wanted: --given must say which. `or_else`: another way, for messages.
+  Tensor one_row(const TrainedModel& model, const char* command, const char* or_else = "") const;
 };
 
 /// (n, G), the rows of `given` (M, G) in turn, each as often as the others: n / M times in a row.

@@ -23,7 +23,7 @@ void add_manifold(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("manifold", "A random sphere in latent space, as the model decodes it");
   options->model.add_to(*command);
-  options->given.add_to(*command, /*several=*/false);
+  options->given.add_to(*command, GivenRows::One);
   command->add_option("--rows", options->rows, "From pole to pole")
       ->check(whole(1, 1000))
       ->capture_default_str();

@@ -155,7 +155,7 @@ void add_plot(CLI::App& app) {
       ->capture_default_str();
   add_seed(*command, options->plot.seed, "Of the samples");
   add_weights(*command, options->weights);
-  options->given.add_to(*command, /*several=*/false);
+  options->given.add_to(*command, GivenRows::One);
   options->common.add_to(*command);
   command->footer(
       "Writes data.png, samples.png, density.png, and grid.svg: where lines of constant latents "

@@ -6,10 +6,13 @@
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "cli/table.h"
+#include "tensor/memory.h"
 
 namespace nf::cli {
 
 namespace {
+
+constexpr std::int64_t kMost = 10'000'000;
 
 // -n, or what suits the model: of a file so many for each row, and a grid has as many of each
 // label.
@@ -17,8 +20,21 @@ std::int64_t how_many(std::int64_t n, const TrainedModel& model, const GivenOpti
                       const Tensor& given) {
   constexpr std::int64_t kImages = 64, kPoints = 20'000, kOfEach = 8;
   const bool images = model.shape.images();
-  if (!options.file.empty()) return std::max<std::int64_t>(n, 1) * given.dim(0);
-  if (n > 0) return n;
+  if (!options.file.empty()) {
+    const std::int64_t each = std::max<std::int64_t>(n, 1), all = each * given.dim(0);
+    check_usage(all <= kMost, "[sample] ", each, " samples for each of ", given.dim(0),
+                " rows are ", all, ", more than ", kMost, "; give a smaller -n");
+    return all;
+  }
+  if (n > 0) {
+    if (given.defined() && model.shape.given_classes > 0 && n < given.dim(0)) {
+      check_usage(options.given != kAll, "[given] all is ", given.dim(0), " labels, for which -n ",
+                  n, " is too few; give -n ", given.dim(0), " or more");
+      model.common.note(str("note: ", n, " samples cannot be of all ", given.dim(0),
+                            " labels; choose one with --given"));
+    }
+    return n;
+  }
   if (images && given.defined() && given.dim(0) > 1) return kOfEach * given.dim(0);
   return images ? kImages : kPoints;
 }
@@ -28,7 +44,11 @@ Tensor draw(const TrainedModel& model, std::int64_t n, double temperature, std::
             const Tensor& given) {
   Generator gen(seed);
   auto* const flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
-  if (!flow) return model.density->sample(gen, n, temperature, given_part(given, 0, n, {}));
+  if (!flow) {
+    check_memory(2.0 * sizeof(float) * static_cast<double>(n * model.density->dims()),
+                 str(n, " samples"), "take fewer at a time");
+    return model.density->sample(gen, n, temperature, given_part(given, 0, n, {}));
+  }
   const auto latents = [&](std::int64_t, std::int64_t count) {
     return flow->base().sample(gen, count, flow->dims(), temperature);
   };
@@ -51,9 +71,9 @@ void add_sample(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("sample", "Draw samples from a trained model");
   options->model.add_to(*command);
-  options->given.add_to(*command, /*several=*/true);
+  options->given.add_to(*command, GivenRows::OfSamples);
   command->add_option("-n,--count", options->n, "How many (default: 64 images, 20000 points)")
-      ->check(whole(1, 10'000'000));
+      ->check(whole(1, kMost));
   command->add_option("--temperature", options->temperature, "Scale of the latents")
       ->check(real(0))
       ->capture_default_str();

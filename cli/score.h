@@ -17,7 +17,7 @@ struct ScoreOptions {
   std::string out, png;
   std::vector<std::string> against;
   bool sort = false;
-  double flag = 0;  ///< the p-value below which a row is flagged; 0: none is
+  std::optional<double> flag;  ///< the p-value below which a row is flagged
   EvaluateOptions evaluate;
   std::int64_t strangest = 64;
   int scale = 0;

@@ -29,7 +29,7 @@ bool ScoreOptions::line_by_line() const {
 // --- flags --------------------------------------------------------------------------------------
 
 std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedModel& model) {
-  if (options.flag == 0) return std::nullopt;
+  if (!options.flag) return std::nullopt;
   const std::optional<HeldOut> kept = held_out_of(model);
   NF_CHECK(kept, "[flag] ", model.run.path(),
            " has no held-out scores to compare with (heldout.safetensors): its training has not "
@@ -39,9 +39,9 @@ std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedMo
               "[flag] the held-out scores are of the best weights: leave --weights out");
   check_usage(options.evaluate.noise_draws == 1 || !model.density->bound(),
               "[flag] the held-out scores are of one draw of the noise: leave --noise-draws out");
-  Flagging flagging{options.flag, flows::HeldOutScores(kept->scores), kept->split};
+  Flagging flagging{*options.flag, flows::HeldOutScores(kept->scores), kept->split};
   const double least = flagging.held_out.least();
-  check_usage(flagging.flags(least), "[flag] ", options.flag, " would flag nothing: beside ",
+  check_usage(flagging.flags(least), "[flag] ", *options.flag, " would flag nothing: beside ",
               flagging.held_out.size(), " held-out rows the least p-value is ", least,
               "; give a higher level");
   return flagging;
@@ -151,7 +151,8 @@ class RowReader {
 
  private:
   static data::ReadOptions reading(const data::LoadOptions& own) {
-    return {.columns = data::columns_to_read(own),
+    return {.columns = own.columns,
+            .given = data::parse_given(own.given).columns,
             .split_by = data::parse_split_by(own.split_by).column,
             .may_lack_split_by = true};
   }
@@ -162,7 +163,7 @@ class RowReader {
     row.dims = std::ssize(numbers);
     row.columns = lines_.columns();
     row.train.x = Tensor::from(numbers, {1, row.dims});
-    data::take_given(row, data::parse_given(model_.run.config().data.given));
+    data::take_given(row, data::parse_given(model_.run.config().data.given), /*of_run=*/true);
     if (!model_.shape.columns.empty()) {
       const std::string note = data::match_columns(row, model_.shape.columns);
       if (!note.empty() && !matched_) model_.common.note("note: " + note);

@@ -29,7 +29,9 @@ data::LoadOptions own_options(const flows::Config& config) {
 // How another source is read than the run's: the run's columns and layout, its own parts.
 data::LoadOptions options_for(const flows::Config& config, const KnownData& known, bool whole) {
   if (built_in(config.data.source)) {
-    return {.seed = static_cast<std::uint64_t>(config.training.seed), .given = config.data.given};
+    return {.seed = static_cast<std::uint64_t>(config.training.seed),
+            .given = config.data.given,
+            .of_run = true};
   }
   data::LoadOptions options = own_options(config);
   options.train = options.valid = options.test = -1;
@@ -204,7 +206,7 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
       return part.size() > 0 && !part.labels.defined();
     };
     if (asks && !lacks(data.train) && !lacks(data.valid) && !lacks(data.test)) {
-      data::take_given(data, given);
+      data::take_given(data, given, /*of_run=*/true);
     }
     if (data.checksum == known.shape.checksum && !whole) data = as_trained(model.run, config);
   }

@@ -38,20 +38,23 @@ Names missing(const Names& these, const Names& those) {
   return out;
 }
 
-void check_unique(const std::string& where, const Names& names) {
-  Names sorted = names;
-  std::sort(sorted.begin(), sorted.end());
-  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
-  NF_CHECK(twice == sorted.end(), "[data] ", where, " two columns are named '",
-           printable(twice == sorted.end() ? "" : *twice),
-           "', so they cannot be matched by name; rename one");
+[[noreturn]] void fail_twice(const std::string& path, const std::string& name) {
+  fail(str("[data] in '", printable(path), "' two columns are named '", printable(name),
+           "', so they cannot be told apart by name; rename one"));
+}
+
+void check_unique(const std::string& path, Names names) {
+  std::sort(names.begin(), names.end());
+  const auto twice = std::adjacent_find(names.begin(), names.end());
+  if (twice != names.end()) fail_twice(path, *twice);
 }
 
 std::string by_position(const Dataset& data, const Names& wanted) {
   const bool model_named = named(wanted);
   NF_CHECK(wanted.empty() || data.dims == std::ssize(wanted), "[data] '", printable(data.name),
            "' has ", data.dims, " columns", model_named ? " without names" : "",
-           ", the model was trained on ", wanted.size(), model_named ? ": " + listed(wanted) : "");
+           data.given.empty() ? "" : " beside what is given", ", the model was trained on ",
+           wanted.size(), model_named ? ": " + listed(wanted) : "");
   if (model_named == named(data.columns)) return {};
   return model_named
              ? str("'", printable(data.name),
@@ -71,6 +74,10 @@ std::string without_spaces(const std::string& name) {
   const std::size_t first = name.find_first_not_of(' ');
   if (first == std::string::npos) return {};
   return name.substr(first, name.find_last_not_of(' ') - first + 1);
+}
+
+void check_one_column(const std::string& path, const Names& columns, const std::string& name) {
+  if (std::count(columns.begin(), columns.end(), name) > 1) fail_twice(path, name);
 }
 
 void take_columns(Dataset& data, const std::vector<std::int32_t>& columns) {
@@ -97,7 +104,7 @@ std::string match_columns(Dataset& data, const Names& wanted, const Names& ignor
   const Names extra = missing(missing(data.columns, wanted), ignored);
   NF_CHECK(extra.empty(), "[data] ", file, " the model was not trained on column ", listed(extra),
            "; leave it out of the file (the model's are ", listed(wanted), ")");
-  check_unique(file, data.columns);
+  check_unique(data.name, data.columns);
   std::vector<std::int32_t> order;
   for (const std::string& name : wanted) {
     const auto at = std::find(data.columns.begin(), data.columns.end(), name);
@@ -140,7 +147,7 @@ void for_each_column(const Split& part, Use&& use) {
 }  // namespace
 
 std::vector<std::int32_t> integer_columns(const std::string& types, const Names& columns,
-                                          std::int64_t dims) {
+                                          std::int64_t dims, const Names& given) {
   std::vector<std::int32_t> out;
   const Names names = columns.empty() ? numbered(dims) : columns;
   std::size_t at = 0;
@@ -157,6 +164,8 @@ std::vector<std::int32_t> integer_columns(const std::string& types, const Names&
     auto found = std::find(names.begin(), names.end(), name);
     if (found == names.end()) found = std::find(names.begin(), names.end(), without_spaces(name));
     if (found == names.end()) {
+      check_setting(!contains(given, without_spaces(name)), "types", "[types] column '",
+                    printable(name), "' is given, not modelled, and so needs no type");
       throw SettingError("types", str("[types] there is no column '", printable(name), "'",
                                       printable(did_you_mean(name, names))));
     }
@@ -171,7 +180,7 @@ void look_at_types(Dataset& data, const std::string& types, bool advise,
                    const std::vector<std::string>& names) {
   const bool nameless = data.columns.empty() && std::ssize(names) == data.dims;
   const std::vector<std::int32_t> named_so =
-      integer_columns(types, nameless ? names : data.columns, data.dims);
+      integer_columns(types, nameless ? names : data.columns, data.dims, data.given);
   check_setting(named_so.empty() || !data.discrete, "types", "[types] '", printable(data.name),
                 "' holds pixels, which are whole numbers already");
   if (data.discrete) return;

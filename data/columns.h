@@ -14,6 +14,10 @@ bool named(const std::vector<std::string>& columns);
 /// A name without the spaces around it, which a list "a, b" has.
 std::string without_spaces(const std::string& name);
 
+/// Throws Error where more than one of these columns of a file has the name.
+void check_one_column(const std::string& path, const std::vector<std::string>& columns,
+                      const std::string& name);
+
 /// Puts the columns of `data`, in all its parts, into the order of `wanted`: those of a model. What
 /// `ignored` names may be there too, and is dropped. Returns a note for people, or nothing: where
 /// one side has no names, columns go by their position. Throws Error, with the nearest name, for
@@ -26,10 +30,12 @@ void take_columns(Dataset& data, const std::vector<std::int32_t>& columns);
 
 /// Positions from 0 of the columns that `types` calls whole numbers: "count=integer,age=integer",
 /// by name, or by number from 1 in a table without names. Throws SettingError, with the nearest
-/// name, for a column that is not there, and for another type.
+/// name, for a column that is not there, or is one of `given` and so not modelled, and for another
+/// type.
 std::vector<std::int32_t> integer_columns(const std::string& types,
                                           const std::vector<std::string>& columns,
-                                          std::int64_t dims);
+                                          std::int64_t dims,
+                                          const std::vector<std::string>& given = {});
 
 /// Throws SettingError where a column that `types` calls integer is not; with `advise` adds a note
 /// about those that are, but are not called so: as real numbers they have no highest density.

@@ -181,6 +181,7 @@ class CsvReader {
     if (names_.empty() && take_header(fields, table)) return;
     look_for_numbered_header(fields, table);
     add_row(fields, table.groups, values);
+    if (options_->lines) table.lines.push_back(static_cast<std::int64_t>(number_));
   }
 
   void split(std::vector<std::string>& fields) {
@@ -343,8 +344,10 @@ class CsvReader {
              bad_.size() > kListed ? str("; and in ", bad_.size() - kListed, " more columns") : "",
              missing ? "; fill in the numbers that are missing, or leave these lines out" : "",
              comma ? "; write numbers with a point, not with a comma" : "",
-             "; choose the columns that are numbers with --columns a,b,... of 'flowcli train' or "
-             "'flowcli data'"));
+             options_->may_lack_split_by  // which columns they are is settled
+                 ? ""
+                 : "; choose the columns that are numbers with --columns a,b,... of 'flowcli "
+                   "train' or 'flowcli data'"));
   }
 
   std::string path_;

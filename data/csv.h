@@ -1,6 +1,7 @@
 // Tables of real numbers as text: CSV and its relatives.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +17,7 @@ struct Table {
   std::vector<std::string> columns;  ///< D names; "1", "2", ... without a header
   Tensor values;                     ///< f64 (N, D), all finite
   std::vector<std::string> groups;   ///< the column split_by of each row, as it stands there
+  std::vector<std::int64_t> lines;   ///< from 1, of each row, with ReadOptions::lines
   std::vector<std::string> notes;    ///< what was decided that the owner should know
 };
 

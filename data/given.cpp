@@ -20,12 +20,13 @@ bool among(const std::string& name, const std::vector<std::string>& names) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-void take_labels(Dataset& data) {
+void take_labels(Dataset& data, bool of_run) {
   const bool has_column = among(kLabel, data.columns);
   check_setting(data.train.labels.defined(), "given", "[given] '", printable(data.name),
                 "' has no labels",
-                has_column ? "; for its column of that name give column:label"
-                           : "; give names of columns, or data with labels");
+                of_run       ? ", which the model is given; give data with labels"
+                : has_column ? "; for its column of that name give column:label"
+                             : "; give names of columns, or data with labels");
   for (Split* part : {&data.train, &data.valid, &data.test}) {
     check_setting(part->size() == 0 || part->labels.defined(), "given",
                   "[given] only some parts of '", printable(data.name), "' have labels");
@@ -35,7 +36,7 @@ void take_labels(Dataset& data) {
   data.given_classes = data.classes;
 }
 
-void take_columns_given(Dataset& data, const std::vector<std::string>& wanted) {
+void take_columns_given(Dataset& data, const std::vector<std::string>& wanted, bool of_run) {
   check_setting(!data.images(), "given", "[given] '", printable(data.name),
                 "' holds images, which have no columns; give label");
   const std::vector<std::string> names = data.columns.empty() ? numbered(data.dims) : data.columns;
@@ -47,7 +48,10 @@ void take_columns_given(Dataset& data, const std::vector<std::string>& wanted) {
       if (place >= 1 && place <= data.dims) found = names.begin() + (place - 1);
     }
     check_setting(found != names.end(), "given", "[given] '", printable(data.name),
-                  "' has no column '", printable(name), "'", did_you_mean(name, names));
+                  "' has no column '", printable(name), "'",
+                  of_run ? ", which the model is given" : "",
+                  found == names.end() ? printable(did_you_mean(name, names)) : "");
+    check_one_column(data.name, names, *found);
     given.push_back(static_cast<std::int32_t>(found - names.begin()));
   }
   for (std::int32_t i = 0; i < static_cast<std::int32_t>(data.dims); ++i) {
@@ -70,11 +74,20 @@ void take_columns_given(Dataset& data, const std::vector<std::string>& wanted) {
 std::vector<std::string> between_commas(const std::string& text) {
   std::vector<std::string> parts;
   for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
+    const std::size_t first = text.find_first_not_of(' ', at);
+    std::size_t behind = at;  // a name in quotes
+    if (first != std::string::npos && text[first] == '"') behind = text.find('"', first + 1);
+    const std::size_t end = std::min(text.find(',', behind), text.size());
     parts.push_back(text.substr(at, end - at));
     at = end + 1;
   }
   return parts;
+}
+
+std::string unquoted(const std::string& name) {
+  const std::string bare = without_spaces(name);
+  const bool quoted = bare.size() > 1 && bare.front() == '"' && bare.back() == '"';
+  return quoted ? bare.substr(1, bare.size() - 2) : bare;
 }
 
 GivenNames parse_given(const std::string& text) {
@@ -89,6 +102,7 @@ GivenNames parse_given(const std::string& text) {
       continue;
     }
     if (name.starts_with(kColumn)) name = name.substr(std::string(kColumn).size());
+    name = unquoted(name);
     check_setting(!among(name, out.columns), "given", "[given] '", printable(name),
                   "' stands twice");
     out.columns.push_back(name);
@@ -99,9 +113,9 @@ GivenNames parse_given(const std::string& text) {
   return out;
 }
 
-void take_given(Dataset& data, const GivenNames& names) {
-  if (names.labels) take_labels(data);
-  if (!names.columns.empty()) take_columns_given(data, names.columns);
+void take_given(Dataset& data, const GivenNames& names, bool of_run) {
+  if (names.labels) take_labels(data, of_run);
+  if (!names.columns.empty()) take_columns_given(data, names.columns, of_run);
 }
 
 void check_labels(const Dataset& data, int classes) {

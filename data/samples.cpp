@@ -60,17 +60,37 @@ void choose_columns(const std::string& path, const ReadOptions& options, Samples
   out.rows.x = index_select(out.rows.x, 1, Tensor::from(wanted, {std::ssize(wanted)}));
 }
 
+/// -1: it is not there.
 std::int32_t find_column(const std::string& path, const std::vector<std::string>& names,
-                         const std::string& name, const char* setting) {
+                         const std::string& name) {
   auto found = std::find(names.begin(), names.end(), name);
   // "a, b": a space that is not in the file's name belongs to the list.
   if (found == names.end()) found = std::find(names.begin(), names.end(), without_spaces(name));
-  if (found == names.end()) {
-    throw SettingError(
-        setting, str("[data] '", path, "': there is no column '", printable(name), "', which ",
-                     setting, " names", printable(did_you_mean(name, names))));
+  // x3 is how the third column is called where one without a name is written.
+  if (found == names.end() && name.starts_with('x') && !named(names)) {
+    found = std::find(names.begin(), names.end(), name.substr(1));
   }
+  if (found == names.end()) return -1;
+  check_one_column(path, names, *found);
   return static_cast<std::int32_t>(found - names.begin());
+}
+
+std::int32_t need_column(const std::string& path, const std::vector<std::string>& names,
+                         const std::string& name, const char* setting) {
+  const std::int32_t found = find_column(path, names, name);
+  if (found >= 0) return found;
+  throw SettingError(setting,
+                     str("[data] '", path, "': there is no column '", printable(name), "', which ",
+                         setting, " names", printable(did_you_mean(name, names))));
+}
+
+std::int32_t need_given(const std::string& path, const std::vector<std::string>& names,
+                        const std::string& name, const ReadOptions& options) {
+  const std::int32_t found = find_column(path, names, name);
+  check_setting(found >= 0, "given", "[given] '", path, "' has no column '", printable(name), "'",
+                options.may_lack_split_by ? ", which the model is given" : "",
+                found >= 0 ? "" : printable(did_you_mean(name, names)));
+  return found;
 }
 
 }  // namespace
@@ -86,19 +106,27 @@ std::int32_t split_by_column(const std::string& path, const std::vector<std::str
   if (options.split_by.empty()) return -1;
   const bool there = std::find(names.begin(), names.end(), options.split_by) != names.end();
   if (!there && options.may_lack_split_by) return -1;
-  return find_column(path, names, options.split_by, "split_by");
+  return need_column(path, names, options.split_by, "split_by");
 }
 
 std::vector<std::int32_t> wanted_columns(const std::string& path,
                                          const std::vector<std::string>& names,
                                          const ReadOptions& options) {
   std::vector<std::int32_t> out;
+  std::vector<std::string> wanted = options.columns;
+  const auto among = [](const std::string& name, const std::vector<std::string>& list) {
+    return std::find(list.begin(), list.end(), name) != list.end();
+  };
+  for (const std::string& name : options.given) {
+    if (!options.columns.empty() && !among(name, wanted)) wanted.push_back(name);
+  }
   // Of a run whose columns were chosen: a file without names may hold just these, match_columns()
   // takes them by their position.
   const bool by_position =
-      options.may_lack_split_by && !named(names) && names.size() == options.columns.size();
-  for (const std::string& name : by_position ? names : options.columns) {
-    out.push_back(find_column(path, names, name, "columns"));
+      options.may_lack_split_by && !named(names) && names.size() == wanted.size();
+  for (const std::string& name : by_position ? names : wanted) {
+    out.push_back(among(name, options.given) ? need_given(path, names, name, options)
+                                             : need_column(path, names, name, "columns"));
     check_setting(std::count(out.begin(), out.end(), out.back()) == 1, "columns", "[data] column '",
                   printable(name), "' is named twice in columns");
   }

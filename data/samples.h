@@ -25,12 +25,15 @@ struct ReadOptions {
   /// whose size is 1, 3 or 4.
   std::string layout = "auto";
   /// The columns of a table that are wanted, in this order; none: all. In a table without names
-  /// they are 1, 2, ...
+  /// they are 1, 2, ... or x1, x2, ...
   std::vector<std::string> columns = {};
+  /// Columns that a model is given. With `columns` they are wanted, too, behind these.
+  std::vector<std::string> given = {};
   /// A column that says which rows belong together (Samples::groups). It is no column of the rows.
   /// A text column of a CSV file may be one.
   std::string split_by = {};
   bool may_lack_split_by = false;  ///< of files that are not cut
+  bool lines = false;              ///< Table::lines (csv.h) are wanted
 };
 
 /// The array read from `path` as samples: (N, D) rows, (N, H, W) gray images, images of several
@@ -41,7 +44,8 @@ struct ReadOptions {
 Samples samples_of(const std::string& path, const Tensor& array, const ReadOptions& options = {});
 
 /// Positions of the columns that `options` wants among `names`. Throws SettingError, with the
-/// nearest name, for one that is not there, and when none is left.
+/// nearest name, for one that is not there, and when none is left; Error for one that is there
+/// twice.
 std::vector<std::int32_t> wanted_columns(const std::string& path,
                                          const std::vector<std::string>& names,
                                          const ReadOptions& options);

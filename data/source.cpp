@@ -95,9 +95,16 @@ std::string checksum_of(const Parts& parts) {
 
 Dataset load_path(const Place& place, const LoadOptions& options) {
   const std::string& path = place.path;
+  const GivenNames given = parse_given(options.given);
+  const std::string split_by = parse_split_by(options.split_by).column;
+  check_setting(
+      std::find(given.columns.begin(), given.columns.end(), split_by) == given.columns.end(),
+      "given", "[given] '", printable(split_by),
+      "' is the column of split_by, which is not kept; give other columns, or split by another");
   const ReadOptions reading{.layout = options.layout,
-                            .columns = columns_to_read(options),
-                            .split_by = parse_split_by(options.split_by).column,
+                            .columns = options.columns,
+                            .given = given.columns,
+                            .split_by = split_by,
                             .may_lack_split_by = options.in_file_order || options.of_run};
   Parts parts = read_parts(path, place.format, reading);
   check_setting(options.layout == "auto" || options.of_run || parts.train.chose_layout, "layout",
@@ -130,7 +137,7 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
     out.notes.insert(out.notes.end(), (*part)->notes.begin(), (*part)->notes.end());
   }
   split_rows(parts, options, out);
-  take_given(out, parse_given(options.given));
+  take_given(out, given, options.of_run);
   look_at_types(out, options.types, /*advise=*/!options.of_run, options.names);
   return out;
 }
@@ -199,15 +206,6 @@ void check_drawn(const std::string& name, const LoadOptions& options) {
 
 }  // namespace
 
-std::vector<std::string> columns_to_read(const LoadOptions& options) {
-  std::vector<std::string> columns = options.columns;
-  if (columns.empty()) return columns;
-  for (const std::string& given : parse_given(options.given).columns) {
-    if (std::find(columns.begin(), columns.end(), given) == columns.end()) columns.push_back(given);
-  }
-  return columns;
-}
-
 std::vector<std::string> built_in_sources() {
   std::vector<std::string> names = {"glyphs"};
   for (const Toy2d& toy : toys2d()) names.push_back(toy.name);
@@ -226,7 +224,7 @@ Dataset load(const std::string& spec, const LoadOptions& options) {
     check_drawn(spec, options);
     Dataset drawn = toy ? load_toy2d(*toy, options) : load_glyphs(options);
     drawn.checksum = checksum_of(drawn, options.seed);
-    take_given(drawn, parse_given(options.given));
+    take_given(drawn, parse_given(options.given), options.of_run);
     return drawn;
   }
   const std::optional<Place> place = find_place(spec);

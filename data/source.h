@@ -57,10 +57,6 @@ struct LoadOptions {
 /// apply to it.
 Dataset load(const std::string& spec, const LoadOptions& options = {});
 
-/// The names of the columns to read of a table: options.columns, with those that are given; none:
-/// all.
-std::vector<std::string> columns_to_read(const LoadOptions& options);
-
 /// glyphs and the densities of toy2d.h.
 std::vector<std::string> built_in_sources();
 

@@ -164,6 +164,8 @@ BOOST_AUTO_TEST_CASE(flags_that_would_mean_nothing_are_refused) {
   };
   const Row rows[] = {
       {{"--flag", "0.001"}, "would flag nothing: beside 200 held-out rows the least p-value is", 2},
+      {{"--flag", "0"}, "0 would flag nothing", 2},
+      {{"--data", "-", "--flag", "0"}, "0 would flag nothing", 2},
       {{"--flag", "1.5"}, "1.5", 2},
       {{"--flag", "0.05", "--weights", "last"}, "leave --weights out", 2},
       {{"--flag", "0.05", "--noise-draws", "2"}, "leave --noise-draws out", 2},

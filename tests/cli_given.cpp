@@ -106,7 +106,8 @@ BOOST_AUTO_TEST_CASE(samples_have_what_was_given_and_latents_come_back) {
   BOOST_TEST_REQUIRE(again.size() == drawn.size());
   BOOST_TEST(std::abs(std::stod(again[4]) - std::stod(drawn[4])) < 1e-4);
   expect_failure(flowcli(folder, {"decode", run, z, "--out", back}),
-                 {"[decode] the model is conditional", "--given a=..,b=.."}, 2);
+                 {"[decode] the model is conditional", "--given a=..,b=..", "--given-file FILE"},
+                 2);
 }
 
 BOOST_AUTO_TEST_CASE(columns_without_names_go_by_their_place) {
@@ -121,6 +122,19 @@ BOOST_AUTO_TEST_CASE(columns_without_names_go_by_their_place) {
   BOOST_TEST(lines[0] == "x1,x2,x3,x4");
   BOOST_TEST(lines[1].starts_with("0.5,") == true);
   BOOST_TEST(lines[1].ends_with(",1") == true);
+  const Arguments same = {"sample", run, "--given", "x4=1,x1=0.5",
+                          "-n",     "2", "--out",   folder.file("t.csv")};
+  expect_ok(flowcli(folder, same));
+  BOOST_TEST(slurp(folder.file("t.csv")) == slurp(folder.file("s.csv")));
+  for (const char* rows : {"0.5,9,9,1\n", "x4,x1\n1,0.5\n", "0.5,1\n"}) {
+    write(folder.file("given.csv"), rows);
+    expect_ok(flowcli(folder, {"sample", run, "--given-file", folder.file("given.csv"), "-n", "2",
+                               "--out", folder.file("t.csv")}));
+    BOOST_TEST(slurp(folder.file("t.csv")) == slurp(folder.file("s.csv")), rows);
+  }
+  write(folder.file("wide.csv"), "a,b,c,d,e\n1,2,3,4,5\n");
+  expect_failure(flowcli(folder, {"eval", run, "--data", folder.file("wide.csv")}),
+                 {"has 3 columns beside what is given, the model was trained on 2"});
   expect_ok(flowcli(folder, {"eval", run, "--data", folder.file("s.csv")}));
   expect_ok(flowcli(folder, {"eval", run, "--data", data}));
 }
@@ -203,6 +217,53 @@ BOOST_AUTO_TEST_CASE(rows_on_standard_input_bring_what_is_given_beside_chosen_co
   BOOST_TEST(filter.out == file.out);
 }
 
+BOOST_AUTO_TEST_CASE(files_of_what_is_given_may_hold_other_things) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), file = folder.file("given.csv");
+  expect_ok(train(folder, {"--data", table(folder), "--given", "b,a"}));
+  const auto sample = [&](const std::string& text, const std::string& n = "1") {
+    write(file, text);
+    return flowcli(folder, {"sample", run, "--given-file", "csv:" + file, "-n", n, "--out", "-"});
+  };
+  const std::string drawn = sample("b,a\n0.5,1\n0.25,2\n").out;
+  BOOST_TEST(lines_of(drawn).size() == 3);
+  BOOST_TEST(sample("day,a,b,town\n2024-01-31,1,0.5,Rome\n,2,0.25,\n").out == drawn);
+  const Outcome bare = sample("0.5,1\n0.25,2\n");
+  BOOST_TEST(bare.out == drawn);
+  BOOST_TEST(bare.err.find("by position, as b, a") != std::string::npos, bare.err);
+  expect_failure(sample("a,b,a\n1,2,3\n"), {"two columns are named 'a'"});
+  expect_failure(sample("a,c\n1,2\n"), {"[given]", "no column 'b', which the model is given"});
+  const Outcome text = sample("a,b\n1,2\n1,Rome\n");
+  expect_failure(text, {"line 3, column 2 ('b'): 'Rome' is not a number"});
+  BOOST_TEST(text.err.find("--columns") == std::string::npos, text.err);
+  std::string many = "a,b\n";
+  for (int i = 0; i < 2000; ++i) many += "1,2\n";
+  expect_failure(sample(many, "10000000"), {"10000000 samples for each of 2000 rows", "smaller -n"},
+                 2);
+}
+
+BOOST_AUTO_TEST_CASE(names_and_numbers_are_read_as_in_csv) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), data = table(folder, "\"a,1\",y,z,b\n");
+  expect_ok(train(folder, {"--data", data, "--given", "\"a,1\", b"}));
+  const auto sample = [&](const std::string& given) {
+    return flowcli(folder, {"sample", run, "--given", given, "-n", "2", "--out", "-"});
+  };
+  const std::string drawn = sample("\"a,1\"=0.5,b=2").out;
+  BOOST_TEST(drawn.starts_with("y,z,\"a,1\",b\n"), drawn);
+  BOOST_TEST(sample(" \"a,1\" = +0.5 , b = 2.0").out == drawn);
+  expect_ok(flowcli(folder, {"eval", run, "--data", data}));
+  expect_ok(train(folder, {"--data", data, "--given", "b", "--overwrite"}));
+  const std::string one = sample("0.5").out;
+  for (const char* same : {"+0.5", " 0.5", "b=.5", "b = 0.5"}) BOOST_TEST(sample(same).out == one);
+  expect_failure(sample("0,5"), {"'0,5' is 2 values", "with a point"}, 2);
+  // Only in the training rows is something to take.
+  expect_ok(train(folder, {"--data", data, "--given", "b", "--test", "0", "--overwrite"}));
+  expect_failure(sample("0,5"), {"'0,5' is 2 values"}, 2);
+  expect_failure(flowcli(folder, {"sample", run, "-n", "2", "--out", "-"}),
+                 {"no test rows", "--given NAME=VALUE or --given-file"}, 2);
+}
+
 BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {
   const ScratchFolder folder;
   const std::string data = table(folder), run = folder.file("run");
@@ -227,7 +288,9 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {
   const Case samples[] = {
       {{"--given", "a=1"}, {"b is missing", "a, b"}},
       {{"--given", "a=1,b=x"}, {"b: 'x' is no number"}},
-      {{"--given", "a=1,b=nan"}, {"is no number"}},
+      {{"--given", "a=1,b=nan"}, {"'nan' is no finite number of 32 bits"}},
+      {{"--given", "a=1,b=1e300"}, {"b: '1e300' is no finite number of 32 bits"}},
+      {{"--given", "a=1,b=3.41e38"}, {"'3.41e38' is no finite number"}},
       {{"--given", "a=1,c=2"}, {"not given 'c'"}},
       {{"--given", "a=1,a=2,b=1"}, {"a stands twice"}},
       {{"--given", "1"}, {"'1' is not NAME=VALUE"}},
@@ -238,6 +301,7 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {
     all.insert(all.end(), c.arguments.begin(), c.arguments.end());
     expect_failure(flowcli(folder, all), c.says, 2);
   }
+  expect_failure(flowcli(folder, {"plot", run, "--given", "a=1e300,b=1"}), {"no finite number"}, 2);
   expect_ok(train(folder, {"--data", data, "--overwrite"}));
   expect_failure(flowcli(folder, {"sample", run, "--given", "a=1", "--out", folder.file("s.npy")}),
                  {"would change nothing", "no conditional model"}, 2);
@@ -272,6 +336,18 @@ BOOST_AUTO_TEST_CASE(labels_of_images_are_given_and_training_resumes_bit_for_bit
   expect_failure(
       flowcli(folder, {"sample", run("whole"), "--given", "10", "--out", folder.file("ten.png")}),
       {"label 10 is none", "0 to 9"}, 2);
+  const std::string labels = folder.file("labels.csv"), few = folder.file("few.npy");
+  for (const char* label : {"10", "1.5", "-1"}) {
+    write(labels, nf::str("label\n3\n\n", label, "\n"));
+    expect_failure(flowcli(folder, {"sample", run("whole"), "--given-file", labels, "--out", few}),
+                   {"labels.csv', line 4: label ", "none of the model's, which are 0 to 9"});
+  }
+  expect_failure(
+      flowcli(folder, {"sample", run("whole"), "--given", "all", "-n", "7", "--out", few}),
+      {"all is 10 labels", "give -n 10 or more"}, 2);
+  const Outcome seven = flowcli(folder, {"sample", run("whole"), "-n", "7", "--out", few});
+  expect_ok(seven);
+  BOOST_TEST(seven.err.find("cannot be of all 10 labels") != std::string::npos, seven.err);
   for (const Arguments& command :
        {Arguments{"interpolate", run("whole"), "-n", "2"},
         Arguments{"manifold", run("whole"), "--given", "5", "--rows", "2", "--columns", "2"},

@@ -339,7 +339,7 @@ void add_check(CLI::App& app) {
     const data::Split train = training_rows(data, options->check.own, options->split);
     const Checkup check = examine(model, model.run.log_of(model.state),
                                   part_of(data, options->split), train, options->check);
-    std::string text = str(data.name, ", ", options->split, " split: latents of ",
+    std::string text = str(printable(data.name), ", ", options->split, " split: latents of ",
                            check.latents.count, " samples, Jacobians at ", check.jacobians, "\n\n",
                            check.table(output_width()), "\nlatents: ", check.latents_text(), "\n");
     for (const std::string& sentence : check.findings) text += sentence + "\n";

@@ -180,8 +180,8 @@ void classify(const ClassifyOptions& options, const TrainedModel& model) {
                {"temperature", temperature},
                {"noise_draws", options.evaluate.noise_draws},
                {"bound", model.density->bound()}};
-  std::string text = str("wrote the labels of ", rows.x.dim(0), " rows of ", rows.name, " (",
-                         rows.split, ") to ", shown_out(out), "\n");
+  std::string text = str("wrote the labels of ", rows.x.dim(0), " rows of ", printable(rows.name),
+                         " (", rows.split, ") to ", shown_out(out), "\n");
   if (temperature != 1) text += str("  temperature ", short_number(temperature), "\n");
   if (rows.given.defined()) {
     const flows::Classification result =

@@ -135,9 +135,9 @@ void describe(const Common& common, const std::string& source, const std::string
       data.images() ? str(data.channels, " x ", data.height, " x ", data.width, " pixels")
                     : str(data.dims, " real numbers");
   const bool table = is_table(data);
-  std::string text =
-      str(data.name, ": samples of ", geometry, "\n  train ", data.train.size(), ", validation ",
-          data.valid.size(), ", test ", data.test.size(), "; classes: ", data.classes, "\n");
+  std::string text = str(printable(data.name), ": samples of ", geometry, "\n  train ",
+                         data.train.size(), ", validation ", data.valid.size(), ", test ",
+                         data.test.size(), "; classes: ", data.classes, "\n");
   if (!table) {
     char range[160];
     std::snprintf(range, sizeof range, "  range [%g, %g], mean %.4f, standard deviation %.4f\n",

@@ -73,7 +73,7 @@ void add_eval(CLI::App& app) {
     std::snprintf(text, sizeof text,
                   "%s, %s split, %lld samples of %lld dimension%s\n"
                   "  %.4f +- %.4f nats\n  %.5f +- %.5f bits/dim\n",
-                  rows.name.c_str(), rows.split.c_str(), static_cast<long long>(e.count),
+                  printable(rows.name).c_str(), rows.split.c_str(), static_cast<long long>(e.count),
                   static_cast<long long>(model.density->dims()),
                   model.density->dims() == 1 ? "" : "s", e.nats, e.nats_se, e.bits_per_dim,
                   e.bits_per_dim_se);

@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "tensor/error.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -84,11 +85,19 @@ std::string part_of_table(const std::vector<std::vector<std::string>>& rows,
   return out + rule;
 }
 
+// A line break in a name would break its row in two.
+std::vector<std::vector<std::string>> one_line_each(std::vector<std::vector<std::string>> rows) {
+  for (auto& row : rows) {
+    for (std::string& cell : row) cell = printable(cell, 4 * cell.size() + 1);
+  }
+  return rows;
+}
+
 }  // namespace
 
 std::size_t table_width(const std::vector<std::vector<std::string>>& rows,
                         const TableLayout& layout) {
-  std::vector<std::size_t> widths = widths_of(rows);
+  std::vector<std::size_t> widths = widths_of(one_line_each(rows));
   if (widths.empty()) return 0;
   if (layout.shrinks < widths.size()) {
     widths[layout.shrinks] = std::min(widths[layout.shrinks], kLeastColumn);
@@ -96,9 +105,10 @@ std::size_t table_width(const std::vector<std::vector<std::string>>& rows,
   return std::accumulate(widths.begin(), widths.end(), widths.size() - 1);
 }
 
-std::string table_text(const std::vector<std::vector<std::string>>& rows, std::size_t width,
+std::string table_text(const std::vector<std::vector<std::string>>& cells, std::size_t width,
                        const TableLayout& layout) {
-  if (rows.empty()) return "";
+  if (cells.empty()) return "";
+  const std::vector<std::vector<std::string>> rows = one_line_each(cells);
   std::vector<std::size_t> widths = widths_of(rows);
   std::size_t total = std::accumulate(widths.begin(), widths.end(), 2 * (widths.size() - 1));
   const std::size_t gap = total <= width ? 2 : 1;

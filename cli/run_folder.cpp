@@ -247,6 +247,10 @@ RunFolder RunFolder::create(const std::string& path, const flows::Config& config
     const std::string why = obstacle(run.path_, overwrite);
     NF_CHECK(why.empty(), "[train] ", run.path_, why);
   };
+  std::error_code error;
+  check_usage(config.output.from.empty() || !fs::equivalent(run.path_, config.output.from, error),
+              "[from] ", run.path_, " would be replaced by the training that begins with it; ",
+              "choose another --out");
   check();  // before anything is made
   try {
     make_folders(run.file("samples"));

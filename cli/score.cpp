@@ -164,8 +164,8 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
     const double nats = model.density->nats(mean);
     out.push_back(
         {{"source", rows.name}, {"count", others.size()}, {"auroc", area}, {"nats", number(nats)}});
-    text += str("  AUROC ", fixed(area, 4), ", mean ", fixed(nats, 2), " nats: ", rows.name, " (",
-                others.size(), " samples)\n");
+    text += str("  AUROC ", fixed(area, 4), ", mean ", fixed(nats, 2),
+                " nats: ", printable(rows.name), " (", others.size(), " samples)\n");
   }
   return out;
 }
@@ -201,7 +201,7 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
   const std::int64_t n = rows.x.dim(0);
   Json lowest = Json::array();
   std::string text = str("wrote ", n, " scores to ", shown_out(out), "; the most unusual of ",
-                         rows.name, " (", rows.split, "):\n") +
+                         printable(rows.name), " (", rows.split, "):\n") +
                      table_of_lowest(scored, unusual, *model.density, lowest);
   Json json = {{"file", out},
                {"count", n},

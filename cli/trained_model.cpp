@@ -320,8 +320,11 @@ void begin_from(flows::Density& density, const flows::Config& config, const data
            " has ", numbers(data), "; begin with a run on such data");
   NF_CHECK(then.columns == data.columns, where, " has the columns ", names(then.columns), ", ",
            data.name, " has ", names(data.columns), "; give the same --columns");
-  NF_CHECK(then.given == data.given && then.given_classes == data.given_classes, where,
-           " is given ", names(then.given), ", not ", names(data.given), "; give the same --given");
+  NF_CHECK(then.given == data.given, where, " is given ", names(then.given), ", not ",
+           names(data.given), "; give the same --given");
+  NF_CHECK(then.given_classes == data.given_classes, where, " is given one of ", then.given_classes,
+           " labels, ", data.name, " has ", data.given_classes,
+           "; begin with a run of as many labels");
   const auto whole = [](const flows::Config& c, const data::Dataset& d) {
     return data::integer_columns(c.data.types, d.columns, d.dims);
   };
@@ -334,7 +337,10 @@ void begin_from(flows::Density& density, const flows::Config& config, const data
     NF_CHECK(before == now, where, " has ", field.key, " = ", printable(before), ", not ",
              printable(now), "; train with the same settings, as in its config.json");
   }
-  const std::string weights = weights_file(run, run.state(), "best", common);
+  const RunState state = run.state();
+  NF_CHECK(state.best_epoch == 0 || std::filesystem::exists(run.file("best.safetensors")), where,
+           " has lost its best weights (best.safetensors); put the file back");
+  const std::string weights = weights_file(run, state, "best", common);
   load_weights(density, weights, run.known());
   density.mark_initialized();
   common.note("begins with the weights of " + weights);

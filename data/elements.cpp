@@ -76,7 +76,8 @@ void read_converted(Input& in, bool big_endian, To* out, std::int64_t n) {
     for (std::size_t i = 0; i < count; ++i) {
       NF_CHECK(fits<To>(part[i]), "[read] ", in.name(), ": element ",
                at + static_cast<std::int64_t>(i), " is ", +part[i], ", which ",
-               name(dtype_of<To>()), " cannot hold; convert the array to float first");
+               name(dtype_of<To>()),
+               " cannot hold; save numbers of rows as floats, and labels as 0, 1, 2, ...");
       out[at + static_cast<std::int64_t>(i)] = static_cast<To>(part[i]);
     }
   }

@@ -178,7 +178,7 @@ Tensor labels_of(const std::string& path, const Tensor& array, std::int64_t samp
   NF_CHECK((array.rank() == 1 || column) && !is_float(array.dtype()), "[data] '", path, "': holds ",
            describe(array), " where labels were expected: integers of shape (N)");
   NF_CHECK(array.dim(0) == samples, "[data] '", path, "': ", array.dim(0), " labels, but ", samples,
-           " images beside it; the files do not belong together");
+           " samples beside them; they do not belong together");
   const Tensor labels = array.contiguous().reshape({samples}).to(DType::I32);
   const std::int32_t* values = labels.data<std::int32_t>();
   for (std::int64_t i = 0; i < samples; ++i) {

@@ -91,6 +91,25 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_one_line_and_makes_no_folder) {
       {{"--from", untrained}, {"has not been trained yet"}},
       {{"--from", folder.file("none")}, {"is not a run folder"}},
   };
+  // A run is not replaced by the training that begins with it.
+  Arguments itself = with(tiny_training(a, 1), {"--from", a + "/"});
+  const std::string before = slurp(a + "/config.json");
+  for (const bool overwrite : {false, true}) {
+    if (overwrite) itself.push_back("--overwrite");
+    const Outcome outcome = flowcli(folder, itself);
+    BOOST_TEST(outcome.status == 2, outcome.err);
+    BOOST_TEST(outcome.err.find("would be replaced by the training that begins with it") !=
+                   std::string::npos,
+               outcome.err);
+    BOOST_TEST(slurp(a + "/config.json") == before);
+  }
+  const std::string lost = folder.file("lost");
+  fs::copy(a, lost, fs::copy_options::recursive);
+  fs::remove(lost + "/best.safetensors");
+  const Outcome no_best = flowcli(folder, with(tiny_training(out, 1), {"--from", lost}));
+  BOOST_TEST(no_best.err.find("lost has lost its best weights (best.safetensors); put the file "
+                              "back\n") != std::string::npos,
+             no_best.err);
   for (const Case& c : cases) {
     const Outcome outcome = flowcli(folder, with(tiny_training(out, 1), c.arguments));
     BOOST_TEST(outcome.status == 1, outcome.err);

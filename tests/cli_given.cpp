@@ -152,6 +152,23 @@ BOOST_AUTO_TEST_CASE(rows_with_labels_have_all_their_columns) {
   write(data, zip_file({{"x.npy", npy("<f4", "(200, 2)", numbers)},
                         {"y.npy", npy("<i4", "(200,)", labels)}}));
   expect_ok(train(folder, {"--data", data, "--given", "label"}));
+  // A model of two labels is none for three, and none is so large.
+  std::string more, large;
+  for (int i = 0; i < 200; ++i) {
+    more += little(i % 3, 4);
+    large += little(i % 2, 4) + little(1, 4);
+  }
+  const std::string other = folder.file("other.npz"), from = folder.file("from");
+  std::filesystem::copy(run, from, std::filesystem::copy_options::recursive);
+  const auto with_labels = [&](const char* type, const std::string& values) {
+    write(other, zip_file({{"x.npy", npy("<f4", "(200, 2)", numbers)},
+                           {"y.npy", npy(type, "(200,)", values)}}));
+    return train(folder, {"--data", other, "--given", "label", "--from", from});
+  };
+  expect_failure(with_labels("<i4", more),
+                 {"[from]", "one of 2 labels", "has 3", "as many labels"});
+  expect_failure(with_labels("<i8", large),
+                 {"4294967296, which i32 cannot hold", "labels as 0, 1"});
   const std::string file = folder.file("s.csv"), z = folder.file("z.csv");
   expect_ok(flowcli(folder, {"encode", run, "--out", z}));
   for (const Arguments& command :
@@ -274,6 +291,11 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {
   const Case trainings[] = {
       {{"--data", data, "--given", "d"}, {"[given]", "no column 'd'"}},
       {{"--data", data, "--given", "a,y,z,b"}, {"is left to be modelled"}},
+      {{"--data", data, "--columns", "y,z", "--given", "d"}, {"[given]", "no column 'd'"}},
+      {{"--data", data, "--given", "a", "--types", "a=integer"},
+       {"[types] column 'a' is given, not modelled"}},
+      {{"--data", data, "--given", "a,b", "--split-by", "a"},
+       {"[given] 'a' is the column of split_by"}},
       {{"--data", data, "--given", "label"}, {"has no labels"}},
       {{"--data", "moons", "--given", "label"}, {"'moons' has no labels"}},
       {{"--data", "glyphs", "--given", "a"}, {"images", "give label"}},
@@ -285,6 +307,21 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {
     BOOST_TEST(!std::filesystem::exists(run));
   }
   expect_ok(train(folder, {"--data", data, "--given", "a,b"}));
+  const std::string other = folder.file("other.csv");
+  write(other, "b,y,z\n1,2,3\n");
+  const char* const lacks = "has no column 'a', which the model is given";
+  for (const char* out : {"-", "s.csv"}) {
+    expect_failure(flowcli(folder, {"score", run, "--data", other, "--out", out}), {lacks});
+  }
+  expect_failure(flowcli(folder, {"score", run, "--data", "-"}, "",
+                         [&] { dup2(open(other.c_str(), O_RDONLY), STDIN_FILENO); }),
+                 {"'standard input' ", lacks});
+  expect_failure(train(folder, {"--data", data, "--columns", "y,z", "--given", "a", "--valid-data",
+                                other, "--overwrite"}),
+                 {"other.csv", lacks}, 2);
+  write(other, "a,a,y\n1,2,3\n2,3,4\n3,4,6\n");
+  expect_failure(train(folder, {"--data", other, "--given", "a", "--overwrite"}),
+                 {"two columns are named 'a'"});
   const Case samples[] = {
       {{"--given", "a=1"}, {"b is missing", "a, b"}},
       {{"--given", "a=1,b=x"}, {"b: 'x' is no number"}},
@@ -336,6 +373,9 @@ BOOST_AUTO_TEST_CASE(labels_of_images_are_given_and_training_resumes_bit_for_bit
   expect_failure(
       flowcli(folder, {"sample", run("whole"), "--given", "10", "--out", folder.file("ten.png")}),
       {"label 10 is none", "0 to 9"}, 2);
+  expect_ok(flowcli(folder, {"sample", run("whole"), "-n", "20", "--out", folder.file("im.npy")}));
+  expect_failure(flowcli(folder, {"eval", run("whole"), "--data", folder.file("im.npy")}),
+                 {"has no labels, which the model is given; give data with labels\n"});
   const std::string labels = folder.file("labels.csv"), few = folder.file("few.npy");
   for (const char* label : {"10", "1.5", "-1"}) {
     write(labels, nf::str("label\n3\n\n", label, "\n"));

@@ -65,6 +65,7 @@ BOOST_AUTO_TEST_CASE(tables_fit) {
     }
   }
   BOOST_TEST(table_text({{"a", "b"}, {"name", "1.5"}}, 20) == "a       b\nname  1.5\n");
+  BOOST_TEST(table_text({{"a", "b"}, {"na\nme", "1.5"}}, 20) == "a           b\nna\\x0ame  1.5\n");
   // What has no room stands below.
   BOOST_TEST(table_text({{"a", "first", "other"}, {"n", "1", "2"}}, 10) ==
              "a first\nn     1\n\na other\nn     2\n");

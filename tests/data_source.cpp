@@ -205,7 +205,7 @@ BOOST_AUTO_TEST_CASE(archives_with_parts_and_labels) {
   BOOST_CHECK(load(whole).classes == 3 && load(whole).test.size() == 1);
   const auto wrong =
       folder.write("wrong", test::zip_file({{"x.npy", ten}, {"y.npy", four_labels}}));
-  check_error([&] { load(wrong); }, {wrong, "4 labels, but 10 images"});
+  check_error([&] { load(wrong); }, {wrong, "4 labels, but 10 samples"});
   const auto unknown = folder.write("unknown", test::zip_file({{"a.npy", ten}, {"b.npy", four}}));
   check_error([&] { load(unknown); }, {unknown, "holds a (10, 2, 2), b (4, 2, 2)", "expected"});
 }
@@ -293,8 +293,8 @@ BOOST_AUTO_TEST_CASE(files_that_do_not_fit_get_one_clear_line) {
     std::string rule;
   };
   const Case cases[] = {
-      {"train-labels-idx1-ubyte", labels(11), "11 labels, but 12 images"},
-      {"t10k-labels-idx1-ubyte", labels(5), "5 labels, but 4 images"},
+      {"train-labels-idx1-ubyte", labels(11), "11 labels, but 12 samples"},
+      {"t10k-labels-idx1-ubyte", labels(5), "5 labels, but 4 samples"},
       {"train-images-idx3-ubyte", labels(12), "labels where images or rows were expected"},
       {"train-labels-idx1-ubyte", images(12, 2, 3), "where labels were expected"},
       {"train-labels-idx1-ubyte", Tensor::zeros({12}), "where labels were expected"},

@@ -196,7 +196,20 @@ Tensor some_rows(const Tensor& x, std::int64_t most) {
   return index_select(x, 0, permutation(gen, x.dim(0)).narrow(0, 0, most));
 }
 
-// As many samples of the model as there are rows. Nothing where some samples are not finite.
+// What is given as columns of reals (N, C): of labels, one for each class, 1 at the row's own.
+Tensor given_columns_of(const Tensor& given, const data::Dataset& shape) {
+  if (shape.given_classes == 0) return given.to(DType::F64);
+  Tensor out = Tensor::zeros({given.dim(0), shape.given_classes}, DType::F64);
+  for (std::int64_t i = 0; i < given.dim(0); ++i) {
+    out.mutable_data<double>()[i * shape.given_classes + given.data<std::int32_t>()[i]] = 1;
+  }
+  return out;
+}
+
+// As many samples of the model as there are rows. Nothing where some samples are not finite. Of a
+// conditional model, samples are for what is given with the rows, and stand beside it: a sample
+// that would be right for something else given is told from data. Both sides of the distance, what
+// is given and the rest, have the same weight.
 std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
                                                     const data::Dataset& data,
                                                     const std::string& split, std::uint64_t seed) {
@@ -213,8 +226,18 @@ std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
           .to(Device::CPU);
   if (!all_finite(drawn.to(DType::F64))) return std::nullopt;
   // Of training rows, which are in neither sample.
-  const Tensor scale = flows::deviations(some_rows(samples_of(data, "train"), kMostScaling));
-  return flows::two_sample_test(drawn, rows, scale);
+  const data::Split& train = data.train;
+  const Tensor scale = flows::deviations(some_rows(train.x, kMostScaling));
+  if (!given.defined()) return flows::two_sample_test(drawn, rows, scale);
+  const Tensor beside = given_columns_of(given, model.shape);
+  const Tensor scale_beside =
+      flows::deviations(given_columns_of(some_rows(train.given, kMostScaling), model.shape)) *
+      std::sqrt(static_cast<double>(beside.dim(1)) / static_cast<double>(rows.dim(1)));
+  const auto with_given = [&](const Tensor& y) {
+    return concat(std::vector{y.to(DType::F64), beside}, 1);
+  };
+  return flows::two_sample_test(with_given(drawn), with_given(rows),
+                                concat(std::vector{scale, scale_beside}, 0), {.paired = true});
 }
 
 std::string told_apart(const flows::TwoSample& test) {
@@ -278,7 +301,8 @@ void add_report(CLI::App& app) {
       "sent on by itself.\n\n"
       "Samples are compared with as many rows of the split, at most 1000: the energy distance is\n"
       "0 for equal distributions, and its p-value is below 0.05 for one good model in twenty. A\n"
-      "larger one does not prove that the model is right: more rows may tell it from the data.\n\n"
+      "larger one does not prove that the model is right: more rows may tell it from the data.\n"
+      "Of a conditional model, rows and samples are compared together with what is given.\n\n"
       "Examples:\n  flowcli report runs/mnist\n"
       "  flowcli report runs/moons --out moons.html --split valid\n");
   command->callback([options] {

@@ -95,6 +95,34 @@ BOOST_AUTO_TEST_CASE(one_distribution_is_not_told_apart_and_others_are) {
   BOOST_TEST(two_sample_test(pixels, dark, deviations(pixels)).p_value == 1.0 / 201);
 }
 
+// Rows are (given, value), and both of a pair have the same given.
+BOOST_AUTO_TEST_CASE(pairs_are_told_apart_by_their_conditional_distribution) {
+  const auto pairs = [](std::uint64_t seed, std::int64_t n, bool right, bool paired) {
+    Generator gen(seed);
+    const Tensor given = normal(gen, {n, 1}, DType::F64);
+    const auto values = [&](const Tensor& near) {
+      const Tensor noise = normal(gen, {n, 1}, DType::F64) * 0.3;
+      return concat(std::vector{given, near + noise}, 1);
+    };
+    const Tensor x = values(given);
+    // The values of another given have the same marginal distribution.
+    const Tensor y = values(right ? given : index_select(given, 0, permutation(gen, n)));
+    return two_sample_test(x, y, ones(2), {.paired = paired}).p_value;
+  };
+  int low = 0, high = 0, high_unpaired = 0;
+  for (std::uint64_t seed = 0; seed < 100; ++seed) {
+    const double p = pairs(seed, 50, true, true);
+    low += p < 0.2 ? 1 : 0;
+    high += p > 0.8 ? 1 : 0;
+    high_unpaired += pairs(seed, 50, true, false) > 0.8 ? 1 : 0;
+  }
+  for (const std::uint64_t seed : {1, 2, 3}) BOOST_TEST(pairs(seed, 300, false, true) < 0.02);
+  // 20 of 100, and two standard deviations and a half.
+  BOOST_TEST((low >= 10 && low <= 30), low);
+  BOOST_TEST((high >= 10 && high <= 30), high);
+  BOOST_TEST(high_unpaired > 90);  // all rows exchanged: pairs are nearer than chance
+}
+
 BOOST_AUTO_TEST_CASE(columns_that_do_not_vary_have_a_scale) {
   const auto values = [](const Tensor& t) { return t.to_vector<double>(); };
   BOOST_CHECK((values(deviations(rows({1, 7, 0, 3, 7, 4}, 3))) ==
@@ -111,6 +139,7 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_compared_is_an_error) {
   BOOST_CHECK_THROW(two_sample_test(two, rows({1, NAN}, 2), ones(2)), Error);
   BOOST_CHECK_THROW(two_sample_test(two, rows({1, INFINITY}, 2), ones(2)), Error);
   BOOST_CHECK_THROW(two_sample_test(two, two.narrow(0, 0, 0), ones(2)), Error);
+  BOOST_CHECK_THROW(two_sample_test(two, rows({1, 2, 3, 4}, 2), ones(2), {.paired = true}), Error);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

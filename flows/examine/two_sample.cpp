@@ -51,7 +51,13 @@ Tensor labels(std::int64_t n, std::int64_t k, const TwoSampleOptions& options) {
   double* label = x.mutable_data<double>();
   const std::int64_t columns = x.dim(1);
   for (std::int64_t i = 0; i < n; ++i) label[i * columns] = 1;
-  for (std::int64_t b = 1; b < columns; ++b) {
+  for (std::int64_t b = 1; options.paired && b < columns; ++b) {
+    const Tensor coins = uniform(gen, {n});
+    for (std::int64_t i = 0; i < n; ++i) {
+      label[(coins.data<float>()[i] < 0.5F ? i : n + i) * columns + b] = 1;
+    }
+  }
+  for (std::int64_t b = 1; !options.paired && b < columns; ++b) {
     const Tensor order = permutation(gen, k);
     for (std::int64_t i = 0; i < n; ++i) label[order.data<std::int32_t>()[i] * columns + b] = 1;
   }
@@ -67,6 +73,8 @@ TwoSample two_sample_test(const Tensor& x, const Tensor& y, const Tensor& deviat
   NF_CHECK(deviation.shape() == Shape({x.dim(1)}) && min(deviation).item() > 0,
            "[two-sample] needs a positive deviation of each of ", x.dim(1), " columns, got ",
            describe(deviation));
+  NF_CHECK(!options.paired || x.dim(0) == y.dim(0), "[two-sample] pairs need as many rows of x as ",
+           "of y, got ", x.dim(0), " and ", y.dim(0));
   NF_CHECK(options.permutations > 0, "[two-sample] needs permutations, got ", options.permutations);
   const auto wide = [](const Tensor& rows) { return rows.to(Device::CPU).to(DType::F64); };
   const Tensor rows = concat(std::vector<Tensor>{wide(x), wide(y)}, 0) / wide(deviation);

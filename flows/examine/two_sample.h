@@ -20,6 +20,9 @@ struct TwoSample {
 };
 
 struct TwoSampleOptions {
+  /// Whether x_i and y_i are a pair that has something in common, as what is given: relabelling
+  /// swaps the two of a pair or does not, since rows of different pairs are not exchangeable.
+  bool paired = false;
   int permutations = 200;
   std::uint64_t seed = 0;  ///< of the permutations
 };
@@ -29,7 +32,7 @@ struct TwoSampleOptions {
 /// relabellings of the N + M rows are at least as far apart; that is exact when `deviation` comes
 /// from other rows than these. The (N + M)^2 distances come from one product, and relabelling sums
 /// them anew in another. Throws Error for no rows, columns that differ, a deviation that is not
-/// positive, and numbers that are not finite.
+/// positive, pairs of unequal numbers of rows, and numbers that are not finite.
 TwoSample two_sample_test(const Tensor& x, const Tensor& y, const Tensor& deviation,
                           const TwoSampleOptions& options = {});
 

@@ -16,9 +16,9 @@ double StandardNormal::flops(const Shape& in) const {
   return 2.0 * static_cast<double>(in.numel() + in.dim(0));  // squares and their sum; -z/2 + c
 }
 
-Tensor StandardNormal::sample(Generator& gen, std::int64_t n, std::int64_t dims,
-                              double temperature) {
-  return normal(gen, {n, dims}) * temperature;
+Tensor StandardNormal::sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature,
+                              Device device) {
+  return normal(gen, {n, dims}, DType::F32, device) * temperature;
 }
 
 // Not (1 + erf(z / sqrt 2)) / 2, which has no digits left in the lower tail.
@@ -32,8 +32,8 @@ double StandardLogistic::flops(const Shape& in) const {
 }
 
 Tensor StandardLogistic::sample(Generator& gen, std::int64_t n, std::int64_t dims,
-                                double temperature) {
-  return logistic(gen, {n, dims}) * temperature;
+                                double temperature, Device device) {
+  return logistic(gen, {n, dims}, DType::F32, device) * temperature;
 }
 
 double StandardLogistic::cdf(double z) const { return 1 / (1 + std::exp(-z)); }

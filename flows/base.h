@@ -14,9 +14,10 @@ class Base : public nn::Module {
  public:
   /// log density of each row of z (N, D): (N), in nats.
   virtual Var log_prob(const Var& z) = 0;
-  /// (n, dims) draws, scaled by `temperature` (1: the distribution itself).
-  virtual Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims,
-                        double temperature = 1) = 0;
+  /// (n, dims) draws, scaled by `temperature` (1: the distribution itself). A generator that is
+  /// placed draws on the device of its samples.
+  virtual Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature = 1,
+                        Device device = Device::CPU) = 0;
   /// P(Z <= z) of one dimension; NaN of NaN.
   virtual double cdf(double z) const = 0;
   /// The standard deviation of one dimension.
@@ -27,7 +28,8 @@ class Base : public nn::Module {
 class StandardNormal : public Base {
  public:
   Var log_prob(const Var& z) override;
-  Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature) override;
+  Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature,
+                Device device) override;
   double cdf(double z) const override;
   double deviation() const override { return 1; }
   double flops(const Shape& in) const override;
@@ -38,7 +40,8 @@ class StandardNormal : public Base {
 class StandardLogistic : public Base {
  public:
   Var log_prob(const Var& z) override;
-  Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature) override;
+  Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double temperature,
+                Device device) override;
   double cdf(double z) const override;
   double deviation() const override;
   double flops(const Shape& in) const override;

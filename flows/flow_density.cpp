@@ -66,7 +66,7 @@ Tensor FlowDensity::sample(Generator& gen, std::int64_t n, double temperature, c
 Density::Drawn FlowDensity::draw(Generator& gen, std::int64_t n, const Var& given) {
   NF_CHECK(transform_->exact(), "[draw] a layer of the model draws noise, which has no inverse ",
            "with a density");
-  const Var z = base_->sample(gen, n, dims()).to(parameter_type()).to(device());
+  const Var z = base_->sample(gen, n, dims(), 1, device()).to(parameter_type());
   const auto [x, log_det] = transform_->inverse(z, context_of(given, n));
   return {x, base_log_prob(z) - log_det};
 }

@@ -25,8 +25,8 @@ namespace {
 /// The uniform density on [0, 1]^D.
 struct Uniform : Base {
   Var log_prob(const Var& z) override { return zero_log_det(z); }
-  Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double) override {
-    return uniform(gen, {n, dims});
+  Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double, Device device) override {
+    return uniform(gen, {n, dims}, DType::F32, device);
   }
   double cdf(double z) const override { return std::clamp(z, 0., 1.); }
   double deviation() const override { return std::sqrt(1. / 12); }

@@ -189,6 +189,36 @@ BOOST_AUTO_TEST_CASE(steps_of_layers_of_ones_own) {
   }
 }
 
+// Draws of the model are made on its device, where the samples are for which they are placed.
+BOOST_AUTO_TEST_CASE(reverse_kl_tells_the_same_on_every_device) {
+  const auto log_target = [](const Var& x) { return sum_squares(x - 1.0, {1}) * -2.0; };
+  Config config = preset("realnvp-2d");
+  coupling_flow(config).couplings = 2;
+  coupling_flow(config).hidden_units = 8;
+  coupling_flow(config).preprocess = "none";
+  const auto trained = [&](Device device, bool graph) {
+    Trained out;
+    out.density = make_flow(config, {.dims = 2});
+    out.density->to(device);
+    ReverseKl objective(*out.density, log_target, {.samples_per_epoch = 110, .evaluated = 1100});
+    Trainer trainer(objective, {.epochs = 5, .batch_size = 50, .graph = graph});
+    trainer.run({.on_epoch = [&](const EpochReport& r) { out.epochs.push_back(r); }});
+    out.note = trainer.graph_note();
+    return out;
+  };
+  for (const Device device : other_devices()) {
+    const Trained here = trained(Device::CPU, false), there = trained(device, true),
+                  plain = trained(device, false);
+    BOOST_REQUIRE_EQUAL(there.epochs.size(), here.epochs.size());
+    for (std::size_t i = 0; i < here.epochs.size(); ++i) {
+      BOOST_CHECK_CLOSE_FRACTION(here.epochs[i].train_nats, there.epochs[i].train_nats, 1e-3);
+      BOOST_CHECK_CLOSE_FRACTION(here.epochs[i].valid_nats, there.epochs[i].valid_nats, 1e-3);
+    }
+    BOOST_CHECK_EQUAL(there.note, "");
+    BOOST_CHECK_EQUAL(weights_differ(there, plain, 0), "");
+  }
+}
+
 BOOST_AUTO_TEST_CASE(divergence_is_seen_behind_the_device) {
   const data::Dataset data = dependent_bytes(2000, 1);
   Config config = small_nice();

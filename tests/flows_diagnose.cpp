@@ -356,8 +356,9 @@ BOOST_AUTO_TEST_CASE(a_peak_between_the_middles_is_found) {
 // The box is a tenth wider than data and samples on either side.
 BOOST_AUTO_TEST_CASE(the_box_is_wider_than_the_samples) {
   struct Narrow : StandardNormal {  // samples stop before the mass does
-    Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double t) override {
-      return clamp(StandardNormal::sample(gen, n, dims, t), -1.6, 1.6);
+    Tensor sample(Generator& gen, std::int64_t n, std::int64_t dims, double t,
+                  Device device) override {
+      return clamp(StandardNormal::sample(gen, n, dims, t, device), -1.6, 1.6);
     }
   };
   FlowDensity density(std::make_shared<Compose>(), std::make_shared<Narrow>(), 1);

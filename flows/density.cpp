@@ -65,7 +65,8 @@ double Density::bits_per_dim(double log_prob) const {
   return -log_prob / (static_cast<double>(dims_) * std::numbers::ln2);
 }
 
-std::optional<std::string> Density::nonfinite_parameter() {
+std::optional<std::string> Density::nonfinite_input(const Tensor& given) {
+  if (given.defined() && is_float(given.dtype()) && !all_finite(given)) return "what is given";
   std::optional<std::string> where;
   for_each_parameter([&](const std::string& name, Var& p) {
     if (!where && !all_finite(p.value())) where = "parameter " + name;
@@ -75,7 +76,7 @@ std::optional<std::string> Density::nonfinite_parameter() {
 
 std::optional<std::string> Density::find_nonfinite(const Tensor& x, const Tensor& given) {
   const NoGrad no_grad;
-  if (const auto where = nonfinite_parameter()) return where;
+  if (const auto where = nonfinite_input(given)) return where;
   if (!all_finite(log_prob(x.to(device()), given).value())) return "log_prob";
   return std::nullopt;
 }

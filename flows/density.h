@@ -60,7 +60,8 @@ class Density : public nn::Module {
   /// as their context.
   virtual void initialize(const Samples& /*rows*/) {}
   virtual std::int64_t initial_rows() const { return 0; }
-  /// Where NaN or infinity first appears for the batch x: a layer, a parameter or "log_prob";
+  /// Where NaN or infinity first appears for the batch x: what is given, a layer, a parameter or
+  /// "log_prob";
   /// nothing when all is finite.
   virtual std::optional<std::string> find_nonfinite(const Tensor& x, const Tensor& given = {});
 
@@ -94,7 +95,8 @@ class Density : public nn::Module {
   /// The context (n, C) of what is given with n samples. Throws Error where it is missing, or does
   /// not fit.
   Var context_of(const Var& given, std::int64_t n) const;
-  std::optional<std::string> nonfinite_parameter();
+  /// "what is given" or a parameter, where it is not finite.
+  std::optional<std::string> nonfinite_input(const Tensor& given);
 
  private:
   std::int64_t dims_;

@@ -106,6 +106,13 @@ Var FlowDensity::context(const Tensor& given, std::int64_t n) {
   return context_of(given.defined() ? Var(given.to(device())) : Var(), n);
 }
 
+// What is new is in train mode, and an Examination of it would leave the shared layers in that.
+std::shared_ptr<FlowDensity> FlowDensity::in_the_same_mode(
+    std::shared_ptr<FlowDensity> other) const {
+  other->train(training());
+  return other;
+}
+
 std::shared_ptr<FlowDensity> FlowDensity::continuous() const {
   std::shared_ptr<Transform> transform = transform_;
   if (const auto* flow = dynamic_cast<const Compose*>(transform_.get())) {
@@ -115,15 +122,17 @@ std::shared_ptr<FlowDensity> FlowDensity::continuous() const {
     }
     transform = rest;
   }
-  return std::make_shared<FlowDensity>(transform, base_, dims(), convention(), condition());
+  return in_the_same_mode(
+      std::make_shared<FlowDensity>(transform, base_, dims(), convention(), condition()));
 }
 
 std::shared_ptr<FlowDensity> FlowDensity::conditioned_on(const Tensor& given) const {
   NF_CHECK(condition(), "[density] the model is not conditional: nothing can be given");
   NF_CHECK(given.shape() == Shape({1, condition()->given_dims()}),
            "[density] one row is given, (1, ", condition()->given_dims(), "), got ", given.shape());
-  return std::make_shared<FlowDensity>(transform_, base_, dims(), convention(),
-                                       std::make_shared<FixedCondition>(condition(), given));
+  return in_the_same_mode(
+      std::make_shared<FlowDensity>(transform_, base_, dims(), convention(),
+                                    std::make_shared<FixedCondition>(condition(), given)));
 }
 
 namespace {
@@ -138,7 +147,7 @@ std::optional<std::string> FlowDensity::find_nonfinite_inverse(const Tensor& z,
                                                                const Tensor& given) {
   const NoGrad no_grad;
   if (!all_finite(z)) return "the latents";
-  if (const auto where = nonfinite_parameter()) return where;
+  if (const auto where = nonfinite_input(given)) return where;
   Var value = z.to(device());
   const Var beside = context(given, z.dim(0));
   const auto* parts = dynamic_cast<Compose*>(transform_.get());
@@ -157,7 +166,7 @@ std::optional<std::string> FlowDensity::find_nonfinite_inverse(const Tensor& z,
 
 std::optional<std::string> FlowDensity::find_nonfinite(const Tensor& x, const Tensor& given) {
   const NoGrad no_grad;
-  if (const auto where = nonfinite_parameter()) return where;
+  if (const auto where = nonfinite_input(given)) return where;
   Var value = entering(x.to(device()));
   const Var beside = context(given, x.dim(0));
   if (const auto* parts = dynamic_cast<Compose*>(transform_.get())) {
@@ -177,6 +186,10 @@ std::optional<std::string> FlowDensity::find_nonfinite(const Tensor& x, const Te
 
 Shape FlowDensity::inspect(const Shape& in, const std::string& name,
                            std::vector<nn::LayerInfo>& rows) const {
+  if (condition()) {
+    const Shape given = {in.dim(0), condition()->given_dims()};
+    condition()->inspect(given, nn::join_names(name, "condition"), rows);
+  }
   const Shape out = transform_->inspect(in, name, rows);
   return base_->inspect(out, nn::join_names(name, "base"), rows);
 }

@@ -45,8 +45,8 @@ class FlowDensity : public Density {
   std::shared_ptr<FlowDensity> continuous() const;
   /// p(x | given) for one row given (1, G), sharing all layers: nothing more has to be given.
   std::shared_ptr<FlowDensity> conditioned_on(const Tensor& given) const;
-  /// As find_nonfinite on the way back, for the latents z: a latent, a parameter, or the first
-  /// layer of the inverse, which begins with the last one.
+  /// As find_nonfinite on the way back, for the latents z: a latent, what is given, a parameter, or
+  /// the first layer of the inverse, which begins with the last one.
   std::optional<std::string> find_nonfinite_inverse(const Tensor& z, const Tensor& given = {});
 
   /// x as the transform takes it: f64 rows become what the parameters are, unless its first layer
@@ -63,6 +63,7 @@ class FlowDensity : public Density {
                 std::vector<nn::LayerInfo>& rows) const override;
 
  private:
+  std::shared_ptr<FlowDensity> in_the_same_mode(std::shared_ptr<FlowDensity> other) const;
   Var base_log_prob(const Var& z);
   void check_rows(const Tensor& x) const;
 

@@ -7,7 +7,12 @@
 #include <numbers>
 
 #include "data/given.h"
+#include "flows/examine/diagnose.h"
 #include "flows/layers/conditions.h"
+#include "flows/layers/elementwise.h"
+#include "flows/layers/scaling.h"
+#include "flows/maps/affine.h"
+#include "nn/layers/linear.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
 #include "tests/trainings.h"
@@ -320,6 +325,83 @@ BOOST_AUTO_TEST_CASE(a_target_that_is_not_finite_is_named) {
   ReverseKl objective(*density, nowhere, {.samples_per_epoch = 100, .evaluated = 100});
   Trainer trainer(objective, reverse_options());
   check_error([&] { trainer.run(); }, {"diverged at step 1", "the log density of the target"});
+}
+
+namespace {
+
+/// x - 3 c and x + 2 c, c the standardised column that is given.
+std::shared_ptr<Elementwise> shifted_by_given() {
+  Generator gen(1);
+  auto net = std::make_shared<nn::Linear>(nn::LinearOptions{.in = 1, .out = 2}, gen);
+  net->parameters()[0].second->mutable_value().copy_(Tensor::from<float>({-3, 2}, {2, 1}));
+  return std::make_shared<Elementwise>(additive_map(), net);
+}
+
+/// Rows and, far from 0, the numbers given with them, which grow from row to row.
+data::Split rising(std::int64_t n) {
+  Generator gen(8);
+  return {.x = normal(gen, {n, 2}) * 0.01,
+          .given = Tensor::arange(n, DType::F64).reshape({n, 1}) + 1e6};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(initial_values_are_those_of_rows_with_what_is_given) {
+  auto flow = std::make_shared<Compose>();
+  flow->add("shift", shifted_by_given());
+  flow->add("scaling", std::make_shared<Scaling>(2));
+  FlowDensity density(flow, std::make_shared<StandardNormal>(), 2, {},
+                      std::make_shared<ColumnCondition>(std::vector<std::string>{"c"}));
+  const data::Split rows = rising(2000);  // more than go through a layer at a time
+  const auto part = [](const Tensor& t) {
+    return [t](std::int64_t first, std::int64_t count) { return t.narrow(0, first, count); };
+  };
+  density.initialize({rows.x.dim(0), part(rows.x), {}, part(rows.given)});
+  for (const double v :
+       variance(density.encode(rows.x, rows.given), {0}).to(DType::F64).to_vector<double>()) {
+    BOOST_TEST(std::abs(v - 1) < 1e-3);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_batch_has_what_is_given_with_its_rows) {
+  FlowDensity density(shifted_by_given(), std::make_shared<StandardNormal>(), 2, {},
+                      std::make_shared<ColumnCondition>(std::vector<std::string>{"c"}));
+  data::Split rows = rising(50);
+  density.condition()->initialize(rows.given);
+  rows.x = density.decode(rows.x * 100.0, rows.given);  // of latents near the standard normal
+  const auto latents = [&](std::int64_t batch) {
+    const LatentDiagnosis d = diagnose_latents(density, rows.x, batch, 0, rows.given);
+    return std::vector<double>{d.mean, d.deviation, d.largest};
+  };
+  BOOST_TEST(latents(7) == latents(50), boost::test_tools::tolerance(1e-6));
+  BOOST_TEST(latents(50)[1] < 1.3);
+  const auto scores = [&](std::int64_t batch) {
+    return score(density, rows.x, {.batch_size = batch, .given = rows.given});
+  };
+  BOOST_TEST(scores(7) == scores(50), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_given_is_named_where_it_is_not_finite) {
+  FlowDensity density(shifted_by_given(), std::make_shared<StandardNormal>(), 2, {},
+                      std::make_shared<ColumnCondition>(std::vector<std::string>{"c"}));
+  const Tensor x = Tensor::zeros({3, 2}), given = Tensor::from<double>({1, NAN, 2}, {3, 1});
+  BOOST_TEST(density.find_nonfinite(x, given).value_or("") == "what is given");
+  BOOST_TEST(density.find_nonfinite_inverse(x, given).value_or("") == "what is given");
+  BOOST_TEST(!density.find_nonfinite(x, Tensor::zeros({3, 1}, DType::F64)).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_density_of_the_same_layers_has_their_mode) {
+  FlowDensity density(shifted_by_given(), std::make_shared<StandardNormal>(), 2, {},
+                      std::make_shared<ColumnCondition>(std::vector<std::string>{"c"}));
+  for (const bool training : {false, true}) {
+    density.train(training);
+    for (const auto& other :
+         {density.continuous(), density.conditioned_on(Tensor::zeros({1, 1}, DType::F64))}) {
+      { const Examination examination(*other); }
+      BOOST_TEST(density.transform().training() == training);
+      BOOST_TEST(density.training() == training);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

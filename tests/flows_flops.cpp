@@ -4,8 +4,11 @@
 #include "flows/base.h"
 #include "flows/bijection.h"
 #include "flows/compose.h"
+#include "flows/flow_density.h"
+#include "flows/layers/conditions.h"
 #include "flows/layers/coupling.h"
 #include "flows/layers/dequantize.h"
+#include "flows/layers/elementwise.h"
 #include "flows/layers/level_cdf.h"
 #include "flows/layers/logit.h"
 #include "flows/layers/permute.h"
@@ -32,14 +35,18 @@ double total(const nn::Module& module) {
   return flops;
 }
 
+std::shared_ptr<nn::Layer> net_of(std::int64_t outputs, Generator& gen) {
+  return nn::mlp({.in = 2,
+                  .out = outputs,
+                  .hidden_units = 5,
+                  .hidden_layers = 1,
+                  .activation = nn::activation_by_name("tanh")},
+                 gen);
+}
+
 std::shared_ptr<Coupling> coupling(const std::shared_ptr<ElementwiseMap>& map, Generator& gen) {
   return std::make_shared<Coupling>(Partition::halves(kDims), map,
-                                    nn::mlp({.in = 2,
-                                             .out = 2 * map->parameters_per_dim(),
-                                             .hidden_units = 5,
-                                             .hidden_layers = 1,
-                                             .activation = nn::activation_by_name("tanh")},
-                                            gen));
+                                    net_of(2 * map->parameters_per_dim(), gen));
 }
 
 }  // namespace
@@ -80,6 +87,13 @@ BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
       // of 6 elements: s = limit tanh(h / limit), exp, times, sum; and the shift
       {coupling(multiplicative_map(), gen), net(2) + 6 * (3 + 1 + 1 + 1)},
       {coupling(affine_map(), gen), net(4) + 6 * (3 + 1 + 1 + 1 + 1)},
+      // of 12 elements, with 2 parameters each from a context of 2 numbers
+      {std::make_shared<Elementwise>(affine_map(), net_of(2 * kDims, gen)),
+       net(8) + 12 * (3 + 1 + 1 + 1 + 1)},
+      // 5 comparisons, and their product with the embedding; beside them scaling and the base
+      {std::make_shared<FlowDensity>(scaling, std::make_shared<StandardNormal>(), kDims,
+                                     Convention{}, std::make_shared<LabelCondition>(5, 2, gen)),
+       3 * 5 * (1 + 4) + 20 + 30},
       {both, 24 + 20},
       {std::make_shared<Invert>(both), 24 + 20},
       {std::make_shared<StandardNormal>(), 12 + 12 + 3 + 3},  // squares, sum; times, plus

@@ -509,6 +509,19 @@ BOOST_AUTO_TEST_CASE(whole_numbers_are_spread_over_their_unit) {
   test::check_error([] { DequantizeColumns(Generator(), 3, {3}); }, {"column 3 of 3"});
 }
 
+// f64 has only a few numbers in a unit there, and x + u must not be the next unit's.
+BOOST_AUTO_TEST_CASE(large_whole_numbers_stay_in_their_unit) {
+  DequantizeColumns layer(Generator(1), 1, {0});
+  for (const double whole : {1e15, -1e15, 0x1p50, -0x1p50, -1.0, 0.0}) {
+    const Tensor x = Tensor::full({20'000, 1}, whole, DType::F64);
+    const Tensor u = layer.forward(x).value.value() - x;
+    BOOST_TEST(min(u).item() >= 0, whole);
+    BOOST_TEST(max(u).item() < 1, whole);
+    const double spacing = std::nextafter(std::abs(whole), INFINITY) - std::abs(whole);
+    BOOST_TEST(std::abs(mean(u).item() - 0.5) < spacing / 2 + 0.01, whole);
+  }
+}
+
 // --- the checker ---------------------------------------------------------------------------------
 
 namespace {

@@ -19,6 +19,7 @@ inline data::Dataset moons(std::int64_t train, std::int64_t valid) {
   data::Dataset data;
   data.name = "moons";
   data.dims = 2;
+  data.unit_scale = true;
   data.entropy = toy.entropy;
   data.train.x = data::sample_toy2d(toy, train, 1, 0);
   data.valid.x = data::sample_toy2d(toy, valid, 1, 1);

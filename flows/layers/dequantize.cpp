@@ -63,7 +63,9 @@ Mapped DequantizeColumns::forward(const Var& x, const Var&) {
   check_dims("DequantizeColumns", x, integer_.numel());
   const Tensor wide = x.value().to(DType::F64);
   const Tensor noise = uniform(noise_, wide.shape(), DType::F64, wide.device());
-  return {wide + noise * integer_.to(DType::F64), zero_log_det_like(integer_, x)};
+  // Far from 0 f64 may round x + u up to x + 1, as often as it rounds down to x: u is 0 then.
+  const Tensor sum = wide + noise * integer_.to(DType::F64);
+  return {where(less(sum, wide + 1), sum, wide), zero_log_det_like(integer_, x)};
 }
 
 Mapped DequantizeColumns::inverse(const Var& z, const Var&) {

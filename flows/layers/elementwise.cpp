@@ -22,8 +22,11 @@ Mapped Elementwise::inverse(const Var& z, const Var& context) {
   return map_.inverse(z, parameters_for(z, context));
 }
 
-double Elementwise::flops(const Shape& in) const {
-  return map_.flops_per_dim() * static_cast<double>(in.numel());
+Shape Elementwise::inspect(const Shape& in, const std::string& name,
+                           std::vector<nn::LayerInfo>& rows) const {
+  net_.inspect({in.dim(0), 0}, nn::join_names(name, "net"), rows);  // it knows its inputs
+  rows.push_back({name, kind(), in, 0, map_.flops_per_dim() * static_cast<double>(in.numel())});
+  return in;
 }
 
 }  // namespace nf::flows

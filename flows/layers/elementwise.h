@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "flows/bijection.h"
 #include "flows/maps/map.h"
@@ -21,7 +22,8 @@ class Elementwise : public Bijection {
   /// Throws Error without a context.
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
-  double flops(const Shape& in) const override;
+  Shape inspect(const Shape& in, const std::string& name,
+                std::vector<nn::LayerInfo>& rows) const override;
   std::string kind() const override { return "Elementwise(" + map_.kind() + ", given context)"; }
 
  private:

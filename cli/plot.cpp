@@ -125,7 +125,8 @@ Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& 
                               " samples are NaN or infinite; see 'flowcli check'"));
   }
   plots.samples_png = scatter(samples);
-  plots.density_png = data::heat_png(density_picture(*density.continuous(), plots.bounds, options.size));
+  plots.density_png =
+      data::heat_png(density_picture(*density.continuous(), plots.bounds, options.size));
   const auto& columns = model.shape.columns;
   plots.grid_svg = data::map_svg({.title = "Latent grid in data space",
                                   .x = columns.size() == 2 ? columns[0] : "",

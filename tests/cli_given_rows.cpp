@@ -126,7 +126,9 @@ BOOST_AUTO_TEST_CASE(rows_that_are_picked_keep_what_is_given) {
   BOOST_TEST((area > 0.3 && area < 0.7), area);
   const auto report = r.call("report", {"--json"});
   expect_ok(report);
-  BOOST_TEST(report.json()["two_sample"]["p_value"].get<double>() > 0.05, report.out);
+  const double p = report.json()["two_sample"]["p_value"];
+  // Were rows of different pairs exchanged, no relabelling would be as near as the pairs are.
+  BOOST_TEST((p > 0.05 && p < 0.99), p);
   expect_ok(r.call("interpolate", {"--data", r.two, "-n", "2", "--steps", "3", "--out", r.out}));
   const auto line = nf::data::read_npy(r.out).to(nf::DType::F64).to_vector<double>();
   const auto ends = nf::data::read_csv(r.two).values.to_vector<double>();  // y, a, y, a

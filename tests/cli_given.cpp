@@ -3,7 +3,6 @@
 
 #include "cli_runs.h"
 #include "file_makers.h"
-#include "tensor/random.h"
 #include "tensor/text.h"
 
 using namespace nf::test;
@@ -281,41 +280,6 @@ BOOST_AUTO_TEST_CASE(names_and_numbers_are_read_as_in_csv) {
   expect_failure(sample("0,5"), {"'0,5' is 2 values"}, 2);
   expect_failure(flowcli(folder, {"sample", run, "-n", "2", "--out", "-"}),
                  {"no test rows", "--given NAME=VALUE or --given-file"}, 2);
-}
-
-// The model draws what is right on the whole, whatever is given: only beside it is that seen.
-BOOST_AUTO_TEST_CASE(a_report_tells_samples_for_something_else_from_data) {
-  const ScratchFolder folder;
-  const std::string run = folder.file("run"), table = folder.file("y.csv"),
-                    labels = folder.file("y.npz");
-  nf::Generator gen(1);
-  const std::vector<float> y = nf::normal(gen, {3000}).to_vector<float>();
-  std::string text = "y,near,far\n", numbers, signs;
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    text += nf::str(y[i], ",", 5 * y[i], ",", y[(i * 7 + 1) % y.size()], "\n");
-    numbers.append(reinterpret_cast<const char*>(&y[i]), sizeof(float));
-    signs += little(y[i] > 0 ? 1 : 0, 4);
-  }
-  write(table, text);
-  write(labels, zip_file({{"x.npy", npy("<f4", "(3000, 1)", numbers)},
-                          {"y.npy", npy("<i4", "(3000,)", signs)}}));
-  const struct {
-    Arguments data;
-    bool apart;
-  } cases[] = {{{"--data", table, "--columns", "y", "--given", "near"}, true},
-               {{"--data", table, "--columns", "y", "--given", "far"}, false},
-               {{"--data", labels, "--given", "label"}, true}};
-  for (const auto& [data, apart] : cases) {
-    Arguments all = data;  // untrained: the standard normal of standardised data
-    for (const char* word : {"--lr", "1e-9", "--overwrite"}) {
-      all.push_back(word);
-    }
-    expect_ok(train(folder, all));
-    const auto report = json_of(flowcli(folder, {"report", run, "--json"}));
-    const double p = report["two_sample"]["p_value"];
-    BOOST_TEST((p < 0.01) == apart, data.back() << ' ' << p);
-    BOOST_TEST((p > 0.05) == !apart, data.back() << ' ' << p);
-  }
 }
 
 BOOST_AUTO_TEST_CASE(what_is_wrong_is_one_line) {

@@ -136,6 +136,44 @@ BOOST_AUTO_TEST_CASE(rows_that_are_picked_keep_what_is_given) {
   BOOST_TEST(std::abs(line[2] - ends[2]) < 1e-3);
 }
 
+// The model draws what is right on the whole, whatever is given: only beside it is that seen.
+BOOST_AUTO_TEST_CASE(a_report_tells_samples_for_something_else_from_data) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), table = folder.file("y.csv"),
+                    labels = folder.file("y.npz");
+  nf::Generator gen(1);
+  const std::vector<float> y = nf::normal(gen, {3000}).to_vector<float>();
+  std::string text = "y,near,far\n", numbers, signs;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    text += nf::str(y[i], ",", 5 * y[i], ",", y[(i * 7 + 1) % y.size()], "\n");
+    numbers.append(reinterpret_cast<const char*>(&y[i]), sizeof(float));
+    signs += little(y[i] > 0 ? 1 : 0, 4);
+  }
+  write(table, text);
+  write(labels, zip_file({{"x.npy", npy("<f4", "(3000, 1)", numbers)},
+                          {"y.npy", npy("<i4", "(3000,)", signs)}}));
+  const struct {
+    Arguments data;
+    bool apart;
+  } cases[] = {{{"--data", table, "--columns", "y", "--given", "near"}, true},
+               {{"--data", table, "--columns", "y", "--given", "far"}, false},
+               {{"--data", labels, "--given", "label"}, true}};
+  for (const auto& [data, apart] : cases) {
+    // As good as untrained: the standard normal of standardised data.
+    Arguments all = {"train", "realnvp-2d", "--out",     run, "--couplings", "2", "--hidden-units",
+                     "8",     "--quiet",    "--threads", "1", "--epochs",    "2"};
+    all.insert(all.end(), data.begin(), data.end());
+    for (const char* word : {"--lr", "1e-9", "--overwrite"}) {
+      all.push_back(word);
+    }
+    expect_ok(flowcli(folder, all));
+    const auto report = flowcli(folder, {"report", run, "--json"}).json();
+    const double p = report["two_sample"]["p_value"];
+    BOOST_TEST((p < 0.01) == apart, data.back() << ' ' << p);
+    BOOST_TEST((p > 0.05) == !apart, data.back() << ' ' << p);
+  }
+}
+
 // Labels 0 and 1 are of dark and of bright images.
 BOOST_AUTO_TEST_CASE(images_keep_their_labels) {
   const ScratchFolder folder;

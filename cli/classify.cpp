@@ -70,12 +70,12 @@ double calibrated(const ClassifyOptions& options, const TrainedModel& model,
 }
 
 // row, label where it is known, predicted, p_0, p_1, ...; an empty field for NaN.
-void write_classes(const std::string& out, const Rows& rows, const Tensor& posterior,
+void write_classes(const std::string& out, const Rows& rows, const Tensor& log_posterior,
                    const std::vector<std::int32_t>& predicted) {
   const std::vector<std::int32_t> labels =
       rows.given.defined() ? rows.given.to_vector<std::int32_t>() : std::vector<std::int32_t>();
-  const std::int64_t classes = posterior.dim(1);
-  const std::vector<double> p = posterior.to_vector<double>();
+  const std::int64_t classes = log_posterior.dim(1);
+  const std::vector<double> log_p = log_posterior.to_vector<double>();
   write_text(out, [&](const data::CsvWriter::Sink& write) {
     std::string header = labels.empty() ? "row,predicted" : "row,label,predicted";
     for (std::int64_t k = 0; k < classes; ++k) header += str(",p_", k);
@@ -85,8 +85,8 @@ void write_classes(const std::string& out, const Rows& rows, const Tensor& poste
       if (!labels.empty()) line += str(labels[i], ",");
       if (predicted[i] >= 0) line += str(predicted[i]);
       for (std::size_t k = 0; k < static_cast<std::size_t>(classes); ++k) {
-        const double value = p[i * static_cast<std::size_t>(classes) + k];
-        line += std::isnan(value) ? "," : str(",", value);
+        const double value = log_p[i * static_cast<std::size_t>(classes) + k];
+        line += std::isnan(value) ? "," : str(",", std::exp(value));
       }
       write(line + "\n");
     }
@@ -101,11 +101,11 @@ void write_calibration(const std::string& path, const flows::Classification& res
     measured.x.push_back(bin.confidence);
     measured.y.push_back(bin.accuracy);
   }
-  const data::Series ideal{"as sure as right", {0, 1}, {0, 1}};
+  const data::Series ideal{"perfectly calibrated", {0, 1}, {0, 1}};
   data::write_curve_svg(path,
                         {.title = "calibration",
                          .x = "probability of the predicted label",
-                         .y = "share that is right",
+                         .y = "accuracy",
                          .whole_range = true},
                         {ideal, measured});
 }
@@ -136,7 +136,7 @@ std::string judged(const flows::Classification& result, std::int64_t classes, Js
           ", mean probability of what is predicted ", fixed(100 * result.confidence, 2), " %\n",
           "  calibration error ", fixed(100 * result.calibration_error, 2), " %, cross entropy ",
           fixed(loss, 4), std::isfinite(loss_se) ? " +- " + fixed(loss_se, 4) : "",
-          " nats (a guess among ", classes, ": ", fixed(std::log(static_cast<double>(classes)), 4),
+          " nats (all labels alike: ", fixed(std::log(static_cast<double>(classes)), 4),
           ")\n");
   constexpr std::int64_t kMostShown = 20;
   if (classes <= kMostShown) {
@@ -160,8 +160,8 @@ void classify(const ClassifyOptions& options, const TrainedModel& model) {
   const double temperature =
       options.calibrate ? calibrated(options, model, log_prior) : options.temperature;
   const Tensor scores = scores_of_rows(options, model, rows.x, rows.samples, "rows");
-  const Tensor posterior = flows::posterior(scores, log_prior, temperature);
-  const std::vector<std::int32_t> predicted = flows::most_probable(posterior);
+  const Tensor log_posterior = flows::log_posterior(scores, log_prior, temperature);
+  const std::vector<std::int32_t> predicted = flows::most_probable(log_posterior);
   const std::int64_t undecided = std::count(predicted.begin(), predicted.end(), -1);
   if (undecided == rows.x.dim(0)) {
     throw flows::Diverged("[classify] no row has a density under any label; see 'flowcli check'");
@@ -169,7 +169,7 @@ void classify(const ClassifyOptions& options, const TrainedModel& model) {
   if (undecided > 0) {
     options.common.note(str("note: ", undecided, " rows have no density under any label"));
   }
-  write_classes(out, rows, posterior, predicted);
+  write_classes(out, rows, log_posterior, predicted);
   Json json = {{"file", out},
                {"count", rows.x.dim(0)},
                {"data", rows.name},
@@ -185,12 +185,16 @@ void classify(const ClassifyOptions& options, const TrainedModel& model) {
   if (temperature != 1) text += str("  temperature ", short_number(temperature), "\n");
   if (rows.given.defined()) {
     const flows::Classification result =
-        flows::classification_of(posterior, rows.given.reshape({rows.x.dim(0)}));
+        flows::classification_of(log_posterior, rows.given.reshape({rows.x.dim(0)}));
     text += judged(result, model.shape.given_classes, json);
     if (!options.svg.empty()) {
       write_calibration(options.svg, result);
       json["picture"] = options.svg;
       text += "  calibration: " + options.svg + "\n";
+    }
+    constexpr double kFarTooSure = 0.05;
+    if (!options.calibrate && result.confidence > result.accuracy.mean + kFarTooSure) {
+      text += "  it is surer than it is right: --calibrate mends that\n";
     }
   } else {
     text += "  these rows have no labels to compare with\n";

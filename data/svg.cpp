@@ -150,7 +150,7 @@ class Chart {
         ticks_y_(y, 6),
         title_end_(size.width - kRight),
         clip_(str("plot-", size.width, "x", size.height)) {
-    out_ << std::setprecision(6);
+    out_ << std::setprecision(4);  // a tenth of a pixel
     out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << size_.width << ' '
          << size_.height << "\" font-family=\"sans-serif\" font-size=\"13\">\n"
          << "<rect width=\"100%\" height=\"100%\" fill=\"#fdfdfb\"/>\n"
@@ -207,6 +207,7 @@ class Chart {
                                   "stroke-linecap=\"round\" clip-path=\"url(#",
                                   clip_, ")\"");
     std::ostringstream path;
+    path << std::setprecision(4);
     bool began = false, pen_down = false;  // the pen is down where `last` is drawn
     Place last{};
     for (std::size_t i = 0; i < series.x.size(); ++i) {

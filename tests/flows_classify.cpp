@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "tensor/ops.h"
 #include "tensor/random.h"
 
 using namespace nf;
@@ -63,11 +64,12 @@ BOOST_AUTO_TEST_CASE(posteriors_follow_bayes_rule) {
     std::vector<double> log_prior;
     for (const double p : c.prior) log_prior.push_back(std::log(p));
     const auto got =
-        posterior(Tensor::from(c.scores, {1, 2}), log_prior, c.temperature).to_vector<double>();
-    for (std::size_t k = 0; k < 2; ++k) BOOST_TEST(std::abs(got[k] - c.expected[k]) < 1e-10);
+        log_posterior(Tensor::from(c.scores, {1, 2}), log_prior, c.temperature).to_vector<double>();
+    for (std::size_t k = 0; k < 2; ++k)
+      BOOST_TEST(std::abs(std::exp(got[k]) - c.expected[k]) < 1e-10);
   }
   for (const auto& broken : {std::vector<double>{std::nan(""), 0}, {-kInf, -kInf}}) {
-    const Tensor p = posterior(Tensor::from(broken, {1, 2}), kAlike);
+    const Tensor p = log_posterior(Tensor::from(broken, {1, 2}), kAlike);
     BOOST_TEST(std::isnan(p.to_vector<double>()[1]));
     BOOST_TEST(most_probable(p) == std::vector<std::int32_t>{-1});
   }
@@ -79,7 +81,7 @@ BOOST_AUTO_TEST_CASE(the_temperature_undoes_what_is_too_sure) {
     const double t = fit_temperature(data.scores, kAlike, data.labels);
     BOOST_TEST(std::abs(std::log(t / times)) < 0.03);
     const auto judged = [&](double temperature) {
-      return classification_of(posterior(data.scores, kAlike, temperature), data.labels);
+      return classification_of(log_posterior(data.scores, kAlike, temperature), data.labels);
     };
     BOOST_TEST(judged(t).calibration_error < 0.01);
     // E max(p, 1 - p) = 3/4; E of the entropy of p is 1/2.
@@ -88,8 +90,16 @@ BOOST_AUTO_TEST_CASE(the_temperature_undoes_what_is_too_sure) {
   }
 }
 
+// p(true label) = e^-2000 is 0 in f64, but its logarithm is known.
+BOOST_AUTO_TEST_CASE(a_row_that_is_wrong_for_sure_has_a_finite_loss) {
+  const Tensor p = log_posterior(table({0, -2000, 0, 0}, 2), kAlike);
+  const Tensor labels = Tensor::from(std::vector<std::int32_t>{1, 1}, {2});
+  BOOST_TEST(std::abs(classification_of(p, labels).cross_entropy.mean - (2000 + std::log(2)) / 2) <
+             1e-9);
+}
+
 BOOST_AUTO_TEST_CASE(right_and_sure_are_counted) {
-  const Tensor p = table({0.9, 0.1, 0.6, 0.4, 0.3, 0.7, std::nan(""), std::nan("")}, 2);
+  const Tensor p = log(table({0.9, 0.1, 0.6, 0.4, 0.3, 0.7, std::nan(""), std::nan("")}, 2));
   const Tensor labels = Tensor::from(std::vector<std::int32_t>{0, 1, 1, 0}, {4});
   const Classification c = classification_of(p, labels);
   BOOST_TEST(c.accuracy.mean == 0.5);

@@ -25,8 +25,8 @@ void check_labels(const Tensor& labels, std::int64_t n, std::int64_t classes) {
 }
 
 // ln p(k | x) of one row into `out`; NaN where there is none.
-void log_posterior(const double* scores, const std::vector<double>& log_prior, double temperature,
-                   double* out) {
+void log_posterior_of_row(const double* scores, const std::vector<double>& log_prior,
+                          double temperature, double* out) {
   const std::size_t classes = log_prior.size();
   double most = -std::numeric_limits<double>::infinity();
   bool broken = false;
@@ -47,7 +47,7 @@ double cross_entropy_at(const Tensor& scores, const std::vector<double>& log_pri
   std::vector<double> out(log_prior.size());
   double sum = 0;
   for (const std::int32_t label : labels) {
-    log_posterior(row, log_prior, temperature, out.data());
+    log_posterior_of_row(row, log_prior, temperature, out.data());
     row += out.size();
     const double value = out[static_cast<std::size_t>(label)];
     if (!std::isnan(value)) sum -= value;
@@ -85,7 +85,8 @@ Tensor label_scores(Density& density, const Tensor& x, int classes, const Evalua
   return Tensor::from(table, {n, classes});
 }
 
-Tensor posterior(const Tensor& scores, const std::vector<double>& log_prior, double temperature) {
+Tensor log_posterior(const Tensor& scores, const std::vector<double>& log_prior,
+                     double temperature) {
   check_table(scores, "scores");
   NF_CHECK(std::ssize(log_prior) == scores.dim(1) && temperature > 0, "[classify] ", scores.dim(1),
            " labels need as many ln p(k), got ", log_prior.size(),
@@ -95,8 +96,7 @@ Tensor posterior(const Tensor& scores, const std::vector<double>& log_prior, dou
   const double* from = rows.data<double>();
   double* to = result.mutable_data<double>();
   for (std::int64_t i = 0; i < scores.dim(0); ++i) {
-    log_posterior(from, log_prior, temperature, to);
-    for (std::size_t k = 0; k < log_prior.size(); ++k) to[k] = std::exp(to[k]);
+    log_posterior_of_row(from, log_prior, temperature, to);
     from += log_prior.size();
     to += log_prior.size();
   }
@@ -131,12 +131,12 @@ double fit_temperature(const Tensor& scores, const std::vector<double>& log_prio
   return std::exp((low + high) / 2);
 }
 
-std::vector<std::int32_t> most_probable(const Tensor& posterior) {
-  check_table(posterior, "posteriors");
-  const Tensor rows = posterior.contiguous();
-  const std::int64_t classes = posterior.dim(1);
+std::vector<std::int32_t> most_probable(const Tensor& log_posterior) {
+  check_table(log_posterior, "ln p(k | x)");
+  const Tensor rows = log_posterior.contiguous();
+  const std::int64_t classes = log_posterior.dim(1);
   std::vector<std::int32_t> labels;
-  for (const double* row = rows.data<double>(); std::ssize(labels) < posterior.dim(0);
+  for (const double* row = rows.data<double>(); std::ssize(labels) < log_posterior.dim(0);
        row += classes) {
     const bool broken = std::any_of(row, row + classes, [](double p) { return std::isnan(p); });
     labels.push_back(
@@ -145,21 +145,21 @@ std::vector<std::int32_t> most_probable(const Tensor& posterior) {
   return labels;
 }
 
-Classification classification_of(const Tensor& posterior, const Tensor& labels) {
-  const std::vector<std::int32_t> predicted = most_probable(posterior);
-  const std::int64_t classes = posterior.dim(1);
-  check_labels(labels, posterior.dim(0), classes);
+Classification classification_of(const Tensor& log_posterior, const Tensor& labels) {
+  const std::vector<std::int32_t> predicted = most_probable(log_posterior);
+  const std::int64_t classes = log_posterior.dim(1);
+  check_labels(labels, log_posterior.dim(0), classes);
   Classification result;
   result.bins.resize(Classification::kBins);
   result.confusion.resize(static_cast<std::size_t>(classes * classes));
-  const Tensor rows = posterior.contiguous();
+  const Tensor rows = log_posterior.contiguous();
   const double* row = rows.data<double>();
   std::vector<double> right, losses;
   for (const std::int32_t label : labels.to_vector<std::int32_t>()) {
     const std::int32_t guess = predicted[right.size()];
-    const double sure = guess < 0 ? 0 : row[guess];
+    const double sure = guess < 0 ? 0 : std::exp(row[guess]);
     right.push_back(guess == label ? 1 : 0);
-    losses.push_back(-std::log(row[label]));
+    losses.push_back(-row[label]);
     if (guess < 0) {
       ++result.undecided;
     } else {

@@ -136,8 +136,7 @@ std::string judged(const flows::Classification& result, std::int64_t classes, Js
           ", mean probability of what is predicted ", fixed(100 * result.confidence, 2), " %\n",
           "  calibration error ", fixed(100 * result.calibration_error, 2), " %, cross entropy ",
           fixed(loss, 4), std::isfinite(loss_se) ? " +- " + fixed(loss_se, 4) : "",
-          " nats (all labels alike: ", fixed(std::log(static_cast<double>(classes)), 4),
-          ")\n");
+          " nats (all labels alike: ", fixed(std::log(static_cast<double>(classes)), 4), ")\n");
   constexpr std::int64_t kMostShown = 20;
   if (classes <= kMostShown) {
     text += "  predicted labels (columns) of each true label:\n" +

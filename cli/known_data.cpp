@@ -38,6 +38,7 @@ class Facts {
     NF_CHECK(found != json_.end(), where_, "has no '", key, "'");
     return *found;
   }
+  bool has(const std::string& key) const { return json_.contains(key); }
   bool null(const std::string& key) const { return at(key).is_null(); }
   std::string text(const std::string& key) const {
     NF_CHECK(at(key).is_string(), where_, "'", key, "' must be text");
@@ -69,11 +70,12 @@ class Facts {
 };
 
 KnownData::Part part_from(const Facts& facts) {
-  return {facts.count("count"), facts.text("checksum")};
+  return {facts.count("count"), facts.text("checksum"),
+          facts.has("rows") ? facts.text("rows") : std::string()};
 }
 
 Json to_json(const KnownData::Part& part) {
-  return {{"count", part.count}, {"checksum", part.checksum}};
+  return {{"count", part.count}, {"checksum", part.checksum}, {"rows", part.rows}};
 }
 
 /// The path of "path" or "format:path", and the format with its colon.
@@ -134,7 +136,9 @@ KnownData known_data(const data::Dataset& data, const flows::Config& config) {
   known.valid_path = absolute_source(config.data.valid_data);
   known.test_path = absolute_source(config.data.test_data);
   const auto part = [](const data::Split& split) {
-    return KnownData::Part{split.size(), checksum_of(split)};
+    Checksum rows;
+    rows.add(split.x);
+    return KnownData::Part{split.size(), checksum_of(split), rows.text()};
   };
   known.train = part(data.train);
   known.valid = part(data.valid);

@@ -24,6 +24,7 @@ struct KnownData {
   struct Part {
     std::int64_t count = 0;
     std::string checksum = {};
+    std::string rows = {};  ///< checksum of the modelled columns alone; empty in older runs
   };
   Part train, valid, test;
   /// Of labels that are given: how many training rows have each. Empty: not known.

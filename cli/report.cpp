@@ -242,7 +242,7 @@ std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
 
 std::string told_apart(const flows::TwoSample& test) {
   return test.p_value < 0.05 ? "samples and data are told apart"
-                             : "so many samples and data are not told apart";
+                             : "so many samples cannot be told from so many rows of data";
 }
 
 std::string two_sample_section(const std::optional<flows::TwoSample>& test) {

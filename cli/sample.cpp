@@ -72,7 +72,9 @@ void add_sample(CLI::App& app) {
   CLI::App* command = app.add_subcommand("sample", "Draw samples from a trained model");
   options->model.add_to(*command);
   options->given.add_to(*command, GivenRows::OfSamples);
-  command->add_option("-n,--count", options->n, "How many (default: 64 images, 20000 points)")
+  command
+      ->add_option("-n,--count", options->n,
+                   "How many (default: 64 images, 8 of each label, 20000 points)")
       ->check(whole(1, kMost));
   command->add_option("--temperature", options->temperature, "Scale of the latents")
       ->check(real(0))

@@ -432,6 +432,28 @@ BOOST_AUTO_TEST_CASE(files_of_what_else_was_given_are_not_taken) {
   expect_failure(flowcli(folder, {"eval", run}), {"'given' is 'b'", "'given_names' is 'a'"});
 }
 
+// What is another column worth? The rows that are modelled are the same.
+BOOST_AUTO_TEST_CASE(runs_that_are_given_more_are_compared_on_the_same_rows) {
+  const ScratchFolder folder;
+  const std::string data = table(folder), run = folder.file("run");
+  std::vector<std::string> runs;
+  for (const char* given : {"", "a", "a,b"}) {
+    Arguments more = {"--data", data, "--columns", "y,z"};
+    if (*given) more.insert(more.end(), {"--given", given});
+    expect_ok(train(folder, more));
+    runs.push_back(nf::str(run, runs.size()));
+    std::filesystem::rename(run, runs.back());
+  }
+  const auto json = json_of(flowcli(folder, {"compare", runs[0], runs[1], runs[2], "--json"}));
+  for (const auto& row : json) {
+    BOOST_TEST(std::abs(row["difference"].get<double>() - row["nats"].get<double>() +
+                        json[0]["nats"].get<double>()) < 1e-9);
+  }
+  expect_ok(train(folder, {"--data", data, "--columns", "y,b"}));
+  const Outcome other = flowcli(folder, {"compare", runs[0], run, "--json"});
+  BOOST_TEST(json_of(other)[1]["difference"].is_null());
+}
+
 BOOST_AUTO_TEST_CASE(densities_of_labels_classify) {
   const ScratchFolder folder;
   const std::string run = folder.file("run"), npz = folder.file("new.npy");

@@ -772,8 +772,8 @@ BOOST_AUTO_TEST_CASE(squares_of_pixels_become_channels) {
 BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
   Generator gen(1);
   const std::pair<std::function<void()>, const char*> cases[] = {
-      {[] { Partition::halves(1); }, "[Partition] needs at least 2 dimensions"},
-      {[] { Partition::odd_even(0); }, "[Partition] needs at least 2 dimensions"},
+      {[] { Partition::halves(1); }, "it needs at least 2, got "},
+      {[] { Partition::odd_even(0); }, "it needs at least 2, got "},
       {[] { Partition::indices(4, {4}); }, "[Partition] active dimension 4 is out of range"},
       {[] { Partition::indices(4, {-1}); }, "[Partition] active dimension -1"},
       {[] {

@@ -5,7 +5,8 @@ namespace nf::flows {
 namespace {
 
 void check_splittable(std::int64_t dims) {
-  NF_CHECK(dims >= 2, "[Partition] needs at least 2 dimensions to split, got ", dims);
+  NF_CHECK(dims >= 2, "[coupling] splits the dimensions of a row, so it needs at least 2, got ",
+           dims, "; model another column too, or give one with --given");
 }
 
 const Tensor& moved_to(Device device, Tensor& index) {

@@ -295,7 +295,7 @@ BOOST_AUTO_TEST_CASE(every_setting_reaches_the_model) {
   check_error([&] { build("depths=3,x,1,1"); }, {"'x' is no number from 0 to 100"});
   check_error([&] { build("depths=1,1,1,101"); }, {"'101'"});
   check_error([&] { build("depths=1,,1,1"); }, {"''"});
-  check_error([] { make_flow(preset("nice"), {.dims = 1}); }, {"[Partition]", "got 1"});
+  check_error([] { make_flow(preset("nice"), {.dims = 1}); }, {"[coupling]", "got 1"});
 
   const auto first_weight = [&](const std::string& assignment) {
     return build(assignment)->parameters()[0].second->value().to_vector<float>();

@@ -245,13 +245,16 @@ std::string told_apart(const flows::TwoSample& test) {
                              : "so many samples cannot be told from so many rows of data";
 }
 
-std::string two_sample_section(const std::optional<flows::TwoSample>& test) {
+std::string two_sample_section(const std::optional<flows::TwoSample>& test, bool conditional) {
   if (!test) return "<p>Some samples are NaN or infinite.</p>\n";
-  return table({{"samples and rows", str(test->x, " and ", test->y)},
-                {"energy distance", fixed(test->energy_distance, 5)},
-                {"p-value", str(fixed(test->p_value, 4), ": ", told_apart(*test))},
-                {"convention", str("columns divided by the deviation of training rows; ",
-                                   test->permutations, " random relabellings")}});
+  return table(
+      {{"samples and rows", str(test->x, " and ", test->y)},
+       {"energy distance", fixed(test->energy_distance, 5)},
+       {"p-value", str(fixed(test->p_value, 4), ": ", told_apart(*test))},
+       {"convention", str("columns divided by the deviation of training rows; ",
+                          conditional ? "a sample beside the row that gave it what is given, " : "",
+                          test->permutations,
+                          conditional ? " random exchanges in pairs" : " random relabellings")}});
 }
 
 Json two_sample_json(const std::optional<flows::TwoSample>& test) {
@@ -330,7 +333,8 @@ void add_report(CLI::App& app) {
     std::string apart;
     if (there) {
       const auto test = samples_beside_data(model, data, options->split, options->seed);
-      body += section("Samples beside the " + options->split + " split", two_sample_section(test));
+      body += section("Samples beside the " + options->split + " split",
+                      two_sample_section(test, !model.shape.given.empty()));
       two_sample = two_sample_json(test);
       if (test) {
         apart = str("  ", told_apart(*test), ": energy distance ", fixed(test->energy_distance, 5),

@@ -183,6 +183,11 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
   check_files(options, out, model);
   const std::optional<Flagging> flagging = flagging_of(options, model);
   const Rows rows = options.rows.load(model);
+  if (flagging && flagging->split == rows.split && rows.trained_on == 0 &&
+      rows.source.checksum == model.run.known().shape.checksum) {
+    options.common.note(str("note: these are the very rows with which p-values compare (",
+                            rows.split, "): they say nothing of new data"));
+  }
   flows::EvaluateOptions evaluate = options.evaluate;
   evaluate.samples = rows.samples;
   evaluate.given = rows.given;

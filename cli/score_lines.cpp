@@ -43,26 +43,25 @@ std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedMo
   const double least = flagging.held_out.least();
   check_usage(flagging.flags(least), "[flag] ", *options.flag, " would flag nothing: beside ",
               flagging.held_out.size(), " held-out rows the least p-value is ", least,
-              "; give a higher level");
+              "; give a level above that");
   return flagging;
 }
 
 // --- lines --------------------------------------------------------------------------------------
 
 std::string ScoreLines::header() const {
-  return str("row,nats,bits_per_dim,file_row", flagging_ ? ",p_value,flag" : "", "\n");
+  return str("row,nats,bits_per_dim", flagging_ ? ",p_value,flag" : "", ",file_row\n");
 }
 
 std::string ScoreLines::line(std::int64_t row, double log_prob,
                              std::optional<std::int64_t> file_row) const {
   std::string text = str(row, ",", fixed(density_.nats(log_prob), 6), ",",
-                         fixed(density_.bits_per_dim(log_prob), 6), ",");
-  if (file_row) text += str(*file_row);
+                         fixed(density_.bits_per_dim(log_prob), 6));
   if (flagging_) {
     const double p = flagging_->held_out.p_value(log_prob);
     text += str(",", p, ",", flagging_->flags(p) ? 1 : 0);
   }
-  return text + "\n";
+  return text + "," + (file_row ? str(*file_row) : std::string()) + "\n";
 }
 
 // --- the filter ---------------------------------------------------------------------------------

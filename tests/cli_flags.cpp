@@ -58,22 +58,22 @@ std::string train(const ScratchFolder& folder, const Words& more = {}) {
 }
 
 struct Line {
-  std::string row, nats, bits, file_row, p_value, flag;
+  std::string row, nats, bits, p_value, flag, file_row;
 };
 
 std::vector<Line> lines_of(const std::string& csv) {
   std::istringstream in(csv);
   std::string line;
   std::getline(in, line);
-  BOOST_TEST(line == "row,nats,bits_per_dim,file_row,p_value,flag");
+  BOOST_TEST(line == "row,nats,bits_per_dim,p_value,flag,file_row");
   std::vector<Line> out;
   while (std::getline(in, line)) {
     std::istringstream cells(line);
     Line& l = out.emplace_back();
-    for (std::string* cell : {&l.row, &l.nats, &l.bits, &l.file_row, &l.p_value}) {
+    for (std::string* cell : {&l.row, &l.nats, &l.bits, &l.p_value, &l.flag}) {
       std::getline(cells, *cell, ',');
     }
-    std::getline(cells, l.flag);
+    std::getline(cells, l.file_row);
   }
   return out;
 }
@@ -262,15 +262,15 @@ BOOST_AUTO_TEST_CASE(a_row_is_answered_before_the_next_one_comes) {
     BOOST_TEST_REQUIRE(write(in[1], text.data(), text.size()) == std::ssize(text));
   };
   send("a,n\n0.5,3\n");
-  BOOST_TEST(line_from(out[0]) == "row,nats,bits_per_dim,file_row,p_value,flag\n");
+  BOOST_TEST(line_from(out[0]) == "row,nats,bits_per_dim,p_value,flag,file_row\n");
   BOOST_TEST(line_from(out[0]).starts_with("0,-"));
   send("0.5,");  // half a line waits for its end
   send("3\n");
   BOOST_TEST(line_from(out[0]).starts_with("1,-"));
   send("100,3\n-100,3\n");
   const std::string third = line_from(out[0]), fourth = line_from(out[0]);
-  BOOST_TEST((third.starts_with("2,-") && third.ends_with(",1\n")), third);
-  BOOST_TEST((fourth.starts_with("3,-") && fourth.ends_with(",1\n")), fourth);
+  BOOST_TEST((third.starts_with("2,-") && third.find(",1,") != std::string::npos), third);
+  BOOST_TEST((fourth.starts_with("3,-") && fourth.find(",1,") != std::string::npos), fourth);
   close(in[1]);
   BOOST_TEST(child.wait() == 0);
   close(out[0]);

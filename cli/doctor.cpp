@@ -73,11 +73,11 @@ Json facts_of(Device device) {
           {"executes", executed()},
           {"blas", or_reason([] { return std::string(blas().config()); })},
           {"blas_kernels", or_reason(blas_core)},
-          {"best_blas_kernels", best_blas_core()},
           {"threads", num_threads()},
           {"memory_mb", megabytes("MemTotal")},
           {"free_memory_mb", megabytes("MemAvailable")},
           {"gpu", gpu()},
+          {"mpi", "none: this version trains in one process"},
           {"device", name(device)}};
 }
 

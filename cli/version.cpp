@@ -63,7 +63,7 @@ std::string version_text() {
   return str("flowcli ", kVersion, "\ncompiler      ", kCompiler, ", ", kFlags, "\ncompiled for  ",
              or_baseline(compiled_for()), "\nprocessor     ", or_baseline(executed()),
              "\nBLAS          OpenBLAS, opened by the first product (flowcli doctor shows it)",
-             "\nCUDA          ", kWithCuda ? "yes" : "no");
+             "\nCUDA          ", kWithCuda ? "yes" : "no", "\nMPI           no");
 }
 
 }  // namespace nf::cli

@@ -152,6 +152,12 @@ BOOST_AUTO_TEST_CASE(without_validation_the_test_rows_are_held_out) {
   BOOST_TEST(json["held_out_split"] == "test");
   BOOST_TEST(json["held_out"] == json["count"]);
   BOOST_TEST(json["flagged"].get<double>() < 0.1 * json["count"].get<double>());  // its own rows
+  const char* const says = "these are the very rows with which p-values compare (test)";
+  const auto notes = [&](const Words& more) {
+    return good(flowcli(folder, with({"score", run, "--flag", "0.1"}, more))).err;
+  };
+  BOOST_TEST(notes({}).find(says) != std::string::npos);
+  BOOST_TEST(notes({"--split", "train"}).find(says) == std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(flags_that_would_mean_nothing_are_refused) {

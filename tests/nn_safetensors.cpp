@@ -183,6 +183,8 @@ BOOST_AUTO_TEST_CASE(hostile_files_are_refused) {
        "overlap"},
       {"shared bytes", file_of(R"({"a":{)" + two_of + R"([0,4]},"b":{)" + two_of + R"([0,4]}})", 8),
        "shares"},
+      {"bytes after the last tensor", file_of(R"({"a":{)" + two_of + R"([0,4]}})", 9),
+       "5 bytes after the last tensor"},
       {"metadata that is text", file_of(R"({"__metadata__":"a"})"), "must be an object"},
       {"metadata with numbers", file_of(R"({"__metadata__":{"a":1}})"), "must be text"},
       {"metadata with objects", file_of(R"({"__metadata__":{"a":{}}})"), "must be text"},

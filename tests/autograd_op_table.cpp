@@ -233,8 +233,8 @@ BOOST_AUTO_TEST_CASE(constants_follow_their_rules) {
       {[&] { return clamp(x, 2, 1); }, "[clamp] low 2 is above high 1"},
   };
   for (const auto& [call, says] : cases) {
-    BOOST_CHECK_EXCEPTION(call(), Error, [&](const Error& error) {
-      return std::string(error.what()).find(says) != std::string::npos;
+    BOOST_CHECK_EXCEPTION(call(), Error, [text = says](const Error& error) {
+      return std::string(error.what()).find(text) != std::string::npos;
     });
   }
   BOOST_CHECK_NO_THROW(clamp(x, 1, 1));

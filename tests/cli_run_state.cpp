@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(a_state_that_contradicts_itself_is_told_by_every_command) {
                                    {"batch", "1"},
                                    {"epoch_samples", "100"},
                                    {"best_epoch", "3"}}) {
-    edit(state, [&](auto& file) { file.metadata[key] = value; });
+    edit(state, [key = key, value = value](auto& file) { file.metadata[key] = value; });
     for (const auto& command : std::vector<std::vector<std::string>>{
              {"eval", run}, {"check", run}, {"report", run}, resume(run, {"--epochs", "3"})}) {
       expect_failure(flowcli(folder, command), {"state.safetensors", value});

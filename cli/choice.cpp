@@ -115,7 +115,8 @@ Rows RowOptions::load(const TrainedModel& model) const {
       rows.in_file.push_back(in_file[static_cast<std::size_t>(i)]);
     }
   }
-  if (own && rows.split != "all") {
+  rows.own = own && rows.split != "all";
+  if (rows.own) {
     rows.trained_on = rows.split == "train" ? rows.x.dim(0) : 0;
   } else if (!own) {
     rows.trained_on = count_trained_on(model, rows.name, rows.x, rows.given);

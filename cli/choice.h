@@ -41,8 +41,16 @@ struct Rows {
   /// -n and --indices; of what is drawn, in its split. Undefined:
   /// 0 to N - 1.
   Tensor samples;
+  bool own = false;  ///< whether `source` is the run's own data, in the parts of its training
   /// How many of x were trained on; not known for other data where the run's own cannot be read.
   std::optional<std::int64_t> trained_on;
+
+  /// The options with the noise of these rows, and what is given with them.
+  flows::EvaluateOptions evaluated_with(flows::EvaluateOptions options) const {
+    options.samples = samples;
+    options.given = given;
+    return options;
+  }
 };
 
 /// The rows that a run was trained on, to know them among others, bit for bit.

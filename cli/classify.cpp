@@ -53,17 +53,17 @@ Tensor scores_of_rows(const ClassifyOptions& options, const TrainedModel& model,
   flows::EvaluateOptions evaluate = options.evaluate;
   evaluate.samples = samples;
   Progress progress(options.common.quiet);
-  const Tensor scores =
-      flows::label_scores(*model.density, x, model.shape.given_classes, evaluate,
-                          [&](std::int64_t done) { progress.step(done, x.dim(0), what, ""); });
+  const Tensor scores = flows::label_scores(
+      *model.density, x, model.shape.given_classes, evaluate,
+      [&](std::int64_t done) { progress.step(done, model.shape.given_classes, what, ""); });
   progress.clear();
   return scores;
 }
 
 // The temperature that suits the validation rows of the run.
-double calibrated(const ClassifyOptions& options, const TrainedModel& model,
+double calibrated(const ClassifyOptions& options, const TrainedModel& model, const Rows& rows,
                   const std::vector<double>& log_prior) {
-  const data::Dataset data = load_run_data(model.run);
+  const data::Dataset data = rows.own ? rows.source : load_run_data(model.run);
   const data::Split& valid = part_of(data, "valid");
   const Tensor scores = scores_of_rows(options, model, valid.x, valid.numbers, "validation rows");
   return flows::fit_temperature(scores, log_prior, valid.labels);
@@ -157,7 +157,7 @@ void classify(const ClassifyOptions& options, const TrainedModel& model) {
               " has no labels, so there is no calibration to draw");
   const std::vector<double> log_prior = log_prior_of(options, model);
   const double temperature =
-      options.calibrate ? calibrated(options, model, log_prior) : options.temperature;
+      options.calibrate ? calibrated(options, model, rows, log_prior) : options.temperature;
   const Tensor scores = scores_of_rows(options, model, rows.x, rows.samples, "rows");
   const Tensor log_posterior = flows::log_posterior(scores, log_prior, temperature);
   const std::vector<std::int32_t> predicted = flows::most_probable(log_posterior);

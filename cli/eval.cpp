@@ -22,7 +22,7 @@ struct EvalOptions {
 /// The importance-weighted bound, in `json` and as a line.
 std::string add_importance(flows::Density& density, const Rows& rows, const EvalOptions& options,
                            Json& json) {
-  flows::EvaluateOptions evaluate = options.evaluate;
+  flows::EvaluateOptions evaluate = rows.evaluated_with(options.evaluate);
   evaluate.noise_draws = options.importance;
   evaluate.importance = true;
   const flows::Evaluation e = flows::evaluate(density, rows.x, evaluate);
@@ -63,8 +63,6 @@ void add_eval(CLI::App& app) {
     check_usage(options->importance == 0 || model.density->bound(),
                 "[importance] would change nothing: the log-likelihood of this model is exact");
     const Rows rows = options->rows.load(model);
-    options->evaluate.samples = rows.samples;
-    options->evaluate.given = rows.given;
     Evaluated evaluated = evaluate_rows(model, rows, options->evaluate);
     const flows::Evaluation& e = evaluated.mean;
     Json& json = evaluated.json;

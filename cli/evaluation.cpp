@@ -174,12 +174,9 @@ std::optional<HeldOut> held_out_of(const TrainedModel& model) {
 
 Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,
                         const flows::EvaluateOptions& options) {
-  flows::EvaluateOptions evaluate = options;
-  evaluate.samples = rows.samples;
-  evaluate.given = rows.given;
   Evaluated result;
-  result.scores = flows::score(*model.density, rows.x, evaluate);
-  result.mean = flows::evaluation_of(*model.density, result.scores, evaluate.noise_draws);
+  result.scores = flows::score(*model.density, rows.x, rows.evaluated_with(options));
+  result.mean = flows::evaluation_of(*model.density, result.scores, options.noise_draws);
   result.json = json_of(model, result.mean, rows.name, rows.split, rows.trained_on);
   result.beside = compare_with_baselines(model, rows.x, rows.given, result.scores);
   result.beside.add_to(result.json);

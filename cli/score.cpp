@@ -183,15 +183,12 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
   check_files(options, out, model);
   const std::optional<Flagging> flagging = flagging_of(options, model);
   const Rows rows = options.rows.load(model);
-  if (flagging && flagging->split == rows.split && rows.trained_on == 0 &&
-      rows.source.checksum == model.run.known().shape.checksum) {
+  if (flagging && rows.own && flagging->split == rows.split) {
     options.common.note(str("note: these are the very rows with which p-values compare (",
                             rows.split, "): they say nothing of new data"));
   }
-  flows::EvaluateOptions evaluate = options.evaluate;
-  evaluate.samples = rows.samples;
-  evaluate.given = rows.given;
-  const std::vector<double> scores = flows::score(*model.density, rows.x, evaluate);
+  const std::vector<double> scores =
+      flows::score(*model.density, rows.x, rows.evaluated_with(options.evaluate));
   const std::string broken = describe_nan(*model.density, rows.x, scores, rows.given);
   if (std::all_of(scores.begin(), scores.end(), [](double s) { return std::isnan(s); })) {
     throw flows::Diverged("[score] " + broken);

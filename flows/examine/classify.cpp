@@ -64,23 +64,15 @@ Tensor label_scores(Density& density, const Tensor& x, int classes, const Evalua
   NF_CHECK(x.rank() == 2 && x.dim(0) > 0 && classes > 0,
            "[classify] no rows, or no labels: ", x.shape(), ", ", classes);
   const std::int64_t n = x.dim(0);
-  std::vector<double> table;
-  table.reserve(static_cast<std::size_t>(n * classes));
-  for (std::int64_t at = 0; at < n; at += options.batch_size) {
-    const std::int64_t count = std::min(options.batch_size, n - at);
-    EvaluateOptions part = options;
-    part.samples = options.samples.defined() ? options.samples.narrow(0, at, count)
-                                             : Tensor::arange(n, DType::I32).narrow(0, at, count);
-    const Tensor rows = x.narrow(0, at, count);
-    std::vector<std::vector<double>> scores;
-    for (int k = 0; k < classes; ++k) {
-      part.given = Tensor::full({count, 1}, k, DType::I32);
-      scores.push_back(score(density, rows, part));
+  std::vector<double> table(static_cast<std::size_t>(n * classes));
+  EvaluateOptions of_label = options;
+  for (int k = 0; k < classes; ++k) {
+    of_label.given = Tensor::full({n, 1}, k, DType::I32);
+    const std::vector<double> scores = score(density, x, of_label);
+    for (std::int64_t i = 0; i < n; ++i) {
+      table[static_cast<std::size_t>(i * classes + k)] = scores[static_cast<std::size_t>(i)];
     }
-    for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-      for (const std::vector<double>& of_label : scores) table.push_back(of_label[i]);
-    }
-    if (progress) progress(at + count);
+    if (progress) progress(k + 1);
   }
   return Tensor::from(table, {n, classes});
 }

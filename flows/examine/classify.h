@@ -11,7 +11,7 @@ namespace nf::flows {
 
 /// ln p(x | k) of each row (N, D) for each label k = 0 .. K-1: f64 (N, K), row after row. A row has
 /// the same noise for all labels. `options.given` is not looked at; `progress` is told after each
-/// part of the rows how many are done. Throws Error for a density that is not given one number.
+/// label how many are done. Throws Error for a density that is not given one number.
 Tensor label_scores(Density& density, const Tensor& x, int classes,
                     const EvaluateOptions& options = {},
                     const std::function<void(std::int64_t done)>& progress = {});

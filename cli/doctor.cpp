@@ -12,6 +12,7 @@
 #include "flows/models/build.h"
 #include "flows/models/coupling_flow.h"
 #include "tensor/blas.h"
+#include "tensor/cpu_kernels.h"
 #include "tensor/files.h"
 #include "tensor/ops.h"
 #include "tensor/philox.h"
@@ -71,6 +72,8 @@ Json facts_of(Device device) {
           {"compiled_for", compiled_for()},
           {"processor", value_in("/proc/cpuinfo", "model name")},
           {"executes", executed()},
+          {"cpu_kernels", cpu_kernels()},
+          {"runnable_kernels", runnable_cpu_kernels()},
           {"blas", or_reason([] { return std::string(blas().config()); })},
           {"blas_kernels", or_reason(blas_core)},
           {"threads", num_threads()},

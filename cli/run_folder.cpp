@@ -94,7 +94,13 @@ RunState read_state(const std::string& path) {
   const auto checksum = metadata.find("data_checksum");
   NF_CHECK(checksum != metadata.end(), "[run] ", path,
            " has no 'data_checksum'; it is not a training state");
-  return {name_of(at.status), at.step, checksum->second, at.best_epoch, at.best_valid_nats};
+  const auto kernels = metadata.find("cpu_kernels");
+  return {.status = name_of(at.status),
+          .step = at.step,
+          .data_checksum = checksum->second,
+          .cpu_kernels = kernels == metadata.end() ? "" : kernels->second,
+          .best_epoch = at.best_epoch,
+          .best_valid_nats = at.best_valid_nats};
 }
 
 /// Whether a folder has something that only a training of ours writes: a state, weights that say of

@@ -30,6 +30,7 @@ struct RunState {
   std::string status;  ///< "running" (or killed), "interrupted", "finished" or "diverged"
   std::int64_t step = 0;
   std::string data_checksum;
+  std::string cpu_kernels;      ///< that trained last (tensor/cpu_kernels.h); empty: not told
   std::int64_t best_epoch = 0;  ///< 0: nothing was validated, there are no best weights
   double best_valid_nats = 0;
 

@@ -15,6 +15,7 @@
 #include "cli/trained_model.h"
 #include "cli/verdict.h"
 #include "data/columns.h"
+#include "tensor/cpu_kernels.h"
 #include "tensor/fault.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
@@ -237,7 +238,8 @@ class Training {
       common_.note(
           str("images of ", data_.channels, " channels have no picture: samples are not drawn"));
     }
-    common_.note(str("on ", name(device_), ", matrix products in ", precision_));
+    const std::string kernels = device_ == Device::CPU ? str(" (", cpu_kernels(), ")") : "";
+    common_.note(str("on ", name(device_), kernels, ", matrix products in ", precision_));
     common_.note(str("run folder: ", run_.path(),
                      trainer_.step() > 0 ? str(", resuming at step ", trainer_.step()) : ""));
     if (!run_.locked()) {
@@ -268,7 +270,9 @@ class Training {
   }
 
   void save(flows::TrainingStatus status) {
-    trainer_.save(run_.file("state.safetensors"), status, {{"data_checksum", data_.checksum}});
+    nn::Metadata said = {{"data_checksum", data_.checksum}};
+    if (device_ == Device::CPU) said["cpu_kernels"] = cpu_kernels();
+    trainer_.save(run_.file("state.safetensors"), status, said);
     fault_point("save-between", run_.path());
     save_weights("last.safetensors", {{"step", str(trainer_.step())}});
   }
@@ -456,6 +460,11 @@ void add_resume(CLI::App& app) {
     check_data_checksum(run.file("state.safetensors"), state.data_checksum, run.known());
     if (state.status == "diverged") {
       options->common.note(run.warning(state) + "; it may diverge there again");
+    }
+    if (device == Device::CPU && !state.cpu_kernels.empty() && state.cpu_kernels != cpu_kernels()) {
+      options->common.note(str("note: so far the run used the ", printable(state.cpu_kernels),
+                               " kernels, now ", cpu_kernels(),
+                               ": numbers may round otherwise than in one go"));
     }
     nlohmann::json end = nlohmann::json::object();
     if (options->epochs > 0) end = {{"epochs", options->epochs}, {"steps", 0}};

@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "tensor/cpu_kernels.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
 
@@ -62,6 +63,7 @@ std::vector<std::string> executed() {
 std::string version_text() {
   return str("flowcli ", kVersion, "\ncompiler      ", kCompiler, ", ", kFlags, "\ncompiled for  ",
              or_baseline(compiled_for()), "\nprocessor     ", or_baseline(executed()),
+             "\nCPU kernels   ", cpu_kernels(), ", of ", join(runnable_cpu_kernels(), " "),
              "\nBLAS          OpenBLAS, opened by the first product (flowcli doctor shows it)",
              "\nCUDA          ", kWithCuda ? "yes" : "no", "\nMPI           no");
 }

@@ -2,7 +2,8 @@
 # Shared by scripts/demo, scripts/test, scripts/fuzz, .ci/run and .ci/full: finds the tree, installs what
 # is missing, configures and builds. To be sourced. Settings, from the environment:
 #   NF_BUILD_DIR   build folder (build)
-#   NF_NATIVE      OFF builds for every x86-64 instead of for this machine's processor (ON)
+#   NF_NATIVE      ON compiles all for this machine's processor; the kernels of a portable build
+#                  choose theirs while it runs, too (OFF)
 #   NF_WERROR      ON turns warnings into errors (OFF)
 #   NF_SANITIZE    ON builds with the address and undefined-behaviour sanitizers, FULL with the second
 #                  in tests and the program too, THREAD with the thread sanitizer (OFF)
@@ -88,7 +89,7 @@ ensure_packages() {
 build_targets() {
   ensure_packages
   quietly cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DNF_NATIVE="${NF_NATIVE:-ON}" -DNF_WERROR="${NF_WERROR:-OFF}" \
+    -DNF_NATIVE="${NF_NATIVE:-OFF}" -DNF_WERROR="${NF_WERROR:-OFF}" \
     -DNF_SANITIZE="${NF_SANITIZE:-OFF}" -DNF_FUZZ="${NF_FUZZ:-OFF}" -DNF_CUDA="${NF_CUDA:-AUTO}" \
     ${NF_CUDA_ARCHITECTURES:+-DNF_CUDA_ARCHITECTURES="$NF_CUDA_ARCHITECTURES"}
   [[ -e $build/flowcli ]] || say "Building in $build; from nothing this takes a few minutes"

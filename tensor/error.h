@@ -24,7 +24,8 @@ std::string str(const Args&... args) {
   return out.str();
 }
 
-[[noreturn]] inline void fail(const std::string& message) { throw Error(message); }
+/// Throws Error. Compiled once, so that all who throw and catch it mean one type.
+[[noreturn]] void fail(const std::string& message);
 
 }  // namespace nf
 

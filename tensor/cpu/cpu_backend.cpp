@@ -2,9 +2,9 @@
 
 namespace nf {
 
-// Never destroyed: tensors with static lifetime give their memory back after main has ended.
-Backend& cpu_backend() {
-  static CpuBackend& backend = *new CpuBackend;
+// CMake names it: cpu_backend_base, cpu_backend_avx2, .. It is all that is seen of this set.
+Backend& NF_CPU_BACKEND() {
+  static CpuBackend& backend = *new CpuBackend;  // never destroyed, see cpu_kernels.cpp
   return backend;
 }
 

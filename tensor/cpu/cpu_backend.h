@@ -1,29 +1,24 @@
-// The CPU backend. One file for each family of kernels:
+// The kernels of the CPU backend. Every .cpp of this folder is compiled once for each set of
+// instructions (tensor/cpu_kernels.h) into one object of which only the instance is seen from
+// outside (scripts/cmake/CpuKernels.cmake): so what a header defines for another processor is never
+// taken for the rest of the program. One file for each family:
 //   cpu_backend.cpp  the instance
-//   memory.cpp       64-byte aligned blocks, cached by size
 //   elementwise.cpp  unary, binary, compare, where, and their backward
 //   copy.cpp         fill, copy, accumulate
 //   reduce.cpp       reductions
 //   matmul.cpp       matrix products and the fused linear layer, on OpenBLAS
 //   index.cpp        index_select, gather and their adjoints
 //   random.cpp       Philox draws
-//   linalg.cpp       LAPACK
-//   update.cpp       optimizer steps, the norm of all gradients
+//   update.cpp       optimizer steps
+//   host/            what is compiled once: memory, LAPACK, the choice of a set
 #pragma once
 
-#include "tensor/backend.h"
+#include "tensor/cpu/host/host_backend.h"
 
 namespace nf {
 
-class CpuBackend final : public Backend {
+class CpuBackend final : public HostBackend {
  public:
-  void* allocate(std::size_t bytes) override;
-  void release(void* data, std::size_t bytes) override;
-  void to_host(void* host, const void* device, std::size_t bytes) override;
-  void from_host(void* device, const void* host, std::size_t bytes) override;
-  std::size_t bytes_in_use() const override;
-  std::size_t peak_bytes() const override;
-
   void fill(Tensor& out, double value) override;
   void copy(Tensor& out, const Tensor& in) override;
   void unary(UnaryOp op, OpArgs args, const Tensor& in, Tensor& out) override;
@@ -56,13 +51,6 @@ class CpuBackend final : public Backend {
   void random_rows(Distribution kind, const RowDraw& draw, Tensor& out) override;
   void random(Distribution kind, std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
               Tensor& out) override;
-
-  void cholesky(Tensor& a) override;
-  void triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit, Tensor& b) override;
-  void lu(Tensor& a, Tensor& pivots, Tensor& det) override;
-  void lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out) override;
-  int qr(Tensor& a, Tensor& r) override;
-  int eigh(Tensor& a, Tensor& values) override;
 
   void update(UpdateRule rule, const UpdateArgs& args, const Tensor& scale,
               std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,

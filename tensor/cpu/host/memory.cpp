@@ -11,7 +11,7 @@
 #include <map>
 #include <mutex>
 
-#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/host/host_backend.h"
 
 namespace nf {
 namespace {
@@ -139,15 +139,15 @@ BlockCache& cache() {
 
 }  // namespace
 
-void* CpuBackend::allocate(std::size_t bytes) { return cache().allocate(bytes); }
-void CpuBackend::release(void* data, std::size_t bytes) { cache().release(data, bytes); }
-void CpuBackend::to_host(void* host, const void* device, std::size_t bytes) {
+void* HostBackend::allocate(std::size_t bytes) { return cache().allocate(bytes); }
+void HostBackend::release(void* data, std::size_t bytes) { cache().release(data, bytes); }
+void HostBackend::to_host(void* host, const void* device, std::size_t bytes) {
   std::memcpy(host, device, bytes);
 }
-void CpuBackend::from_host(void* device, const void* host, std::size_t bytes) {
+void HostBackend::from_host(void* device, const void* host, std::size_t bytes) {
   std::memcpy(device, host, bytes);
 }
-std::size_t CpuBackend::bytes_in_use() const { return cache().in_use(); }
-std::size_t CpuBackend::peak_bytes() const { return cache().peak(); }
+std::size_t HostBackend::bytes_in_use() const { return cache().in_use(); }
+std::size_t HostBackend::peak_bytes() const { return cache().peak(); }
 
 }  // namespace nf

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "tensor/blas.h"
-#include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/host/host_backend.h"
 
 namespace nf {
 namespace {
@@ -37,7 +37,7 @@ void with_workspace(const Routine& routine) {
 
 }  // namespace
 
-void CpuBackend::cholesky(Tensor& a) {
+void HostBackend::cholesky(Tensor& a) {
   const BlasTurn turn;
   const int n = lapack_int(a, 0);
   double* const data = a.mutable_data<double>();
@@ -47,8 +47,8 @@ void CpuBackend::cholesky(Tensor& a) {
   for (std::int64_t i = 0; i < n; ++i) std::fill(data + i * n + i + 1, data + (i + 1) * n, 0.0);
 }
 
-void CpuBackend::triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
-                                  Tensor& b) {
+void HostBackend::triangular_solve(const Tensor& a, bool lower, bool transpose, bool unit,
+                                   Tensor& b) {
   using namespace cblas;
   const int n = lapack_int(a, 0), k = lapack_int(b, 1);
   const BlasTurn turn;
@@ -56,7 +56,7 @@ void CpuBackend::triangular_solve(const Tensor& a, bool lower, bool transpose, b
               unit ? kUnit : kNonUnit, n, k, 1, a.data<double>(), n, b.mutable_data<double>(), k);
 }
 
-void CpuBackend::lu(Tensor& a, Tensor& pivots, Tensor& det) {
+void HostBackend::lu(Tensor& a, Tensor& pivots, Tensor& det) {
   const BlasTurn turn;
   const int n = lapack_int(a, 0);
   double* const data = a.mutable_data<double>();
@@ -77,7 +77,7 @@ void CpuBackend::lu(Tensor& a, Tensor& pivots, Tensor& det) {
   results[1] = log_det;
 }
 
-void CpuBackend::lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out) {
+void HostBackend::lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out) {
   // A^-1 = U^-1 L^-1 P, with row i of P the unit vector order[i].
   const std::int64_t n = lu.dim(0);
   const std::int32_t* const p = pivots.data<std::int32_t>();
@@ -91,7 +91,7 @@ void CpuBackend::lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out)
   triangular_solve(lu, false, false, false, out);
 }
 
-int CpuBackend::qr(Tensor& a, Tensor& r) {
+int HostBackend::qr(Tensor& a, Tensor& r) {
   const BlasTurn turn;
   const std::int64_t m = lapack_int(a, 0), n = lapack_int(a, 1);
   const int rows = static_cast<int>(m), cols = static_cast<int>(n);
@@ -120,7 +120,7 @@ int CpuBackend::qr(Tensor& a, Tensor& r) {
   return info;
 }
 
-int CpuBackend::eigh(Tensor& a, Tensor& values) {
+int HostBackend::eigh(Tensor& a, Tensor& values) {
   const BlasTurn turn;
   const int n = lapack_int(a, 0);
   double* const v = a.mutable_data<double>();

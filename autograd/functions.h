@@ -23,7 +23,7 @@ namespace nf {
 // X(function).
 // clang-format off
 #define NF_FUNCTIONS(X)                                                                      \
-  X(where) X(matmul) X(linear) X(reshape) X(permute) X(broadcast_to) X(slice) X(flip)        \
+  X(where) X(matmul) X(linear) X(conv2d) X(reshape) X(permute) X(broadcast_to) X(slice) X(flip)        \
   X(concat) X(index_select) X(gather) X(scatter_add) X(index_add) X(pad) X(cast)             \
   X(triangular_solve) X(cholesky) X(inverse) X(slogdet) X(checkpoint)
 // clang-format on
@@ -79,6 +79,9 @@ Var matmul(const Var& a, const Var& b);
 /// act(x w^T + bias): x (N, in), w (out, in), bias (out) or undefined. One kernel, one node.
 Var linear(const Var& x, const Var& w, const Var& bias, const UnaryOp* act = nullptr,
            OpArgs args = {});
+/// act(conv(x, w) + bias): x (N, H, W, C), w (O, C, kh, kw), bias (O) or undefined (tensor/conv.h).
+Var conv2d(const Var& x, const Var& w, const Var& bias, const ConvGeometry& geometry,
+           const UnaryOp* act = nullptr, OpArgs args = {});
 
 // --- shapes -------------------------------------------------------------------------------------
 Var reshape(const Var& x, const Shape& shape);

@@ -18,32 +18,74 @@ Var matmul(const Var& a, const Var& b) {
                         });
 }
 
-// pre = x w^T + bias, out = act(pre). Backward needs x, w and, with an activation, out.
+namespace {
+
+// What linear and conv2d do with pre, their product (rows, out): out = act(pre + bias).
+struct Fused {
+  bool active;  // is there an activation?
+  Saved out;
+  UnaryOp op = UnaryOp::Affine;
+  OpArgs args;
+  std::shared_ptr<Slot> bias;
+
+  Fused(const char* name, const Tensor& value, const Var& b, const UnaryOp* act, OpArgs a)
+      : active(act != nullptr), args(a), bias(b.slot()) {
+    if (!active) return;
+    out = Saved(name, value);
+    op = *act;
+  }
+
+  // The gradient of pre, of dout's shape; the bias gets its own.
+  Tensor backward(const Tensor& dout) const {
+    const std::int64_t width = dout.dim(-1);
+    std::int64_t n = 1;
+    for (int d = 0; d + 1 < dout.rank(); ++d) n *= dout.dim(d);
+    const Shape rows = {n, width};
+    if (!active || dout.numel() == 0) {
+      if (bias) bias->accumulate(sum(dout.reshape(rows), {0}));
+      return dout;
+    }
+    Tensor dpre = Tensor::empty(rows, dout.dtype(), dout.device()), dbias;
+    if (bias) dbias = Tensor::empty({width}, dout.dtype(), dout.device());
+    backend_of(dout).linear_backward(dout.contiguous().reshape(rows), out.get().reshape(rows), op,
+                                     args, dpre, bias ? &dbias : nullptr);
+    add_grad(bias, dbias);
+    return dpre.reshape(dout.shape());
+  }
+};
+
+}  // namespace
+
+// Backward of the product needs x and w.
 Var linear(const Var& x, const Var& w, const Var& bias, const UnaryOp* act, OpArgs args) {
   Tensor value = linear(x.value(), w.value(), bias.value(), act, args);
   if (!needs_record({&x, &w, &bias})) return value;
-  const UnaryOp op = act ? *act : UnaryOp::Affine;
-  Saved saved_out;
-  if (act) saved_out = Saved("linear", value);
-  return detail::record(Function::linear, std::move(value),
-                        [saved_x = Saved("linear", x.value()), saved_w = Saved("linear", w.value()),
-                         saved_out, slot_x = x.slot(), slot_w = w.slot(), slot_b = bias.slot(),
-                         fused = act != nullptr, op, args](const Tensor& dout) {
-                          Tensor dpre = dout;
-                          if (fused && dout.numel() > 0) {
-                            dpre = dout.empty_like();
-                            Tensor dbias;
-                            if (slot_b)
-                              dbias = Tensor::empty({dout.dim(1)}, dout.dtype(), dout.device());
-                            backend_of(dout).linear_backward(dout.contiguous(), saved_out.get(), op,
-                                                             args, dpre, slot_b ? &dbias : nullptr);
-                            add_grad(slot_b, dbias);
-                          } else if (slot_b) {
-                            slot_b->accumulate(sum(dout, {0}));
-                          }
-                          if (slot_w) slot_w->accumulate(matmul(dpre.t(), saved_x.get()));
-                          if (slot_x) slot_x->accumulate(matmul(dpre, saved_w.get()));
-                        });
+  const Fused fused("linear", value, bias, act, args);
+  return detail::record(
+      Function::linear, std::move(value),
+      [fused, saved_x = Saved("linear", x.value()), saved_w = Saved("linear", w.value()),
+       slot_x = x.slot(), slot_w = w.slot()](const Tensor& dout) {
+        const Tensor dpre = fused.backward(dout);
+        if (slot_w) slot_w->accumulate(matmul(dpre.t(), saved_x.get()));
+        if (slot_x) slot_x->accumulate(matmul(dpre, saved_w.get()));
+      });
+}
+
+Var conv2d(const Var& x, const Var& w, const Var& bias, const ConvGeometry& geometry,
+           const UnaryOp* act, OpArgs args) {
+  Tensor value = conv2d(x.value(), w.value(), bias.value(), geometry, act, args);
+  if (!needs_record({&x, &w, &bias})) return value;
+  const Fused fused("conv2d", value, bias, act, args);
+  return detail::record(
+      Function::conv2d, std::move(value),
+      [fused, geometry, saved_x = Saved("conv2d", x.value()), saved_w = Saved("conv2d", w.value()),
+       slot_x = x.slot(), slot_w = w.slot()](const Tensor& dout) {
+        const Tensor dpre = fused.backward(dout), &in = saved_x.get(), &weights = saved_w.get();
+        if (slot_w) {
+          slot_w->accumulate(conv2d_backward_weights(in, dpre, weights.shape(), geometry));
+        }
+        if (slot_x) slot_x->accumulate(conv2d_backward_data(dpre, weights, in.shape(), geometry));
+      });
 }
 
 // --- linear algebra -----------------------------------------------------------------------------

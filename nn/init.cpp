@@ -8,7 +8,9 @@
 
 namespace nf::nn {
 
-Tensor initial_weight(const Init& init, Generator& gen, std::int64_t out, std::int64_t in) {
+Tensor initial_weight(const Init& init, Generator& gen, std::int64_t out, std::int64_t inputs,
+                      std::int64_t window) {
+  const std::int64_t in = inputs * window;
   const auto uniform_within = [&](double bound) {
     return affine(uniform(gen, {out, in}), 2 * bound, -bound);
   };
@@ -20,7 +22,7 @@ Tensor initial_weight(const Init& init, Generator& gen, std::int64_t out, std::i
     case Init::Kind::Kaiming:
       return uniform_within(init.scale * std::sqrt(6.0 / in));
     case Init::Kind::Xavier:
-      return uniform_within(init.scale * std::sqrt(6.0 / (in + out)));
+      return uniform_within(init.scale * std::sqrt(6.0 / (in + out * window)));
     case Init::Kind::Zeros:
       return Tensor::zeros({out, in});
     case Init::Kind::Orthogonal:

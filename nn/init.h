@@ -6,7 +6,7 @@
 
 namespace nf::nn {
 
-/// How the weight (out, in) of a layer is drawn; biases start at 0.
+/// How the weight (out, in) of a layer is drawn; biases start at 0. As torch.nn.init has them.
 struct Init {
   enum class Kind {
     Uniform,  ///< U(-scale, scale)
@@ -20,7 +20,10 @@ struct Init {
   double scale = 1;
 };
 
-/// f32 (out, in).
-Tensor initial_weight(const Init& init, Generator& gen, std::int64_t out, std::int64_t in);
+/// f32 (out, in * window): each output sees every input at `window` places (1 in a linear layer,
+/// the pixels of its kernel in a convolution), and each input goes to as many of every output.
+/// Counted so, `in` and `out` above are in * window and out * window.
+Tensor initial_weight(const Init& init, Generator& gen, std::int64_t out, std::int64_t in,
+                      std::int64_t window = 1);
 
 }  // namespace nf::nn

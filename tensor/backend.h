@@ -12,6 +12,7 @@
 #include <memory>
 #include <span>
 
+#include "tensor/conv.h"
 #include "tensor/elementwise.h"
 #include "tensor/graph.h"
 #include "tensor/random.h"
@@ -65,7 +66,7 @@ class Backend {
   /// has the leading ones. out is i32 for ArgMax (axes == 1), else of in's dtype.
   virtual void reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) = 0;
 
-  // --- matrix products --------------------------------------------------------------------------
+  // --- matrix products and convolutions ---------------------------------------------------------
   /// out = a b for (M, K) x (K, N), or a batch of them (B, M, K) x (B, K, N). In a and b one of the
   /// last two strides is 1 and the other at least the size it steps over; batch strides may be 0.
   virtual void matmul(const Tensor& a, const Tensor& b, Tensor& out) = 0;
@@ -77,6 +78,20 @@ class Backend {
   /// be null; dpre may be the same tensor as dout. `act` is not null.
   virtual void linear_backward(const Tensor& dout, const Tensor& out, UnaryOp act, OpArgs args,
                                Tensor& dpre, Tensor* dbias) = 0;
+  /// out (N, OH, OW, O) = act(conv(x, w) + bias): x (N, H, W, C) with strides (H W p, W p, p, 1),
+  /// p at least C, w (O, C, kh, kw) contiguous, bias and `act` as in linear(). A pixel that is not
+  /// finite is in the outputs whose window holds it and in no other; a weight that is not finite
+  /// may also meet the zeros of the padding. A kernel of one pixel with stride 1 does not get here:
+  /// that is linear().
+  virtual void conv2d(const Tensor& x, const Tensor& w, const Tensor& bias,
+                      const ConvGeometry& geometry, const UnaryOp* act, OpArgs args,
+                      Tensor& out) = 0;
+  /// dx (N, H, W, C) from dout (N, OH, OW, O), which is contiguous; of what is not finite as above.
+  virtual void conv2d_backward_data(const Tensor& dout, const Tensor& w,
+                                    const ConvGeometry& geometry, Tensor& dx) = 0;
+  /// dw (O, C, kh, kw), x and dout as above.
+  virtual void conv2d_backward_weights(const Tensor& x, const Tensor& dout,
+                                       const ConvGeometry& geometry, Tensor& dw) = 0;
   virtual Precision precision() const { return Precision::F32; }
   /// Throws when the device has no other precision than F32.
   virtual void set_precision(Precision precision);

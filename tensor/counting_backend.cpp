@@ -24,7 +24,8 @@ double size_in_bytes(std::span<const Tensor> tensors) {
   return bytes;
 }
 
-// Of a product: a multiply-add for each element of the output and of the dimension summed over.
+// Of a product: a multiply-add for each element of the output and of the dimension summed over. Of
+// a convolution the padding counts like the image, as is the custom.
 double product_flops(const Tensor& out, std::int64_t inner) {
   return 2 * static_cast<double>(out.numel()) * static_cast<double>(inner);
 }
@@ -93,7 +94,7 @@ class CountingBackend : public Backend {
     inner_.reduce(op, in, axes, out);
   }
 
-  // --- matrix products --------------------------------------------------------------------------
+  // --- matrix products and convolutions ---------------------------------------------------------
   void matmul(const Tensor& a, const Tensor& b, Tensor& out) override {
     count(product_flops(out, a.dim(a.rank() - 1)), a, b, out);
     inner_.matmul(a, b, out);
@@ -107,6 +108,21 @@ class CountingBackend : public Backend {
                        Tensor& dpre, Tensor* dbias) override {
     count(0, dout, out, dpre, dbias);
     inner_.linear_backward(dout, out, act, args, dpre, dbias);
+  }
+  void conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvGeometry& geometry,
+              const UnaryOp* act, OpArgs args, Tensor& out) override {
+    count(product_flops(out, w.numel() / w.dim(0)), x, w, bias, out);
+    inner_.conv2d(x, w, bias, geometry, act, args, out);
+  }
+  void conv2d_backward_data(const Tensor& dout, const Tensor& w, const ConvGeometry& geometry,
+                            Tensor& dx) override {
+    count(product_flops(dout, w.numel() / w.dim(0)), dout, w, dx);
+    inner_.conv2d_backward_data(dout, w, geometry, dx);
+  }
+  void conv2d_backward_weights(const Tensor& x, const Tensor& dout, const ConvGeometry& geometry,
+                               Tensor& dw) override {
+    count(product_flops(dout, dw.numel() / dw.dim(0)), x, dout, dw);
+    inner_.conv2d_backward_weights(x, dout, geometry, dw);
   }
   Precision precision() const override { return inner_.precision(); }
   void set_precision(Precision precision) override { inner_.set_precision(precision); }

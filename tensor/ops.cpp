@@ -6,21 +6,12 @@
 #include <optional>
 #include <type_traits>
 
+#include "tensor/checks.h"
+
 namespace nf {
 
-namespace {
-
-void check_float(const char* op, const Tensor& x) {
-  NF_CHECK(x.defined() && is_float(x.dtype()), "[", op, "] needs an f32 or f64 tensor, got ",
-           describe(x), "; convert with .to(DType::F32)");
-}
-
-void check_same(const char* op, const Tensor& a, const Tensor& b) {
-  NF_CHECK(a.defined() && b.defined() && a.dtype() == b.dtype() && a.device() == b.device(), "[",
-           op, "] needs one dtype and one device, got ", describe(a), " and ", describe(b));
-}
-
-}  // namespace
+using detail::check_float;
+using detail::check_same;
 
 // --- elementwise --------------------------------------------------------------------------------
 
@@ -219,13 +210,7 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryO
   check_same("linear", x, w);
   NF_CHECK(x.rank() == 2 && w.rank() == 2 && x.dim(1) == w.dim(1), "[linear] x ", x.shape(),
            " and weight ", w.shape(), " do not fit: expected (N, in) and (out, in)");
-  if (bias.defined()) {
-    check_same("linear", x, bias);
-    NF_CHECK(bias.shape() == Shape({w.dim(0)}), "[linear] bias ", bias.shape(), " for weight ",
-             w.shape(), ": expected (", w.dim(0), ",)");
-  }
-  NF_CHECK(!act || needs_of(*act) != Needs::Input, "[linear] ", name_of(*act),
-           " cannot be fused: its derivative needs its input");
+  detail::check_fused("linear", w, bias, act);
   Tensor out = Tensor::empty({x.dim(0), w.dim(0)}, x.dtype(), x.device());
   if (out.numel() == 0) return out;
   const Tensor rows = x.strides()[1] == 1 && x.strides()[0] >= x.dim(1) ? x : x.clone();

@@ -90,6 +90,18 @@ Tensor matmul(const Tensor& a, const Tensor& b);
 Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act = nullptr,
               OpArgs args = {});
 
+// --- convolutions: images are channels last; conv.h has the sizes -------------------------------
+/// act(conv(x, w) + bias): x (N, H, W, C), w (O, C, kh, kw), bias (O) or undefined, the result
+/// (N, OH, OW, O); see Backend::conv2d. A slice of x's channels is not copied.
+Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvGeometry& geometry,
+              const UnaryOp* act = nullptr, OpArgs args = {});
+/// The gradient of x, of shape `x`, from that of conv(x, w).
+Tensor conv2d_backward_data(const Tensor& dout, const Tensor& w, const Shape& x,
+                            const ConvGeometry& geometry);
+/// The gradient of w, of shape `w`.
+Tensor conv2d_backward_weights(const Tensor& x, const Tensor& dout, const Shape& w,
+                               const ConvGeometry& geometry);
+
 // --- joining, taking apart, indexing ------------------------------------------------------------
 Tensor concat(std::span<const Tensor> parts, int axis);
 std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, int axis);

@@ -11,6 +11,7 @@
 #include <map>
 #include <numbers>
 #include <numeric>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -376,6 +377,73 @@ inline OpRow linear_row(const std::string& what, bool bias, std::optional<UnaryO
   row.wrong = [] { linear(Tensor::zeros({2, 3}), Tensor::zeros({4, 5}), Var()); };
   row.message = "[linear] x (2, 3) and weight (4, 5) do not fit";
   return row;
+}
+
+/// f(conv(x, w) + bias) by seven loops: x (N, H, W, C), w (O, C, kh, kw).
+inline Array naive_conv2d(const std::vector<Array>& in, const ConvGeometry& g,
+                          double (*f)(double)) {
+  const Shape &x = in[0].shape, &w = in[1].shape;
+  Array out({x[0], (x[1] + 2 * g.pad_h - w[2]) / g.stride + 1,
+             (x[2] + 2 * g.pad_w - w[3]) / g.stride + 1, w[0]});
+  for_each_index(out.shape, [&](const Index& at) {
+    double sum = in.size() > 2 ? in[2].at({at[3]}) : 0;
+    for_each_index({x[3], w[2], w[3]}, [&](const Index& k) {
+      const std::int64_t row = at[1] * g.stride - g.pad_h + k[1];
+      const std::int64_t col = at[2] * g.stride - g.pad_w + k[2];
+      if (row < 0 || row >= x[1] || col < 0 || col >= x[2]) return;
+      sum += in[0].at({at[0], row, col, k[0]}) * in[1].at({at[3], k[0], k[1], k[2]});
+    });
+    out.at(at) = f(sum);
+  });
+  return out;
+}
+
+inline OpRow conv2d_row(const std::string& what, const ConvGeometry& geometry,
+                        const std::vector<std::pair<Shape, Shape>>& cases, bool bias,
+                        std::optional<UnaryOp> act, double (*f)(double)) {
+  OpRow row{"conv2d",
+            what,
+            [=](const std::vector<Var>& in) {
+              return conv2d(in[0], in[1], bias ? in[2] : Var(), geometry, act ? &*act : nullptr,
+                            {0.2, 0});
+            },
+            {{-2, 2}, {-2, 2}},
+            {},
+            [=](const std::vector<Array>& in) { return naive_conv2d(in, geometry, f); }};
+  for (const auto& [x, w] : cases) row.shapes.push_back({x, w});
+  row.large = {{5, 13, 11, 33}, {17, 33, cases[0].second[2], cases[0].second[3]}};
+  if (bias) {
+    row.domain.push_back({-2, 2});
+    row.large.push_back({17});
+    for (auto& shapes : row.shapes) shapes.push_back({shapes[1][0]});
+  }
+  row.wrong = [] { conv2d(Tensor::zeros({2, 5, 5, 3}), Tensor::zeros({4, 2, 3, 3}), Var(), {}); };
+  row.message = "[conv2d] x (2, 5, 5, 3) and weight (4, 2, 3, 3) do not fit";
+  return row;
+}
+
+inline std::vector<OpRow> conv_rows() {
+  const auto plain = [](double x) { return x; };
+  return {
+      conv2d_row("3x3, padded", {1, 1, 1},
+                 {{{2, 4, 3, 2}, {3, 2, 3, 3}},
+                  {{1, 1, 1, 1}, {1, 1, 3, 3}},
+                  {{0, 3, 3, 2}, {3, 2, 3, 3}}},
+                 true, {}, plain),
+      conv2d_row("3x3, without bias, stride 2, relu", {2, 1, 1},
+                 {{{1, 5, 4, 3}, {2, 3, 3, 3}}, {{2, 2, 3, 1}, {1, 1, 3, 3}}}, false, UnaryOp::Relu,
+                 [](double x) { return x > 0 ? x : 0; }),
+      conv2d_row("2x3, stride 2, tanh", {2, 0, 2},
+                 {{{2, 5, 3, 1}, {3, 1, 2, 3}}, {{0, 4, 4, 1}, {2, 1, 2, 3}}}, true, UnaryOp::Tanh,
+                 [](double x) { return std::tanh(x); }),
+      conv2d_row("5x5, larger than the image", {1, 2, 2}, {{{2, 3, 2, 2}, {2, 2, 5, 5}}}, true, {},
+                 plain),
+      conv2d_row("1x1, leaky_relu", {1, 0, 0},
+                 {{{2, 2, 3, 4}, {3, 4, 1, 1}}, {{0, 2, 3, 4}, {3, 4, 1, 1}}}, true,
+                 UnaryOp::LeakyRelu, [](double x) { return x > 0 ? x : 0.2 * x; }),
+      conv2d_row("1x1, stride 2, without bias", {2, 0, 0}, {{{2, 5, 4, 3}, {2, 3, 1, 1}}}, false,
+                 {}, plain),
+  };
 }
 
 inline std::vector<OpRow> matrix_rows() {
@@ -778,7 +846,7 @@ inline std::vector<OpRow> index_rows() {
 /// Every row.
 inline std::vector<OpRow> op_table() {
   std::vector<OpRow> all = elementwise_rows();
-  for (auto* rows : {&reduction_rows, &matrix_rows, &shape_rows, &index_rows}) {
+  for (auto* rows : {&reduction_rows, &matrix_rows, &conv_rows, &shape_rows, &index_rows}) {
     for (OpRow& row : rows()) all.push_back(std::move(row));
   }
 

@@ -96,6 +96,8 @@ BOOST_AUTO_TEST_CASE(bytes_and_products_of_operations) {
   const Tensor a = Tensor::ones({30, 20}), b = Tensor::ones({20, 10}), row = Tensor::ones({20});
   const Tensor index = Tensor::arange(5, DType::I32);
   const Tensor batch = Tensor::ones({4, 6, 5}), shared = Tensor::ones({5, 3});
+  const Tensor images = Tensor::ones({2, 5, 4, 3}), kernels = Tensor::ones({6, 3, 3, 3});
+  const Tensor slopes = Tensor::ones({2, 3, 2, 6});
   struct Row {
     const char* what;
     std::function<void()> run;
@@ -115,6 +117,22 @@ BOOST_AUTO_TEST_CASE(bytes_and_products_of_operations) {
          matmul(batch, shared.broadcast_to({4, 5, 3}));
        },
        4 * (120 + 15 + 72), 2 * 4 * 6 * 5 * 3},
+      {"a convolution",
+       [&] {
+         conv2d(images, kernels, {}, {2, 1, 1});
+       },
+       4 * (2 * 5 * 4 * 3 + 6 * 27 + 2 * 3 * 2 * 6), 2 * (2 * 3 * 2 * 6) * 27},
+      {"its gradients",
+       [&] {
+         conv2d_backward_data(slopes, kernels, images.shape(), {2, 1, 1});
+         conv2d_backward_weights(images, slopes, kernels.shape(), {2, 1, 1});
+       },
+       4 * 2 * (2 * 5 * 4 * 3 + 6 * 27 + 2 * 3 * 2 * 6), 4 * (2 * 3 * 2 * 6) * 27},
+      {"one of a pixel is a product",
+       [&] {
+         conv2d(images, Tensor::ones({6, 3, 1, 1}), {}, {});
+       },
+       4 * (6 * 3 + 2 * 20 * 3 + 6 * 3 + 2 * 20 * 6), 2 * 2 * 20 * 6 * 3},
       {"a view", [&] { a.narrow(1, 0, 5).clone(); }, 4 * 2 * 150, 0},
       {"added in place",
        [&] {

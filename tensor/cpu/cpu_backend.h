@@ -7,6 +7,7 @@
 //   copy.cpp         fill, copy, accumulate
 //   reduce.cpp       reductions
 //   matmul.cpp       matrix products and the fused linear layer, on OpenBLAS
+//   conv.cpp         convolutions
 //   index.cpp        index_select, gather and their adjoints
 //   random.cpp       Philox draws
 //   update.cpp       optimizer steps
@@ -38,6 +39,12 @@ class CpuBackend final : public HostBackend {
               Tensor& out) override;
   void linear_backward(const Tensor& dout, const Tensor& out, UnaryOp act, OpArgs args,
                        Tensor& dpre, Tensor* dbias) override;
+  void conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvGeometry& geometry,
+              const UnaryOp* act, OpArgs args, Tensor& out) override;
+  void conv2d_backward_data(const Tensor& dout, const Tensor& w, const ConvGeometry& geometry,
+                            Tensor& dx) override;
+  void conv2d_backward_weights(const Tensor& x, const Tensor& dout, const ConvGeometry& geometry,
+                               Tensor& dw) override;
 
   void index_select(const Tensor& in, int axis, const Tensor& index, Tensor& out) override;
   void index_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) override;

@@ -9,6 +9,7 @@
 //   matmul.cpp       matrix products and the fused linear layer, through gemm.h
 //   gemm.{h,cpp}     the only use of cuBLASLt
 //   linear.cu        bias and activation, forward and backward
+//   conv.cu          convolutions, as products with patches or with columns
 //   index.cu         index_select, gather and their adjoints
 //   random.cu        Philox draws
 //   linalg.cu        factorisations of small matrices; the rest on the CPU
@@ -51,6 +52,12 @@ class CudaBackend final : public Backend {
               Tensor& out) override;
   void linear_backward(const Tensor& dout, const Tensor& out, UnaryOp act, OpArgs args,
                        Tensor& dpre, Tensor* dbias) override;
+  void conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvGeometry& geometry,
+              const UnaryOp* act, OpArgs args, Tensor& out) override;
+  void conv2d_backward_data(const Tensor& dout, const Tensor& w, const ConvGeometry& geometry,
+                            Tensor& dx) override;
+  void conv2d_backward_weights(const Tensor& x, const Tensor& dout, const ConvGeometry& geometry,
+                               Tensor& dw) override;
   Precision precision() const override { return precision_; }
   void set_precision(Precision precision) override { precision_ = precision; }
 

@@ -2,6 +2,7 @@
 // them, and the backward pass over both at once.
 #include <algorithm>
 
+#include "tensor/cuda/activation.h"
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/cuda/device.h"
 #include "tensor/cuda/gemm.h"
@@ -10,22 +11,6 @@ namespace nf {
 namespace {
 
 using namespace nf::cuda;
-
-/// Neither, or an op of which the derivative does not need the input; looked up as the kernel runs,
-/// which moves memory and has time for it.
-template <class T>
-struct Activation {
-  bool any;
-  UnaryOp op;
-  Args<T> k;
-
-  NF_HD T f(T x) const {
-    return any ? visit(op, [&]<class Op>() { return Op::f(x, k); }) : x;
-  }
-  NF_HD T df(T y) const {
-    return visit(op, [&]<class Op>() { return Op::df(y, k); });
-  }
-};
 
 /// c = act(c + bias) for n elements in rows of `cols`; bias may be null.
 template <class T>
@@ -81,10 +66,9 @@ dim3 blocks(std::int64_t x, std::int64_t y = 1) {
 void cuda::bias_act(Tensor& out, const Tensor& bias, const UnaryOp* act, OpArgs args) {
   if (!bias.defined() && !act) return;
   visit_float(out.dtype(), [&]<class T>() {
-    const Activation<T> activation{act != nullptr, act ? *act : UnaryOp::Neg, Args<T>(args)};
     launch("linear", grid_for(out.numel()), dim3(kThreads), bias_act_kernel<T>,
            out.mutable_data<T>(), bias.defined() ? bias.data<T>() : nullptr, out.numel(),
-           out.dim(1), activation);
+           out.dim(1), Activation<T>(act, args));
   });
 }
 
@@ -102,8 +86,8 @@ void CudaBackend::linear_backward(const Tensor& dout, const Tensor& out, UnaryOp
     double* const partial = dbias ? sums.mutable_data<double>() : nullptr;
     launch("linear backward", blocks((cols + kTileCols - 1) / kTileCols, parts),
            dim3(kTileCols, kTileRows), linear_grad<T>, g.data<T>(), g.strides()[0], y.data<T>(),
-           y.strides()[0], dpre.mutable_data<T>(), rows, cols, part_rows,
-           Activation<T>{true, act, Args<T>(args)}, partial);
+           y.strides()[0], dpre.mutable_data<T>(), rows, cols, part_rows, Activation<T>(&act, args),
+           partial);
     if (!dbias) return;
     launch("bias gradient", blocks((cols + kThreads - 1) / kThreads), dim3(kThreads), add_parts<T>,
            static_cast<const double*>(partial), parts, cols, dbias->mutable_data<T>());

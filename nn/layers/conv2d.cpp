@@ -1,0 +1,50 @@
+#include "nn/layers/conv2d.h"
+
+namespace nf::nn {
+
+Conv2d::Conv2d(const Conv2dOptions& options, Generator& gen) : options_(options) {
+  const auto [kh, kw] = options.kernel;
+  NF_CHECK(options.in > 0 && options.out > 0 && kh > 0 && kw > 0,
+           "[Conv2d] sizes must be positive, got ", options.in, " -> ", options.out, ", kernel (",
+           kh, ", ", kw, ")");
+  const Shape shape = {options.out, options.in, kh, kw};
+  conv_sizes({1, kh, kw, options.in}, shape, geometry());  // refuses the wrong ones
+  const Tensor drawn = initial_weight(options.init, gen, options.out, options.in, kh * kw);
+  weight_ = &add_parameter("weight", drawn.reshape(shape));
+  if (options.bias) bias_ = &add_parameter("bias", Tensor::zeros({options.out}));
+}
+
+ConvGeometry Conv2d::geometry() const {
+  return {options_.stride, options_.padding[0], options_.padding[1]};
+}
+
+Var Conv2d::forward(const Var& x) {
+  const Var bias = bias_ ? *bias_ : Var();
+  const auto& act = options_.activation;
+  if (!act) return conv2d(x, *weight_, bias, geometry());
+  if (needs_of(act->op) == Needs::Input) return (*act)(conv2d(x, *weight_, bias, geometry()));
+  return conv2d(x, *weight_, bias, geometry(), &act->op, act->args);
+}
+
+std::string Conv2d::kind() const {
+  const auto [kh, kw] = options_.kernel;
+  const auto [pad_h, pad_w] = options_.padding;
+  std::string text = str("Conv2d(", options_.in, " -> ", options_.out, ", ", kh, "x", kw);
+  if (options_.stride != 1) text += str(", stride ", options_.stride);
+  if (pad_h > 0 || pad_w > 0) text += str(", padding ", pad_h, "x", pad_w);
+  if (options_.activation) text += str(", ", name_of(options_.activation->op));
+  return text + ")";
+}
+
+Shape Conv2d::out_shape(const Shape& in) const {
+  return conv_sizes(in, weight_->shape(), geometry()).out_shape();
+}
+
+double Conv2d::flops(const Shape& in) const {
+  const auto out = static_cast<double>(out_shape(in).numel());
+  const auto products = static_cast<double>(weight_->value().numel() / options_.out);
+  // A sum of products has one addition less; the bias is one more.
+  return out * (2 * products - (options_.bias ? 0 : 1) + (options_.activation ? 1 : 0));
+}
+
+}  // namespace nf::nn

@@ -1,16 +1,22 @@
 #!/usr/bin/env python3
-"""A training step of NICE in flowcli and in PyTorch, in one run, same model, batch and optimizer.
+"""A training step of NICE in flowcli and in PyTorch, in one run, same model, batch and optimizer; or,
+with --conv, convolutions and a residual network, forward and backward.
 
     python3 -m venv /tmp/venv && /tmp/venv/bin/pip install torch
     /tmp/venv/bin/python bench/compare_torch.py [--batch-size 200] [--device cpu] [--json]
+    /tmp/venv/bin/python bench/compare_torch.py --conv [--json]
 
 Rounds of both alternate, so that a change in the machine's speed meets both alike; the median of
 all steps is told. PyTorch runs eagerly and under torch.compile, each with its fused Adam; on CUDA
-the compiled one is replayed as a CUDA graph. Wanted: build/flowcli (or --flowcli PATH).
+the compiled one is replayed as a CUDA graph. Of convolutions the shortest time is told, and PyTorch
+has its images channels last. Wanted: build/flowcli (or --flowcli PATH) and, for --conv,
+build/bench/nf_bench_conv_step.
 """
 import argparse
 import json
+import math
 import pathlib
+import re
 import statistics
 import subprocess
 import time
@@ -90,6 +96,98 @@ def time_flowcli(flowcli, args, steps):
     return json.loads(out)["step_ms"]
 
 
+def torch_ms(function, inputs, dout, rounds):
+    """The shortest time of function(*inputs) and all gradients."""
+    best = math.inf
+    for i in range(rounds + 2):  # the first compile and allocate
+        start = time.perf_counter()
+        function(*inputs).backward(dout)
+        if i >= 2:
+            best = min(best, 1000 * (time.perf_counter() - start))
+        for tensor in inputs:
+            tensor.grad = None
+    return best
+
+
+def conv_of(shape):
+    """function(x, w, bias), its inputs and dout of "64,64->64,32x32,3x3"."""
+    n, c, o, h, w, kh, kw = map(int, re.split(",|->|x", shape))
+    last = torch.channels_last
+    leaf = lambda *size: torch.randn(*size)
+    x = leaf(n, c, h, w).to(memory_format=last).requires_grad_()
+    weights = leaf(o, c, kh, kw).to(memory_format=last).requires_grad_()
+    dout = leaf(n, o, h, w).to(memory_format=last)
+
+    def function(x, w, bias):
+        return nn.functional.conv2d(x, w, bias, padding=(kh // 2, kw // 2))
+
+    return function, [x, weights, leaf(o).requires_grad_()], dout
+
+
+class Residual(nn.Module):
+    """The network of bench/conv_step.cpp."""
+
+    def __init__(self):
+        super().__init__()
+        conv = lambda i, o, k: nn.Conv2d(i, o, k, padding=k // 2)
+        self.first, self.last = conv(6, 32, 3), conv(32, 12, 1)
+        self.blocks = nn.ModuleList(nn.ModuleList([conv(32, 32, 3), conv(32, 32, 3)])
+                                    for _ in range(4))
+
+    def forward(self, x):
+        h = self.first(x)
+        for one, two in self.blocks:
+            h = h + two(one(h.relu()).relu())
+        return self.last(h.relu())
+
+
+def network_of():
+    """function(x), its inputs and dout; the gradients of the parameters are computed too."""
+    last = torch.channels_last
+    net = Residual().to(memory_format=last)
+    x = torch.randn(64, 6, 32, 32).to(memory_format=last)
+    return net, [x], torch.randn(64, 12, 32, 32).to(memory_format=last)
+
+
+def compare_conv(args):
+    """Every shape in turns: ours, PyTorch eager, PyTorch compiled."""
+    program = pathlib.Path(args.flowcli).resolve().parent / "bench" / "nf_bench_conv_step"
+
+    def ours(*what):
+        command = [program, "--json", "--rounds", str(args.steps), *what]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    shapes = [c["shape"] for c in ours("--rounds", "1")["convolutions"]]
+    cases = {shape: conv_of(shape) for shape in shapes} | {"network": network_of()}
+    rows = []
+    for name, (function, inputs, dout) in cases.items():
+        best = {"ours": math.inf, "eager": math.inf, "compile": math.inf}
+        torch._dynamo.reset()  # or it stops compiling after eight shapes
+        compiled = torch.compile(function)
+        for _ in range(args.rounds):
+            if name == "network":
+                mine = ours("--network")["network"]["ms"]
+            else:
+                mine = ours(name)["convolutions"][0]["ms"]
+            best["ours"] = min(best["ours"], mine)
+            best["eager"] = min(best["eager"], torch_ms(function, inputs, dout, args.steps))
+            best["compile"] = min(best["compile"], torch_ms(compiled, inputs, dout, args.steps))
+        faster = min(best["eager"], best["compile"])
+        rows.append({"shape": name, "ms": best["ours"], "torch_ms": faster,
+                     "torch_eager_ms": best["eager"], "torch_compile_ms": best["compile"],
+                     "ratio": best["ours"] / faster})
+        if not args.json:
+            print(f"  {name:24} {best['ours']:9.2f} ms, eager {best['eager']:9.2f}, compiled "
+                  f"{best['compile']:9.2f}: {rows[-1]['ratio']:.3f}", flush=True)
+    *convolutions, network = rows
+    mean = math.exp(statistics.mean(math.log(row["ratio"]) for row in convolutions))
+    if args.json:
+        print(json.dumps({"convolutions": convolutions, "geometric_mean": mean, "network": network,
+                          "torch": torch.__version__, "threads": torch.get_num_threads()}))
+    else:
+        print(f"  geometric mean of the convolutions' ratios: {mean:.3f}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -101,7 +199,11 @@ def main():
     parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--precision", choices=["f32", "tf32"], default="f32")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--conv", action="store_true",
+                        help="convolutions and a residual network, on the CPU")
     args, args.flowcli_options = parser.parse_known_args()
+    if args.conv:
+        return compare_conv(args)
     if args.precision == "tf32":
         torch.backends.cuda.matmul.allow_tf32 = True
     levels = torch.randint(0, 256, (8, args.batch_size, DIMS), dtype=torch.uint8,

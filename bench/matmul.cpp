@@ -1,20 +1,26 @@
-// Our matrix products against OpenBLAS called straight, with its own threads, in the same run.
+// Our matrix products against the peak of the processor and against OpenBLAS called straight, with
+// its own threads, in the same run.
 //
 //   nf_bench_matmul [--json] [--rounds N]
 //
-// Each figure is the best of N rounds (5) of several products each. The two take turns, and between
-// turns there is a pause: OpenBLAS's threads stay awake for some 100 ms after a product, which
-// would slow down whoever comes next. `ratio` is our time over OpenBLAS's: below 1, ours is faster.
+// Each figure is the best of N rounds (5) of several products each; all take turns. Between turns
+// with several threads there is a pause: OpenBLAS's threads stay awake for some 100 ms after a
+// product, which would slow down whoever comes next.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
 #include <thread>
+#include <vector>
 
 #include "tensor/blas.h"
+#include "tensor/clock.h"
+#include "tensor/cpu_kernels.h"
+#include "tensor/machine.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tensor/threads.h"
@@ -29,26 +35,30 @@ struct Product {
   bool transpose_a, transpose_b;
 };
 
-// The layers of NICE on MNIST (batch 200): y = x w^T, dx = dy w, dw = dy^T x; then squares.
+// The layers of NICE on MNIST (batch 200): y = x w^T, dx = dy w, dw = dy^T x; then squares, and
+// what is small, tall or thin.
 constexpr Product kProducts[] = {
     {"x w^T", 200, 1000, 392, false, true},   {"x w^T", 200, 1000, 1000, false, true},
     {"x w^T", 200, 392, 1000, false, true},   {"dy w", 200, 392, 1000, false, false},
     {"dy w", 200, 1000, 1000, false, false},  {"dy w", 200, 1000, 392, false, false},
     {"dy^T x", 1000, 392, 200, true, false},  {"dy^T x", 1000, 1000, 200, true, false},
-    {"dy^T x", 392, 1000, 200, true, false},  {"a b", 1000, 1000, 1000, false, false},
-    {"a b", 1536, 1536, 1536, false, false},  {"a b", 2000, 2000, 2000, false, false},
-    {"a b^T", 1000, 1000, 1000, false, true},
+    {"dy^T x", 392, 1000, 200, true, false},  {"a b", 512, 512, 512, false, false},
+    {"a b", 1024, 1024, 1024, false, false},  {"a b", 2048, 2048, 2048, false, false},
+    {"a b^T", 2000, 2000, 2000, false, true}, {"a b", 4096, 4096, 4096, false, false},
+    {"x w^T", 65536, 64, 64, false, true},    {"dy^T x", 64, 64, 65536, true, false},
+    {"x w^T", 1, 1000, 1000, false, true},    {"x w^T", 16, 1000, 1000, false, true},
+    {"a b", 16, 16, 16, false, false},
 };
 
-/// Shortest time of one call, after two that are not counted.
-double shortest(int calls, const std::function<void()>& run) {
-  using Clock = std::chrono::steady_clock;
+/// Seconds of one call: the shortest of a few runs of as many as take a millisecond or more.
+double shortest(double flops, const std::function<void(int)>& run) {
+  const int calls = static_cast<int>(std::clamp(1e8 / flops, 1.0, 1e4));
+  const int repeats = static_cast<int>(std::clamp(2e9 / flops / calls, 1.0, 5.0));
   double best = std::numeric_limits<double>::infinity();
-  for (int i = -2; i < calls; ++i) {
-    const auto start = Clock::now();
-    run();
-    const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-    if (i >= 0) best = std::min(best, seconds);
+  for (int i = 0; i < repeats; ++i) {
+    const double start = seconds_now();
+    for (int call = 0; call < calls; ++call) run(call);
+    best = std::min(best, (seconds_now() - start) / calls);
   }
   return best;
 }
@@ -58,26 +68,47 @@ struct Times {
   double theirs = std::numeric_limits<double>::infinity();
 };
 
+/// b's in turn, of together more than most caches: in a step the weights come from memory.
+template <class T>
 Times measure(const Product& p, int rounds) {
+  constexpr DType dtype = sizeof(T) == 4 ? DType::F32 : DType::F64;
   Generator gen(1);
-  const Tensor a = normal(gen, p.transpose_a ? Shape{p.k, p.m} : Shape{p.m, p.k});
-  const Tensor b = normal(gen, p.transpose_b ? Shape{p.n, p.k} : Shape{p.k, p.n});
-  const Tensor left = p.transpose_a ? a.t() : a, right = p.transpose_b ? b.t() : b;
-  Tensor c = Tensor::zeros({p.m, p.n});
-  float* const to = c.mutable_data<float>();
-  const int calls = static_cast<int>(std::clamp(2e10 / (2.0 * p.m * p.n * p.k), 3.0, 30.0));
+  const Tensor a = normal(gen, p.transpose_a ? Shape{p.k, p.m} : Shape{p.m, p.k}, dtype);
+  const Tensor left = p.transpose_a ? a.t() : a;
+  std::vector<Tensor> bs, rights;
+  const auto size = static_cast<std::int64_t>(sizeof(T)) * p.n * p.k;
+  for (std::int64_t i = std::clamp<std::int64_t>((48 << 20) / size, 1, 16); i-- > 0;) {
+    bs.push_back(normal(gen, p.transpose_b ? Shape{p.n, p.k} : Shape{p.k, p.n}, dtype));
+    rights.push_back(p.transpose_b ? bs.back().t() : bs.back());
+  }
+  Tensor c = Tensor::zeros({p.m, p.n}, dtype);
+  T* const to = c.mutable_data<T>();
+  const auto ours = [&](int i) {
+    matmul(left, rights[static_cast<std::size_t>(i) % rights.size()]);
+  };
+  const auto theirs = [&](int i) {
+    using namespace cblas;
+    const T* const b = bs[static_cast<std::size_t>(i) % bs.size()].template data<T>();
+    const auto call = [&](auto* gemm) {
+      gemm(kRowMajor, p.transpose_a ? kTrans : kNoTrans, p.transpose_b ? kTrans : kNoTrans, p.m,
+           p.n, p.k, 1, a.data<T>(), p.transpose_a ? p.m : p.k, b, p.transpose_b ? p.k : p.n, 0, to,
+           p.n);
+    };
+    if constexpr (sizeof(T) == 4) {
+      call(blas().sgemm);
+    } else {
+      call(blas().dgemm);
+    }
+  };
+  const double flops = 2.0 * p.m * p.n * p.k;
+  const auto pause = std::chrono::milliseconds(num_threads() > 1 ? 200 : 0);
   Times best;
   for (int round = 0; round < rounds; ++round) {
     blas().set_num_threads(1);
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-    best.ours = std::min(best.ours, shortest(calls, [&] { matmul(left, right); }));
+    std::this_thread::sleep_for(pause);
+    best.ours = std::min(best.ours, shortest(flops, ours));
     blas().set_num_threads(num_threads());
-    best.theirs =
-        std::min(best.theirs, shortest(calls, [&] {
-                   blas().sgemm(101, p.transpose_a ? 112 : 111, p.transpose_b ? 112 : 111, p.m, p.n,
-                                p.k, 1, a.data<float>(), p.transpose_a ? p.m : p.k, b.data<float>(),
-                                p.transpose_b ? p.k : p.n, 0, to, p.n);
-                 }));
+    best.theirs = std::min(best.theirs, shortest(flops, theirs));
   }
   return best;
 }
@@ -98,25 +129,37 @@ int main(int argc, char** argv) {
       return 2;
     }
   }
-  if (json) {
-    std::printf("{\"openblas\": \"%s\", \"threads\": %d, \"products\": [", blas().config(),
-                num_threads());
-  } else {
-    std::printf("%s, %d threads\n\n%-8s %5s %5s %5s %14s %18s %7s\n", blas().config(),
-                num_threads(), "product", "M", "N", "K", "ours GFLOP/s", "OpenBLAS GFLOP/s",
-                "ratio");
+  nlohmann::json told = {{"openblas", blas().config()},
+                         {"openblas_kernels", blas_core()},
+                         {"kernels", cpu_kernels()},
+                         {"peak_gflops", peak_gflops()},
+                         {"products", nlohmann::json::array()}};
+  if (!json) {
+    std::printf("%s kernels; %s, %s\n\n%-8s %5s %5s %5s %5s %7s %9s %8s %12s\n",
+                cpu_kernels().c_str(), blas().config(), blas_core().c_str(), "product", "M", "N",
+                "K", "dtype", "threads", "GFLOP/s", "of peak", "of OpenBLAS");
   }
-  const char* separator = "";
-  for (const Product& p : kProducts) {
-    const Times best = measure(p, rounds);
-    const double gflop = 2e-9 * p.m * p.n * p.k;
-    std::printf(json ? "%s{\"product\": \"%s\", \"m\": %d, \"n\": %d, \"k\": %d, "
-                       "\"ours_gflops\": %.1f, \"openblas_gflops\": %.1f, \"ratio\": %.3f}"
-                     : "%s%-8s %5d %5d %5d %14.1f %18.1f %7.3f\n",
-                separator, p.what, p.m, p.n, p.k, gflop / best.ours, gflop / best.theirs,
-                best.ours / best.theirs);
-    std::fflush(stdout);
-    if (json) separator = ", ";
+  const int all = num_threads();
+  for (const DType dtype : {DType::F32, DType::F64}) {
+    for (const int threads : std::set<int>{1, all}) {
+      set_num_threads(threads);
+      const double peak = peak_gflops(dtype);
+      for (const Product& p : kProducts) {
+        const Times best = visit_float(dtype, [&]<class T>() { return measure<T>(p, rounds); });
+        const double gflops = 2e-9 * p.m * p.n * p.k / best.ours;
+        told["products"].push_back({{"product", p.what},
+                                    {"shape", str(p.m, "x", p.n, "x", p.k)},
+                                    {"dtype", name(dtype)},
+                                    {"threads", threads},
+                                    {"gflops", gflops},
+                                    {"of_peak", gflops / peak},
+                                    {"of_openblas", best.theirs / best.ours}});
+        if (json) continue;
+        std::printf("%-8s %5d %5d %5d %5s %7d %9.1f %7.1f%% %12.3f\n", p.what, p.m, p.n, p.k,
+                    name(dtype), threads, gflops, 100 * gflops / peak, best.theirs / best.ours);
+        std::fflush(stdout);
+      }
+    }
   }
-  if (json) std::printf("]}\n");
+  if (json) std::printf("%s\n", told.dump(2).c_str());
 }

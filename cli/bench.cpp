@@ -1,10 +1,8 @@
 // flowcli bench: what a training step costs, and how near that is to the least it could cost.
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <memory>
-#include <thread>
 
 #include "cli/cli.h"
 #include "cli/lines.h"
@@ -12,8 +10,9 @@
 #include "cli/step_profile.h"
 #include "cli/trained_model.h"
 #include "tensor/backend.h"
-#include "tensor/blas.h"
 #include "tensor/clock.h"
+#include "tensor/cpu_kernels.h"
+#include "tensor/machine.h"
 #include "tensor/threads.h"
 
 namespace nf::cli {
@@ -50,78 +49,29 @@ data::Dataset random_data(std::int64_t rows, const data::Dataset& shape) {
   return data;
 }
 
-/// The floor of a training step: its matrix products, given straight to OpenBLAS with OpenBLAS's
-/// own threads, and one streaming pass of Adam over as many parameters. Each product has weights
-/// and gradients of its own, as in the step: bringing them from memory is part of the work.
-class Floor {
- public:
-  Floor(flows::Density& density, std::int64_t batch) : batch_(batch) {
-    std::int64_t largest = 1;
+/// The physical floor of a training step: its matrix products at the speed of multiply-adds in
+/// registers, and the bytes that one pass of Adam has to move at the speed of a triad.
+struct Floor {
+  double peak_gflops = 0, triad_gbs = 0;  ///< the best that were measured, in turns with the step
+  double flops = 0, adam_bytes = 0;
+
+  explicit Floor(flows::Density& density, std::int64_t batch) {
+    bool first = true;
     density.for_each_parameter([&](const std::string& name, Var& p) {
-      state_[0].push_back(p.value().clone());
-      for (int i = 1; i < 4; ++i) state_[i].push_back(Tensor::zeros(p.shape()));
+      // Read: the parameter, its gradient and two moments; written: all but the gradient.
+      adam_bytes += 7.0 * sizeof(float) * static_cast<double>(p.numel());
       if (!name.ends_with(".weight") || p.rank() != 2) return;
       // The data needs no gradient, so the first coupling's first layer passes none on.
-      layers_.push_back({p.dim(0), p.dim(1), layers_.empty(), state_[0].size() - 1});
-      largest = std::max({largest, p.dim(0), p.dim(1)});
+      flops += 2.0 * static_cast<double>(batch * p.numel()) * (first ? 2 : 3);
+      first = false;
     });
-    Generator gen(2);
-    x_ = normal(gen, {batch, largest});
-    y_ = normal(gen, {batch, largest});
   }
-
-  double flops() const {
-    double total = 0;
-    for (const Layer& l : layers_) total += 2.0 * batch_ * l.in * l.out * (l.first ? 2 : 3);
-    return total;
+  void measure() {
+    peak_gflops = std::max(peak_gflops, nf::peak_gflops());
+    triad_gbs = std::max(triad_gbs, nf::triad_gbs());
   }
-
-  double products_ms() {
-    using namespace cblas;
-    const BlasTurn blas;
-    blas->set_num_threads(num_threads());
-    float *x = x_.mutable_data<float>(), *y = y_.mutable_data<float>();
-    const int n = static_cast<int>(batch_);
-    const double start = now_ms();
-    for (const Layer& l : layers_) {
-      const int in = static_cast<int>(l.in), out = static_cast<int>(l.out);
-      const float* const w = state_[0][l.parameter].data<float>();
-      blas->sgemm(kRowMajor, kNoTrans, kTrans, n, out, in, 1, x, in, w, in, 0, y, out);
-    }
-    for (auto l = layers_.rbegin(); l != layers_.rend(); ++l) {
-      const int in = static_cast<int>(l->in), out = static_cast<int>(l->out);
-      const float* const w = state_[0][l->parameter].data<float>();
-      float* const dw = state_[1][l->parameter].mutable_data<float>();
-      blas->sgemm(kRowMajor, kTrans, kNoTrans, out, in, n, 1, y, out, x, in, 0, dw, in);
-      if (l->first) continue;
-      blas->sgemm(kRowMajor, kNoTrans, kNoTrans, n, in, out, 1, y, out, w, in, 0, x, in);
-    }
-    const double elapsed = now_ms() - start;
-    blas->set_num_threads(1);
-    return elapsed;
-  }
-
-  double adam_ms() {
-    const double start = now_ms();
-    backend_for(Device::CPU)
-        .update(UpdateRule::Adam, {}, Tensor(), state_[0], state_[1], state_[2], state_[3]);
-    return now_ms() - start;
-  }
-
- private:
-  struct Layer {
-    std::int64_t out, in;
-    bool first;
-    std::size_t parameter;  ///< its place in state_
-  };
-  std::int64_t batch_;
-  std::vector<Layer> layers_;
-  std::vector<Tensor> state_[4];  // parameters, gradients, two moments
-  Tensor x_, y_;
-};
-
-struct Measured {
-  double step_ms, samples_per_second, gflops, peak_memory_mb;
+  double products_ms() const { return flops / peak_gflops * 1e-6; }
+  double adam_ms() const { return adam_bytes / triad_gbs * 1e-6; }
 };
 
 /// Trains on random data until `steps` steps have been timed, after `warmup` untimed ones.
@@ -163,7 +113,7 @@ void bench(const BenchOptions& asked, Device device) {
   const std::int64_t steps = asked.steps;
   const bool floor = asked.floor;
   NF_CHECK(!floor || device == Device::CPU,
-           "[bench] --floor is measured with OpenBLAS; give --device cpu with it");
+           "[bench] --floor is that of the CPU; give --device cpu with it");
   const std::string precision = set_precision(device, config.training.precision);
   const auto density = make_density(config, shape, device);
   const std::int64_t batch = config.training.batch_size, warmup = 4,
@@ -173,45 +123,35 @@ void bench(const BenchOptions& asked, Device device) {
   flows::FitOptions options = flows::fit_options(config);
   options.graph = !asked.no_graph;
   Stepper stepper(*density, data, options);
-  std::vector<double> times, products, adam;
+  std::vector<double> times;
   stepper.run(warmup, nullptr);
   const double peak =  // before the floor allocates its own
       device == Device::CPU ? peak_resident_mb() : backend_for(device).peak_bytes() / 1e6;
-  std::unique_ptr<Floor> least;
-  if (floor) {
-    least = std::make_unique<Floor>(*density, batch);
-    least->adam_ms();
-    least->products_ms();
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-  }
+  Floor least(*density, batch);
   // Interleaved, so that a change in the machine's speed meets both alike.
   for (std::int64_t round = 0; round < rounds; ++round) {
+    if (floor) least.measure();
     stepper.run(steps / rounds, &times);
-    if (!floor) continue;
-    for (int i = 0; i < 3; ++i) products.push_back(least->products_ms());
-    // OpenBLAS's own threads stay awake, and in the way of ours, for a while after a product.
-    std::this_thread::sleep_for(std::chrono::milliseconds(300));
-    for (int i = 0; i < 3; ++i) adam.push_back(least->adam_ms());
   }
   const double step_ms = median(times);
   std::vector<nn::LayerInfo> rows;
   density->inspect({batch, shape.dims}, "", rows);
   double flops = 0;
   for (const nn::LayerInfo& row : rows) flops += row.flops;
-  const double gflops = (least ? least->flops() : 3 * flops) / step_ms / 1e6;
+  const double gflops = (floor ? least.flops : 3 * flops) / step_ms / 1e6;
   Json json = {{"model", config.model},
                {"batch_size", batch},
                {"parameters", density->parameter_count()},
                {"device", name(device)},
                {"precision", precision},
                {"threads", num_threads()},
-               {"blas_core", blas_core()},
+               {"cpu_kernels", cpu_kernels()},
                {"step_ms", step_ms},
                {"samples_per_second", static_cast<double>(batch) / step_ms * 1000},
                {"gflops", gflops},
                {"peak_memory_mb", peak}};
   const std::string where = device == Device::CPU
-                                ? str(num_threads(), " threads, OpenBLAS kernels ", blas_core())
+                                ? str(num_threads(), " threads, ", cpu_kernels(), " kernels")
                                 : str(name(device), ", ", precision);
   char text[512];
   int used = std::snprintf(text, sizeof text,
@@ -222,14 +162,18 @@ void bench(const BenchOptions& asked, Device device) {
                            static_cast<long long>(density->parameter_count()), where.c_str(),
                            step_ms, static_cast<double>(batch) / step_ms * 1000, gflops, peak);
   if (floor) {
-    const double p = median(products), a = median(adam);
+    const double p = least.products_ms(), a = least.adam_ms();
     json["floor_ms"] = p + a;
     json["floor_products_ms"] = p;
     json["floor_adam_ms"] = a;
+    json["peak_gflops"] = least.peak_gflops;
+    json["triad_gbs"] = least.triad_gbs;
     json["ratio"] = step_ms / (p + a);
-    std::snprintf(text + used, sizeof text - static_cast<std::size_t>(used),
-                  "  floor        %9.2f ms   = products %.2f + Adam %.2f\n  ratio        %9.3f\n",
-                  p + a, p, a, step_ms / (p + a));
+    std::snprintf(
+        text + used, sizeof text - static_cast<std::size_t>(used),
+        "  floor        %9.2f ms   = products %.2f at %.0f GFLOP/s + Adam %.2f at %.1f GB/s\n"
+        "  ratio        %9.3f\n",
+        p + a, p, least.peak_gflops, a, least.triad_gbs, step_ms / (p + a));
   }
   std::string table;
   if (asked.profile) {
@@ -251,8 +195,9 @@ void add_bench(CLI::App& app) {
       ->check(whole(1, 100000))
       ->capture_default_str();
   command->add_flag("--floor", options->floor,
-                    "Also the floor: the same matrix products straight from OpenBLAS plus one pass "
-                    "of Adam, in the same run");
+                    "Also the physical floor, measured in the same run: the FLOPs of the matrix "
+                    "products at the speed of multiply-adds in registers, plus the bytes of one "
+                    "pass of Adam at the speed of a triad");
   command->add_flag("--profile", options->profile,
                     "Also where the time of a step goes: a line for each layer, with its own time, "
                     "forward and backward, its share, the bytes that its operations read and "

@@ -64,7 +64,7 @@ std::string version_text() {
   return str("flowcli ", kVersion, "\ncompiler      ", kCompiler, ", ", kFlags, "\ncompiled for  ",
              or_baseline(compiled_for()), "\nprocessor     ", or_baseline(executed()),
              "\nCPU kernels   ", cpu_kernels(), ", of ", join(runnable_cpu_kernels(), " "),
-             "\nBLAS          OpenBLAS, opened by the first product (flowcli doctor shows it)",
+             "\nBLAS          OpenBLAS, opened by the first factorisation (flowcli doctor shows it)",
              "\nCUDA          ", kWithCuda ? "yes" : "no", "\nMPI           no");
 }
 

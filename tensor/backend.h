@@ -67,11 +67,10 @@ class Backend {
   virtual void reduce(ReduceOp op, const Tensor& in, int axes, Tensor& out) = 0;
 
   // --- matrix products and convolutions ---------------------------------------------------------
-  /// out = a b for (M, K) x (K, N), or a batch of them (B, M, K) x (B, K, N). In a and b one of the
-  /// last two strides is 1 and the other at least the size it steps over; batch strides may be 0.
+  /// out = a b for (M, K) x (K, N), or a batch of them (B, M, K) x (B, K, N); any strides.
   virtual void matmul(const Tensor& a, const Tensor& b, Tensor& out) = 0;
-  /// out = act(x w^T + bias): x (N, in) with unit inner stride, w (out, in), bias (out) or
-  /// undefined. `act` is null or an op whose derivative does not need its input.
+  /// out = act(x w^T + bias): x (N, in) and w (out, in) with any strides, bias (out),
+  /// contiguous, or undefined. `act` is null or an op whose derivative does not need its input.
   virtual void linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act,
                       OpArgs args, Tensor& out) = 0;
   /// dpre = dout * act'(out) and dbias = column sums of dpre, in one pass over (N, out). dbias may

@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "tensor/error.h"
-#include "tensor/threads.h"
 
 namespace nf {
 namespace {
@@ -92,9 +91,8 @@ bool there_is_room_for(std::size_t bytes) {
 }
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
-  fail(str("[blas] out of memory: matrix products need ", (bytes + kSpare) / kMiB,
-           " MiB of address space for OpenBLAS; allow more (ulimit -v), or use a smaller batch or "
-           "model"));
+  fail(str("[blas] out of memory: factorisations (Cholesky, LU, QR, eigenvectors) need ",
+           (bytes + kSpare) / kMiB, " MiB of address space for OpenBLAS; allow more (ulimit -v)"));
 }
 
 // --- the library --------------------------------------------------------------------------------
@@ -164,12 +162,6 @@ Library load() {
                  "nf: OpenBLAS does not know this processor and runs its %s kernels, which are "
                  "slow; set %s=%s\n",
                  kernels.c_str(), kCoreVariable, best_core()->name);
-  }
-  if (library.functions.parallel() == 0 && num_threads() > 1) {
-    std::fprintf(stderr,
-                 "nf: this OpenBLAS is the serial variant, which only one thread may call; for "
-                 "matrix products on %d threads use the pthread variant (libopenblas0-pthread)\n",
-                 num_threads());
   }
   return library;
 }

@@ -149,26 +149,6 @@ bool all_finite(const Tensor& x) { return x.numel() == 0 || std::isfinite(max(ab
 
 namespace {
 
-// BLAS wants one of the last two strides to be 1 and the other at least the size stepped over.
-Tensor as_matrix(const Tensor& x) {
-  const int r = x.rank() - 2, c = x.rank() - 1;
-  const std::int64_t rows = x.shape()[r], cols = x.shape()[c];
-  const std::int64_t rs = x.strides()[r], cs = x.strides()[c];
-  const bool row_major = (cs == 1 || cols == 1) && (rs >= cols || rows == 1);
-  const bool col_major = (rs == 1 || rows == 1) && (cs >= rows || cols == 1);
-  if (!row_major && !col_major) return x.clone();
-  // A stride over a dimension of size 1 means nothing; give BLAS a legal one.
-  Layout layout = x.layout();
-  if (row_major) {
-    layout.strides[c] = 1;
-    if (rows == 1) layout.strides[r] = cols;
-  } else {
-    layout.strides[r] = 1;
-    if (cols == 1) layout.strides[c] = rows;
-  }
-  return x.with_layout(layout);
-}
-
 Tensor batched(const Tensor& x,
                const Shape& batch) {  // -> (B, rows, cols) without a copy if it can
   Shape full = batch;
@@ -196,10 +176,10 @@ Tensor matmul(const Tensor& a, const Tensor& b) {
   if (out.numel() == 0) return out;
   if (a.dim(-1) == 0) return out.fill_(0);
   if (shape.rank() == 2) {
-    backend_of(a).matmul(as_matrix(a), as_matrix(b), out);
+    backend_of(a).matmul(a, b, out);
   } else {
     Tensor flat = out.reshape({batch.numel(), a.dim(-2), b.dim(-1)});
-    backend_of(a).matmul(as_matrix(batched(a, batch)), as_matrix(batched(b, batch)), flat);
+    backend_of(a).matmul(batched(a, batch), batched(b, batch), flat);
   }
   return out;
 }
@@ -213,9 +193,8 @@ Tensor linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryO
   detail::check_fused("linear", w, bias, act);
   Tensor out = Tensor::empty({x.dim(0), w.dim(0)}, x.dtype(), x.device());
   if (out.numel() == 0) return out;
-  const Tensor rows = x.strides()[1] == 1 && x.strides()[0] >= x.dim(1) ? x : x.clone();
   const Tensor b = bias.defined() ? bias.contiguous() : bias;
-  backend_of(x).linear(rows, w.contiguous(), b, act, args, out);
+  backend_of(x).linear(x, w, b, act, args, out);
   return out;
 }
 

@@ -63,8 +63,14 @@ BOOST_AUTO_TEST_CASE(the_user_is_told_once_when_nothing_helps) {
   BOOST_TEST(text.find("core=Prescott threads=1 variables=, mapped=1\n") != std::string::npos);
 }
 
-BOOST_AUTO_TEST_CASE(it_is_not_loaded_before_it_is_needed) {
-  BOOST_TEST(report("", "sum") == "sum=200000 mapped=0\n");
+BOOST_AUTO_TEST_CASE(it_is_not_loaded_for_products_unless_asked) {
+  for (const char* environment : {"", "NF_MATMUL=", "NF_MATMUL=own"}) {
+    BOOST_TEST(report(environment, "product") == "sum=200000 mapped=0\n");
+  }
+  const std::string real = "LD_LIBRARY_PATH= NF_MATMUL=openblas";
+  BOOST_TEST(report(real, "product") == "sum=200000 mapped=1\n");
+  BOOST_TEST(
+      report("NF_MATMUL=mkl", "product", 1).find("[matmul] NF_MATMUL is \"mkl\"; give own") == 0U);
 }
 
 BOOST_AUTO_TEST_CASE(without_memory_for_it_there_is_one_line,

@@ -1,7 +1,11 @@
 // Matrix products and the fused linear layer against sums written out in double.
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <cstdlib>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -18,6 +22,12 @@ namespace {
 struct DefaultThreads {
   ~DefaultThreads() { set_num_threads(0); }
 };
+
+/// OpenBLAS (NF_MATMUL) sums in an order that depends on all sizes.
+boost::test_tools::assertion_result own_products(boost::unit_test::test_unit_id) {
+  const char* const peer = std::getenv("NF_MATMUL");
+  return !peer || std::string_view(peer) != "openblas";
+}
 
 Tensor draw(const Shape& shape, DType dtype, std::uint64_t seed = 1) {
   Generator gen(seed);
@@ -55,11 +65,23 @@ std::vector<double> product(const Tensor& a, const Tensor& b) {
   return z;
 }
 
-/// The same elements in other places: transposed in memory, or inside a larger matrix.
-enum class Lie { Plain, Transposed, Window };
+/// The same elements in other places: transposed in memory, inside a larger matrix, or with a gap
+/// behind each element, in rows or in columns.
+enum class Lie { Plain, Transposed, Window, Apart, ApartTransposed };
+constexpr Lie kLies[] = {Lie::Plain, Lie::Transposed, Lie::Window, Lie::Apart,
+                         Lie::ApartTransposed};
 Tensor laid(const Tensor& t, Lie lie) {
   if (lie == Lie::Transposed) return t.t().clone().t();
   if (lie == Lie::Plain) return t;
+  if (lie == Lie::ApartTransposed) return laid(t.t(), Lie::Apart).t();
+  if (lie == Lie::Apart) {
+    Shape wide = t.shape();
+    wide[t.rank() - 1] *= 3;
+    const Tensor all = Tensor::full(wide, NAN, t.dtype());
+    Tensor thirds = all.slice(-1, 1, t.dim(-1), 3);
+    thirds.copy_(t);
+    return thirds;
+  }
   Shape larger = t.shape();
   larger[t.rank() - 1] += 5;
   larger[t.rank() - 2] += 2;
@@ -88,6 +110,68 @@ BOOST_FIXTURE_TEST_CASE(every_shape_and_layout, DefaultThreads) {
                                     << static_cast<int>(lie_a) << static_cast<int>(lie_b) << " on "
                                     << threads << " threads: " << off);
           }
+        }
+      }
+    }
+  }
+}
+
+// A tile has 4, 6 or 14 rows and one or two vectors of 2 to 16 columns; K is cut at 1024.
+BOOST_AUTO_TEST_CASE(every_edge_of_a_tile) {
+  for (const std::int64_t m : {1, 2, 3, 4, 5, 6, 7, 13, 14, 15, 29}) {
+    for (const std::int64_t n : {1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 65, 130}) {
+      for (const std::int64_t k : {1, 2, 3, 7, 8, 15, 16, 17, 33}) {
+        for (const DType dtype : {DType::F32, DType::F64}) {
+          const Tensor a = draw({m, k}, dtype, 1), b = draw({k, n}, dtype, 2);
+          const std::vector<double> expected = product(a.unsqueeze(0), b.unsqueeze(0));
+          const bool good = distance(matmul(a, b), expected, k) < 1 &&
+                            distance(matmul(a, b.t().clone().t()), expected, k) < 1 &&
+                            distance(matmul(a.t().clone().t(), b), expected, k) < 1;
+          BOOST_TEST(good, m << " x " << n << " x " << k << " " << name(dtype));
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(every_cut_of_long_sums_and_tall_matrices) {
+  const std::int64_t shapes[][3] = {{15, 33, 1023}, {15, 33, 1024}, {15, 33, 1025},  {3, 70, 4099},
+                                    {1500, 9, 80},  {2, 2000, 31},  {700, 300, 1030}};
+  for (const auto& [m, n, k] : shapes) {
+    const Tensor a = draw({m, k}, DType::F32, 1), b = draw({k, n}, DType::F32, 2);
+    const std::vector<double> expected = product(a.unsqueeze(0), b.unsqueeze(0));
+    BOOST_TEST(distance(matmul(a, b), expected, k) < 1.0);
+    BOOST_TEST(distance(matmul(laid(a, Lie::Transposed), laid(b, Lie::Window)), expected, k) < 1.0);
+  }
+}
+
+// A row's result depends on that row alone: a sample has the same log-probability in any batch.
+BOOST_AUTO_TEST_CASE(a_row_has_the_same_bits_in_every_batch,
+                     *boost::unit_test::precondition(own_products)) {
+  for (const std::int64_t k : {7, 392, 1500}) {
+    const Tensor x = draw({200, k}, DType::F32, 1), w = draw({100, k}, DType::F32, 2);
+    const std::vector<float> all = matmul(x, w.t()).to_vector<float>();
+    for (const std::int64_t rows : {1, 3, 14, 77}) {
+      const std::vector<float> some = matmul(x.narrow(0, 5, rows), w.t()).to_vector<float>();
+      BOOST_TEST(std::equal(some.begin(), some.end(), all.begin() + 500), rows << " rows of " << k);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_is_not_finite_stays_in_its_row_and_column) {
+  for (const auto& [m, n, k] : {std::array<std::int64_t, 3>{20, 41, 30}, {70, 90, 1100}}) {
+    Tensor a = draw({m, k}, DType::F32, 1), b = draw({k, n}, DType::F32, 2);
+    a.narrow(0, 3, 1).narrow(1, 7, 1).fill_(NAN);
+    b.narrow(0, 11, 1).narrow(1, n - 1, 1).fill_(INFINITY);
+    for (const Lie lie : kLies) {
+      const std::vector<float> c = matmul(laid(a, lie), laid(b, lie)).to_vector<float>();
+      for (std::int64_t i = 0; i < m; ++i) {
+        for (std::int64_t j = 0; j < n; ++j) {
+          const float value = c[static_cast<std::size_t>(i * n + j)];
+          const bool good = i == 3       ? std::isnan(value)
+                            : j == n - 1 ? std::isinf(value)
+                                         : std::isfinite(value);
+          if (!good) BOOST_TEST(good, i << ", " << j << ": " << value);
         }
       }
     }
@@ -204,7 +288,7 @@ BOOST_FIXTURE_TEST_CASE(linear_backward_is_the_same_on_any_number_of_threads, De
   }
 }
 
-// What a slab's product is to the last bit depends on its size, so the cut must not on the threads.
+// Each element is summed along K in blocks whose places K alone decides.
 BOOST_FIXTURE_TEST_CASE(the_number_of_threads_changes_no_bit, DefaultThreads) {
   struct Case {
     Shape a, b;
@@ -235,7 +319,7 @@ BOOST_FIXTURE_TEST_CASE(the_number_of_threads_changes_no_bit, DefaultThreads) {
   }
 }
 
-// OpenBLAS is called by many threads at once, each of them on one thread: ours, and the user's.
+// Our threads and the user's pack into memory of their own.
 BOOST_FIXTURE_TEST_CASE(products_from_many_threads_at_once, DefaultThreads) {
   set_num_threads(4);
   const Tensor a = draw({60, 70}, DType::F32, 1), b = draw({70, 80}, DType::F32, 2);

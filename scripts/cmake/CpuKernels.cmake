@@ -1,22 +1,28 @@
-# nf_cpu_kernels(target) compiles tensor/cpu/*.cpp once for each set of instructions and adds the objects
+# nf_cpu_kernels(target) compiles tensor/cpu/*.cpp and gemm/*.cpp once for each set of instructions and adds the objects
 # to a library. What headers define inline is in each of these objects, with instructions that other
 # processors do not have; the linker would keep any one of the copies, for the whole program. So each
 # set is linked into one object, in which all names but that of its one function, nf::cpu_backend_SET(),
 # are local.
+# Of each set: the compiler's flags, the bytes of a register, and the most rows of a product's tile. Its
+# sums (rows x 2 registers), two registers of the other operand and one more have to fit: 14 * 2 + 3 of
+# 32, 6 * 2 + 3 of 16. Without fused multiply-adds a product needs a register too.
 set(NF_CPU_SETS base)  # the best one last
+set(NF_CPU_base_tile 16 4)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND NF_CPU_SETS avx2 avx512)
   set(NF_CPU_base -march=x86-64)
   set(NF_CPU_avx2 -march=x86-64-v3)
+  set(NF_CPU_avx2_tile 32 6)
   # 512-bit vectors nearly double the speed of exp and tanh.
   set(NF_CPU_avx512 -march=x86-64-v4 -mprefer-vector-width=512)
+  set(NF_CPU_avx512_tile 64 14)
 endif()
 find_program(NF_LD NAMES ld.bfd ld REQUIRED)  # GNU's: others have no --force-group-allocation
 find_program(NF_OBJCOPY NAMES objcopy REQUIRED)
 mark_as_advanced(NF_LD NF_OBJCOPY)
 
 function(nf_cpu_kernels target)
-  file(GLOB sources CONFIGURE_DEPENDS tensor/cpu/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS tensor/cpu/*.cpp tensor/cpu/gemm/*.cpp)
   # The loops are written to be vectorised. errno and floating-point traps, which nothing here looks
   # at, would forbid that; NaN, infinities and signed zeros keep their meaning (no -ffast-math).
   # The kernels' buffers are filled by loops of fixed length: no canary is put beside them at each
@@ -34,7 +40,10 @@ function(nf_cpu_kernels target)
     endif()
     target_include_directories(${kernels} PRIVATE ${PROJECT_SOURCE_DIR})
     target_link_libraries(${kernels} PRIVATE nf_flags)
-    target_compile_definitions(${kernels} PRIVATE NF_CPU_BACKEND=${name})
+    list(GET NF_CPU_${set}_tile 0 bytes)
+    list(GET NF_CPU_${set}_tile 1 rows)
+    target_compile_definitions(${kernels} PRIVATE NF_CPU_BACKEND=${name} NF_VECTOR_BYTES=${bytes}
+                                                  NF_TILE_ROWS=${rows})
     target_compile_options(${kernels} PRIVATE ${options} ${NF_CPU_${set}})
 
     set(object ${PROJECT_BINARY_DIR}/${kernels}.o)

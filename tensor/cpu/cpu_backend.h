@@ -1,16 +1,18 @@
-// The kernels of the CPU backend. Every .cpp of this folder is compiled once for each set of
-// instructions (tensor/cpu_kernels.h) into one object of which only the instance is seen from
+// The kernels of the CPU backend. Every .cpp of this folder and of gemm/ is compiled once for each
+// set of instructions (tensor/cpu_kernels.h) into one object of which only the instance is seen from
 // outside (scripts/cmake/CpuKernels.cmake): so what a header defines for another processor is never
 // taken for the rest of the program. One file for each family:
 //   cpu_backend.cpp  the instance
 //   elementwise.cpp  unary, binary, compare, where, and their backward
 //   copy.cpp         fill, copy, accumulate
 //   reduce.cpp       reductions
-//   matmul.cpp       matrix products and the fused linear layer, on OpenBLAS
+//   matmul.cpp       matrix products and the fused linear layer
+//   gemm/            how both, and convolutions, are computed
 //   conv.cpp         convolutions
 //   index.cpp        index_select, gather and their adjoints
 //   random.cpp       Philox draws
 //   update.cpp       optimizer steps
+//   peak.cpp         the speed of multiply-adds, which nothing exceeds
 //   host/            what is compiled once: memory, LAPACK, the choice of a set
 #pragma once
 
@@ -63,6 +65,8 @@ class CpuBackend final : public HostBackend {
               std::span<Tensor> params, std::span<const Tensor> grads, std::span<Tensor> m,
               std::span<Tensor> v, std::span<const UpdateFactors> factors) override;
   void norm(std::span<const Tensor> tensors, Tensor& out) override;
+
+  double peak_flops(DType dtype) override;
 };
 
 }  // namespace nf

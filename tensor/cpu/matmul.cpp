@@ -1,156 +1,23 @@
-// Matrix products. The output is cut into slabs, and our threads call OpenBLAS, on one thread, for
-// one slab after the other. This works alike with OpenBLAS's pthread and OpenMP variants, and no
-// thread of theirs spins against our pool. Into its serial variant they go in turns. In which order
-// OpenBLAS adds up depends on the size of what it is given: so the cut depends on the shape alone,
-// and the result is the same, bit for bit, on any number of threads.
+// Matrix products and the fused linear layer. The products themselves are in gemm/.
 #include <algorithm>
-#include <limits>
 #include <vector>
 
-#include "tensor/blas.h"
 #include "tensor/cpu/cpu_backend.h"
+#include "tensor/cpu/epilogue.h"
 #include "tensor/host_device.h"
 #include "tensor/threads.h"
 
 namespace nf {
 namespace {
 
-using Index = std::int64_t;
-
-int blas_int(Index n) {
-  NF_CHECK(n <= std::numeric_limits<int>::max(), "[matmul] a matrix has a dimension or stride of ",
-           n, ", more than BLAS can count (2^31 - 1); split it");
-  return static_cast<int>(n);
-}
-
-/// op(A) in row-major storage: element (i, j) at data[i*ld + j], or at data[j*ld + i] if
-/// transposed.
-template <class T>
-struct Matrix {
-  const T* data;
-  Index ld;
-  bool transposed;
-
-  const T* at(Index i, Index j) const { return data + (transposed ? j * ld + i : i * ld + j); }
-};
-
-/// `t` is (.., rows, cols); the front end has seen to its strides.
-template <class T>
-Matrix<T> as_matrix(const Tensor& t) {
-  const Index row_stride = t.strides()[t.rank() - 2], col_stride = t.strides()[t.rank() - 1];
-  const bool transposed = col_stride != 1;
-  return {t.data<T>(), transposed ? col_stride : row_stride, transposed};
-}
-
-template <class T>
-void gemm(const Matrix<T>& a, const Matrix<T>& b, T* c, Index ldc, Index m, Index n, Index k) {
-  using namespace cblas;
-  const auto call = [&](auto* function) {
-    function(kRowMajor, a.transposed ? kTrans : kNoTrans, b.transposed ? kTrans : kNoTrans,
-             blas_int(m), blas_int(n), blas_int(k), T(1), a.data, blas_int(a.ld), b.data,
-             blas_int(b.ld), T(0), c, blas_int(ldc));
-  };
-  const BlasTurn turn;
-  if constexpr (std::is_same_v<T, float>) {
-    call(turn->sgemm);
-  } else {
-    call(turn->dgemm);
-  }
-}
-
-/// How an (M, N) output is cut: rows x cols slabs, their sides multiples of OpenBLAS's micro-tile
-/// (except at the edge).
-struct Slabs {
-  static constexpr Index kTileRows = 8, kTileCols = 16;
-  Index m, n;
-  int rows = 1, cols = 1;
-
-  static Index cut(Index size, Index tile, int parts, int part) {
-    return std::min((size + tile - 1) / tile * part / parts * tile, size);
-  }
-  static Index longest(Index size, Index tile, int parts) {
-    return (size + tile * parts - 1) / (tile * parts) * tile;
-  }
-  Index row(int i) const { return cut(m, kTileRows, rows, i); }
-  Index col(int j) const { return cut(n, kTileCols, cols, j); }
-};
+using namespace nf::cpu;
 
 constexpr Index kSmall = Index{1} << 18;  // multiplications: fewer are not worth waking a thread
 
-/// The number of slabs of a product: two as soon as a second thread is worth waking, more when each
-/// is so large that packing costs little beside it. A power of two, so that two threads get
-/// as much each.
-int slab_count(Index m, Index n, Index k) {
-  const double work = double(m) * double(n) * double(k);
-  if (work < 2.0 * kSmall) return 1;
-  int count = 2;
-  for (double enough = 0x1p25; work >= enough && count < 256; enough *= 8) count *= 2;
-  return count;
-}
-
-/// The cut into slab_count() slabs that finishes first. For each step of K a slab of (m, n) costs
-/// m*n multiplications, and OpenBLAS's packing of m + n elements, each as long as 30 of them.
-Slabs choose_slabs(Index m, Index n, Index k) {
-  constexpr Index kPacking = 30;
-  const int count = slab_count(m, n, k);
-  Slabs best{m, n};
-  Index least = std::numeric_limits<Index>::max();
-  for (int rows = 1; rows <= count; rows *= 2) {
-    const Slabs slabs{m, n, rows, count / rows};
-    const Index h = Slabs::longest(m, Slabs::kTileRows, rows);
-    const Index w = Slabs::longest(n, Slabs::kTileCols, slabs.cols);
-    const Index cost = h * w + kPacking * (h + w);
-    if (cost < least) {
-      least = cost;
-      best = slabs;
-    }
-  }
-  return best;
-}
-
-/// What happens to a slab of a product after it is computed: c = f(c + bias), row by row. `row` is
-/// null for nothing, bias may be null.
+/// The last two dimensions of `t`.
 template <class T>
-struct Epilogue {
-  void (*row)(T* c, const T* bias, Index cols, Args<T> args) = nullptr;
-  const T* bias = nullptr;
-  Args<T> args{OpArgs{}};
-};
-
-template <class Op, class T>
-void finish_row(T* c, const T* bias, Index cols, Args<T> args) {
-  if (bias) {
-    for (Index j = 0; j < cols; ++j) c[j] = Op::f(c[j] + bias[j], args);
-  } else {
-    for (Index j = 0; j < cols; ++j) c[j] = Op::f(c[j], args);
-  }
-}
-
-template <class T>
-void add_bias(T* c, const T* bias, Index cols, Args<T>) {
-  for (Index j = 0; j < cols; ++j) c[j] += bias[j];
-}
-
-/// c = a b, and the epilogue on each slab by the thread that has just computed it, while it is in
-/// that processor's cache.
-template <class T>
-void product(const Matrix<T>& a, const Matrix<T>& b, T* c, Index m, Index n, Index k,
-             const Epilogue<T>& epilogue = {}) {
-  const Slabs slabs = choose_slabs(m, n, k);
-  reserve_blas(std::min(slabs.rows * slabs.cols, num_threads()));
-  parallel_for(slabs.rows * slabs.cols, 1, [&](Index begin, Index end) {
-    for (Index s = begin; s < end; ++s) {
-      const int i = static_cast<int>(s / slabs.cols), j = static_cast<int>(s % slabs.cols);
-      const Index m0 = slabs.row(i), m1 = slabs.row(i + 1);
-      const Index n0 = slabs.col(j), n1 = slabs.col(j + 1);
-      if (m0 == m1 || n0 == n1) continue;
-      gemm<T>({a.at(m0, 0), a.ld, a.transposed}, {b.at(0, n0), b.ld, b.transposed}, c + m0 * n + n0,
-              n, m1 - m0, n1 - n0, k);
-      if (!epilogue.row) continue;
-      const T* const bias = epilogue.bias ? epilogue.bias + n0 : nullptr;
-      for (Index r = m0; r < m1; ++r) epilogue.row(c + r * n + n0, bias, n1 - n0, epilogue.args);
-    }
-  });
+View<T> matrix(const Tensor& t) {
+  return {t.data<T>(), t.strides()[t.rank() - 2], t.strides()[t.rank() - 1]};
 }
 
 template <class T>
@@ -159,24 +26,32 @@ void matmul_of(const Tensor& a, const Tensor& b, Tensor& out) {
   const Index count = batched ? out.shape()[0] : 1;
   const Index m = a.dim(-2), k = a.dim(-1), n = b.dim(-1);
   const Index step_a = batched ? a.strides()[0] : 0, step_b = batched ? b.strides()[0] : 0;
-  const Matrix<T> ma = as_matrix<T>(a), mb = as_matrix<T>(b);
+  View<T> all_a = matrix<T>(a);
+  const View<T> all_b = matrix<T>(b);
   T* const c = out.mutable_data<T>();
+  if (m == 1) all_a.row = step_a;
   // One b for all, and the rows of all a's in one regular order: one tall product.
-  const Index ld = m == 1 ? step_a : ma.ld;
-  if (step_b == 0 && !ma.transposed && ld >= k && step_a == m * ld) {
-    return product<T>({ma.data, ld, false}, mb, c, count * m, n, k);
+  if (count == 1 || (step_b == 0 && step_a == m * all_a.row)) {
+    return product<T>({all_a, all_b, c, count * m, n, k, n});
   }
-  const auto a_at = [&](Index i) { return Matrix<T>{ma.data + i * step_a, ma.ld, ma.transposed}; };
-  const auto b_at = [&](Index i) { return Matrix<T>{mb.data + i * step_b, mb.ld, mb.transposed}; };
-  if (slab_count(m, n, k) > 1) {
-    for (Index i = 0; i < count; ++i) product<T>(a_at(i), b_at(i), c + i * m * n, m, n, k);
+  const auto one = [&](Index i) {
+    return Product<T>{{all_a.data + i * step_a, all_a.row, all_a.col},
+                      {all_b.data + i * step_b, all_b.row, all_b.col},
+                      c + i * m * n,
+                      m,
+                      n,
+                      k,
+                      n};
+  };
+  const Index work = m * n * k;
+  if (work >= 2 * kSmall) {
+    for (Index i = 0; i < count; ++i) product(one(i));
     return;
   }
-  const Index grain = std::max<Index>(1, kSmall / (m * n * k));
-  reserve_blas(static_cast<int>(std::min<Index>(count, num_threads())));
-  parallel_for(count, grain, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) gemm<T>(a_at(i), b_at(i), c + i * m * n, n, m, n, k);
-  });
+  parallel_for(count, std::max<Index>(1, kSmall / std::max<Index>(1, work)),
+               [&](Index begin, Index end) {
+                 for (Index i = begin; i < end; ++i) product_alone(one(i));
+               });
 }
 
 /// The rows and columns that one task of linear_backward goes through. Fixed, so that sums are
@@ -244,16 +119,15 @@ void CpuBackend::matmul(const Tensor& a, const Tensor& b, Tensor& out) {
 void CpuBackend::linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act,
                         OpArgs args, Tensor& out) {
   visit_float(out.dtype(), [&]<class T>() {
-    const Index m = x.dim(0), k = x.dim(1), n = w.dim(0), ld = std::max<Index>(k, 1);
-    Epilogue<T> epilogue{nullptr, bias.defined() ? bias.data<T>() : nullptr, Args<T>(args)};
-    if (act) {
-      epilogue.row = visit(*act, []<class Op>() { return &finish_row<Op, T>; });
-    } else if (bias.defined()) {
-      epilogue.row = &add_bias<T>;
-    }
-    // w^T is w's memory, read the other way.
-    product<T>({x.data<T>(), std::max(x.strides()[0], ld), false}, {w.data<T>(), ld, true},
-               out.mutable_data<T>(), m, n, k, epilogue);
+    const Epilogue<T> epilogue(bias, act, args);
+    product<T>({.a = matrix<T>(x),
+                .b = matrix<T>(w).t(),
+                .c = out.mutable_data<T>(),
+                .m = x.dim(0),
+                .n = w.dim(0),
+                .k = x.dim(1),
+                .ldc = w.dim(0),
+                .finish = epilogue.finish()});
   });
 }
 

@@ -17,25 +17,51 @@ void* mutable_bytes_of(Tensor& t) {
   return visit_float(t.dtype(), [&]<class T>() -> void* { return t.mutable_data<T>(); });
 }
 
-/// `t` is (.., rows, cols); the front end has seen to its strides.
-Matrix as_matrix(const Tensor& t) {
-  const int r = t.rank() - 2, c = t.rank() - 1;
-  const bool transposed = t.strides()[c] != 1;
-  const std::int64_t least = std::max<std::int64_t>(1, t.shape()[transposed ? r : c]);
-  const std::int64_t ld = std::max(t.strides()[transposed ? c : r], least);
-  return {bytes_of(t), ld, transposed, t.rank() == 3 ? t.strides()[0] : 0};
-}
+/// An operand (.., rows, cols) with strides that cuBLASLt takes: one of the last two is 1, and the
+/// other at least the size it steps over. Copied where it has others.
+class Operand {
+ public:
+  explicit Operand(const Tensor& t) : tensor_(t) {
+    if (!row_major() && !column_major()) tensor_ = t.clone();
+    const bool transposed = !row_major();
+    const std::int64_t ld = tensor_.strides()[tensor_.rank() - (transposed ? 1 : 2)];
+    // A stride over a dimension of size 1 means nothing.
+    const std::int64_t least = std::max<std::int64_t>(1, transposed ? rows() : cols());
+    const bool one = (transposed ? cols() : rows()) == 1;
+    matrix = {bytes_of(tensor_), one ? least : std::max(ld, least), transposed,
+              t.rank() == 3 ? tensor_.strides()[0] : 0};
+  }
+
+  Matrix matrix;
+
+ private:
+  std::int64_t rows() const { return tensor_.dim(-2); }
+  std::int64_t cols() const { return tensor_.dim(-1); }
+  bool row_major() const {
+    const std::int64_t row = tensor_.strides()[tensor_.rank() - 2];
+    return (tensor_.strides()[tensor_.rank() - 1] == 1 || cols() == 1) &&
+           (row >= cols() || rows() == 1);
+  }
+  bool column_major() const {
+    const std::int64_t col = tensor_.strides()[tensor_.rank() - 1];
+    return (tensor_.strides()[tensor_.rank() - 2] == 1 || rows() == 1) &&
+           (col >= rows() || cols() == 1);
+  }
+
+  Tensor tensor_;  // keeps the copy
+};
 
 }  // namespace
 
 void CudaBackend::matmul(const Tensor& a, const Tensor& b, Tensor& out) {
+  const Operand left(a), right(b);
   Product p{.dtype = out.dtype(),
             .m = a.dim(-2),
             .n = b.dim(-1),
             .k = a.dim(-1),
             .batch = out.rank() == 3 ? out.dim(0) : 1,
-            .a = as_matrix(a),
-            .b = as_matrix(b),
+            .a = left.matrix,
+            .b = right.matrix,
             .c = mutable_bytes_of(out)};
   // One b for all, and the rows of all a's in one regular order: one tall product.
   const std::int64_t ld = p.m == 1 ? p.a.step : p.a.ld;
@@ -55,12 +81,13 @@ void CudaBackend::linear(const Tensor& x, const Tensor& w, const Tensor& bias, c
     fill(out, 0);
     return bias_act(out, bias, act, args);
   }
+  const Operand left(x), right(w.contiguous());
   Product p{.dtype = out.dtype(),
             .m = x.dim(0),
             .n = w.dim(0),
             .k = x.dim(1),
-            .a = as_matrix(x),
-            .b = {bytes_of(w), w.dim(1), true},  // w^T is w's memory, read the other way
+            .a = left.matrix,
+            .b = {right.matrix.data, w.dim(1), true},  // w^T is w's memory, read the other way
             .c = mutable_bytes_of(out)};
   // cuBLASLt fuses for f32 what it knows; another activation takes the bias along.
   const bool fused = p.dtype == DType::F32 && (!act || rectified);

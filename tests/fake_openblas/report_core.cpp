@@ -1,5 +1,6 @@
 // Prints with which BLAS kernels it runs, with how many threads OpenBLAS was started, and what is
-// left of that in the environment. With an argument: whether OpenBLAS is loaded at all.
+// left of that in the environment. With an argument: whether OpenBLAS is loaded for a
+// product of matrices.
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
@@ -28,12 +29,13 @@ const char* variable(const char* name) {
 }  // namespace
 
 int main(int argc, char**) {
-  if (argc > 1) {
-    const nf::Tensor sum = nf::sum(nf::Tensor::ones({1000, 100}) * 2);
-    std::printf("sum=%g mapped=%d\n", sum.item(), openblas_is_mapped());
-    return 0;
-  }
   try {
+    if (argc > 1) {
+      const nf::Tensor sum =
+          nf::sum(matmul(nf::Tensor::ones({1000, 2}), nf::Tensor::ones({2, 100})));
+      std::printf("sum=%g mapped=%d\n", sum.item(), openblas_is_mapped());
+      return 0;
+    }
     { const nf::BlasTurn one, another; }
     std::thread([] { const nf::BlasTurn turn; }).join();
     std::printf("core=%s threads=%s variables=%s,%s mapped=%d\n", nf::blas_core().c_str(),

@@ -2,6 +2,8 @@
 //   memory.cpp       64-byte aligned blocks, cached by size
 //   linalg.cpp       LAPACK
 //   cpu_kernels.cpp  the choice among the sets of kernels
+//   machine.cpp      the machine's own limits
+//   openblas_product.cpp  OpenBLAS as a peer for products
 #pragma once
 
 #include "tensor/backend.h"
@@ -23,6 +25,9 @@ class HostBackend : public Backend {
   void lu_inverse(const Tensor& lu, const Tensor& pivots, Tensor& out) override;
   int qr(Tensor& a, Tensor& r) override;
   int eigh(Tensor& a, Tensor& values) override;
+
+  /// FLOP/s of the kernels' multiply-adds in registers; see machine.h.
+  virtual double peak_flops(DType dtype) = 0;
 };
 
 }  // namespace nf

@@ -1,0 +1,203 @@
+#include "tensor/cpu/gemm/conv.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "tensor/threads.h"
+
+namespace nf::cpu {
+namespace {
+
+/// Bytes of a frame that a task copies at once: they stay in a second-level cache beside a panel of
+/// weights.
+constexpr Index kFrameBytes = 192 << 10;
+/// Numbers of K that a tile goes through at once, as kDepth of a product.
+constexpr Index kRunDepth = 1536;
+/// Tasks for each thread, so that none waits long for the last.
+constexpr Index kTasksEach = 4;
+
+thread_local Scratch frame_scratch;
+
+/// What one task computes: rows [y0, y1) of images [n0, n1); more than one image only where it
+/// takes all rows.
+struct Range {
+  Index n0, n1, y0, y1;
+};
+
+/// How the rows of all images are dealt out.
+struct Deal {
+  Index images, rows;  ///< of a task
+  Index down, count;   ///< tasks of an image or group of them, tasks
+
+  template <class T>
+  static Deal of(const Convolution<T>& c) {
+    const Index bytes_of_row = c.in.width * c.in.c * Index{sizeof(T)} * c.stride;
+    const Index fit = std::max<Index>(1, kFrameBytes / bytes_of_row - c.kh + 1);
+    const Index wanted = std::max<Index>(1, c.n * c.oh / (kTasksEach * num_threads()));
+    const Index rows = std::min(fit, wanted);
+    if (rows < c.oh) {
+      const Index down = ceil_div(c.oh, rows);
+      return {1, ceil_div(c.oh, down), down, c.n * down};
+    }
+    const Index images = std::min(c.n, rows / c.oh);
+    return {images, c.oh, 1, ceil_div(c.n, images)};
+  }
+  Range range(Index task, Index n, Index oh) const {
+    const Index first = task / down * images, y = task % down * rows;
+    return {first, std::min(n, first + images), y, std::min(oh, y + rows)};
+  }
+};
+
+/// One task of a convolution.
+template <class T>
+class Task {
+ public:
+  Task(const Convolution<T>& conv, const Range& range) : c_(conv), r_(range) {
+    const Frame<T>& in = c_.in;
+    if (in.plain(c_.kw)) {
+      image_ = in.image();
+      rows_ = {in.data + r_.n0 * image_ + r_.y0 * c_.stride * in.w * in.pixel, in.w * in.pixel,
+               in.pixel};
+      return;
+    }
+    const Index begin = r_.y0 * c_.stride, end = (r_.y1 - 1) * c_.stride + c_.kh;
+    image_ = (end - begin) * in.width * in.c;
+    T* const frame = frame_scratch.get<T>(image_ * (r_.n1 - r_.n0));
+    for (Index n = r_.n0; n < r_.n1; ++n) {
+      in.copy_rows(n, begin, end, frame + (n - r_.n0) * image_);
+    }
+    rows_ = {frame, in.width * in.c, in.c};
+  }
+
+  /// All panels, and for each a few rows of the kernel at a time.
+  void run() const {
+    constexpr Index W = kPanel<T>;
+    const Index run = c_.kw * c_.in.c, at_once = std::clamp<Index>(kRunDepth / run, 1, c_.kh);
+    for (Index o0 = 0; o0 < c_.o; o0 += W) {
+      const T* const panel = c_.weights + o0 * c_.kh * run;
+      for (Index ky = 0; ky < c_.kh; ky += at_once) {
+        const Index count = std::min(at_once, c_.kh - ky);
+        for (Index n = r_.n0; n < r_.n1; ++n) {
+          for (Index y = r_.y0; y < r_.y1; ++y) one_row(n, y, o0, ky, count, panel);
+        }
+      }
+    }
+  }
+
+ private:
+  /// Row y of image n, outputs from o0: adds rows [ky, ky + count) of the kernel, those that meet
+  /// nothing but zeros left out.
+  void one_row(Index n, Index y, Index o0, Index ky, Index count, const T* panel) const {
+    const Index cols = std::min(kPanel<T>, c_.o - o0);
+    const Index run = c_.kw * c_.in.c, lanes = ceil_div(cols, kLanes<T>) * kLanes<T>;
+    const Taps all = c_.in.taps(y * c_.stride, 0, c_.kh);
+    const Taps taps = c_.in.taps(y * c_.stride, ky, ky + count);
+    const bool begun = all.first < ky, last = ky + count == c_.kh;
+    if (taps.count == 0 && (begun || !last)) return finish_row(n, y, o0, cols, last);
+    const TileRows tiles(0, c_.ow);
+    const T* const first =
+        rows_.data + (n - r_.n0) * image_ + ((y - r_.y0) * c_.stride + taps.first) * rows_.pitch;
+    TileArgs<T> args{.a = nullptr,
+                     .row = c_.stride * rows_.pixel,
+                     .step = 1,
+                     .k = run,
+                     .segments = taps.count,
+                     .segment = taps.step * rows_.pitch,
+                     .segment_b = taps.step * run * lanes,
+                     .b = panel + taps.first * run * lanes,
+                     .ldc = c_.o,
+                     .add = begun};
+    T* const out = row_of_out(n, y, o0);
+    for (Index t = 0; t < tiles.count; ++t) {
+      const Index x = tiles.begin(t), rows = tiles.begin(t + 1) - x;
+      args.a = first + x * args.row;
+      args.c = out + x * c_.o;
+      tile_to<T>(Rows::Along, rows, cols, args);
+      if (last && c_.finish.block) {
+        c_.finish.block(args.c, c_.o, rows, o0, cols, c_.finish.with);
+      }
+    }
+  }
+
+  /// The row is complete, but not by a tile of this block.
+  void finish_row(Index n, Index y, Index o0, Index cols, bool last) const {
+    if (!last || !c_.finish.block) return;
+    c_.finish.block(row_of_out(n, y, o0), c_.o, c_.ow, o0, cols, c_.finish.with);
+  }
+  T* row_of_out(Index n, Index y, Index o0) const {
+    return c_.out + (n * c_.oh + y) * c_.ow * c_.o + o0;
+  }
+
+  const Convolution<T>& c_;
+  Range r_;
+  FrameRows<T> rows_;
+  Index image_;  ///< numbers from one image to the next
+};
+
+}  // namespace
+
+template <class T>
+Taps Frame<T>::taps(Index y, Index begin, Index end) const {
+  Index first = std::max(begin, top - y);
+  first += (spread - (first + y - top) % spread) % spread;
+  const Index bound = std::min(end, top + (h - 1) * spread + 1 - y);
+  return {first, first < bound ? ceil_div(bound - first, spread) : 0, spread};
+}
+
+template <class T>
+void Frame<T>::copy_rows(Index n, Index begin, Index end, T* to) const {
+  const T* const from = data + n * image();
+  for (Index y = begin; y < end; ++y, to += width * c) {
+    const Index row = (y - top) / spread;
+    if (y < top || (y - top) % spread != 0 || row >= h) {
+      std::fill_n(to, width * c, T(0));
+      continue;
+    }
+    // The frame may end before the image does.
+    const Index count = std::min(w, ceil_div(width - left, spread));
+    const T* const x = from + row * w * pixel;
+    std::fill_n(to, left * c, T(0));
+    T* at = to + left * c;
+    if (pixel == c && spread == 1) {
+      at = std::copy_n(x, count * c, at);
+    } else {
+      if (spread > 1) std::fill(at, to + width * c, T(0));
+      for (Index i = 0; i < count; ++i) std::copy_n(x + i * pixel, c, at + i * spread * c);
+      at += ((count - 1) * spread + 1) * c;
+    }
+    std::fill(at, to + width * c, T(0));
+  }
+}
+
+template <class T>
+void convolve(const Convolution<T>& conv) {
+  const Deal deal = Deal::of(conv);
+  parallel_for(deal.count, 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) Task<T>(conv, deal.range(i, conv.n, conv.oh)).run();
+  });
+}
+
+template <class T>
+void pack_weights(const Weights<T>& w, T* to) {
+  constexpr Index W = kPanel<T>, N = kLanes<T>;
+  const Index taps = w.kh * w.kw, depth = taps * w.c;
+  parallel_for(ceil_div(w.o, W), 1, [&](Index begin, Index end) {
+    for (Index p = begin; p < end; ++p) {
+      const Index cols = std::min(W, w.o - p * W), pitch = ceil_div(cols, N) * N;
+      T* at = to + p * W * depth;
+      for (Index tap = 0; tap < taps; ++tap, at += w.c * pitch) {
+        const T* const from = w.data + p * W * w.out_step + (w.rotated ? taps - 1 - tap : tap);
+        pack<T>({from, w.out_step, w.in_step}, cols, w.c, pitch, at);
+      }
+    }
+  });
+}
+
+template struct Frame<float>;
+template struct Frame<double>;
+template void convolve(const Convolution<float>&);
+template void convolve(const Convolution<double>&);
+template void pack_weights(const Weights<float>&, float*);
+template void pack_weights(const Weights<double>&, double*);
+
+}  // namespace nf::cpu

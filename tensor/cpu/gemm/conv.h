@@ -1,0 +1,95 @@
+// Convolutions as products that gather their operands: nothing of im2col's size is stored.
+//
+// Images are (H, W, C), so for an output pixel and a row ky of the kernel the numbers (kx, c) that
+// it is multiplied with lie in one run of memory. Its neighbour's run begins `stride` pixels
+// further. So a tile of the product has up to kTileRows pixels of one row, and K is kh runs of kw *
+// C numbers.
+#pragma once
+
+#include "tensor/conv.h"
+#include "tensor/cpu/gemm/product.h"
+#include "tensor/cpu/gemm/scratch.h"
+
+namespace nf::cpu {
+
+/// Rows first, first + step, ... of a kernel, `count` of them.
+struct Taps {
+  Index first, count, step;
+};
+
+/// Images (N, h, w, c), their pixels `pixel` numbers apart, as a kernel sees them: `spread` pixels
+/// from one to the next, with zeros between and around, `width` pixels wide and `height` high.
+template <class T>
+struct Frame {
+  const T* data;
+  Index h, w, c, pixel;
+  Index top, left;  ///< where pixel (0, 0) lies
+  Index height, width;
+  Index spread = 1;
+
+  /// Nothing but the image: a kernel may read it where it is.
+  bool plain(Index kernel_width) const {
+    return top == 0 && left == 0 && spread == 1 && height <= h && width <= w &&
+           (pixel == c || kernel_width == 1);
+  }
+  Index image() const { return h * w * pixel; }
+  /// Those of rows [begin, end) of a kernel that meet rows of the image when the kernel's first row
+  /// is row y of the frame.
+  Taps taps(Index y, Index begin, Index end) const;
+
+  /// Rows [begin, end) of the frame around image n, width * c numbers each.
+  void copy_rows(Index n, Index begin, Index end, T* to) const;
+};
+
+/// Rows of a frame that can be read: pixel (y, x) at data + y * pitch + x * pixel.
+template <class T>
+struct FrameRows {
+  const T* data;
+  Index pitch, pixel;
+};
+
+/// out (N, oh, ow, o) = a kernel of (kh, kw) over a frame in steps of `stride`, finished as a
+/// product is. `weights` are packed by pack_weights.
+template <class T>
+struct Convolution {
+  Frame<T> in;
+  Index n, oh, ow, o, kh, kw, stride;
+  const T* weights;
+  T* out;
+  Finish<T> finish = {};
+};
+
+template <class T>
+void convolve(const Convolution<T>& conv);
+
+/// Weights in the order a convolution reads them: for each panel of outputs (ky, kx, c, lane).
+/// Weight (out, c, ky, kx) is data[out * out_step + c * in_step + tap(ky, kx)]; with `rotated` the
+/// taps go backwards. `to` has room for packed_weights() numbers.
+template <class T>
+struct Weights {
+  const T* data;
+  Index o, c, kh, kw;
+  Index out_step, in_step;
+  bool rotated = false;
+};
+template <class T>
+Index packed_weights(const Weights<T>& w) {
+  return ceil_div(w.o, kLanes<T>) * kLanes<T> * w.kh * w.kw * w.c;
+}
+template <class T>
+void pack_weights(const Weights<T>& w, T* to);
+
+/// dw (o, c, kh, kw) = the sum over all output pixels of dout (N, oh, ow, o), contiguous, times
+/// what the kernel saw there.
+template <class T>
+struct WeightGradient {
+  Frame<T> in;
+  Index n, oh, ow, o, kh, kw, stride;
+  const T* dout;
+  T* dw;
+};
+
+template <class T>
+void weight_gradient(const WeightGradient<T>& g);
+
+}  // namespace nf::cpu

@@ -1,0 +1,185 @@
+// The gradient of a convolution's weights: for each row ky of the kernel a product whose rows are
+// the numbers (kx, c) of a run, whose columns are the outputs, and whose K are the output pixels.
+// Images are dealt out in groups, each with sums of its own, which are added in order: how many
+// depends on the sizes alone, and so do the bits of the result.
+#include <algorithm>
+#include <vector>
+
+#include "tensor/cpu/gemm/conv.h"
+#include "tensor/threads.h"
+
+namespace nf::cpu {
+namespace {
+
+/// Bytes of a frame, and of dout's panel beside it, that a task works on at once.
+constexpr Index kFrameBytes = 256 << 10;
+/// Bytes of sums that all groups may take.
+constexpr Index kSumBytes = 16 << 20;
+/// Tasks that are wanted for threads to share.
+constexpr Index kTasks = 32;
+
+thread_local Scratch frame_scratch, panel_scratch;
+
+template <class T>
+class WeightSums {
+ public:
+  explicit WeightSums(const WeightGradient<T>& g)
+      : g_(g),
+        run_(g.kw * g.in.c),
+        lanes_(ceil_div(g.o, kLanes<T>) * kLanes<T>),
+        panels_(ceil_div(g.o, kPanel<T>)) {
+    const Index group_bytes = g.kh * run_ * lanes_ * Index{sizeof(T)};
+    groups_ = std::clamp<Index>(ceil_div(kTasks, panels_), 1,
+                                std::max<Index>(1, kSumBytes / group_bytes));
+    groups_ = std::min(groups_, g.n);
+    kernel_parts_ = groups_ * panels_ >= kTasks / 4 ? 1 : g.kh;
+    const Index row_bytes =
+        std::max(g.in.width * g.in.c * g.stride, g.ow * kPanel<T>) * Index{sizeof(T)};
+    rows_ = std::clamp<Index>(kFrameBytes / row_bytes - g.kh + 1, 1, g.oh);
+    sums_ = std::vector<T>(static_cast<std::size_t>(groups_ * g.kh * run_ * lanes_));
+  }
+
+  void run() {
+    const Index tasks = groups_ * panels_ * kernel_parts_;
+    parallel_for(tasks, 1, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) {
+        const Index part = i % kernel_parts_, rest = i / kernel_parts_;
+        const Index ky = g_.kh * part / kernel_parts_;
+        task(rest / panels_, rest % panels_, ky, g_.kh * (part + 1) / kernel_parts_);
+      }
+    });
+    add_groups();
+  }
+
+ private:
+  /// Zeros at first: each task adds to its own.
+  T* sums(Index group, Index ky) { return sums_.data() + (group * g_.kh + ky) * run_ * lanes_; }
+
+  /// One group's images beside one panel of outputs, rows [ky0, ky1) of the kernel.
+  void task(Index group, Index panel, Index ky0, Index ky1) {
+    const Index n1 = g_.n * (group + 1) / groups_;
+    for (Index n = g_.n * group / groups_; n < n1; ++n) {
+      for (Index y = 0; y < g_.oh; y += rows_) {
+        some_rows(group, panel, ky0, ky1, n, y, std::min(g_.oh, y + rows_));
+      }
+    }
+  }
+
+  /// Steps [begin, end) of `steps` on one axis that meet the image at tap k, not the padding.
+  struct Steps {
+    Index begin, end;
+    Steps(Index begin_, Index end_, Index k, Index pad, Index size, Index stride)
+        : begin(std::max(begin_, ceil_div(std::max<Index>(0, pad - k), stride))),
+          end(std::min(end_, ceil_div(pad + size - k, stride))) {}
+  };
+
+  /// Adds output rows [y0, y1) of image n. Many channels make tiles by themselves: x is read where
+  /// it is, one tap at a time, and no tap is computed where it meets nothing but padding. Few make
+  /// them together with the taps of a row, which then need a frame.
+  void some_rows(Index group, Index panel, Index ky0, Index ky1, Index n, Index y0, Index y1) {
+    const Index o0 = panel * kPanel<T>, lanes = lanes_of(panel), s = g_.stride;
+    const Frame<T>& in = g_.in;
+    const T* const dout = dout_panel(n, y0, y1, o0, lanes);
+    const bool framed = in.c < kTileRows;
+    const Index taps = framed ? 1 : g_.kw, rows = run_ / taps;
+    const FrameRows<T> from =
+        framed ? frame(n, y0 * s, (y1 - 1) * s + g_.kh)
+               : FrameRows<T>{in.data + n * in.image() + (y0 * s - in.top) * in.w * in.pixel -
+                                  in.left * in.pixel,
+                              in.w * in.pixel, in.pixel};
+    for (Index ky = ky0; ky < ky1; ++ky) {
+      const Steps y(y0, y1, ky, in.top, in.h, s);
+      for (Index kx = 0; kx < taps; ++kx) {
+        const Steps x =
+            framed ? Steps(0, g_.ow, 0, 0, in.width, s) : Steps(0, g_.ow, kx, in.left, in.w, s);
+        if (y.begin >= y.end || x.begin >= x.end) continue;
+        const Index first = (y.begin - y0) * g_.ow + x.begin;
+        add_tap({.a = from.data + ((y.begin - y0) * s + ky) * from.pitch +
+                      (x.begin * s + kx) * from.pixel,
+                 .row = 1,
+                 .step = s * from.pixel,
+                 .k = x.end - x.begin,
+                 .segments = y.end - y.begin,
+                 .segment = s * from.pitch,
+                 .segment_b = g_.ow * lanes,
+                 .b = dout + first * lanes,
+                 .c = sums(group, ky) + kx * in.c * lanes_ + o0,
+                 .ldc = lanes_,
+                 .add = true},
+                rows, lanes / kLanes<T>);
+      }
+    }
+  }
+
+  /// All rows of one tap, or of one row of taps.
+  static void add_tap(TileArgs<T> args, Index rows, Index vectors) {
+    const T* const a = args.a;
+    T* const c = args.c;
+    const TileRows tiles(0, rows);
+    for (Index t = 0; t < tiles.count; ++t) {
+      const Index r = tiles.begin(t), count = tiles.begin(t + 1) - r;
+      args.a = a + r;
+      args.c = c + r * args.ldc;
+      tile<T>(Rows::Across, static_cast<int>(count), static_cast<int>(vectors))(args);
+    }
+  }
+
+  Index lanes_of(Index panel) const { return std::min(kPanel<T>, lanes_ - panel * kPanel<T>); }
+
+  /// Outputs [o0, o0 + lanes) of dout's rows [y0, y1): where they are, or packed.
+  const T* dout_panel(Index n, Index y0, Index y1, Index o0, Index lanes) const {
+    const T* const from = g_.dout + (n * g_.oh + y0) * g_.ow * g_.o + o0;
+    if (lanes == g_.o) return from;
+    const Index pixels = (y1 - y0) * g_.ow;
+    T* const packed = panel_scratch.get<T>(pixels * lanes);
+    pack<T>({from, 1, g_.o}, std::min(lanes, g_.o - o0), pixels, lanes, packed);
+    return packed;
+  }
+
+  /// Rows [begin, end) of the frame around image n.
+  FrameRows<T> frame(Index n, Index begin, Index end) const {
+    const Frame<T>& in = g_.in;
+    if (in.plain(g_.kw)) {
+      return {in.data + n * in.image() + begin * in.w * in.pixel, in.w * in.pixel, in.pixel};
+    }
+    T* const to = frame_scratch.get<T>((end - begin) * in.width * in.c);
+    in.copy_rows(n, begin, end, to);
+    return {to, in.width * in.c, in.c};
+  }
+
+  /// dw = the sum of all groups, from (ky, kx, c, o) to (o, c, ky, kx).
+  void add_groups() {
+    const Index c = g_.in.c, taps = g_.kh * g_.kw, group = g_.kh * run_ * lanes_;
+    parallel_for(c, 1, [&](Index begin, Index end) {
+      std::vector<T> total(static_cast<std::size_t>(lanes_));
+      for (Index i = begin; i < end; ++i) {
+        for (Index tap = 0; tap < taps; ++tap) {
+          const T* const from = sums_.data() + (tap * c + i) * lanes_;
+          std::copy_n(from, lanes_, total.begin());
+          for (Index s = 1; s < groups_; ++s) {
+            for (Index o = 0; o < g_.o; ++o)
+              total[static_cast<std::size_t>(o)] += from[s * group + o];
+          }
+          T* const to = g_.dw + i * taps + tap;
+          for (Index o = 0; o < g_.o; ++o) to[o * c * taps] = total[static_cast<std::size_t>(o)];
+        }
+      }
+    });
+  }
+
+  const WeightGradient<T>& g_;
+  Index run_, lanes_, panels_, groups_, kernel_parts_, rows_;
+  std::vector<T> sums_;
+};
+
+}  // namespace
+
+template <class T>
+void weight_gradient(const WeightGradient<T>& g) {
+  WeightSums<T>(g).run();
+}
+
+template void weight_gradient(const WeightGradient<float>&);
+template void weight_gradient(const WeightGradient<double>&);
+
+}  // namespace nf::cpu

@@ -1,0 +1,90 @@
+#include "tensor/cpu/gemm/tile.h"
+
+#include <array>
+#include <utility>
+
+#include "tensor/cpu/gemm/vector.h"
+
+namespace nf::cpu {
+namespace {
+
+template <class T, int R, int V, Rows kWay>
+void tile_of(const TileArgs<T>& args) {
+  constexpr int N = kLanes<T>;
+  using Vector = VectorOf<T, N>;
+  const Index row = kWay == Rows::Across ? 1 : args.row;
+  const Index step = kWay == Rows::Along ? 1 : args.step;
+  Vector acc[R][V] = {};
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) __builtin_prefetch(args.c + r * args.ldc, 1);
+  for (Index s = 0; s < args.segments; ++s) {
+    const T *a = args.a + s * args.segment, *b = args.b + s * args.segment_b;
+    for (Index i = 0; i < args.k; ++i) {
+      Vector y[V];
+#pragma GCC unroll 4
+      for (int v = 0; v < V; ++v) y[v] = load_vector<T, N>(b + v * N);
+#pragma GCC unroll 16
+      for (int r = 0; r < R; ++r) {
+        const T x = a[r * row];
+#pragma GCC unroll 4
+        for (int v = 0; v < V; ++v) acc[r][v] += x * y[v];
+      }
+      a += step;
+      b += V * N;
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < R; ++r) {
+#pragma GCC unroll 4
+    for (int v = 0; v < V; ++v) {
+      T* const c = args.c + r * args.ldc + v * N;
+      store_vector(c, args.add ? load_vector<T, N>(c) + acc[r][v] : acc[r][v]);
+    }
+  }
+}
+
+/// The tiles of one way for 1 to kTileVectors vectors and 1 to kTileRows rows.
+template <class T, Rows kWay, int V, int... R>
+constexpr std::array<TileFunction<T>, kTileRows> row_of(std::integer_sequence<int, R...>) {
+  return {&tile_of<T, R + 1, V, kWay>...};
+}
+template <class T, Rows kWay, int... V>
+constexpr std::array<std::array<TileFunction<T>, kTileRows>, kTileVectors> all_of(
+    std::integer_sequence<int, V...>) {
+  return {row_of<T, kWay, V + 1>(std::make_integer_sequence<int, kTileRows>{})...};
+}
+template <class T, Rows kWay>
+constexpr auto kTiles = all_of<T, kWay>(std::make_integer_sequence<int, kTileVectors>{});
+
+}  // namespace
+
+template <class T>
+TileFunction<T> tile(Rows way, int rows, int vectors) {
+  const auto v = static_cast<std::size_t>(vectors - 1), r = static_cast<std::size_t>(rows - 1);
+  return way == Rows::Along ? kTiles<T, Rows::Along>[v][r] : kTiles<T, Rows::Across>[v][r];
+}
+
+template <class T>
+void tile_to(Rows way, Index rows, Index cols, const TileArgs<T>& args) {
+  const Index vectors = ceil_div(cols, kLanes<T>), pitch = vectors * kLanes<T>;
+  const auto function = tile<T>(way, static_cast<int>(rows), static_cast<int>(vectors));
+  if (pitch == cols) return function(args);
+  alignas(64) T block[kTileRows * kPanel<T>];
+  TileArgs<T> to_block = args;
+  to_block.c = block;
+  to_block.ldc = pitch;
+  to_block.add = false;
+  function(to_block);
+  for (Index r = 0; r < rows; ++r) {
+    const T* const from = block + r * pitch;
+    T* const to = args.c + r * args.ldc;
+    for (Index j = 0; j < cols; ++j) to[j] = args.add ? to[j] + from[j] : from[j];
+  }
+}
+
+template void tile_to(Rows, Index, Index, const TileArgs<float>&);
+template void tile_to(Rows, Index, Index, const TileArgs<double>&);
+template TileFunction<float> tile<float>(Rows, int, int);
+template TileFunction<double> tile<double>(Rows, int, int);
+
+}  // namespace nf::cpu

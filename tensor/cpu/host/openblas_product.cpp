@@ -1,0 +1,84 @@
+#include "tensor/cpu/host/openblas_product.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+#include <string_view>
+
+#include "tensor/blas.h"
+#include "tensor/error.h"
+#include "tensor/threads.h"
+
+namespace nf::cpu {
+namespace {
+
+using Index = std::int64_t;
+
+bool wanted() {
+  const char* const text = std::getenv("NF_MATMUL");
+  const std::string_view value = text ? text : "";
+  NF_CHECK(value.empty() || value == "own" || value == "openblas", "[matmul] NF_MATMUL is \"",
+           value, "\"; give own (the project's kernels) or openblas, or unset it");
+  return value == "openblas";
+}
+
+/// A matrix as BLAS has it: row-major, or its transpose.
+template <class T>
+struct Operand {
+  bool readable, transposed;
+  Index ld;
+
+  Operand(const Strided<T>& m, Index rows, Index cols) {
+    const bool by_rows = (m.col == 1 || cols == 1) && (m.row >= cols || rows == 1);
+    const bool by_columns = (m.row == 1 || rows == 1) && (m.col >= rows || cols == 1);
+    transposed = !by_rows;
+    // A stride over a dimension of size 1 means nothing.
+    ld = transposed ? (cols == 1 ? rows : m.col) : (rows == 1 ? cols : m.row);
+    readable = (by_rows || by_columns) && ld <= std::numeric_limits<int>::max();
+  }
+};
+
+}  // namespace
+
+template <class T>
+bool product_by_openblas(const Strided<T>& a, const Strided<T>& b, T* c, Index ldc, Index m,
+                         Index n, Index k, bool add) {
+  static const bool chosen = wanted();
+  if (!chosen) return false;
+  const Operand<T> left(a, m, k), right(b, k, n);
+  if (!left.readable || !right.readable ||
+      std::max({m, n, k, ldc}) > std::numeric_limits<int>::max())
+    return false;
+  // The cut depends on the shape alone, and so does the order of OpenBLAS's sums.
+  constexpr Index kPartCols = 16;
+  const Index blocks = (n + kPartCols - 1) / kPartCols;
+  const Index parts = double(m) * double(n) * double(k) < 0x1p19 ? 1 : std::min<Index>(4, blocks);
+  reserve_blas(static_cast<int>(std::min<Index>(parts, num_threads())));
+  parallel_for(parts, 1, [&](Index begin, Index end) {
+    const BlasTurn blas;
+    const auto call = [&](auto* gemm, Index n0, Index n1) {
+      using namespace cblas;
+      gemm(kRowMajor, left.transposed ? kTrans : kNoTrans, right.transposed ? kTrans : kNoTrans,
+           static_cast<int>(m), static_cast<int>(n1 - n0), static_cast<int>(k), T(1), a.data,
+           static_cast<int>(left.ld), b.data + n0 * b.col, static_cast<int>(right.ld),
+           add ? T(1) : T(0), c + n0, static_cast<int>(ldc));
+    };
+    for (Index i = begin; i < end; ++i) {
+      const Index n0 = blocks * i / parts * kPartCols,
+                  n1 = std::min(n, blocks * (i + 1) / parts * kPartCols);
+      if constexpr (sizeof(T) == sizeof(float)) {
+        call(blas->sgemm, n0, n1);
+      } else {
+        call(blas->dgemm, n0, n1);
+      }
+    }
+  });
+  return true;
+}
+
+template bool product_by_openblas(const Strided<float>&, const Strided<float>&, float*, Index,
+                                  Index, Index, Index, bool);
+template bool product_by_openblas(const Strided<double>&, const Strided<double>&, double*, Index,
+                                  Index, Index, Index, bool);
+
+}  // namespace nf::cpu

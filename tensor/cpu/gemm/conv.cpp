@@ -101,6 +101,7 @@ class Task {
                      .row = c_.stride * rows_.pixel,
                      .step = 1,
                      .k = run,
+                     .last = run,
                      .segments = taps.count,
                      .segment = taps.step * rows_.pitch,
                      .segment_b = taps.step * run * lanes,

@@ -99,6 +99,7 @@ class WeightSums {
                  .row = 1,
                  .step = s * from.pixel,
                  .k = x.end - x.begin,
+                 .last = x.end - x.begin,
                  .segments = y.end - y.begin,
                  .segment = s * from.pitch,
                  .segment_b = g_.ow * lanes,

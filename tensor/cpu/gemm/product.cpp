@@ -12,6 +12,8 @@ namespace {
 /// K is cut into blocks of at most so many: a panel of B (64 or 128 KiB) and a tile of A then stay
 /// in the first two caches, and the error of a sum grows with this length, not with K.
 constexpr Index kDepth = 1024;
+/// K's between which a few cache lines are fetched ahead.
+constexpr Index kRun = 32;
 /// Bytes of A that are packed at once: half of a second-level cache.
 constexpr Index kPackedA = 400 << 10;
 /// Bytes of B that are packed at once where the rows of A are more than that: of a third-level
@@ -31,21 +33,19 @@ struct Part {
   Index r0, r1, c0, c1;
 };
 
-/// The part of B that is packed next, fetched into the second cache while the tiles before it keep
-/// the multipliers busy.
+/// A part of B, and the shares of it that tiles fetch while they keep the multipliers busy.
 template <class T>
-struct Ahead {
+struct NextPanel {
   View<T> b{};
   Index depth = 0, cols = 0;
 
-  /// Share number `part` of `parts`.
-  void fetch(Index part, Index parts) const {
-    const View<T> v = b.row == 1 ? b.t() : b;  // `lines` runs of `length` numbers
-    const Index lines = b.row == 1 ? cols : depth, length = b.row == 1 ? depth : cols;
+  Ahead<T> share(Index part, Index parts) const {
+    if (cols == 0) return {};
     constexpr Index kLine = 64 / Index{sizeof(T)};
-    for (Index i = lines * part / parts; i < lines * (part + 1) / parts; ++i) {
-      for (Index j = 0; j < length; j += kLine) __builtin_prefetch(v.data + i * v.row + j, 0, 2);
-    }
+    const View<T> v = b.row == 1 ? b.t() : b;  // `count` runs of `length` numbers
+    const Index count = b.row == 1 ? cols : depth, length = b.row == 1 ? depth : cols;
+    const Index begin = count * part / parts, run = length / kLine + 1;
+    return {v.data + begin * v.row, (count * (part + 1) / parts - begin) * run, run, v.row};
   }
 };
 
@@ -57,19 +57,23 @@ class PanelProduct {
       : p_(p), k0_(k0), depth_(depth), packed_a_(packed_a) {}
 
   void operator()(const TileRows& tiles, Index c0, Index cols, const T* b,
-                  const Ahead<T>& ahead) const {
+                  const NextPanel<T>& next) const {
     const bool last = k0_ + depth_ == p_.k, add = p_.add || k0_ > 0;
     const T* packed = packed_a_;
     for (Index t = 0; t < tiles.count; ++t) {
       const Index r0 = tiles.begin(t), rows = tiles.begin(t + 1) - r0;
       T* const c = p_.c + r0 * p_.ldc + c0;
       TileArgs<T> args = rows_at(r0, rows, packed);
-      args.k = depth_;
+      args.k = std::min(depth_, kRun);
+      args.segments = ceil_div(depth_, kRun);
+      args.last = depth_ - (args.segments - 1) * kRun;
+      args.segment = kRun * args.step;
+      args.segment_b = kRun * ceil_div(cols, kLanes<T>) * kLanes<T>;
+      args.ahead = next.share(t, tiles.count);
       args.b = b;
       args.c = c;
       args.ldc = p_.ldc;
       args.add = add;
-      ahead.fetch(t, tiles.count);
       tile_to<T>(packed || p_.a.col != 1 ? Rows::Across : Rows::Along, rows, cols, args);
       if (last && p_.finish.block) p_.finish.block(c, p_.ldc, rows, c0, cols, p_.finish.with);
       if (packed) packed += rows * depth_;
@@ -142,12 +146,12 @@ class PartProduct {
       for (Index c0 = j0; c0 < j1; c0 += W) {
         const Index cols = std::min(W, j1 - c0);
         T* const panel = plan_.keep_b ? b_ + (c0 - j0) * depth : b_;
-        Ahead<T> ahead;
+        NextPanel<T> next;
         if (r0 == part_.r0) {
           pack(p_.b.at(k0, c0).t(), cols, depth, ceil_div(cols, kLanes<T>) * kLanes<T>, panel);
-          if (c0 + W < j1) ahead = {p_.b.at(k0, c0 + W), depth, std::min(W, j1 - c0 - W)};
+          if (c0 + W < j1) next = {p_.b.at(k0, c0 + W), depth, std::min(W, j1 - c0 - W)};
         }
-        panel_product(tiles, c0, cols, panel, ahead);
+        panel_product(tiles, c0, cols, panel, next);
       }
     }
   }

@@ -8,6 +8,16 @@
 namespace nf::cpu {
 namespace {
 
+/// Part s of `parts` of what is ahead.
+template <class T>
+inline void fetch(const Ahead<T>& ahead, Index s, Index parts) {
+  constexpr Index kLine = 64 / Index{sizeof(T)};
+  const Index end = ahead.lines * (s + 1) / parts;
+  for (Index i = ahead.lines * s / parts; i < end; ++i) {
+    __builtin_prefetch(ahead.data + i / ahead.run * ahead.stride + i % ahead.run * kLine, 0, 2);
+  }
+}
+
 template <class T, int R, int V, Rows kWay>
 void tile_of(const TileArgs<T>& args) {
   constexpr int N = kLanes<T>;
@@ -19,7 +29,9 @@ void tile_of(const TileArgs<T>& args) {
   for (int r = 0; r < R; ++r) __builtin_prefetch(args.c + r * args.ldc, 1);
   for (Index s = 0; s < args.segments; ++s) {
     const T *a = args.a + s * args.segment, *b = args.b + s * args.segment_b;
-    for (Index i = 0; i < args.k; ++i) {
+    if (args.ahead.lines > 0) fetch(args.ahead, s, args.segments);
+    const Index k = s + 1 == args.segments ? args.last : args.k;
+    for (Index i = 0; i < k; ++i) {
       Vector y[V];
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) y[v] = load_vector<T, N>(b + v * N);

@@ -18,8 +18,8 @@ using Index = std::int64_t;
 
 constexpr Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
 
-// Of each set of instructions (scripts/cmake/CpuKernels.cmake): the bytes of a register, and the most
-// rows of a tile.
+// Of each set of instructions (scripts/cmake/CpuKernels.cmake): the bytes of a register, and the
+// most rows of a tile.
 inline constexpr int kVectorBytes = NF_VECTOR_BYTES, kTileRows = NF_TILE_ROWS, kTileVectors = 2;
 
 template <class T>
@@ -30,16 +30,27 @@ inline constexpr Index kPanel = kTileVectors* kLanes<T>;  ///< columns of a whol
 /// How a tile reads its rows: along k (step 1, rows anywhere), or across (row 1, steps anywhere).
 enum class Rows : std::uint8_t { Along, Across };
 
+/// Memory that is needed after this tile: `lines` cache lines, in runs of `run` lines that begin
+/// `stride` numbers apart. They are fetched into the second cache a few at a time between the runs
+/// of K: of many fetches at once a processor drops most.
+template <class T>
+struct Ahead {
+  const T* data = nullptr;
+  Index lines = 0, run = 1, stride = 0;
+};
+
 template <class T>
 struct TileArgs {
   const T* a;
   Index row, step;
-  /// K is `segments` runs of `k`; a and b jump by so much from the start of one to the next.
-  Index k = 0, segments = 1, segment = 0, segment_b = 0;
+  /// K is `segments` runs of `k`, the last one of `last`; a and b jump by so much from the start of
+  /// one to the next.
+  Index k = 0, last = 0, segments = 1, segment = 0, segment_b = 0;
   const T* b = nullptr;  ///< packed, V * N numbers for each k
   T* c = nullptr;
   Index ldc = 0;
   bool add = false;  ///< += instead of =
+  Ahead<T> ahead = {};
 };
 
 template <class T>

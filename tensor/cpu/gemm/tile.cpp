@@ -1,5 +1,6 @@
 #include "tensor/cpu/gemm/tile.h"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -8,12 +9,11 @@
 namespace nf::cpu {
 namespace {
 
-/// Part s of `parts` of what is ahead.
+/// Lines [begin, end) of what is ahead.
 template <class T>
-inline void fetch(const Ahead<T>& ahead, Index s, Index parts) {
+inline void fetch(const Ahead<T>& ahead, Index begin, Index end) {
   constexpr Index kLine = 64 / Index{sizeof(T)};
-  const Index end = ahead.lines * (s + 1) / parts;
-  for (Index i = ahead.lines * s / parts; i < end; ++i) {
+  for (Index i = begin; i < std::min(end, ahead.lines); ++i) {
     __builtin_prefetch(ahead.data + i / ahead.run * ahead.stride + i % ahead.run * kLine, 0, 2);
   }
 }
@@ -25,11 +25,15 @@ void tile_of(const TileArgs<T>& args) {
   const Index row = kWay == Rows::Across ? 1 : args.row;
   const Index step = kWay == Rows::Along ? 1 : args.step;
   Vector acc[R][V] = {};
-#pragma GCC unroll 16
-  for (int r = 0; r < R; ++r) __builtin_prefetch(args.c + r * args.ldc, 1);
+  const Index parts = std::max<Index>(1, args.segments);
+  const Index rows = ceil_div(R, parts), lines = ceil_div(args.ahead.lines, parts);
   for (Index s = 0; s < args.segments; ++s) {
     const T *a = args.a + s * args.segment, *b = args.b + s * args.segment_b;
-    if (args.ahead.lines > 0) fetch(args.ahead, s, args.segments);
+    // A few lines at a time of what is written at the end, and of what comes after.
+    for (Index r = s * rows; r < std::min<Index>(R, (s + 1) * rows); ++r) {
+      for (int v = 0; v < V; ++v) __builtin_prefetch(args.c + r * args.ldc + v * N, 1);
+    }
+    if (lines > 0) fetch(args.ahead, s * lines, (s + 1) * lines);
     const Index k = s + 1 == args.segments ? args.last : args.k;
     for (Index i = 0; i < k; ++i) {
       Vector y[V];

@@ -61,11 +61,12 @@ std::vector<std::string> executed() {
 }
 
 std::string version_text() {
-  return str("flowcli ", kVersion, "\ncompiler      ", kCompiler, ", ", kFlags, "\ncompiled for  ",
-             or_baseline(compiled_for()), "\nprocessor     ", or_baseline(executed()),
-             "\nCPU kernels   ", cpu_kernels(), ", of ", join(runnable_cpu_kernels(), " "),
-             "\nBLAS          OpenBLAS, opened by the first factorisation (flowcli doctor shows it)",
-             "\nCUDA          ", kWithCuda ? "yes" : "no", "\nMPI           no");
+  return str(
+      "flowcli ", kVersion, "\ncompiler      ", kCompiler, ", ", kFlags, "\ncompiled for  ",
+      or_baseline(compiled_for()), "\nprocessor     ", or_baseline(executed()), "\nCPU kernels   ",
+      cpu_kernels(), ", of ", join(runnable_cpu_kernels(), " "),
+      "\nBLAS          OpenBLAS, opened by the first factorisation (flowcli doctor shows it)",
+      "\nCUDA          ", kWithCuda ? "yes" : "no", "\nMPI           no");
 }
 
 }  // namespace nf::cli

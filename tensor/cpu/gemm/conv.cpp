@@ -50,9 +50,9 @@ struct Deal {
 
 /// One task of a convolution.
 template <class T>
-class Task {
+class ConvTask {
  public:
-  Task(const Convolution<T>& conv, const Range& range) : c_(conv), r_(range) {
+  ConvTask(const Convolution<T>& conv, const Range& range) : c_(conv), r_(range) {
     const Frame<T>& in = c_.in;
     if (in.plain(c_.kw)) {
       image_ = in.image();
@@ -135,6 +135,14 @@ class Task {
   Index image_;  ///< numbers from one image to the next
 };
 
+template <class T>
+void all_tasks(const Convolution<T>& conv) {
+  const Deal deal = Deal::of(conv);
+  parallel_for(deal.count, 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) ConvTask<T>(conv, deal.range(i, conv.n, conv.oh)).run();
+  });
+}
+
 }  // namespace
 
 template <class T>
@@ -172,10 +180,7 @@ void Frame<T>::copy_rows(Index n, Index begin, Index end, T* to) const {
 
 template <class T>
 void convolve(const Convolution<T>& conv) {
-  const Deal deal = Deal::of(conv);
-  parallel_for(deal.count, 1, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) Task<T>(conv, deal.range(i, conv.n, conv.oh)).run();
-  });
+  all_tasks(conv);
 }
 
 template <class T>

@@ -12,13 +12,13 @@ namespace nf::cpu {
 namespace {
 
 /// Bytes of a frame, and of dout's panel beside it, that a task works on at once.
-constexpr Index kFrameBytes = 256 << 10;
+constexpr Index kRowsBytes = 256 << 10;
 /// Bytes of sums that all groups may take.
 constexpr Index kSumBytes = 16 << 20;
 /// Tasks that are wanted for threads to share.
 constexpr Index kTasks = 32;
 
-thread_local Scratch frame_scratch, panel_scratch;
+thread_local Scratch rows_scratch, panel_scratch;
 
 template <class T>
 class WeightSums {
@@ -35,7 +35,7 @@ class WeightSums {
     kernel_parts_ = groups_ * panels_ >= kTasks / 4 ? 1 : g.kh;
     const Index row_bytes =
         std::max(g.in.width * g.in.c * g.stride, g.ow * kPanel<T>) * Index{sizeof(T)};
-    rows_ = std::clamp<Index>(kFrameBytes / row_bytes - g.kh + 1, 1, g.oh);
+    rows_ = std::clamp<Index>(kRowsBytes / row_bytes - g.kh + 1, 1, g.oh);
     sums_ = std::vector<T>(static_cast<std::size_t>(groups_ * g.kh * run_ * lanes_));
   }
 
@@ -143,7 +143,7 @@ class WeightSums {
     if (in.plain(g_.kw)) {
       return {in.data + n * in.image() + begin * in.w * in.pixel, in.w * in.pixel, in.pixel};
     }
-    T* const to = frame_scratch.get<T>((end - begin) * in.width * in.c);
+    T* const to = rows_scratch.get<T>((end - begin) * in.width * in.c);
     in.copy_rows(n, begin, end, to);
     return {to, in.width * in.c, in.c};
   }

@@ -203,6 +203,24 @@ void zeros(const Product<T>& p) {
   }
 }
 
+template <class T>
+void by_threads(const Product<T>& p) {
+  const double work = double(p.m) * double(p.n) * double(p.k);
+  const Index worth = std::max<Index>(1, static_cast<Index>(work / kWorthWaking));
+  const Index threads = std::min<Index>(num_threads(), worth);
+  const Cut cut = threads == 1 ? Cut{1, 1} : choose_cut<T>(p.m, p.n, threads);
+  const Index columns = ceil_div(p.n, kLanes<T>);
+  parallel_for(cut.down * cut.across, 1, [&](Index begin, Index end) {
+    for (Index i = begin; i < end; ++i) {
+      const Index y = i / cut.across, x = i % cut.across;
+      const Part part{p.m * y / cut.down, p.m * (y + 1) / cut.down,
+                      columns * x / cut.across * kLanes<T>,
+                      std::min(p.n, columns * (x + 1) / cut.across * kLanes<T>)};
+      if (part.r0 < part.r1 && part.c0 < part.c1) PartProduct<T>(p, part).run();
+    }
+  });
+}
+
 /// By OpenBLAS, if it is asked for.
 template <class T>
 bool by_peer(const Product<T>& p) {
@@ -226,21 +244,7 @@ void product_alone(const Product<T>& p) {
 template <class T>
 void product(const Product<T>& p) {
   if (p.k == 0) return zeros(p);
-  if (by_peer(p)) return;
-  const double work = double(p.m) * double(p.n) * double(p.k);
-  const Index threads =
-      std::min<Index>(num_threads(), std::max<Index>(1, static_cast<Index>(work / kWorthWaking)));
-  const Cut cut = threads == 1 ? Cut{1, 1} : choose_cut<T>(p.m, p.n, threads);
-  const Index columns = ceil_div(p.n, kLanes<T>);
-  parallel_for(cut.down * cut.across, 1, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) {
-      const Index y = i / cut.across, x = i % cut.across;
-      const Part part{p.m * y / cut.down, p.m * (y + 1) / cut.down,
-                      columns * x / cut.across * kLanes<T>,
-                      std::min(p.n, columns * (x + 1) / cut.across * kLanes<T>)};
-      if (part.r0 < part.r1 && part.c0 < part.c1) PartProduct<T>(p, part).run();
-    }
-  });
+  if (!by_peer(p)) by_threads(p);
 }
 
 template void product(const Product<float>&);

@@ -38,13 +38,9 @@ struct Operand {
   }
 };
 
-}  // namespace
-
 template <class T>
-bool product_by_openblas(const Strided<T>& a, const Strided<T>& b, T* c, Index ldc, Index m,
-                         Index n, Index k, bool add) {
-  static const bool chosen = wanted();
-  if (!chosen) return false;
+bool multiply(const Strided<T>& a, const Strided<T>& b, T* c, Index ldc, Index m, Index n, Index k,
+              bool add) {
   const Operand<T> left(a, m, k), right(b, k, n);
   if (!left.readable || !right.readable ||
       std::max({m, n, k, ldc}) > std::numeric_limits<int>::max())
@@ -76,9 +72,18 @@ bool product_by_openblas(const Strided<T>& a, const Strided<T>& b, T* c, Index l
   return true;
 }
 
-template bool product_by_openblas(const Strided<float>&, const Strided<float>&, float*, Index,
-                                  Index, Index, Index, bool);
-template bool product_by_openblas(const Strided<double>&, const Strided<double>&, double*, Index,
-                                  Index, Index, Index, bool);
+}  // namespace
+
+template <class T>
+bool product_by_openblas(const Strided<T>& a, const Strided<T>& b, T* c, std::int64_t ldc,
+                         std::int64_t m, std::int64_t n, std::int64_t k, bool add) {
+  static const bool chosen = wanted();
+  return chosen && multiply(a, b, c, ldc, m, n, k, add);
+}
+
+template bool product_by_openblas(const Strided<float>&, const Strided<float>&, float*,
+                                  std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool);
+template bool product_by_openblas(const Strided<double>&, const Strided<double>&, double*,
+                                  std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool);
 
 }  // namespace nf::cpu

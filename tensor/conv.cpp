@@ -1,6 +1,9 @@
 #include "tensor/conv.h"
 
 #include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <string_view>
 
 #include "tensor/checks.h"
 #include "tensor/ops.h"
@@ -25,6 +28,24 @@ ConvSizes conv_sizes(const Shape& x, const Shape& w, const ConvGeometry& geometr
   s.ow = (s.w + 2 * pad_w - s.kw) / stride + 1;
   return s;
 }
+
+namespace {
+
+std::atomic<std::optional<Winograd>> chosen_winograd;
+
+}  // namespace
+
+Winograd winograd() {
+  if (const auto chosen = chosen_winograd.load(std::memory_order_relaxed)) return *chosen;
+  const char* const text = std::getenv("NF_WINOGRAD");
+  const std::string_view value = text ? text : "";
+  NF_CHECK(value.empty() || value == "off" || value == "auto" || value == "on",
+           "[conv2d] NF_WINOGRAD is \"", value, "\"; give off, auto or on, or unset it");
+  if (value == "off") return Winograd::Off;
+  return value == "on" ? Winograd::On : Winograd::Auto;
+}
+
+void set_winograd(std::optional<Winograd> way) { chosen_winograd = way; }
 
 namespace {
 

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "tensor/shape.h"
 
@@ -34,5 +35,23 @@ struct ConvSizes {
 /// Throws Error "[conv2d] ..." for images (N, H, W, C) and weights (O, C, kh, kw) that do not fit
 /// each other or the geometry.
 ConvSizes conv_sizes(const Shape& x, const Shape& w, const ConvGeometry& geometry);
+
+/// Whether the CPU takes Winograd's way for convolutions and their gradients with respect to x:
+/// with f32, kernels of 3x3 and stride 1 it needs a quarter of the multiplications. Its errors are
+/// about twice as large (tensor/cpu/gemm/winograd.h), and a number that is not finite reaches up to
+/// 5 pixels far.
+enum class Winograd : std::uint8_t {
+  Off,   ///< never
+  Auto,  ///< where it is faster: 12 channels or more on both sides, 512 pairs of them, larger maps
+         ///< than 5x5 or of sizes that fill tiles of 4x4 by half; whatever the number of images is
+  On     ///< wherever it is possible
+};
+
+/// What was set, else what NF_WINOGRAD in the environment says (off, auto or on), else Auto. Throws
+/// Error when NF_WINOGRAD says something else.
+Winograd winograd();
+
+/// For the whole program; nothing: as if it had never been set.
+void set_winograd(std::optional<Winograd> way);
 
 }  // namespace nf

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "tensor/backend.h"
+#include "tensor/conv.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 
@@ -24,6 +25,11 @@ inline std::vector<Device> other_devices() {
 
 inline constexpr DType kFloats[] = {DType::F32, DType::F64};
 inline constexpr DType kDTypes[] = {DType::F32, DType::F64, DType::U8, DType::I32};
+
+/// What a test sets with set_winograd() ends with it.
+struct DefaultWinograd {
+  ~DefaultWinograd() { set_winograd({}); }
+};
 
 inline Tensor draw(const Shape& shape, DType dtype, std::uint64_t seed = 1) {
   Generator gen(seed);

@@ -1,8 +1,10 @@
 #include "tensor/cpu/gemm/conv.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
+#include "tensor/cpu/gemm/winograd.h"
 #include "tensor/threads.h"
 
 namespace nf::cpu {
@@ -180,6 +182,9 @@ void Frame<T>::copy_rows(Index n, Index begin, Index end, T* to) const {
 
 template <class T>
 void convolve(const Convolution<T>& conv) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (takes_winograd(conv)) return convolve_winograd(conv);
+  }
   all_tasks(conv);
 }
 

@@ -59,6 +59,7 @@ struct Convolution {
   Finish<T> finish = {};
 };
 
+/// Directly, or in Winograd's way where that is faster.
 template <class T>
 void convolve(const Convolution<T>& conv);
 

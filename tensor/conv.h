@@ -37,13 +37,16 @@ struct ConvSizes {
 ConvSizes conv_sizes(const Shape& x, const Shape& w, const ConvGeometry& geometry);
 
 /// Whether the CPU takes Winograd's way for convolutions and their gradients with respect to x:
-/// with f32, kernels of 3x3 and stride 1 it needs a quarter of the multiplications. Its errors are
-/// about twice as large (tensor/cpu/gemm/winograd.h), and a number that is not finite reaches up to
-/// 5 pixels far.
+/// with f32, kernels of 3x3 and stride 1 it needs a quarter of the multiplications. Where all
+/// pixels are of one size its errors are two to three times as large, more with more channels
+/// (tensor/cpu/gemm/winograd.h). They are relative to the largest number in 6x6 pixels: what lies
+/// outside an output's window, by up to 5 pixels, shows in its last digits, and fully where it is
+/// larger by 1e6 or not finite. Give Off where an output may not depend on a neighbour at all, as
+/// behind a causal mask, or where numbers come near f32's limits.
 enum class Winograd : std::uint8_t {
   Off,   ///< never
-  Auto,  ///< where it is faster: 12 channels or more on both sides, 512 pairs of them, larger maps
-         ///< than 5x5 or of sizes that fill tiles of 4x4 by half; whatever the number of images is
+  Auto,  ///< where it is faster: 12 channels or more on both sides, 512 pairs of them, maps that
+         ///< fill at least half of their tiles of 4x4; whatever the number of images is
   On     ///< wherever it is possible
 };
 

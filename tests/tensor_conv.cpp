@@ -127,6 +127,10 @@ std::vector<Case> all_cases() {
   cases.push_back({{1, 32, 32, 16}, {5, 16, 3, 3}, {1, 1, 1}});
   cases.push_back({{2, 32, 32, 3}, {33, 3, 4, 4}, {2, 1, 1}});
   cases.push_back({{2, 9, 9, 64}, {64, 64, 3, 3}, {1, 1, 1}});
+  // So many outputs that the sums of dx are cut between the kernel's rows, and a last row of x that
+  // no window reaches.
+  cases.push_back({{1, 6, 6, 4}, {200, 4, 3, 3}, {2, 0, 0}});
+  cases.push_back({{1, 9, 9, 3}, {600, 3, 4, 4}, {2, 0, 0}});
   return cases;
 }
 
@@ -148,6 +152,7 @@ void check_sums(const Case& c, DType dtype) {
                                            << what << ": " << wrong);
     };
     check("out", conv2d(there_x, there_w, {}, c.geometry), out);
+    Tensor::full(c.x, 777, dtype, device);  // memory that dx gets: what it leaves is seen
     check("dx", conv2d_backward_data(there_d, there_w, c.x, c.geometry), dx);
     check("dw", conv2d_backward_weights(there_x, there_d, c.w, c.geometry), dw);
   }

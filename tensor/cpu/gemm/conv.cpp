@@ -94,7 +94,7 @@ class ConvTask {
     const Index run = c_.kw * c_.in.c, lanes = ceil_div(cols, kLanes<T>) * kLanes<T>;
     const Taps all = c_.in.taps(y * c_.stride, 0, c_.kh);
     const Taps taps = c_.in.taps(y * c_.stride, ky, ky + count);
-    const bool begun = all.first < ky, last = ky + count == c_.kh;
+    const bool begun = all.count > 0 && all.first < ky, last = ky + count == c_.kh;
     if (taps.count == 0 && (begun || !last)) return finish_row(n, y, o0, cols, last);
     const TileRows tiles(0, c_.ow);
     const T* const first =

@@ -7,7 +7,6 @@
 // root mean square of out - out64 over that of out64, for two images; "largest" is the largest of
 // |out - out64|, over the same. NF_WINOGRAD=off shows what the CPU does without Winograd's way.
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -15,6 +14,7 @@
 #include <functional>
 #include <string>
 
+#include "bench/timing.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tensor/threads.h"
@@ -37,20 +37,6 @@ constexpr Layer kLayers[] = {{32, 3, 32, 3, 1},    {32, 32, 32, 3, 1},  {32, 64,
                              {16, 512, 12, 3, 1},  {8, 512, 24, 3, 1},  {4, 512, 48, 3, 1},
                              {16, 512, 512, 1, 1}, {32, 64, 128, 3, 2}, {32, 16, 16, 5, 1}};
 
-/// Shortest time of a call, in seconds, after two that are not counted.
-double shortest(Backend& backend, const std::function<void()>& run) {
-  double best = 1e30;
-  for (int i = -2; i < 7; ++i) {
-    backend.synchronize();
-    const auto start = std::chrono::steady_clock::now();
-    run();
-    backend.synchronize();
-    const auto end = std::chrono::steady_clock::now();
-    if (i >= 0) best = std::min(best, std::chrono::duration<double>(end - start).count());
-  }
-  return best;
-}
-
 struct Speeds {
   double forward, data, weights;  ///< GFLOP/s
   double error, largest;
@@ -65,7 +51,11 @@ Speeds measure(const Layer& l, Device device, std::int64_t images) {
   Backend& backend = backend_for(device);
   const double flops = 2e-9 * static_cast<double>(out.numel() * w.numel() / l.out);
   const auto speed = [&](const std::function<void()>& run) {
-    return flops / shortest(backend, run);
+    backend.synchronize();
+    return flops / shortest(7, 2, [&] {
+             run();
+             backend.synchronize();
+           });
   };
   const Tensor few = x.narrow(0, 0, 2);
   const Tensor exact = conv2d(few.to(DType::F64), w.to(DType::F64), {}, g);

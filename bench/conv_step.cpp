@@ -9,15 +9,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "autograd/functions.h"
+#include "bench/timing.h"
 #include "nn/layers/conv2d.h"
 #include "tensor/backend.h"
-#include "tensor/clock.h"
 #include "tensor/cpu_kernels.h"
 #include "tensor/machine.h"
 #include "tensor/random.h"
@@ -46,17 +45,6 @@ bool parse(const char* text, Case* s) {
          s->kw % 2 == 1;
 }
 
-template <class Body>
-double shortest_ms(int rounds, const Body& body) {
-  double best = std::numeric_limits<double>::infinity();
-  for (int i = -1; i < rounds; ++i) {  // the first is not counted
-    const double start = seconds_now();
-    body();
-    if (i >= 0) best = std::min(best, 1000 * (seconds_now() - start));
-  }
-  return best;
-}
-
 /// ms of out = conv(x, w) + bias and the gradients of all three.
 double measure(const Case& s, int rounds) {
   Generator gen(1);
@@ -65,12 +53,12 @@ double measure(const Case& s, int rounds) {
   const Var w = Var::leaf(normal(gen, {s.o, s.c, s.kh, s.kw})),
             bias = Var::leaf(normal(gen, {s.o}));
   const Tensor dout = normal(gen, {s.n, s.h, s.w, s.o});
-  return shortest_ms(rounds, [&] {
-    Tape tape;
-    const Var out[] = {conv2d(x, w, bias, geometry)};
-    tape.backward(out, std::span(&dout, 1));
-    for (Var v : {x, w, bias}) v.clear_grad();
-  });
+  return 1000 * shortest(rounds, 1, [&] {
+           Tape tape;
+           const Var out[] = {conv2d(x, w, bias, geometry)};
+           tape.backward(out, std::span(&dout, 1));
+           for (Var v : {x, w, bias}) v.clear_grad();
+         });
 }
 
 /// 4 residual blocks x + conv(relu(conv(relu(x)))) of 32 channels between 6 and 12.
@@ -113,12 +101,12 @@ nlohmann::json measure_network(int rounds) {
   Generator gen(1);
   Network net(gen);
   const Tensor x = normal(gen, {64, 32, 32, 6}), dout = normal(gen, {64, 32, 32, 12});
-  const double ms = shortest_ms(rounds, [&] {
-    Tape tape;
-    const Var out[] = {net.forward(x)};
-    tape.backward(out, std::span(&dout, 1));
-    net.for_each([](const std::string&, Var& p) { p.clear_grad(); });
-  });
+  const double ms = 1000 * shortest(rounds, 1, [&] {
+                      Tape tape;
+                      const Var out[] = {net.forward(x)};
+                      tape.backward(out, std::span(&dout, 1));
+                      net.for_each([](const std::string&, Var& p) { p.clear_grad(); });
+                    });
   return {{"ms", ms},
           {"peak_mb", static_cast<double>(backend_for(Device::CPU).peak_bytes()) / 1e6}};
 }

@@ -7,7 +7,6 @@
 // runs; the ruler is measured again between the operations, and the best of all is what they are
 // compared with.
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/timing.h"
 #include "tensor/ops.h"
 #include "tensor/threads.h"
 
@@ -26,23 +26,17 @@ using namespace nf;
 
 constexpr int kRepeats = 7;
 
-/// Seconds for one of `calls` runs in a row, until the device is done with all of them.
-double seconds(Backend& backend, int calls, const std::function<void()>& run) {
-  backend.synchronize();
-  const auto start = std::chrono::steady_clock::now();
-  for (int i = 0; i < calls; ++i) run();
-  backend.synchronize();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / calls;
-}
-
 /// Best bandwidth in GB/s of several runs, after one that is not counted.
 double bandwidth(Device device, double bytes, const std::function<void()>& run) {
   Backend& backend = backend_for(device);
   const int calls = device == Device::CPU ? 1 : 20;  // a GPU's are short beside waiting for it
   run();
-  double best = 1e30;
-  for (int i = 0; i < kRepeats; ++i) best = std::min(best, seconds(backend, calls, run));
-  return bytes / best * 1e-9;
+  backend.synchronize();
+  const double best = shortest(kRepeats, 0, [&] {
+    for (int i = 0; i < calls; ++i) run();
+    backend.synchronize();
+  });
+  return bytes * calls / best * 1e-9;
 }
 
 /// a = b + s*c on doubles, by all threads; 24 bytes for each element.

@@ -17,8 +17,8 @@
 #include <thread>
 #include <vector>
 
+#include "bench/timing.h"
 #include "tensor/blas.h"
-#include "tensor/clock.h"
 #include "tensor/cpu_kernels.h"
 #include "tensor/machine.h"
 #include "tensor/ops.h"
@@ -50,17 +50,15 @@ constexpr Product kProducts[] = {
     {"a b", 16, 16, 16, false, false},
 };
 
-/// Seconds of one call: the shortest of a few runs of as many as take a millisecond or more.
-double shortest(double flops, const std::function<void(int)>& run) {
+/// Seconds of one call, in runs of as many as take a millisecond or more.
+double shortest_call(double flops, const std::function<void(int)>& run) {
   const int calls = static_cast<int>(std::clamp(1e8 / flops, 1.0, 1e4));
-  const int repeats = static_cast<int>(std::clamp(2e9 / flops / calls, 1.0, 5.0));
-  double best = std::numeric_limits<double>::infinity();
-  for (int i = 0; i < repeats; ++i) {
-    const double start = seconds_now();
-    for (int call = 0; call < calls; ++call) run(call);
-    best = std::min(best, (seconds_now() - start) / calls);
-  }
-  return best;
+  const int runs = static_cast<int>(std::clamp(2e9 / flops / calls, 1.0, 5.0));
+  return shortest(runs, 0,
+                  [&] {
+                    for (int call = 0; call < calls; ++call) run(call);
+                  }) /
+         calls;
 }
 
 struct Times {
@@ -106,9 +104,9 @@ Times measure(const Product& p, int rounds) {
   for (int round = 0; round < rounds; ++round) {
     blas().set_num_threads(1);
     std::this_thread::sleep_for(pause);
-    best.ours = std::min(best.ours, shortest(flops, ours));
+    best.ours = std::min(best.ours, shortest_call(flops, ours));
     blas().set_num_threads(num_threads());
-    best.theirs = std::min(best.theirs, shortest(flops, theirs));
+    best.theirs = std::min(best.theirs, shortest_call(flops, theirs));
   }
   return best;
 }

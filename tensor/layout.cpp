@@ -101,6 +101,17 @@ std::optional<Layout> Layout::reshape(const Shape& to) const {
   return out;
 }
 
+std::optional<MatrixOrder> matrix_order(std::int64_t rows, std::int64_t cols, std::int64_t row,
+                                        std::int64_t col) {
+  if ((col == 1 || cols == 1) && (row >= cols || rows == 1)) {
+    return MatrixOrder{false, rows == 1 ? cols : row};
+  }
+  if ((row == 1 || rows == 1) && (col >= rows || cols == 1)) {
+    return MatrixOrder{true, cols == 1 ? rows : col};
+  }
+  return std::nullopt;
+}
+
 Collapsed<1> collapse_dims(const Layout& layout, int first, int last) {
   Shape shape;
   Strides strides{};

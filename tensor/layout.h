@@ -36,6 +36,17 @@ struct Layout {
   std::optional<Layout> reshape(const Shape& to) const;  ///< nothing when it needs a copy
 };
 
+/// A matrix as BLAS reads it: element (i, j) at i * ld + j, or at j * ld + i when transposed.
+struct MatrixOrder {
+  bool transposed;
+  std::int64_t ld;
+};
+
+/// The order of a matrix with these strides; nothing when neither of them is 1 or the other is less
+/// than the size that it steps over. A stride over a dimension of size 1 means nothing.
+std::optional<MatrixOrder> matrix_order(std::int64_t rows, std::int64_t cols, std::int64_t row,
+                                        std::int64_t col);
+
 /// Two or more layouts over one shape, with dimensions merged that are adjacent in memory for all
 /// of them and dimensions of size 1 dropped. Strided kernels walk this: fewer, longer loops.
 /// The innermost dimension comes last; rank is at least 1.

@@ -13,18 +13,45 @@ using namespace nf::cpu;
 
 thread_local Scratch weight_scratch;
 
-/// x as the kernel sees it, with its padding, as far as its last step goes.
+/// The windows of a kernel over x, with its padding, as far as its last step goes.
 template <class T>
-Frame<T> frame_of(const Tensor& x, const ConvSizes& s) {
-  return {.data = x.data<T>(),
-          .h = s.h,
-          .w = s.w,
-          .c = s.c,
-          .pixel = x.strides()[2],
-          .top = s.pad_h,
-          .left = s.pad_w,
-          .height = (s.oh - 1) * s.stride + s.kh,
-          .width = (s.ow - 1) * s.stride + s.kw};
+Windows<T> windows_of(const Tensor& x, const ConvSizes& s) {
+  const Frame<T> in{.data = x.data<T>(),
+                    .h = s.h,
+                    .w = s.w,
+                    .c = s.c,
+                    .pixel = x.strides()[2],
+                    .top = s.pad_h,
+                    .left = s.pad_w,
+                    .height = (s.oh - 1) * s.stride + s.kh,
+                    .width = (s.ow - 1) * s.stride + s.kw};
+  return {in, s.n, s.oh, s.ow, s.o, s.kh, s.kw, s.stride};
+}
+
+/// The windows of the kernel turned around over dout, one for each pixel of x. out[i] meets
+/// x[i s - pad + k], so x[y] meets, at tap kh - 1 - k, what lies kh - 1 - pad rows into a frame in
+/// which dout's rows are s apart.
+template <class T>
+Windows<T> windows_of_gradient(const Tensor& dout, const ConvSizes& s) {
+  const Frame<T> in{.data = dout.data<T>(),
+                    .h = s.oh,
+                    .w = s.ow,
+                    .c = s.o,
+                    .pixel = s.o,
+                    .top = s.kh - 1 - s.pad_h,
+                    .left = s.kw - 1 - s.pad_w,
+                    .height = s.h + s.kh - 1,
+                    .width = s.w + s.kw - 1,
+                    .spread = s.stride};
+  return {in, s.n, s.h, s.w, s.c, s.kh, s.kw, 1};
+}
+
+/// Valid until the next call by this thread.
+template <class T>
+const T* packed(const Weights<T>& weights) {
+  T* const to = weight_scratch.get<T>(packed_weights(weights));
+  pack_weights(weights, to);
+  return to;
 }
 
 }  // namespace
@@ -36,53 +63,18 @@ void CpuBackend::conv2d(const Tensor& x, const Tensor& w, const Tensor& bias,
   const Index taps = s.kh * s.kw;
   visit_float(out.dtype(), [&]<class T>() {
     const Weights<T> weights{w.data<T>(), s.o, s.c, s.kh, s.kw, s.c * taps, taps};
-    T* const packed = weight_scratch.get<T>(packed_weights(weights));
-    pack_weights(weights, packed);
     const Epilogue<T> epilogue(bias, act, args);
-    convolve<T>({.in = frame_of<T>(x, s),
-                 .n = s.n,
-                 .oh = s.oh,
-                 .ow = s.ow,
-                 .o = s.o,
-                 .kh = s.kh,
-                 .kw = s.kw,
-                 .stride = s.stride,
-                 .weights = packed,
-                 .out = out.mutable_data<T>(),
-                 .finish = epilogue.finish()});
+    convolve<T>({windows_of<T>(x, s), packed(weights), out.mutable_data<T>(), epilogue.finish()});
   });
 }
 
-// dx is a convolution of dout with the weights turned around: out[i] meets x[i s - pad + k], so
-// x[y] meets, at tap kh - 1 - k, what lies kh - 1 - pad rows into a frame in which dout's rows are
-// s apart.
 void CpuBackend::conv2d_backward_data(const Tensor& dout, const Tensor& w,
                                       const ConvGeometry& geometry, Tensor& dx) {
   const ConvSizes s = conv_sizes(dx.shape(), w.shape(), geometry);
   const Index taps = s.kh * s.kw;
   visit_float(dx.dtype(), [&]<class T>() {
     const Weights<T> weights{w.data<T>(), s.c, s.o, s.kh, s.kw, taps, s.c * taps, true};
-    T* const packed = weight_scratch.get<T>(packed_weights(weights));
-    pack_weights(weights, packed);
-    convolve<T>({.in = {.data = dout.data<T>(),
-                        .h = s.oh,
-                        .w = s.ow,
-                        .c = s.o,
-                        .pixel = s.o,
-                        .top = s.kh - 1 - s.pad_h,
-                        .left = s.kw - 1 - s.pad_w,
-                        .height = s.h + s.kh - 1,
-                        .width = s.w + s.kw - 1,
-                        .spread = s.stride},
-                 .n = s.n,
-                 .oh = s.h,
-                 .ow = s.w,
-                 .o = s.c,
-                 .kh = s.kh,
-                 .kw = s.kw,
-                 .stride = 1,
-                 .weights = packed,
-                 .out = dx.mutable_data<T>()});
+    convolve<T>({windows_of_gradient<T>(dout, s), packed(weights), dx.mutable_data<T>()});
   });
 }
 
@@ -90,16 +82,7 @@ void CpuBackend::conv2d_backward_weights(const Tensor& x, const Tensor& dout,
                                          const ConvGeometry& geometry, Tensor& dw) {
   const ConvSizes s = conv_sizes(x.shape(), dw.shape(), geometry);
   visit_float(dw.dtype(), [&]<class T>() {
-    weight_gradient<T>({.in = frame_of<T>(x, s),
-                        .n = s.n,
-                        .oh = s.oh,
-                        .ow = s.ow,
-                        .o = s.o,
-                        .kh = s.kh,
-                        .kw = s.kw,
-                        .stride = s.stride,
-                        .dout = dout.data<T>(),
-                        .dw = dw.mutable_data<T>()});
+    weight_gradient<T>({windows_of<T>(x, s), dout.data<T>(), dw.mutable_data<T>()});
   });
 }
 

@@ -12,8 +12,6 @@ namespace {
 
 using namespace nf::cpu;
 
-constexpr Index kSmall = Index{1} << 18;  // multiplications: fewer are not worth waking a thread
-
 /// The last two dimensions of `t`.
 template <class T>
 View<T> matrix(const Tensor& t) {
@@ -44,11 +42,11 @@ void matmul_of(const Tensor& a, const Tensor& b, Tensor& out) {
                       n};
   };
   const Index work = m * n * k;
-  if (work >= 2 * kSmall) {
+  if (work >= 2 * kWorthWaking) {
     for (Index i = 0; i < count; ++i) product(one(i));
     return;
   }
-  parallel_for(count, std::max<Index>(1, kSmall / std::max<Index>(1, work)),
+  parallel_for(count, std::max<Index>(1, kWorthWaking / std::max<Index>(1, work)),
                [&](Index begin, Index end) {
                  for (Index i = begin; i < end; ++i) product_alone(one(i));
                });

@@ -1,5 +1,6 @@
 // Matrix products and the fused linear layer.
 #include <algorithm>
+#include <optional>
 
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/cuda/gemm.h"
@@ -17,35 +18,21 @@ void* mutable_bytes_of(Tensor& t) {
   return visit_float(t.dtype(), [&]<class T>() -> void* { return t.mutable_data<T>(); });
 }
 
-/// An operand (.., rows, cols) with strides that cuBLASLt takes: one of the last two is 1, and the
-/// other at least the size it steps over. Copied where it has others.
+/// An operand (.., rows, cols), copied where cuBLASLt cannot read its strides.
 class Operand {
  public:
-  explicit Operand(const Tensor& t) : tensor_(t) {
-    if (!row_major() && !column_major()) tensor_ = t.clone();
-    const bool transposed = !row_major();
-    const std::int64_t ld = tensor_.strides()[tensor_.rank() - (transposed ? 1 : 2)];
-    // A stride over a dimension of size 1 means nothing.
-    const std::int64_t least = std::max<std::int64_t>(1, transposed ? rows() : cols());
-    const bool one = (transposed ? cols() : rows()) == 1;
-    matrix = {bytes_of(tensor_), one ? least : std::max(ld, least), transposed,
+  explicit Operand(const Tensor& t) : tensor_(order_of(t) ? t : t.clone()) {
+    const MatrixOrder order = *order_of(tensor_);
+    matrix = {bytes_of(tensor_), std::max<std::int64_t>(1, order.ld), order.transposed,
               t.rank() == 3 ? tensor_.strides()[0] : 0};
   }
 
   Matrix matrix;
 
  private:
-  std::int64_t rows() const { return tensor_.dim(-2); }
-  std::int64_t cols() const { return tensor_.dim(-1); }
-  bool row_major() const {
-    const std::int64_t row = tensor_.strides()[tensor_.rank() - 2];
-    return (tensor_.strides()[tensor_.rank() - 1] == 1 || cols() == 1) &&
-           (row >= cols() || rows() == 1);
-  }
-  bool column_major() const {
-    const std::int64_t col = tensor_.strides()[tensor_.rank() - 1];
-    return (tensor_.strides()[tensor_.rank() - 2] == 1 || rows() == 1) &&
-           (col >= rows() || cols() == 1);
+  static std::optional<MatrixOrder> order_of(const Tensor& t) {
+    const Strides& strides = t.strides();
+    return matrix_order(t.dim(-2), t.dim(-1), strides[t.rank() - 2], strides[t.rank() - 1]);
   }
 
   Tensor tensor_;  // keeps the copy

@@ -55,20 +55,8 @@ template <class T>
 class ConvTask {
  public:
   ConvTask(const Convolution<T>& conv, const Range& range) : c_(conv), r_(range) {
-    const Frame<T>& in = c_.in;
-    if (in.plain(c_.kw)) {
-      image_ = in.image();
-      rows_ = {in.data + r_.n0 * image_ + r_.y0 * c_.stride * in.w * in.pixel, in.w * in.pixel,
-               in.pixel};
-      return;
-    }
     const Index begin = r_.y0 * c_.stride, end = (r_.y1 - 1) * c_.stride + c_.kh;
-    image_ = (end - begin) * in.width * in.c;
-    T* const frame = frame_scratch.get<T>(image_ * (r_.n1 - r_.n0));
-    for (Index n = r_.n0; n < r_.n1; ++n) {
-      in.copy_rows(n, begin, end, frame + (n - r_.n0) * image_);
-    }
-    rows_ = {frame, in.width * in.c, in.c};
+    rows_ = c_.rows(r_.n0, r_.n1, begin, end, frame_scratch);
   }
 
   /// All panels, and for each a few rows of the kernel at a time.
@@ -91,14 +79,14 @@ class ConvTask {
   /// nothing but zeros left out.
   void one_row(Index n, Index y, Index o0, Index ky, Index count, const T* panel) const {
     const Index cols = std::min(kPanel<T>, c_.o - o0);
-    const Index run = c_.kw * c_.in.c, lanes = ceil_div(cols, kLanes<T>) * kLanes<T>;
+    const Index run = c_.kw * c_.in.c, lanes = whole_vectors<T>(cols);
     const Taps all = c_.in.taps(y * c_.stride, 0, c_.kh);
     const Taps taps = c_.in.taps(y * c_.stride, ky, ky + count);
     const bool begun = all.count > 0 && all.first < ky, last = ky + count == c_.kh;
     if (taps.count == 0 && (begun || !last)) return finish_row(n, y, o0, cols, last);
     const TileRows tiles(0, c_.ow);
-    const T* const first =
-        rows_.data + (n - r_.n0) * image_ + ((y - r_.y0) * c_.stride + taps.first) * rows_.pitch;
+    const T* const first = rows_.data + (n - r_.n0) * rows_.image +
+                           ((y - r_.y0) * c_.stride + taps.first) * rows_.pitch;
     TileArgs<T> args{.a = nullptr,
                      .row = c_.stride * rows_.pixel,
                      .step = 1,
@@ -134,7 +122,6 @@ class ConvTask {
   const Convolution<T>& c_;
   Range r_;
   FrameRows<T> rows_;
-  Index image_;  ///< numbers from one image to the next
 };
 
 template <class T>
@@ -181,6 +168,18 @@ void Frame<T>::copy_rows(Index n, Index begin, Index end, T* to) const {
 }
 
 template <class T>
+FrameRows<T> Windows<T>::rows(Index n0, Index n1, Index begin, Index end, Scratch& scratch) const {
+  if (in.plain(kw)) {
+    const Index pitch = in.w * in.pixel;
+    return {in.data + n0 * in.image() + begin * pitch, pitch, in.pixel, in.image()};
+  }
+  const Index pitch = in.width * in.c, image = (end - begin) * pitch;
+  T* const to = scratch.get<T>((n1 - n0) * image);
+  for (Index i = n0; i < n1; ++i) in.copy_rows(i, begin, end, to + (i - n0) * image);
+  return {to, pitch, in.c, image};
+}
+
+template <class T>
 void convolve(const Convolution<T>& conv) {
   if constexpr (std::is_same_v<T, float>) {
     if (takes_winograd(conv)) return convolve_winograd(conv);
@@ -190,11 +189,11 @@ void convolve(const Convolution<T>& conv) {
 
 template <class T>
 void pack_weights(const Weights<T>& w, T* to) {
-  constexpr Index W = kPanel<T>, N = kLanes<T>;
+  constexpr Index W = kPanel<T>;
   const Index taps = w.kh * w.kw, depth = taps * w.c;
   parallel_for(ceil_div(w.o, W), 1, [&](Index begin, Index end) {
     for (Index p = begin; p < end; ++p) {
-      const Index cols = std::min(W, w.o - p * W), pitch = ceil_div(cols, N) * N;
+      const Index cols = std::min(W, w.o - p * W), pitch = whole_vectors<T>(cols);
       T* at = to + p * W * depth;
       for (Index tap = 0; tap < taps; ++tap, at += w.c * pitch) {
         const T* const from = w.data + p * W * w.out_step + (w.rotated ? taps - 1 - tap : tap);
@@ -206,6 +205,8 @@ void pack_weights(const Weights<T>& w, T* to) {
 
 template struct Frame<float>;
 template struct Frame<double>;
+template struct Windows<float>;
+template struct Windows<double>;
 template void convolve(const Convolution<float>&);
 template void convolve(const Convolution<double>&);
 template void pack_weights(const Weights<float>&, float*);

@@ -41,19 +41,30 @@ struct Frame {
   void copy_rows(Index n, Index begin, Index end, T* to) const;
 };
 
-/// Rows of a frame that can be read: pixel (y, x) at data + y * pitch + x * pixel.
+/// Rows of frames that can be read: pixel (y, x) at data + y * pitch + x * pixel, that of the next
+/// image `image` further.
 template <class T>
 struct FrameRows {
   const T* data;
-  Index pitch, pixel;
+  Index pitch, pixel, image;
 };
 
-/// out (N, oh, ow, o) = a kernel of (kh, kw) over a frame in steps of `stride`, finished as a
-/// product is. `weights` are packed by pack_weights.
+/// A kernel of (kh, kw) that goes over the frames of n images in steps of `stride` and has o
+/// outputs at each of oh x ow places.
 template <class T>
-struct Convolution {
+struct Windows {
   Frame<T> in;
   Index n, oh, ow, o, kh, kw, stride;
+
+  /// Rows [begin, end) of the frames of images [n0, n1): where they are, or copied with their
+  /// padding.
+  FrameRows<T> rows(Index n0, Index n1, Index begin, Index end, Scratch& scratch) const;
+};
+
+/// out (N, oh, ow, o) = the sums of products in all windows, finished as a product is. `weights`
+/// are packed by pack_weights.
+template <class T>
+struct Convolution : Windows<T> {
   const T* weights;
   T* out;
   Finish<T> finish = {};
@@ -75,7 +86,7 @@ struct Weights {
 };
 template <class T>
 Index packed_weights(const Weights<T>& w) {
-  return ceil_div(w.o, kLanes<T>) * kLanes<T> * w.kh * w.kw * w.c;
+  return whole_vectors<T>(w.o) * w.kh * w.kw * w.c;
 }
 template <class T>
 void pack_weights(const Weights<T>& w, T* to);
@@ -83,9 +94,7 @@ void pack_weights(const Weights<T>& w, T* to);
 /// dw (o, c, kh, kw) = the sum over all output pixels of dout (N, oh, ow, o), contiguous, times
 /// what the kernel saw there.
 template <class T>
-struct WeightGradient {
-  Frame<T> in;
-  Index n, oh, ow, o, kh, kw, stride;
+struct WeightGradient : Windows<T> {
   const T* dout;
   T* dw;
 };

@@ -26,7 +26,7 @@ class WeightSums {
   explicit WeightSums(const WeightGradient<T>& g)
       : g_(g),
         run_(g.kw * g.in.c),
-        lanes_(ceil_div(g.o, kLanes<T>) * kLanes<T>),
+        lanes_(whole_vectors<T>(g.o)),
         panels_(ceil_div(g.o, kPanel<T>)) {
     const Index group_bytes = g.kh * run_ * lanes_ * Index{sizeof(T)};
     groups_ = std::clamp<Index>(ceil_div(kTasks, panels_), 1,
@@ -83,10 +83,10 @@ class WeightSums {
     const bool framed = in.c < kTileRows;
     const Index taps = framed ? 1 : g_.kw, rows = run_ / taps;
     const FrameRows<T> from =
-        framed ? frame(n, y0 * s, (y1 - 1) * s + g_.kh)
+        framed ? g_.rows(n, n + 1, y0 * s, (y1 - 1) * s + g_.kh, rows_scratch)
                : FrameRows<T>{in.data + n * in.image() + (y0 * s - in.top) * in.w * in.pixel -
                                   in.left * in.pixel,
-                              in.w * in.pixel, in.pixel};
+                              in.w * in.pixel, in.pixel, in.image()};
     for (Index ky = ky0; ky < ky1; ++ky) {
       const Steps y(y0, y1, ky, in.top, in.h, s);
       for (Index kx = 0; kx < taps; ++kx) {
@@ -135,17 +135,6 @@ class WeightSums {
     T* const packed = panel_scratch.get<T>(pixels * lanes);
     pack<T>({from, 1, g_.o}, std::min(lanes, g_.o - o0), pixels, lanes, packed);
     return packed;
-  }
-
-  /// Rows [begin, end) of the frame around image n.
-  FrameRows<T> frame(Index n, Index begin, Index end) const {
-    const Frame<T>& in = g_.in;
-    if (in.plain(g_.kw)) {
-      return {in.data + n * in.image() + begin * in.w * in.pixel, in.w * in.pixel, in.pixel};
-    }
-    T* const to = rows_scratch.get<T>((end - begin) * in.width * in.c);
-    in.copy_rows(n, begin, end, to);
-    return {to, in.width * in.c, in.c};
   }
 
   /// dw = the sum of all groups, from (ky, kx, c, o) to (o, c, ky, kx).

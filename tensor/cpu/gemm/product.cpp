@@ -23,8 +23,6 @@ constexpr Index kPackedB = 2 << 20;
 constexpr Index kNearB = 96 << 10;
 /// With fewer panels to use them for, the rows of A are read where they are.
 constexpr Index kPanelsWorthPacking = 3;
-/// Multiplications that are worth waking one more thread.
-constexpr double kWorthWaking = 1 << 18;
 
 thread_local Scratch scratch_a, scratch_b;
 
@@ -41,10 +39,9 @@ struct NextPanel {
 
   Ahead<T> share(Index part, Index parts) const {
     if (cols == 0) return {};
-    constexpr Index kLine = 64 / Index{sizeof(T)};
     const View<T> v = b.row == 1 ? b.t() : b;  // `count` runs of `length` numbers
     const Index count = b.row == 1 ? cols : depth, length = b.row == 1 ? depth : cols;
-    const Index begin = count * part / parts, run = length / kLine + 1;
+    const Index begin = count * part / parts, run = length / kLine<T> + 1;
     return {v.data + begin * v.row, (count * (part + 1) / parts - begin) * run, run, v.row};
   }
 };
@@ -68,7 +65,7 @@ class PanelProduct {
       args.segments = ceil_div(depth_, kRun);
       args.last = depth_ - (args.segments - 1) * kRun;
       args.segment = kRun * args.step;
-      args.segment_b = kRun * ceil_div(cols, kLanes<T>) * kLanes<T>;
+      args.segment_b = kRun * whole_vectors<T>(cols);
       args.ahead = next.share(t, tiles.count);
       args.b = b;
       args.c = c;
@@ -148,7 +145,7 @@ class PartProduct {
         T* const panel = plan_.keep_b ? b_ + (c0 - j0) * depth : b_;
         NextPanel<T> next;
         if (r0 == part_.r0) {
-          pack(p_.b.at(k0, c0).t(), cols, depth, ceil_div(cols, kLanes<T>) * kLanes<T>, panel);
+          pack(p_.b.at(k0, c0).t(), cols, depth, whole_vectors<T>(cols), panel);
           if (c0 + W < j1) next = {p_.b.at(k0, c0 + W), depth, std::min(W, j1 - c0 - W)};
         }
         panel_product(tiles, c0, cols, panel, next);
@@ -206,7 +203,7 @@ void zeros(const Product<T>& p) {
 template <class T>
 void by_threads(const Product<T>& p) {
   const double work = double(p.m) * double(p.n) * double(p.k);
-  const Index worth = std::max<Index>(1, static_cast<Index>(work / kWorthWaking));
+  const Index worth = std::max<Index>(1, static_cast<Index>(work / double{kWorthWaking}));
   const Index threads = std::min<Index>(num_threads(), worth);
   const Cut cut = threads == 1 ? Cut{1, 1} : choose_cut<T>(p.m, p.n, threads);
   const Index columns = ceil_div(p.n, kLanes<T>);

@@ -5,6 +5,9 @@
 
 namespace nf::cpu {
 
+/// Multiplications that are worth waking one more thread.
+inline constexpr Index kWorthWaking = Index{1} << 18;
+
 /// What happens to a block of C that is complete and still in the first cache: `rows` rows, `ldc`
 /// apart, of columns [first, first + cols).
 template <class T>

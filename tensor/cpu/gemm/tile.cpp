@@ -12,9 +12,8 @@ namespace {
 /// Lines [begin, end) of what is ahead.
 template <class T>
 inline void fetch(const Ahead<T>& ahead, Index begin, Index end) {
-  constexpr Index kLine = 64 / Index{sizeof(T)};
   for (Index i = begin; i < std::min(end, ahead.lines); ++i) {
-    __builtin_prefetch(ahead.data + i / ahead.run * ahead.stride + i % ahead.run * kLine, 0, 2);
+    __builtin_prefetch(ahead.data + i / ahead.run * ahead.stride + i % ahead.run * kLine<T>, 0, 2);
   }
 }
 
@@ -82,7 +81,7 @@ TileFunction<T> tile(Rows way, int rows, int vectors) {
 
 template <class T>
 void tile_to(Rows way, Index rows, Index cols, const TileArgs<T>& args) {
-  const Index vectors = ceil_div(cols, kLanes<T>), pitch = vectors * kLanes<T>;
+  const Index pitch = whole_vectors<T>(cols), vectors = pitch / kLanes<T>;
   const auto function = tile<T>(way, static_cast<int>(rows), static_cast<int>(vectors));
   if (pitch == cols) return function(args);
   alignas(64) T block[kTileRows * kPanel<T>];

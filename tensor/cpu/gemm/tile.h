@@ -27,6 +27,15 @@ inline constexpr Index kLanes = kVectorBytes / sizeof(T);
 template <class T>
 inline constexpr Index kPanel = kTileVectors* kLanes<T>;  ///< columns of a whole panel
 
+template <class T>
+inline constexpr Index kLine = 64 / sizeof(T);  ///< numbers of a cache line
+
+/// `count` numbers, filled up to whole vectors.
+template <class T>
+constexpr Index whole_vectors(Index count) {
+  return ceil_div(count, kLanes<T>) * kLanes<T>;
+}
+
 /// How a tile reads its rows: along k (step 1, rows anywhere), or across (row 1, steps anywhere).
 enum class Rows : std::uint8_t { Along, Across };
 

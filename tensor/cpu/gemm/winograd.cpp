@@ -70,11 +70,12 @@ void transform_output(const Channels* x, Channels* to) {
 /// At least `count` numbers that fill an odd number of cache lines: rows so far apart lie in
 /// different places of a cache.
 constexpr Index odd_lines(Index count) {
-  constexpr Index kLine = 16;
-  return (ceil_div(count, kLine) | 1) * kLine;
+  return (ceil_div(count, kLine<float>) | 1) * kLine<float>;
 }
 
-Index panel_lanes(Index o, Index o0) { return std::min(kPanel<float>, ceil_div(o - o0, kN) * kN); }
+Index panel_lanes(Index o, Index o0) {
+  return std::min(kPanel<float>, whole_vectors<float>(o - o0));
+}
 
 /// What all tasks of a convolution share.
 struct TilesPlan {
@@ -288,7 +289,7 @@ bool takes_winograd(const Convolution<float>& conv) {
 }
 
 void convolve_winograd(const Convolution<float>& conv) {
-  const Index lanes = ceil_div(conv.o, kN) * kN;
+  const Index lanes = whole_vectors<float>(conv.o);
   float* const weights = winograd_scratch.get<float>(lanes * kElements * conv.in.c);
   transform_weights(conv, weights);
   const TilesPlan plan(conv);

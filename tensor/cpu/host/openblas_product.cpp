@@ -7,6 +7,7 @@
 
 #include "tensor/blas.h"
 #include "tensor/error.h"
+#include "tensor/layout.h"
 #include "tensor/threads.h"
 
 namespace nf::cpu {
@@ -22,29 +23,12 @@ bool wanted() {
   return value == "openblas";
 }
 
-/// A matrix as BLAS has it: row-major, or its transpose.
-template <class T>
-struct Operand {
-  bool readable, transposed;
-  Index ld;
-
-  Operand(const Strided<T>& m, Index rows, Index cols) {
-    const bool by_rows = (m.col == 1 || cols == 1) && (m.row >= cols || rows == 1);
-    const bool by_columns = (m.row == 1 || rows == 1) && (m.col >= rows || cols == 1);
-    transposed = !by_rows;
-    // A stride over a dimension of size 1 means nothing.
-    ld = transposed ? (cols == 1 ? rows : m.col) : (rows == 1 ? cols : m.row);
-    readable = (by_rows || by_columns) && ld <= std::numeric_limits<int>::max();
-  }
-};
-
 template <class T>
 bool multiply(const Strided<T>& a, const Strided<T>& b, T* c, Index ldc, Index m, Index n, Index k,
               bool add) {
-  const Operand<T> left(a, m, k), right(b, k, n);
-  if (!left.readable || !right.readable ||
-      std::max({m, n, k, ldc}) > std::numeric_limits<int>::max())
-    return false;
+  const auto left = matrix_order(m, k, a.row, a.col), right = matrix_order(k, n, b.row, b.col);
+  if (!left || !right) return false;
+  if (std::max({m, n, k, ldc, left->ld, right->ld}) > std::numeric_limits<int>::max()) return false;
   // The cut depends on the shape alone, and so does the order of OpenBLAS's sums.
   constexpr Index kPartCols = 16;
   const Index blocks = (n + kPartCols - 1) / kPartCols;
@@ -54,9 +38,9 @@ bool multiply(const Strided<T>& a, const Strided<T>& b, T* c, Index ldc, Index m
     const BlasTurn blas;
     const auto call = [&](auto* gemm, Index n0, Index n1) {
       using namespace cblas;
-      gemm(kRowMajor, left.transposed ? kTrans : kNoTrans, right.transposed ? kTrans : kNoTrans,
+      gemm(kRowMajor, left->transposed ? kTrans : kNoTrans, right->transposed ? kTrans : kNoTrans,
            static_cast<int>(m), static_cast<int>(n1 - n0), static_cast<int>(k), T(1), a.data,
-           static_cast<int>(left.ld), b.data + n0 * b.col, static_cast<int>(right.ld),
+           static_cast<int>(left->ld), b.data + n0 * b.col, static_cast<int>(right->ld),
            add ? T(1) : T(0), c + n0, static_cast<int>(ldc));
     };
     for (Index i = begin; i < end; ++i) {

@@ -31,12 +31,14 @@ ConvSizes conv_sizes(const Shape& x, const Shape& w, const ConvGeometry& geometr
 
 namespace {
 
-std::atomic<std::optional<Winograd>> chosen_winograd;
+constexpr int kNotSet = -1;
+std::atomic<int> chosen_winograd = kNotSet;
 
 }  // namespace
 
 Winograd winograd() {
-  if (const auto chosen = chosen_winograd.load(std::memory_order_relaxed)) return *chosen;
+  const int chosen = chosen_winograd.load(std::memory_order_relaxed);
+  if (chosen != kNotSet) return static_cast<Winograd>(chosen);
   const char* const text = std::getenv("NF_WINOGRAD");
   const std::string_view value = text ? text : "";
   NF_CHECK(value.empty() || value == "off" || value == "auto" || value == "on",
@@ -45,7 +47,9 @@ Winograd winograd() {
   return value == "on" ? Winograd::On : Winograd::Auto;
 }
 
-void set_winograd(std::optional<Winograd> way) { chosen_winograd = way; }
+void set_winograd(std::optional<Winograd> way) {
+  chosen_winograd = way ? static_cast<int>(*way) : kNotSet;
+}
 
 namespace {
 

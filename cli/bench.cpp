@@ -145,11 +145,11 @@ void bench(const BenchOptions& asked, Device device) {
                {"device", name(device)},
                {"precision", precision},
                {"threads", num_threads()},
-               {"cpu_kernels", cpu_kernels()},
                {"step_ms", step_ms},
                {"samples_per_second", static_cast<double>(batch) / step_ms * 1000},
                {"gflops", gflops},
                {"peak_memory_mb", peak}};
+  json.update(cpu_choices());
   const std::string where = device == Device::CPU
                                 ? str(num_threads(), " threads, ", cpu_kernels(), " kernels")
                                 : str(name(device), ", ", precision);

@@ -9,7 +9,6 @@
 #include "data/source.h"
 #include "flows/models/model.h"
 #include "tensor/backend.h"
-#include "tensor/cpu_kernels.h"
 #include "tensor/text.h"
 #include "tensor/threads.h"
 
@@ -28,7 +27,6 @@ void Common::add_to(CLI::App& app) {
 
 Device Common::apply() const {
   set_num_threads(threads);
-  cpu_kernels();                         // throws when NF_CPU is none
   if (device == "cuda") cuda_backend();  // throws when there is none
   return device == "cuda" || (device == "auto" && cuda_available()) ? Device::CUDA : Device::CPU;
 }

@@ -13,6 +13,7 @@
 #include "flows/models/coupling_flow.h"
 #include "tensor/blas.h"
 #include "tensor/cpu_kernels.h"
+#include "tensor/environment.h"
 #include "tensor/files.h"
 #include "tensor/ops.h"
 #include "tensor/philox.h"
@@ -66,22 +67,24 @@ std::string gpu() {
 }
 
 Json facts_of(Device device) {
-  return {{"version", kVersion},
-          {"compiler", kCompiler},
-          {"flags", kFlags},
-          {"compiled_for", compiled_for()},
-          {"processor", value_in("/proc/cpuinfo", "model name")},
-          {"executes", executed()},
-          {"cpu_kernels", cpu_kernels()},
-          {"runnable_kernels", runnable_cpu_kernels()},
-          {"blas", or_reason([] { return std::string(blas().config()); })},
-          {"blas_kernels", or_reason(blas_core)},
-          {"threads", num_threads()},
-          {"memory_mb", megabytes("MemTotal")},
-          {"free_memory_mb", megabytes("MemAvailable")},
-          {"gpu", gpu()},
-          {"mpi", "none: this version trains in one process"},
-          {"device", name(device)}};
+  Json facts = cpu_choices();
+  facts.update({{"version", kVersion},
+                {"compiler", kCompiler},
+                {"flags", kFlags},
+                {"compiled_for", compiled_for()},
+                {"processor", value_in("/proc/cpuinfo", "model name")},
+                {"executes", executed()},
+                {"runnable_kernels", runnable_cpu_kernels()},
+                {"blas", or_reason([] { return std::string(blas().config()); })},
+                {"blas_kernels", or_reason(blas_core)},
+                {"threads", num_threads()},
+                {"memory_mb", megabytes("MemTotal")},
+                {"free_memory_mb", megabytes("MemAvailable")},
+                {"gpu", gpu()},
+                {"mpi", "none: this version trains in one process"},
+                {"environment", environment_set()},
+                {"device", name(device)}});
+  return facts;
 }
 
 // --- the self-test: each test throws Error for a wrong number, or tells what it measured
@@ -215,6 +218,7 @@ std::string line_of(const std::string& key, const Json& value) {
   constexpr std::size_t kKey = 19;
   std::string text = value.is_string() ? value.get<std::string>() : value.dump();
   if (value.is_array()) text = join(value.get<std::vector<std::string>>(), " ");
+  if (text.empty()) text = "none";
   if (value.is_object()) {
     text = value["ok"].get<bool>() ? "ok      " : "FAILED  ";
     text += value["detail"].get<std::string>();

@@ -7,11 +7,13 @@
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <string_view>
 
 #include "cli/cli.h"
 #include "cli/settings.h"
 #include "cli/version.h"
 #include "flows/train/fit.h"
+#include "tensor/environment.h"
 
 namespace nf::cli {
 
@@ -27,6 +29,15 @@ constexpr const char* kExamples = R"(Examples:
   flowcli sample runs/mnist -n 100 --out grid.png   draw samples
   flowcli COMMAND --help                            options of a command
 )";
+
+std::string environment_help() {
+  std::string text = "Environment:\n";
+  for (const EnvironmentVariable& v : environment_variables()) {
+    text += str("  ", v.name, std::string(19 - std::string_view(v.name).size(), ' '), v.values,
+                "\n", std::string(21, ' '), v.sets, "\n");
+  }
+  return text + "\n";
+}
 
 // --help and --version end here too: CLI11 throws for them.
 int usage(const CLI::App& app, const CLI::ParseError& error) {
@@ -57,9 +68,10 @@ int run(int argc, char** argv) {
   choose_model(argc, argv);
   CLI::App app{"flowcli: train, evaluate and sample normalizing flows", "flowcli"};
   app.formatter(help_format());
-  app.footer(kExamples);
+  app.footer(environment_help() + kExamples);
   app.set_version_flag("--version", version_text);
   app.require_subcommand(1);
+  app.parse_complete_callback(check_environment);  // before a command does anything
   add_commands(app);
   forbid_empty_values(app);
   try {

@@ -14,6 +14,7 @@
 #include "data/svg.h"
 #include "flows/models/model.h"
 #include "nn/safetensors.h"
+#include "tensor/cpu_kernels.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -94,11 +95,14 @@ RunState read_state(const std::string& path) {
   const auto checksum = metadata.find("data_checksum");
   NF_CHECK(checksum != metadata.end(), "[run] ", path,
            " has no 'data_checksum'; it is not a training state");
-  const auto kernels = metadata.find("cpu_kernels");
+  std::map<std::string, std::string> choices;
+  for (const auto& [name, now] : cpu_choices()) {
+    if (const auto said = metadata.find(name); said != metadata.end()) choices.insert(*said);
+  }
   return {.status = name_of(at.status),
           .step = at.step,
           .data_checksum = checksum->second,
-          .cpu_kernels = kernels == metadata.end() ? "" : kernels->second,
+          .cpu_choices = std::move(choices),
           .best_epoch = at.best_epoch,
           .best_valid_nats = at.best_valid_nats};
 }

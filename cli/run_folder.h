@@ -12,6 +12,7 @@
 //   .lock                held by the process that trains
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -30,7 +31,9 @@ struct RunState {
   std::string status;  ///< "running" (or killed), "interrupted", "finished" or "diverged"
   std::int64_t step = 0;
   std::string data_checksum;
-  std::string cpu_kernels;      ///< that trained last (tensor/cpu_kernels.h); empty: not told
+  /// Those of the CPU that trained last (tensor/cpu_kernels.h); those that an older state, or one
+  /// of a GPU, does not tell are not there.
+  std::map<std::string, std::string> cpu_choices;
   std::int64_t best_epoch = 0;  ///< 0: nothing was validated, there are no best weights
   double best_valid_nats = 0;
 

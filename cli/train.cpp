@@ -271,7 +271,7 @@ class Training {
 
   void save(flows::TrainingStatus status) {
     nn::Metadata said = {{"data_checksum", data_.checksum}};
-    if (device_ == Device::CPU) said["cpu_kernels"] = cpu_kernels();
+    if (device_ == Device::CPU) said.merge(cpu_choices());
     trainer_.save(run_.file("state.safetensors"), status, said);
     fault_point("save-between", run_.path());
     save_weights("last.safetensors", {{"step", str(trainer_.step())}});
@@ -427,6 +427,22 @@ void add_train(CLI::App& app) {
   });
 }
 
+namespace {
+
+/// Says in one line what of cpu_choices() is not as it was, where the state tells it.
+void note_other_rounding(const RunState& state, const Common& common) {
+  std::vector<std::string> changes;
+  for (const auto& [name, now] : cpu_choices()) {
+    const auto before = state.cpu_choices.find(name);
+    if (before == state.cpu_choices.end() || before->second == now) continue;
+    changes.push_back(str(name, " was ", printable(before->second), ", now ", now));
+  }
+  if (changes.empty()) return;
+  common.note(str("note: ", join(changes, "; "), ": numbers may round otherwise than in one go"));
+}
+
+}  // namespace
+
 void add_resume(CLI::App& app) {
   struct Options {
     Common common;
@@ -461,11 +477,7 @@ void add_resume(CLI::App& app) {
     if (state.status == "diverged") {
       options->common.note(run.warning(state) + "; it may diverge there again");
     }
-    if (device == Device::CPU && !state.cpu_kernels.empty() && state.cpu_kernels != cpu_kernels()) {
-      options->common.note(str("note: so far the run used the ", printable(state.cpu_kernels),
-                               " kernels, now ", cpu_kernels(),
-                               ": numbers may round otherwise than in one go"));
-    }
+    if (device == Device::CPU) note_other_rounding(state, options->common);
     nlohmann::json end = nlohmann::json::object();
     if (options->epochs > 0) end = {{"epochs", options->epochs}, {"steps", 0}};
     if (options->steps > 0) end["steps"] = options->steps;

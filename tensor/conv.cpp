@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
-#include <string_view>
 
 #include "tensor/checks.h"
+#include "tensor/environment.h"
 #include "tensor/ops.h"
 
 namespace nf {
@@ -33,19 +32,20 @@ namespace {
 
 constexpr int kNotSet = -1;
 std::atomic<int> chosen_winograd = kNotSet;
+const char* const kWinogradNames[] = {"off", "auto", "on"};
 
 }  // namespace
 
 Winograd winograd() {
   const int chosen = chosen_winograd.load(std::memory_order_relaxed);
   if (chosen != kNotSet) return static_cast<Winograd>(chosen);
-  const char* const text = std::getenv("NF_WINOGRAD");
-  const std::string_view value = text ? text : "";
-  NF_CHECK(value.empty() || value == "off" || value == "auto" || value == "on",
-           "[conv2d] NF_WINOGRAD is \"", value, "\"; give off, auto or on, or unset it");
-  if (value == "off") return Winograd::Off;
-  return value == "on" ? Winograd::On : Winograd::Auto;
+  static const auto of_environment = static_cast<Winograd>(environment_choice(
+      "conv2d", "NF_WINOGRAD", {std::begin(kWinogradNames), std::end(kWinogradNames)},
+      static_cast<std::size_t>(Winograd::Auto)));
+  return of_environment;
 }
+
+const char* name_of(Winograd way) { return kWinogradNames[static_cast<int>(way)]; }
 
 void set_winograd(std::optional<Winograd> way) {
   chosen_winograd = way ? static_cast<int>(*way) : kNotSet;

@@ -50,9 +50,10 @@ enum class Winograd : std::uint8_t {
   On     ///< wherever it is possible
 };
 
-/// What was set, else what NF_WINOGRAD in the environment says (off, auto or on), else Auto. Throws
-/// Error when NF_WINOGRAD says something else.
+/// What was set, else what NF_WINOGRAD in the environment said when this was first asked (off, auto
+/// or on), else Auto. Throws Error when it says something else.
 Winograd winograd();
+const char* name_of(Winograd way);  ///< "off", "auto" or "on"
 
 /// For the whole program; nothing: as if it had never been set.
 void set_winograd(std::optional<Winograd> way);

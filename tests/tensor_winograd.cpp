@@ -2,10 +2,7 @@
 // depend on. Its results are compared with seven loops in tensor_conv.cpp.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
-#include <cstdlib>
 #include <limits>
-#include <string>
-#include <utility>
 #include <vector>
 
 #include "tests/data_util.h"
@@ -67,23 +64,10 @@ BOOST_FIXTURE_TEST_CASE(what_is_not_finite_stays_near_in_winograd, DefaultWinogr
 }
 
 BOOST_FIXTURE_TEST_CASE(the_way_is_chosen, DefaultWinograd) {
-  const char* const before = std::getenv("NF_WINOGRAD");
-  const std::string saved = before ? before : "";
-  const std::pair<const char*, Winograd> names[] = {
-      {"off", Winograd::Off}, {"auto", Winograd::Auto}, {"on", Winograd::On}, {"", Winograd::Auto}};
-  for (const auto& [text, way] : names) {
-    setenv("NF_WINOGRAD", text, 1);
+  for (const Winograd way : {Winograd::Off, Winograd::Auto, Winograd::On}) {
+    set_winograd(way);
     BOOST_CHECK(winograd() == way);
   }
-  setenv("NF_WINOGRAD", "On", 1);
-  check_error(
-      [] {
-        conv2d(Tensor::zeros({1, 4, 4, 1}), Tensor::zeros({1, 1, 3, 3}), {}, {});
-      },
-      {"[conv2d] NF_WINOGRAD is \"On\"", "off, auto or on"});
-  set_winograd(Winograd::Off);
-  BOOST_CHECK(winograd() == Winograd::Off);
-  before ? setenv("NF_WINOGRAD", saved.c_str(), 1) : unsetenv("NF_WINOGRAD");
 
   // What Auto takes: few channels, small maps and other kernels go directly.
   const auto same = [](const Images& c) {

@@ -2,10 +2,10 @@
 
 #include <cpuid.h>
 
-#include <cstdlib>
-#include <string_view>
-
 #include "tensor/backend.h"
+#include "tensor/blas.h"
+#include "tensor/conv.h"
+#include "tensor/environment.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
 
@@ -52,23 +52,16 @@ constexpr CpuSet kSets[] = {NF_CPU_SETS};
 
 const CpuSet& choose() {
   __builtin_cpu_init();  // a tensor with static lifetime may come before what calls it
-  const CpuSet* best = nullptr;
-  const char* const wanted = std::getenv("NF_CPU");
-  const bool any = !wanted || !*wanted;
-  bool known = any;
+  const std::string wanted = environment_text("NF_CPU");
+  std::vector<const CpuSet*> runnable;
   for (const CpuSet& set : kSets) {
-    const bool meant = any || set.name == std::string_view(wanted);
-    known = known || meant;
-    if (meant && set.runs()) best = &set;
+    if (set.runs()) runnable.push_back(&set);
+    NF_CHECK(set.runs() || set.name != wanted, "[cpu] NF_CPU is \"", wanted,
+             "\", whose instructions this processor or its system does not have; give one of ",
+             join(runnable_cpu_kernels(), ", "), ", or unset it");
   }
-  const std::string runnable = join(runnable_cpu_kernels(), ", ");
-  NF_CHECK(known, "[cpu] NF_CPU is \"", wanted,
-           "\", and this build has no such kernels; set it to ", runnable,
-           ", or unset it for the best");
-  NF_CHECK(best, "[cpu] NF_CPU is \"", wanted,
-           "\", whose instructions this processor or its system does not have; set it to ",
-           runnable, ", or unset it for the best");
-  return *best;
+  return *runnable[environment_choice("cpu", "NF_CPU", runnable_cpu_kernels(),
+                                      runnable.size() - 1)];
 }
 
 const CpuSet& chosen() {
@@ -87,6 +80,17 @@ std::vector<std::string> runnable_cpu_kernels() {
     if (set.runs()) names.emplace_back(set.name);
   }
   return names;
+}
+
+bool multiplies_by_openblas() {
+  static const bool chosen = environment_choice("matmul", "NF_MATMUL", {"own", "openblas"}, 0) == 1;
+  return chosen;
+}
+
+std::map<std::string, std::string> cpu_choices() {
+  return {{"cpu_kernels", cpu_kernels()},
+          {"matmul", multiplies_by_openblas() ? "openblas " + blas_core() : "own"},
+          {"winograd", name_of(winograd())}};
 }
 
 // Never destroyed: tensors with static lifetime give their memory back after main has ended.

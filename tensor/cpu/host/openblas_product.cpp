@@ -1,12 +1,10 @@
 #include "tensor/cpu/host/openblas_product.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
-#include <string_view>
 
 #include "tensor/blas.h"
-#include "tensor/error.h"
+#include "tensor/cpu_kernels.h"
 #include "tensor/layout.h"
 #include "tensor/threads.h"
 
@@ -14,14 +12,6 @@ namespace nf::cpu {
 namespace {
 
 using Index = std::int64_t;
-
-bool wanted() {
-  const char* const text = std::getenv("NF_MATMUL");
-  const std::string_view value = text ? text : "";
-  NF_CHECK(value.empty() || value == "own" || value == "openblas", "[matmul] NF_MATMUL is \"",
-           value, "\"; give own (the project's kernels) or openblas, or unset it");
-  return value == "openblas";
-}
 
 template <class T>
 bool multiply(const Strided<T>& a, const Strided<T>& b, T* c, Index ldc, Index m, Index n, Index k,
@@ -61,8 +51,7 @@ bool multiply(const Strided<T>& a, const Strided<T>& b, T* c, Index ldc, Index m
 template <class T>
 bool product_by_openblas(const Strided<T>& a, const Strided<T>& b, T* c, std::int64_t ldc,
                          std::int64_t m, std::int64_t n, std::int64_t k, bool add) {
-  static const bool chosen = wanted();
-  return chosen && multiply(a, b, c, ldc, m, n, k, add);
+  return multiplies_by_openblas() && multiply(a, b, c, ldc, m, n, k, add);
 }
 
 template bool product_by_openblas(const Strided<float>&, const Strided<float>&, float*,

@@ -12,11 +12,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "bench/timing.h"
+#include "tensor/machine.h"
 #include "tensor/ops.h"
 #include "tensor/threads.h"
 
@@ -39,49 +39,24 @@ double bandwidth(Device device, double bytes, const std::function<void()>& run) 
   return bytes * calls / best * 1e-9;
 }
 
-/// a = b + s*c on doubles, by all threads; 24 bytes for each element.
-class Triad {
- public:
-  explicit Triad(std::int64_t n)
-      : n_(n), a_(Tensor::zeros({n}, DType::F64)), b_(a_.clone()), c_(a_.clone()) {}
-
-  double measure() {
-    double* const a = a_.mutable_data<double>();
-    const double* const b = b_.data<double>();
-    const double* const c = c_.data<double>();
-    return bandwidth(Device::CPU, 24.0 * n_, [&] {
-      parallel_for(n_, 4096, [=](std::int64_t begin, std::int64_t end) {
-        for (std::int64_t i = begin; i < end; ++i) a[i] = b[i] + 3.0 * c[i];
-      });
-    });
-  }
-
- private:
-  std::int64_t n_;
-  Tensor a_, b_, c_;
-};
-
 /// What the kernels of a device are compared with, in GB/s.
 class Ruler {
  public:
-  Ruler(Device device, std::int64_t n) : device_(device) {
-    if (device == Device::CPU) {
-      triad_.emplace(n / 4);
-    } else {
-      from_ = Tensor::zeros({n}, DType::F32, device);
-      to_ = from_.clone();
-    }
+  Ruler(Device device, std::int64_t n) : device_(device), n_(n) {
+    if (device == Device::CPU) return;
+    from_ = Tensor::zeros({n}, DType::F32, device);
+    to_ = from_.clone();
   }
-  const char* name() const { return triad_ ? "triad" : "copy"; }
+  const char* name() const { return from_.defined() ? "copy" : "triad"; }
   double measure() {
-    if (triad_) return triad_->measure();
+    if (!from_.defined()) return triad_gbs(n_ / 4);
     return bandwidth(device_, 8.0 * static_cast<double>(from_.numel()),
                      [&] { backend_for(device_).copy(to_, from_); });
   }
 
  private:
   Device device_;
-  std::optional<Triad> triad_;
+  std::int64_t n_;
   Tensor from_, to_;
 };
 

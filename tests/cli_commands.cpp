@@ -183,14 +183,19 @@ BOOST_AUTO_TEST_CASE(bench_tells_the_floor) {
                "--batch-size", "20", "--bench-steps", "5", "--floor", "--json"});
   BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
   expect_keys(outcome.json(), {"step_ms", "samples_per_second", "gflops", "peak_memory_mb",
-                               "floor_ms", "ratio", "peak_gflops", "triad_gbs"});
+                               "floor_ms", "ratio", "peak_gflops", "update_gbs", "triad_gbs"});
   const auto json = outcome.json();
-  for (const char* key : {"step_ms", "floor_ms", "peak_gflops", "triad_gbs"}) {
+  for (const char* key : {"step_ms", "floor_ms", "peak_gflops", "update_gbs", "triad_gbs"}) {
     BOOST_TEST(json[key].get<double>() > 0, key);
   }
   BOOST_TEST(
       json["ratio"].get<double>() == json["step_ms"].get<double>() / json["floor_ms"].get<double>(),
       boost::test_tools::tolerance(1e-9));
+  // Adam reads 4 numbers for each parameter and writes 3: 28 bytes, as an update's rate counts
+  // them.
+  BOOST_TEST(json["floor_adam_ms"].get<double>() ==
+                 28e-6 * json["parameters"].get<double>() / json["update_gbs"].get<double>(),
+             boost::test_tools::tolerance(1e-9));
 }
 
 // The lines are the layers of inspect and what else a step does; their times are parts of the step,

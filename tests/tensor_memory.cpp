@@ -1,13 +1,23 @@
 // The CPU's block cache, seen through the backend.
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <cstring>
+#include <functional>
+#include <string>
 #include <thread>
 #include <vector>
 
 #include "tensor/backend.h"
 #include "tensor/memory.h"
+#include "tensor/threads.h"
+#include "tests/addresses.h"
 #include "tests/data_util.h"
+#include "tests/devices.h"
 
 BOOST_AUTO_TEST_SUITE(tensor_memory)
 
@@ -110,6 +120,76 @@ BOOST_AUTO_TEST_CASE(what_is_needed_is_compared_with_what_is_there) {
                         {"[memory] a model needs 16000.0 PB, ", "are free; make it smaller"});
   BOOST_TEST(bytes_text(999) == "999 B");
   BOOST_TEST(bytes_text(1234567) == "1.2 MB");
+}
+
+// What a convolution needs for its weights grows with them: it is counted, and given back.
+BOOST_AUTO_TEST_CASE(a_call_counts_its_weights) {
+  Backend& cpu = cpu_backend();
+  const test::DefaultWinograd after;
+  const std::int64_t channels = 256, taps = 9, transformed = 36;
+  const Tensor x = Tensor::ones({1, 4, 4, channels});
+  const Tensor w = Tensor::ones({channels, channels, 3, 3});
+  const ConvGeometry geometry{1, 1, 1};
+  const auto bytes = [&](std::int64_t each) {
+    return static_cast<std::size_t>(channels * channels * each) * sizeof(float);
+  };
+  const struct {
+    const char* name;
+    Winograd way;
+    std::size_t least;
+    std::function<Tensor()> run;
+  } cases[] = {{"direct", Winograd::Off, bytes(taps), [&] { return conv2d(x, w, {}, geometry); }},
+               {"Winograd", Winograd::On, bytes(taps + transformed),
+                [&] { return conv2d(x, w, {}, geometry); }},
+               {"dx", Winograd::On, bytes(taps + transformed),
+                [&] { return conv2d_backward_data(x, w, x.shape(), geometry); }},
+               {"dw", Winograd::On, bytes(2 * taps),  // the sums, and dw
+                [&] { return conv2d_backward_weights(x, x, w.shape(), geometry); }}};
+  for (const auto& c : cases) {
+    set_winograd(c.way);
+    const std::size_t in_use = cpu.bytes_in_use(), peak = cpu.peak_bytes();
+    // Nothing is below the peak any more, so that it rises by all that is allocated.
+    void* const ballast = cpu.allocate(peak - in_use + 1);
+    const std::size_t before = cpu.peak_bytes(), held = cpu.bytes_in_use();
+    { const Tensor result = c.run(); }
+    BOOST_TEST(cpu.peak_bytes() - before >= c.least, c.name);
+    BOOST_TEST(cpu.peak_bytes() - before <= c.least + c.least / 4 + (1U << 20), c.name);
+    BOOST_TEST(cpu.bytes_in_use() == held, c.name);
+    cpu.release(ballast, peak - in_use + 1);
+  }
+}
+
+// In a process of its own, whose addresses are limited.
+BOOST_AUTO_TEST_CASE(a_convolution_without_memory_says_so_and_how_much,
+                     *boost::unit_test::precondition(test::addresses_can_be_limited)) {
+  const Tensor x = Tensor::ones({1, 4, 4, 1024}), w = Tensor::ones({1024, 1024, 3, 3});
+  int from_child[2];
+  BOOST_REQUIRE(pipe(from_child) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    std::string said = "nothing";
+    try {
+      set_num_threads(1);  // the others stayed with the parent
+      const rlimit limit{1, 1};
+      set_winograd(Winograd::On);
+      setrlimit(RLIMIT_AS, &limit);
+      conv2d(x, w, {}, {1, 1, 1});
+    } catch (const Error& error) {
+      said = error.what();
+    }
+    _exit(write(from_child[1], said.data(), said.size()) == std::ssize(said) ? 0 : 1);
+  }
+  close(from_child[1]);
+  std::string said(1000, '\0');
+  said.resize(
+      static_cast<std::size_t>(std::max<ssize_t>(0, read(from_child[0], said.data(), 1000))));
+  close(from_child[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  BOOST_TEST(status == 0);
+  BOOST_TEST(said.starts_with("[conv2d] no memory for "), said);
+  BOOST_TEST(said.find(" weights, ") != std::string::npos, said);
+  BOOST_TEST(said.find(" MB: ") != std::string::npos, said);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

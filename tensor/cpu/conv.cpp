@@ -11,8 +11,6 @@ namespace {
 
 using namespace nf::cpu;
 
-thread_local Scratch weight_scratch;
-
 /// The windows of a kernel over x, with its padding, as far as its last step goes.
 template <class T>
 Windows<T> windows_of(const Tensor& x, const ConvSizes& s) {
@@ -46,11 +44,10 @@ Windows<T> windows_of_gradient(const Tensor& dout, const ConvSizes& s) {
   return {in, s.n, s.h, s.w, s.c, s.kh, s.kw, 1};
 }
 
-/// Valid until the next call by this thread.
 template <class T>
-const T* packed(const Weights<T>& weights) {
-  T* const to = weight_scratch.get<T>(packed_weights(weights));
-  pack_weights(weights, to);
+Tensor packed(const Weights<T>& weights) {
+  Tensor to = call_memory("conv2d", "packed weights", packed_weights(weights), dtype_of<T>());
+  pack_weights(weights, to.mutable_data<T>());
   return to;
 }
 
@@ -62,9 +59,9 @@ void CpuBackend::conv2d(const Tensor& x, const Tensor& w, const Tensor& bias,
   const ConvSizes s = conv_sizes(x.shape(), w.shape(), geometry);
   const Index taps = s.kh * s.kw;
   visit_float(out.dtype(), [&]<class T>() {
-    const Weights<T> weights{w.data<T>(), s.o, s.c, s.kh, s.kw, s.c * taps, taps};
+    const Tensor weights = packed<T>({w.data<T>(), s.o, s.c, s.kh, s.kw, s.c * taps, taps});
     const Epilogue<T> epilogue(bias, act, args);
-    convolve<T>({windows_of<T>(x, s), packed(weights), out.mutable_data<T>(), epilogue.finish()});
+    convolve<T>({windows_of<T>(x, s), weights.data<T>(), out.mutable_data<T>(), epilogue.finish()});
   });
 }
 
@@ -73,8 +70,8 @@ void CpuBackend::conv2d_backward_data(const Tensor& dout, const Tensor& w,
   const ConvSizes s = conv_sizes(dx.shape(), w.shape(), geometry);
   const Index taps = s.kh * s.kw;
   visit_float(dx.dtype(), [&]<class T>() {
-    const Weights<T> weights{w.data<T>(), s.c, s.o, s.kh, s.kw, taps, s.c * taps, true};
-    convolve<T>({windows_of_gradient<T>(dout, s), packed(weights), dx.mutable_data<T>()});
+    const Tensor weights = packed<T>({w.data<T>(), s.c, s.o, s.kh, s.kw, taps, s.c * taps, true});
+    convolve<T>({windows_of_gradient<T>(dout, s), weights.data<T>(), dx.mutable_data<T>()});
   });
 }
 

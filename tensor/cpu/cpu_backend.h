@@ -67,6 +67,7 @@ class CpuBackend final : public HostBackend {
   void norm(std::span<const Tensor> tensors, Tensor& out) override;
 
   double peak_flops(DType dtype) override;
+  double update_bytes(std::int64_t numbers) override;
 };
 
 }  // namespace nf

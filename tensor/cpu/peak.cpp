@@ -1,4 +1,4 @@
-// The rate of multiply-adds in registers.
+// The machine's limits as the kernels meet them: multiply-adds in registers, an update's bytes.
 #include <algorithm>
 #include <atomic>
 #include <limits>
@@ -7,6 +7,7 @@
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/gemm/tile.h"
 #include "tensor/cpu/gemm/vector.h"
+#include "tensor/host_device.h"
 #include "tensor/threads.h"
 
 namespace nf {
@@ -51,7 +52,46 @@ double peak_of() {
   return best;
 }
 
+/// What an update reads and writes, by next to no arithmetic.
+void pass_of_update(const float* g, float* p, float* m, float* v, std::int64_t begin,
+                    std::int64_t end) {
+  NF_INDEPENDENT_ITERATIONS
+  for (std::int64_t i = begin; i < end; ++i) {
+    m[i] = 0.5F * m[i] + g[i];
+    v[i] = 0.5F * v[i] + g[i];
+    p[i] -= m[i] * v[i];
+  }
+  asm volatile("" : : : "memory");  // each pass is one
+}
+
 }  // namespace
+
+double CpuBackend::update_bytes(std::int64_t numbers) {
+  constexpr double kBytes = 7.0 * sizeof(float);
+  const std::int64_t passes = std::max<std::int64_t>(1, (std::int64_t{1} << 22) / numbers);
+  const Tensor g = Tensor::zeros({numbers});
+  Tensor p = g.clone(), m = g.clone(), v = g.clone();
+  const float* const from = g.data<float>();
+  float *const at_p = p.mutable_data<float>(), *const at_m = m.mutable_data<float>(),
+               *const at_v = v.mutable_data<float>();
+  double best = 0;
+  for (int repeat = 0; repeat < 6; ++repeat) {
+    const int threads = num_threads();
+    const double start = seconds_now();
+    // A thread goes over its part again and again: nothing is waited for in between.
+    parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t t = begin; t < end; ++t) {
+        const std::int64_t first = numbers * t / threads, last = numbers * (t + 1) / threads;
+        for (std::int64_t pass = 0; pass < passes; ++pass) {
+          pass_of_update(from, at_p, at_m, at_v, first, last);
+        }
+      }
+    });
+    const double moved = kBytes * static_cast<double>(numbers) * static_cast<double>(passes);
+    best = std::max(best, moved / (seconds_now() - start));
+  }
+  return best;
+}
 
 double CpuBackend::peak_flops(DType dtype) {
   return visit_float(dtype, [&]<class T>() { return peak_of<T>(); });

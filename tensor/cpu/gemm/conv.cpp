@@ -18,7 +18,7 @@ constexpr Index kRunDepth = 1536;
 /// Tasks for each thread, so that none waits long for the last.
 constexpr Index kTasksEach = 4;
 
-thread_local Scratch frame_scratch;
+thread_local Scratch frame_scratch("conv2d");
 
 /// What one task computes: rows [y0, y1) of images [n0, n1); more than one image only where it
 /// takes all rows.

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tensor/cpu/gemm/conv.h"
+#include "tensor/cpu/host/host_backend.h"
 #include "tensor/threads.h"
 
 namespace nf::cpu {
@@ -18,7 +19,7 @@ constexpr Index kSumBytes = 16 << 20;
 /// Tasks that are wanted for threads to share.
 constexpr Index kTasks = 32;
 
-thread_local Scratch rows_scratch, panel_scratch;
+thread_local Scratch rows_scratch("conv2d"), panel_scratch("conv2d");
 
 template <class T>
 class WeightSums {
@@ -36,7 +37,10 @@ class WeightSums {
     const Index row_bytes =
         std::max(g.in.width * g.in.c * g.stride, g.ow * kPanel<T>) * Index{sizeof(T)};
     rows_ = std::clamp<Index>(kRowsBytes / row_bytes - g.kh + 1, 1, g.oh);
-    sums_ = std::vector<T>(static_cast<std::size_t>(groups_ * g.kh * run_ * lanes_));
+    const Index count = groups_ * g.kh * run_ * lanes_;
+    memory_ = call_memory("conv2d", "sums of gradients of weights", count, dtype_of<T>());
+    sums_ = memory_.mutable_data<T>();
+    std::fill_n(sums_, count, T(0));
   }
 
   void run() {
@@ -53,7 +57,7 @@ class WeightSums {
 
  private:
   /// Zeros at first: each task adds to its own.
-  T* sums(Index group, Index ky) { return sums_.data() + (group * g_.kh + ky) * run_ * lanes_; }
+  T* sums(Index group, Index ky) { return sums_ + (group * g_.kh + ky) * run_ * lanes_; }
 
   /// One group's images beside one panel of outputs, rows [ky0, ky1) of the kernel.
   void task(Index group, Index panel, Index ky0, Index ky1) {
@@ -144,7 +148,7 @@ class WeightSums {
       std::vector<T> total(static_cast<std::size_t>(lanes_));
       for (Index i = begin; i < end; ++i) {
         for (Index tap = 0; tap < taps; ++tap) {
-          const T* const from = sums_.data() + (tap * c + i) * lanes_;
+          const T* const from = sums_ + (tap * c + i) * lanes_;
           std::copy_n(from, lanes_, total.begin());
           for (Index s = 1; s < groups_; ++s) {
             for (Index o = 0; o < g_.o; ++o)
@@ -159,7 +163,8 @@ class WeightSums {
 
   const WeightGradient<T>& g_;
   Index run_, lanes_, panels_, groups_, kernel_parts_, rows_;
-  std::vector<T> sums_;
+  Tensor memory_;
+  T* sums_;
 };
 
 }  // namespace

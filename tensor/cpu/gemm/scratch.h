@@ -1,4 +1,5 @@
-// Memory of a thread for packed operands: it grows and is kept.
+// Memory of a thread for packed operands that are cut to the size of a cache: it grows and is kept.
+// What grows with a model's weights is memory of the call (call_memory, ../host/host_backend.h).
 #pragma once
 
 #include <cstdlib>
@@ -11,6 +12,9 @@ namespace nf::cpu {
 
 class Scratch {
  public:
+  /// `operation`: whose error it is when there is no memory.
+  explicit constexpr Scratch(const char* operation = "matmul") : operation_(operation) {}
+
   /// Room for `count` numbers and the end of a vector behind them. What was there is lost.
   template <class T>
   T* get(Index count) {
@@ -20,7 +24,7 @@ class Scratch {
       memory_.reset();
       size_ = 0;
       memory_.reset(std::aligned_alloc(64, bytes));
-      NF_CHECK(memory_, "[matmul] out of memory: there are no ", (bytes >> 10) + 1,
+      NF_CHECK(memory_, "[", operation_, "] out of memory: there are no ", (bytes >> 10) + 1,
                " KiB to pack operands into; use a smaller batch or model");
       size_ = bytes;
     }
@@ -31,6 +35,7 @@ class Scratch {
   struct Free {
     void operator()(void* p) const { std::free(p); }
   };
+  const char* operation_;
   std::unique_ptr<void, Free> memory_;
   std::size_t size_ = 0;
 };

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "tensor/cpu/gemm/vector.h"
+#include "tensor/cpu/host/host_backend.h"
 #include "tensor/threads.h"
 
 namespace nf::cpu {
@@ -17,7 +18,7 @@ using Channels = VectorOf<float, kN>;
 /// keeps in a second-level cache.
 constexpr Index kTileBytes = 512 << 10;
 
-thread_local Scratch winograd_scratch, tiles_scratch, products_scratch;
+thread_local Scratch tiles_scratch("conv2d"), products_scratch("conv2d");
 
 /// The points 0, +-a, +-b and infinity.
 struct Points {
@@ -290,7 +291,9 @@ bool takes_winograd(const Convolution<float>& conv) {
 
 void convolve_winograd(const Convolution<float>& conv) {
   const Index lanes = whole_vectors<float>(conv.o);
-  float* const weights = winograd_scratch.get<float>(lanes * kElements * conv.in.c);
+  Tensor transformed =
+      call_memory("conv2d", "transformed weights", lanes * kElements * conv.in.c, DType::F32);
+  float* const weights = transformed.mutable_data<float>();
   transform_weights(conv, weights);
   const TilesPlan plan(conv);
   parallel_for(plan.tasks, 1, [&](Index begin, Index end) {

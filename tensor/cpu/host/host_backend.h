@@ -28,6 +28,12 @@ class HostBackend : public Backend {
 
   /// FLOP/s of the kernels' multiply-adds in registers; see machine.h.
   virtual double peak_flops(DType dtype) = 0;
+  virtual double update_bytes(std::int64_t numbers) = 0;  ///< per second; see update_gbs
 };
+
+/// Memory of one call for `count` numbers, and for a vector's end behind them. It is a tensor's:
+/// counted in peak_bytes, and used again by others afterwards. Throws Error "[operation] no memory
+/// for WHAT, .. MB".
+Tensor call_memory(const char* operation, const char* what, std::int64_t count, DType dtype);
 
 }  // namespace nf

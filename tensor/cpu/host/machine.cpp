@@ -14,8 +14,13 @@ double peak_gflops(DType dtype) {
   return static_cast<HostBackend&>(cpu_backend()).peak_flops(dtype) * 1e-9;
 }
 
-double triad_gbs() {
-  constexpr std::int64_t n = std::int64_t{16} << 20;
+double update_gbs(std::int64_t numbers) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 25;
+  auto& backend = static_cast<HostBackend&>(cpu_backend());
+  return backend.update_bytes(std::clamp<std::int64_t>(numbers, 1, kMost)) * 1e-9;
+}
+
+double triad_gbs(std::int64_t n) {
   Tensor a = Tensor::zeros({n}), b = Tensor::ones({n}), c = Tensor::ones({n});
   float* const to = a.mutable_data<float>();
   const float *const x = b.data<float>(), *const y = c.data<float>();

@@ -12,6 +12,7 @@
 #include <mutex>
 
 #include "tensor/cpu/host/host_backend.h"
+#include "tensor/memory.h"
 
 namespace nf {
 namespace {
@@ -147,6 +148,18 @@ void HostBackend::to_host(void* host, const void* device, std::size_t bytes) {
 void HostBackend::from_host(void* device, const void* host, std::size_t bytes) {
   std::memcpy(device, host, bytes);
 }
+
+Tensor call_memory(const char* operation, const char* what, std::int64_t count, DType dtype) {
+  constexpr std::int64_t kBehind = 128;  // numbers: two vectors of 64 bytes, of any type
+  try {
+    return Tensor::empty({count + kBehind}, dtype);
+  } catch (const Error& error) {
+    fail(str("[", operation, "] no memory for ", what, ", ",
+             bytes_text(static_cast<double>(count) * static_cast<double>(size_of(dtype))), ": ",
+             error.what()));
+  }
+}
+
 std::size_t HostBackend::bytes_in_use() const { return cache().in_use(); }
 std::size_t HostBackend::peak_bytes() const { return cache().peak(); }
 

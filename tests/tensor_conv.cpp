@@ -131,6 +131,12 @@ std::vector<Case> all_cases() {
   // no window reaches.
   cases.push_back({{1, 6, 6, 4}, {200, 4, 3, 3}, {2, 0, 0}});
   cases.push_back({{1, 9, 9, 3}, {600, 3, 4, 4}, {2, 0, 0}});
+  // Rows that are cut, read where they are and with padding, in steps of 1 and 2, on few and many
+  // channels.
+  cases.push_back({{1, 1, 2003, 4}, {5, 4, 1, 3}, {1, 0, 1}});
+  cases.push_back({{2, 1, 1100, 3}, {16, 3, 1, 3}, {1, 0, 0}});
+  cases.push_back({{1, 3, 2501, 2}, {3, 2, 3, 4}, {2, 1, 2}});
+  cases.push_back({{1, 2, 1500, 33}, {2, 33, 3, 3}, {1, 1, 1}});
   return cases;
 }
 
@@ -306,11 +312,10 @@ BOOST_FIXTURE_TEST_CASE(what_is_not_finite_stays_in_its_windows, DefaultWinograd
 }
 
 BOOST_FIXTURE_TEST_CASE(the_number_of_threads_changes_no_bit, DefaultThreads) {
-  const Case cases[] = {{{3, 32, 32, 16}, {33, 16, 3, 3}, {1, 1, 1}},
-                        {{5, 9, 8, 33}, {16, 33, 5, 4}, {2, 2, 1}},
-                        {{1, 32, 32, 3}, {64, 3, 3, 3}, {1, 1, 1}},
-                        {{64, 4, 4, 64}, {6, 64, 3, 3}, {1, 1, 1}},
-                        {{2, 31, 30, 12}, {40, 12, 1, 1}, {1, 0, 0}}};
+  const Case cases[] = {
+      {{3, 32, 32, 16}, {33, 16, 3, 3}, {1, 1, 1}}, {{5, 9, 8, 33}, {16, 33, 5, 4}, {2, 2, 1}},
+      {{1, 32, 32, 3}, {64, 3, 3, 3}, {1, 1, 1}},   {{1, 1, 9000, 5}, {33, 5, 1, 3}, {1, 0, 1}},
+      {{64, 4, 4, 64}, {6, 64, 3, 3}, {1, 1, 1}},   {{2, 31, 30, 12}, {40, 12, 1, 1}, {1, 0, 0}}};
   for (const DType dtype : kFloats) {
     for (const Case& c : cases) {
       const Tensor x = draw(c.x, dtype, 1), w = draw(c.w, dtype, 2), dout = draw(c.out(), dtype, 3);

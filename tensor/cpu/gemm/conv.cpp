@@ -20,16 +20,16 @@ constexpr Index kTasksEach = 4;
 
 thread_local Scratch frame_scratch("conv2d");
 
-/// What one task computes: rows [y0, y1) of images [n0, n1); more than one image only where it
-/// takes all rows.
+/// What one task computes: rows [y0, y1) x columns [x0, x1) of images [n0, n1); more than one image
+/// only where it takes all rows, a part of the columns only of one row.
 struct Range {
-  Index n0, n1, y0, y1;
+  Index n0, n1, y0, y1, x0, x1;
 };
 
 /// How the rows of all images are dealt out.
 struct Deal {
-  Index images, rows;  ///< of a task
-  Index down, count;   ///< tasks of an image or group of them, tasks
+  Index images, rows;         ///< of a task
+  Index down, across, count;  ///< tasks of an image or group of them, of a row, of all images
 
   template <class T>
   static Deal of(const Convolution<T>& c) {
@@ -37,16 +37,30 @@ struct Deal {
     const Index fit = std::max<Index>(1, kFrameBytes / bytes_of_row - c.kh + 1);
     const Index wanted = std::max<Index>(1, c.n * c.oh / (kTasksEach * num_threads()));
     const Index rows = std::min(fit, wanted);
+    if (rows == 1 && c.ow >= 2 * kLeastColumns) {
+      const Index frame = c.in.width * c.in.c * Index{sizeof(T)} * c.kh;
+      const Index parts =
+          std::max(ceil_div(frame, kFrameBytes), ceil_div(kTasksEach * num_threads(), c.n * c.oh));
+      const Index across = std::min(parts, c.ow / kLeastColumns);
+      return {1, 1, c.oh, across, c.n * c.oh * across};
+    }
     if (rows < c.oh) {
       const Index down = ceil_div(c.oh, rows);
-      return {1, ceil_div(c.oh, down), down, c.n * down};
+      return {1, ceil_div(c.oh, down), down, 1, c.n * down};
     }
     const Index images = std::min(c.n, rows / c.oh);
-    return {images, c.oh, 1, ceil_div(c.n, images)};
+    return {images, c.oh, 1, 1, ceil_div(c.n, images)};
   }
-  Range range(Index task, Index n, Index oh) const {
-    const Index first = task / down * images, y = task % down * rows;
-    return {first, std::min(n, first + images), y, std::min(oh, y + rows)};
+  template <class T>
+  Range range(Index task, const Convolution<T>& c) const {
+    const Index part = task % across, strip = task / across;
+    const Index n = strip / down * images, y = strip % down * rows;
+    return {n,
+            std::min(c.n, n + images),
+            y,
+            std::min(c.oh, y + rows),
+            c.ow * part / across,
+            c.ow * (part + 1) / across};
   }
 };
 
@@ -56,7 +70,8 @@ class ConvTask {
  public:
   ConvTask(const Convolution<T>& conv, const Range& range) : c_(conv), r_(range) {
     const Index begin = r_.y0 * c_.stride, end = (r_.y1 - 1) * c_.stride + c_.kh;
-    rows_ = c_.rows(r_.n0, r_.n1, begin, end, frame_scratch);
+    rows_ = c_.rows(r_.n0, r_.n1, begin, end, r_.x0 * c_.stride, (r_.x1 - 1) * c_.stride + c_.kw,
+                    frame_scratch);
   }
 
   /// All panels, and for each a few rows of the kernel at a time.
@@ -84,7 +99,7 @@ class ConvTask {
     const Taps taps = c_.in.taps(y * c_.stride, ky, ky + count);
     const bool begun = all.count > 0 && all.first < ky, last = ky + count == c_.kh;
     if (taps.count == 0 && (begun || !last)) return finish_row(n, y, o0, cols, last);
-    const TileRows tiles(0, c_.ow);
+    const TileRows tiles(r_.x0, r_.x1);
     const T* const first = rows_.data + (n - r_.n0) * rows_.image +
                            ((y - r_.y0) * c_.stride + taps.first) * rows_.pitch;
     TileArgs<T> args{.a = nullptr,
@@ -100,7 +115,7 @@ class ConvTask {
                      .add = begun};
     T* const out = row_of_out(n, y, o0);
     for (Index t = 0; t < tiles.count; ++t) {
-      const Index x = tiles.begin(t), rows = tiles.begin(t + 1) - x;
+      const Index x = tiles.begin(t) - r_.x0, rows = tiles.begin(t + 1) - r_.x0 - x;
       args.a = first + x * args.row;
       args.c = out + x * c_.o;
       tile_to<T>(Rows::Along, rows, cols, args);
@@ -113,10 +128,10 @@ class ConvTask {
   /// The row is complete, but not by a tile of this block.
   void finish_row(Index n, Index y, Index o0, Index cols, bool last) const {
     if (!last || !c_.finish.block) return;
-    c_.finish.block(row_of_out(n, y, o0), c_.o, c_.ow, o0, cols, c_.finish.with);
+    c_.finish.block(row_of_out(n, y, o0), c_.o, r_.x1 - r_.x0, o0, cols, c_.finish.with);
   }
   T* row_of_out(Index n, Index y, Index o0) const {
-    return c_.out + (n * c_.oh + y) * c_.ow * c_.o + o0;
+    return c_.out + ((n * c_.oh + y) * c_.ow + r_.x0) * c_.o + o0;
   }
 
   const Convolution<T>& c_;
@@ -128,7 +143,7 @@ template <class T>
 void all_tasks(const Convolution<T>& conv) {
   const Deal deal = Deal::of(conv);
   parallel_for(deal.count, 1, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) ConvTask<T>(conv, deal.range(i, conv.n, conv.oh)).run();
+    for (Index i = begin; i < end; ++i) ConvTask<T>(conv, deal.range(i, conv)).run();
   });
 }
 
@@ -143,39 +158,40 @@ Taps Frame<T>::taps(Index y, Index begin, Index end) const {
 }
 
 template <class T>
-void Frame<T>::copy_rows(Index n, Index begin, Index end, T* to) const {
-  const T* const from = data + n * image();
-  for (Index y = begin; y < end; ++y, to += width * c) {
+void Frame<T>::copy(Index n, Index y0, Index y1, Index x0, Index x1, T* to) const {
+  // Pixels [first, first + count) of a row of the image lie in these columns.
+  const Index first = x0 <= left ? 0 : ceil_div(x0 - left, spread);
+  const Index count = (x1 <= left ? 0 : std::min(w, ceil_div(x1 - left, spread))) - first;
+  const Index cols = (x1 - x0) * c;
+  for (Index y = y0; y < y1; ++y, to += cols) {
     const Index row = (y - top) / spread;
-    if (y < top || (y - top) % spread != 0 || row >= h) {
-      std::fill_n(to, width * c, T(0));
+    if (y < top || (y - top) % spread != 0 || row >= h || count <= 0) {
+      std::fill_n(to, cols, T(0));
       continue;
     }
-    // The frame may end before the image does.
-    const Index count = std::min(w, ceil_div(width - left, spread));
-    const T* const x = from + row * w * pixel;
-    std::fill_n(to, left * c, T(0));
-    T* at = to + left * c;
+    const T* const x = data + n * image() + (row * w + first) * pixel;
+    T* at = std::fill_n(to, (left + first * spread - x0) * c, T(0));
     if (pixel == c && spread == 1) {
       at = std::copy_n(x, count * c, at);
     } else {
-      if (spread > 1) std::fill(at, to + width * c, T(0));
+      if (spread > 1) std::fill(at, to + cols, T(0));
       for (Index i = 0; i < count; ++i) std::copy_n(x + i * pixel, c, at + i * spread * c);
       at += ((count - 1) * spread + 1) * c;
     }
-    std::fill(at, to + width * c, T(0));
+    std::fill(at, to + cols, T(0));
   }
 }
 
 template <class T>
-FrameRows<T> Windows<T>::rows(Index n0, Index n1, Index begin, Index end, Scratch& scratch) const {
+FrameRows<T> Windows<T>::rows(Index n0, Index n1, Index y0, Index y1, Index x0, Index x1,
+                              Scratch& scratch) const {
   if (in.plain(kw)) {
     const Index pitch = in.w * in.pixel;
-    return {in.data + n0 * in.image() + begin * pitch, pitch, in.pixel, in.image()};
+    return {in.data + n0 * in.image() + y0 * pitch + x0 * in.pixel, pitch, in.pixel, in.image()};
   }
-  const Index pitch = in.width * in.c, image = (end - begin) * pitch;
+  const Index pitch = (x1 - x0) * in.c, image = (y1 - y0) * pitch;
   T* const to = scratch.get<T>((n1 - n0) * image);
-  for (Index i = n0; i < n1; ++i) in.copy_rows(i, begin, end, to + (i - n0) * image);
+  for (Index i = n0; i < n1; ++i) in.copy(i, y0, y1, x0, x1, to + (i - n0) * image);
   return {to, pitch, in.c, image};
 }
 

@@ -12,6 +12,10 @@
 
 namespace nf::cpu {
 
+/// A row of twice so many outputs, or more, may be cut into parts of at least so many, where that
+/// makes frames small or tasks enough.
+inline constexpr Index kLeastColumns = 512;
+
 /// Rows first, first + step, ... of a kernel, `count` of them.
 struct Taps {
   Index first, count, step;
@@ -37,8 +41,8 @@ struct Frame {
   /// is row y of the frame.
   Taps taps(Index y, Index begin, Index end) const;
 
-  /// Rows [begin, end) of the frame around image n, width * c numbers each.
-  void copy_rows(Index n, Index begin, Index end, T* to) const;
+  /// Rows [y0, y1) x columns [x0, x1) of the frame around image n, one row after the other.
+  void copy(Index n, Index y0, Index y1, Index x0, Index x1, T* to) const;
 };
 
 /// Rows of frames that can be read: pixel (y, x) at data + y * pitch + x * pixel, that of the next
@@ -56,9 +60,10 @@ struct Windows {
   Frame<T> in;
   Index n, oh, ow, o, kh, kw, stride;
 
-  /// Rows [begin, end) of the frames of images [n0, n1): where they are, or copied with their
-  /// padding.
-  FrameRows<T> rows(Index n0, Index n1, Index begin, Index end, Scratch& scratch) const;
+  /// Rows [y0, y1) x columns [x0, x1) of the frames of images [n0, n1): where they are, or copied
+  /// with their padding.
+  FrameRows<T> rows(Index n0, Index n1, Index y0, Index y1, Index x0, Index x1,
+                    Scratch& scratch) const;
 };
 
 /// out (N, oh, ow, o) = the sums of products in all windows, finished as a product is. `weights`

@@ -32,11 +32,14 @@ class WeightSums {
     const Index group_bytes = g.kh * run_ * lanes_ * Index{sizeof(T)};
     groups_ = std::clamp<Index>(ceil_div(kTasks, panels_), 1,
                                 std::max<Index>(1, kSumBytes / group_bytes));
-    groups_ = std::min(groups_, g.n);
-    kernel_parts_ = groups_ * panels_ >= kTasks / 4 ? 1 : g.kh;
     const Index row_bytes =
         std::max(g.in.width * g.in.c * g.stride, g.ow * kPanel<T>) * Index{sizeof(T)};
     rows_ = std::clamp<Index>(kRowsBytes / row_bytes - g.kh + 1, 1, g.oh);
+    if (rows_ == 1 && g.ow >= 2 * kLeastColumns) {
+      across_ = std::min(ceil_div(row_bytes * g.kh, kRowsBytes), g.ow / kLeastColumns);
+    }
+    groups_ = std::min(groups_, g.n * across_);
+    kernel_parts_ = groups_ * panels_ >= kTasks / 4 ? 1 : g.kh;
     const Index count = groups_ * g.kh * run_ * lanes_;
     memory_ = call_memory("conv2d", "sums of gradients of weights", count, dtype_of<T>());
     sums_ = memory_.mutable_data<T>();
@@ -59,15 +62,24 @@ class WeightSums {
   /// Zeros at first: each task adds to its own.
   T* sums(Index group, Index ky) { return sums_ + (group * g_.kh + ky) * run_ * lanes_; }
 
-  /// One group's images beside one panel of outputs, rows [ky0, ky1) of the kernel.
+  /// One group's images, or parts of them, beside one panel of outputs, rows [ky0, ky1) of the
+  /// kernel.
   void task(Index group, Index panel, Index ky0, Index ky1) {
-    const Index n1 = g_.n * (group + 1) / groups_;
-    for (Index n = g_.n * group / groups_; n < n1; ++n) {
+    const Index count = g_.n * across_, end = count * (group + 1) / groups_;
+    for (Index i = count * group / groups_; i < end; ++i) {
+      const Index n = i / across_, part = i % across_;
       for (Index y = 0; y < g_.oh; y += rows_) {
-        some_rows(group, panel, ky0, ky1, n, y, std::min(g_.oh, y + rows_));
+        some_rows(group, panel, ky0, ky1,
+                  {n, y, std::min(g_.oh, y + rows_), g_.ow * part / across_,
+                   g_.ow * (part + 1) / across_});
       }
     }
   }
+
+  /// Output rows [y0, y1) x columns [x0, x1) of image n; a part of the columns only of one row.
+  struct Block {
+    Index n, y0, y1, x0, x1;
+  };
 
   /// Steps [begin, end) of `steps` on one axis that meet the image at tap k, not the padding.
   struct Steps {
@@ -77,29 +89,31 @@ class WeightSums {
           end(std::min(end_, ceil_div(pad + size - k, stride))) {}
   };
 
-  /// Adds output rows [y0, y1) of image n. Many channels make tiles by themselves: x is read where
+  /// Adds a block. Many channels make tiles by themselves: x is read where
   /// it is, one tap at a time, and no tap is computed where it meets nothing but padding. Few make
   /// them together with the taps of a row, which then need a frame.
-  void some_rows(Index group, Index panel, Index ky0, Index ky1, Index n, Index y0, Index y1) {
+  void some_rows(Index group, Index panel, Index ky0, Index ky1, const Block& block) {
+    const auto [n, y0, y1, x0, x1] = block;
     const Index o0 = panel * kPanel<T>, lanes = lanes_of(panel), s = g_.stride;
     const Frame<T>& in = g_.in;
-    const T* const dout = dout_panel(n, y0, y1, o0, lanes);
+    const T* const dout = dout_panel(block, o0, lanes);
     const bool framed = in.c < kTileRows;
     const Index taps = framed ? 1 : g_.kw, rows = run_ / taps;
     const FrameRows<T> from =
-        framed ? g_.rows(n, n + 1, y0 * s, (y1 - 1) * s + g_.kh, rows_scratch)
-               : FrameRows<T>{in.data + n * in.image() + (y0 * s - in.top) * in.w * in.pixel -
-                                  in.left * in.pixel,
+        framed ? g_.rows(n, n + 1, y0 * s, (y1 - 1) * s + g_.kh, x0 * s, (x1 - 1) * s + g_.kw,
+                         rows_scratch)
+               : FrameRows<T>{in.data + n * in.image() + (y0 * s - in.top) * in.w * in.pixel +
+                                  (x0 * s - in.left) * in.pixel,
                               in.w * in.pixel, in.pixel, in.image()};
     for (Index ky = ky0; ky < ky1; ++ky) {
       const Steps y(y0, y1, ky, in.top, in.h, s);
       for (Index kx = 0; kx < taps; ++kx) {
         const Steps x =
-            framed ? Steps(0, g_.ow, 0, 0, in.width, s) : Steps(0, g_.ow, kx, in.left, in.w, s);
+            framed ? Steps(x0, x1, 0, 0, in.width, s) : Steps(x0, x1, kx, in.left, in.w, s);
         if (y.begin >= y.end || x.begin >= x.end) continue;
-        const Index first = (y.begin - y0) * g_.ow + x.begin;
+        const Index first = (y.begin - y0) * g_.ow + x.begin - x0;
         add_tap({.a = from.data + ((y.begin - y0) * s + ky) * from.pitch +
-                      (x.begin * s + kx) * from.pixel,
+                      ((x.begin - x0) * s + kx) * from.pixel,
                  .row = 1,
                  .step = s * from.pixel,
                  .k = x.end - x.begin,
@@ -131,11 +145,11 @@ class WeightSums {
 
   Index lanes_of(Index panel) const { return std::min(kPanel<T>, lanes_ - panel * kPanel<T>); }
 
-  /// Outputs [o0, o0 + lanes) of dout's rows [y0, y1): where they are, or packed.
-  const T* dout_panel(Index n, Index y0, Index y1, Index o0, Index lanes) const {
-    const T* const from = g_.dout + (n * g_.oh + y0) * g_.ow * g_.o + o0;
+  /// Outputs [o0, o0 + lanes) of a block of dout: where they are, or packed.
+  const T* dout_panel(const Block& b, Index o0, Index lanes) const {
+    const T* const from = g_.dout + ((b.n * g_.oh + b.y0) * g_.ow + b.x0) * g_.o + o0;
     if (lanes == g_.o) return from;
-    const Index pixels = (y1 - y0) * g_.ow;
+    const Index pixels = (b.y1 - b.y0) * (b.x1 - b.x0);
     T* const packed = panel_scratch.get<T>(pixels * lanes);
     pack<T>({from, 1, g_.o}, std::min(lanes, g_.o - o0), pixels, lanes, packed);
     return packed;
@@ -163,6 +177,7 @@ class WeightSums {
 
   const WeightGradient<T>& g_;
   Index run_, lanes_, panels_, groups_, kernel_parts_, rows_;
+  Index across_ = 1;  ///< parts of a row
   Tensor memory_;
   T* sums_;
 };

@@ -3,6 +3,7 @@
 //
 //   nf_bench_matmul [--json] [--rounds N]
 //
+// In f32, f64 and, where the processor has it, bf16 (beside OpenBLAS's f32).
 // Each figure is the best of N rounds (5) of several products each; all take turns. Between turns
 // with several threads there is a pause: OpenBLAS's threads stay awake for some 100 ms after a
 // product, which would slow down whoever comes next.
@@ -18,6 +19,7 @@
 #include <vector>
 
 #include "bench/timing.h"
+#include "tensor/backend.h"
 #include "tensor/blas.h"
 #include "tensor/cpu_kernels.h"
 #include "tensor/machine.h"
@@ -138,7 +140,16 @@ int main(int argc, char** argv) {
                 "K", "dtype", "threads", "GFLOP/s", "of peak", "of OpenBLAS");
   }
   const int all = num_threads();
-  for (const DType dtype : {DType::F32, DType::F64}) {
+  struct Factors {
+    const char* name;
+    DType dtype;
+    Precision precision;
+  };
+  for (const auto& [factors, dtype, precision] : {Factors{"f32", DType::F32, Precision::F32},
+                                                  {"f64", DType::F64, Precision::F32},
+                                                  {"bf16", DType::F32, Precision::BF16}}) {
+    if (!cpu_backend().has_precision(precision)) continue;
+    cpu_backend().set_precision(precision);
     for (const int threads : std::set<int>{1, all}) {
       set_num_threads(threads);
       const double peak = peak_gflops(dtype);
@@ -147,14 +158,14 @@ int main(int argc, char** argv) {
         const double gflops = 2e-9 * p.m * p.n * p.k / best.ours;
         told["products"].push_back({{"product", p.what},
                                     {"shape", str(p.m, "x", p.n, "x", p.k)},
-                                    {"dtype", name(dtype)},
+                                    {"dtype", factors},
                                     {"threads", threads},
                                     {"gflops", gflops},
                                     {"of_peak", gflops / peak},
                                     {"of_openblas", best.theirs / best.ours}});
         if (json) continue;
         std::printf("%-8s %5d %5d %5d %5s %7d %9.1f %7.1f%% %12.3f\n", p.what, p.m, p.n, p.k,
-                    name(dtype), threads, gflops, 100 * gflops / peak, best.theirs / best.ours);
+                    factors, threads, gflops, 100 * gflops / peak, best.theirs / best.ours);
         std::fflush(stdout);
       }
     }

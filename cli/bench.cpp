@@ -123,7 +123,7 @@ void bench(const BenchOptions& asked, Device device) {
   const bool floor = asked.floor;
   NF_CHECK(!floor || device == Device::CPU,
            "[bench] --floor is that of the CPU; give --device cpu with it");
-  const std::string precision = set_precision(device, config.training.precision);
+  const std::string precision = set_precision(device, config.training.precision, Need::Must);
   const auto density = make_density(config, shape, device);
   std::optional<Floor> least;
   const std::int64_t batch = config.training.batch_size, warmup = 4,
@@ -160,9 +160,9 @@ void bench(const BenchOptions& asked, Device device) {
                {"gflops", gflops},
                {"peak_memory_mb", peak}};
   json.update(cpu_choices());
-  const std::string where = device == Device::CPU
-                                ? str(num_threads(), " threads, ", cpu_kernels(), " kernels")
-                                : str(name(device), ", ", precision);
+  const std::string where = device == Device::CPU ? str(num_threads(), " threads, ", cpu_kernels(),
+                                                        " kernels, ", precision)
+                                                  : str(name(device), ", ", precision);
   char text[512];
   int used = std::snprintf(text, sizeof text,
                            "%s, batch %lld, %lld parameters, %s\n"

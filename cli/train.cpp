@@ -45,10 +45,16 @@ class Training {
       : common_(common),
         config_(std::move(config)),
         device_(device),
-        precision_(set_precision(device, config_.training.precision)),
+        precision_(set_precision(device, config_.training.precision,
+                                 start == Start::New ? Need::Must : Need::IfPossible)),
         data_(checked(std::move(data), config_)),
         density_(first_density(start)),
         trainer_(*density_, data_, fit_options(config_, graph)) {
+    if (config_.training.precision == "bf16" && precision_ != "bf16") {
+      common_.note(
+          "note: products of this run are bf16, which is not to be had here; it goes on in " +
+          precision_);
+    }
     if (device != Device::CPU) config_.training.precision = precision_;  // what auto meant
   }
 
@@ -417,8 +423,8 @@ void add_train(CLI::App& app) {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);
     check_usage(device != Device::CPU || !options->settings.given("precision") ||
-                    config.training.precision == "auto" || config.training.precision == "f32",
-                "[precision] would change nothing: products on the CPU are f32");
+                    config.training.precision != "tf32",
+                "[precision] the CPU has no products of tf32; give f32 or bf16");
     data::check_varies(data, config.data.types, config.text("preprocess", "") == "standard");
     Training training(config, std::move(data), options->common, device, !options->no_graph,
                       Training::Start::New);

@@ -235,12 +235,15 @@ const data::Split& part_of(const data::Dataset& data, const std::string& split) 
 
 // --- models -------------------------------------------------------------------------------------
 
-std::string set_precision(Device device, const std::string& precision) {
-  if (device == Device::CPU) return name_of(Precision::F32);
-  const Precision wanted =
-      precision == "auto" ? Precision::TF32 : flows::precisions().at(precision);
-  backend_for(device).set_precision(wanted);
-  return name_of(wanted);
+std::string set_precision(Device device, const std::string& precision, Need need) {
+  Backend& backend = backend_for(device);
+  Precision wanted = device == Device::CPU ? Precision::F32 : Precision::TF32;
+  if (precision != "auto") wanted = flows::precisions().at(precision);
+  const bool can = backend.has_precision(wanted);
+  // A run that a GPU trained in tf32 goes on in f32.
+  const bool must = need == Need::Must && wanted == Precision::BF16;
+  backend.set_precision(can || must ? wanted : Precision::F32);
+  return name_of(backend.precision());
 }
 
 std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
@@ -354,7 +357,7 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
   const std::string weights = weights_file(run, model.state, which, common);
   model.shape = run.known().shape;
   model.shape.unit_scale = !model.shape.discrete && built_in(run.config().data.source);
-  model.precision = set_precision(device, run.config().training.precision);
+  model.precision = set_precision(device, run.config().training.precision, Need::IfPossible);
   model.density = make_density(run.config(), model.shape, device);
   load_weights(*model.density, weights, run.known());
   model.density->eval();

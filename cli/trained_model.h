@@ -1,6 +1,7 @@
 // A trained model and its data, for the commands that use one.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
@@ -18,9 +19,12 @@ data::Dataset load_data(const flows::Config& config);
 /// Only what the model must know of the data; draws next to nothing of built-in sources.
 data::Dataset peek_data(const flows::Config& config);
 flows::DataShape shape_of(const data::Dataset& data);
-/// Makes the device's matrix products as `precision` says ("auto": tf32 on CUDA); returns what they
-/// are then: "f32", "tf32" or "bf16". The CPU's are f32 whatever the run was trained with.
-std::string set_precision(Device device, const std::string& precision);
+enum class Need : std::uint8_t { Must, IfPossible };
+
+/// Makes the device's matrix products as `precision` says ("auto": f32 on the CPU, tf32 on CUDA),
+/// or as f32 where the device has none such. Returns what they are then: "f32", "tf32" or "bf16".
+/// Throws Error for bf16 that must be and cannot.
+std::string set_precision(Device device, const std::string& precision, Need need);
 std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
                                              Device device = Device::CPU);
 

@@ -22,8 +22,9 @@
 
 namespace nf {
 
-/// What the factors of f32 matrix products are rounded to before they are multiplied: not at all,
-/// to 10 bits (TF32), or to 7 bits (BF16) of mantissa. Sums are of f32, and so are all tensors.
+/// What the factors of f32 matrix products and convolutions are rounded to before they are
+/// multiplied: not at all, to 10 bits (TF32), or to 7 bits (BF16) of mantissa. Sums are of f32, and
+/// so are all tensors. A device may round less where that is faster.
 enum class Precision : std::uint8_t { F32, TF32, BF16 };
 const char* name_of(Precision precision);
 
@@ -93,7 +94,8 @@ class Backend {
   virtual void conv2d_backward_weights(const Tensor& x, const Tensor& dout,
                                        const ConvGeometry& geometry, Tensor& dw) = 0;
   virtual Precision precision() const { return Precision::F32; }
-  /// Throws when the device has no other precision than F32.
+  virtual bool has_precision(Precision precision) const { return precision == Precision::F32; }
+  /// Throws when the device does not have it.
   virtual void set_precision(Precision precision);
 
   // --- indexing: index is i32, contiguous, every entry checked by the front end -----------------

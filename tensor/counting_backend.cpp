@@ -125,6 +125,7 @@ class CountingBackend : public Backend {
     inner_.conv2d_backward_weights(x, dout, geometry, dw);
   }
   Precision precision() const override { return inner_.precision(); }
+  bool has_precision(Precision p) const override { return inner_.has_precision(p); }
   void set_precision(Precision precision) override { inner_.set_precision(precision); }
 
   // --- indexing: of a whole tensor only what is taken -------------------------------------------

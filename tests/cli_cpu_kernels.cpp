@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "cli_runs.h"
+#include "tensor/backend.h"
 #include "tensor/cpu_kernels.h"
 
 using namespace nf::test;
@@ -107,6 +108,40 @@ BOOST_AUTO_TEST_CASE(a_run_goes_on_with_other_choices_and_says_so) {
       BOOST_TEST(line.find(text) != std::string::npos, text << ": " << resumed.err);
     }
   }
+}
+
+// bf16 is trained where the processor has it, refused for a new run where not, and a run that has
+// moved to such a machine goes on, and is evaluated, in f32.
+BOOST_AUTO_TEST_CASE(bf16_is_taken_or_refused) {
+  const ScratchFolder folder;
+  const auto training = [&](const std::string& run, const std::string& precision) {
+    std::vector<std::string> words = tiny_training(folder.file(run), 1);
+    words.insert(words.end(), {"--device", "cpu", "--precision", precision});
+    return words;
+  };
+  expect_failure(flowcli(folder, training("a", "bf16"), "", with_kernels("base")),
+                 {"no products of bf16 here", "AVX512_BF16", "now: base", "f32"});
+  BOOST_TEST(!std::filesystem::exists(folder.file("a")));
+  expect_failure(flowcli(folder, training("a", "tf32")), {"no products of tf32"}, 2);
+  if (!nf::cpu_backend().has_precision(nf::Precision::BF16)) {
+    BOOST_TEST_MESSAGE("skipped: no AVX512_BF16");
+    return;
+  }
+  const std::string run = folder.file("run");
+  const Outcome trained = flowcli(folder, training("run", "bf16"));
+  expect_ok(trained);
+  BOOST_TEST(trained.err.find("matrix products in bf16") != std::string::npos, trained.err);
+  const auto precision = [&](const std::function<void()>& prepare) {
+    const Outcome outcome = flowcli(folder, {"eval", run, "--json"}, "", prepare);
+    expect_ok(outcome);
+    return outcome.json()["precision"].get<std::string>();
+  };
+  BOOST_TEST(precision([] {}) == "bf16");
+  BOOST_TEST(precision(with_kernels("base")) == "f32");
+  const Outcome resumed =
+      flowcli(folder, {"resume", run, "--epochs", "2"}, "", with_kernels("base"));
+  expect_ok(resumed);
+  BOOST_TEST(resumed.err.find("goes on in f32") != std::string::npos, resumed.err);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -50,8 +50,8 @@ std::vector<Field> TrainingSettings::fields() {
        {},
        0,
        1e9},
-      {"precision", "of matrix products on CUDA (auto: tf32); the CPU's are f32", &precision,
-       with_auto(precisions().all())},
+      {"precision", "of matrix products: f32, tf32 (CUDA), bf16 (auto: f32, on CUDA tf32)",
+       &precision, with_auto(precisions().all())},
       {"seed", "of weights, batches, noise and built-in data", &seed, {}, 0, 9e15},
   };
 }

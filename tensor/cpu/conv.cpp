@@ -4,7 +4,8 @@
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/epilogue.h"
-#include "tensor/cpu/gemm/conv.h"
+#include "tensor/cpu/factors.h"
+#include "tensor/cpu/gemm/winograd.h"
 
 namespace nf {
 namespace {
@@ -44,11 +45,20 @@ Windows<T> windows_of_gradient(const Tensor& dout, const ConvSizes& s) {
   return {in, s.n, s.h, s.w, s.c, s.kh, s.kw, 1};
 }
 
-template <class T>
-Tensor packed(const Weights<T>& weights) {
-  Tensor to = call_memory("conv2d", "packed weights", packed_weights(weights), dtype_of<T>());
-  pack_weights(weights, to.mutable_data<T>());
-  return to;
+/// out = the kernel at all windows. Winograd's way is faster than products of pairs, where it is
+/// taken.
+template <class P>
+void convolve_as(const Windows<NumberOf<P>>& windows, const Weights<NumberOf<P>>& weights,
+                 Tensor& out, const Finish<NumberOf<P>>& finish = {}) {
+  if constexpr (kNumbers < P >> 1) {
+    if (takes_winograd(windows)) return convolve_as<float>(windows, weights, out, finish);
+  }
+  using Stored = std::conditional_t<std::is_same_v<P, Bf16Pair>, std::int32_t, P>;
+  Tensor memory =
+      call_memory("conv2d", "packed weights", packed_weights<P>(weights), dtype_of<Stored>());
+  P* const packed = reinterpret_cast<P*>(memory.mutable_data<Stored>());
+  pack_weights(weights, packed);
+  convolve<P>({windows, packed, out.mutable_data<NumberOf<P>>(), finish});
 }
 
 }  // namespace
@@ -58,10 +68,11 @@ void CpuBackend::conv2d(const Tensor& x, const Tensor& w, const Tensor& bias,
                         Tensor& out) {
   const ConvSizes s = conv_sizes(x.shape(), w.shape(), geometry);
   const Index taps = s.kh * s.kw;
-  visit_float(out.dtype(), [&]<class T>() {
-    const Tensor weights = packed<T>({w.data<T>(), s.o, s.c, s.kh, s.kw, s.c * taps, taps});
+  visit_factors(out.dtype(), precision_, [&]<class P>() {
+    using T = NumberOf<P>;
+    const Weights<T> weights{w.data<T>(), s.o, s.c, s.kh, s.kw, s.c * taps, taps};
     const Epilogue<T> epilogue(bias, act, args);
-    convolve<T>({windows_of<T>(x, s), weights.data<T>(), out.mutable_data<T>(), epilogue.finish()});
+    convolve_as<P>(windows_of<T>(x, s), weights, out, epilogue.finish());
   });
 }
 
@@ -69,17 +80,19 @@ void CpuBackend::conv2d_backward_data(const Tensor& dout, const Tensor& w,
                                       const ConvGeometry& geometry, Tensor& dx) {
   const ConvSizes s = conv_sizes(dx.shape(), w.shape(), geometry);
   const Index taps = s.kh * s.kw;
-  visit_float(dx.dtype(), [&]<class T>() {
-    const Tensor weights = packed<T>({w.data<T>(), s.c, s.o, s.kh, s.kw, taps, s.c * taps, true});
-    convolve<T>({windows_of_gradient<T>(dout, s), weights.data<T>(), dx.mutable_data<T>()});
+  visit_factors(dx.dtype(), precision_, [&]<class P>() {
+    using T = NumberOf<P>;
+    const Weights<T> weights{w.data<T>(), s.c, s.o, s.kh, s.kw, taps, s.c * taps, true};
+    convolve_as<P>(windows_of_gradient<T>(dout, s), weights, dx);
   });
 }
 
 void CpuBackend::conv2d_backward_weights(const Tensor& x, const Tensor& dout,
                                          const ConvGeometry& geometry, Tensor& dw) {
   const ConvSizes s = conv_sizes(x.shape(), dw.shape(), geometry);
-  visit_float(dw.dtype(), [&]<class T>() {
-    weight_gradient<T>({windows_of<T>(x, s), dout.data<T>(), dw.mutable_data<T>()});
+  visit_factors(dw.dtype(), precision_, [&]<class P>() {
+    using T = NumberOf<P>;
+    weight_gradient<P>({windows_of<T>(x, s), dout.data<T>(), dw.mutable_data<T>()});
   });
 }
 

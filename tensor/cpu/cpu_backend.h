@@ -68,6 +68,13 @@ class CpuBackend final : public HostBackend {
 
   double peak_flops(DType dtype) override;
   double update_bytes(std::int64_t numbers) override;
+
+  Precision precision() const override { return precision_; }
+  bool has_precision(Precision precision) const override;
+  void set_precision(Precision precision) override;
+
+ private:
+  Precision precision_ = Precision::F32;
 };
 
 }  // namespace nf

@@ -4,6 +4,7 @@
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/epilogue.h"
+#include "tensor/cpu/factors.h"
 #include "tensor/host_device.h"
 #include "tensor/threads.h"
 
@@ -18,8 +19,9 @@ View<T> matrix(const Tensor& t) {
   return {t.data<T>(), t.strides()[t.rank() - 2], t.strides()[t.rank() - 1]};
 }
 
-template <class T>
+template <class P>
 void matmul_of(const Tensor& a, const Tensor& b, Tensor& out) {
+  using T = NumberOf<P>;
   const bool batched = out.rank() == 3;
   const Index count = batched ? out.shape()[0] : 1;
   const Index m = a.dim(-2), k = a.dim(-1), n = b.dim(-1);
@@ -30,7 +32,7 @@ void matmul_of(const Tensor& a, const Tensor& b, Tensor& out) {
   if (m == 1) all_a.row = step_a;
   // One b for all, and the rows of all a's in one regular order: one tall product.
   if (count == 1 || (step_b == 0 && step_a == m * all_a.row)) {
-    return product<T>({all_a, all_b, c, count * m, n, k, n});
+    return product<P>({all_a, all_b, c, count * m, n, k, n});
   }
   const auto one = [&](Index i) {
     return Product<T>{{all_a.data + i * step_a, all_a.row, all_a.col},
@@ -43,12 +45,12 @@ void matmul_of(const Tensor& a, const Tensor& b, Tensor& out) {
   };
   const Index work = m * n * k;
   if (work >= 2 * kWorthWaking) {
-    for (Index i = 0; i < count; ++i) product(one(i));
+    for (Index i = 0; i < count; ++i) product<P>(one(i));
     return;
   }
   parallel_for(count, std::max<Index>(1, kWorthWaking / std::max<Index>(1, work)),
                [&](Index begin, Index end) {
-                 for (Index i = begin; i < end; ++i) product_alone(one(i));
+                 for (Index i = begin; i < end; ++i) product_alone<P>(one(i));
                });
 }
 
@@ -111,14 +113,15 @@ void linear_backward_of(const Tensor& dout, const Tensor& out, Args<T> args, Ten
 }  // namespace
 
 void CpuBackend::matmul(const Tensor& a, const Tensor& b, Tensor& out) {
-  visit_float(out.dtype(), [&]<class T>() { matmul_of<T>(a, b, out); });
+  visit_factors(out.dtype(), precision_, [&]<class P>() { matmul_of<P>(a, b, out); });
 }
 
 void CpuBackend::linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act,
                         OpArgs args, Tensor& out) {
-  visit_float(out.dtype(), [&]<class T>() {
+  visit_factors(out.dtype(), precision_, [&]<class P>() {
+    using T = NumberOf<P>;
     const Epilogue<T> epilogue(bias, act, args);
-    product<T>({.a = matrix<T>(x),
+    product<P>({.a = matrix<T>(x),
                 .b = matrix<T>(w).t(),
                 .c = out.mutable_data<T>(),
                 .m = x.dim(0),

@@ -5,8 +5,8 @@
 
 #include "tensor/clock.h"
 #include "tensor/cpu/cpu_backend.h"
-#include "tensor/cpu/gemm/tile.h"
-#include "tensor/cpu/gemm/vector.h"
+#include "tensor/cpu/factors.h"
+#include "tensor/cpu/gemm/bf16.h"
 #include "tensor/host_device.h"
 #include "tensor/threads.h"
 
@@ -18,25 +18,33 @@ using namespace nf::cpu;
 constexpr int kChains = 12;  ///< independent sums: more than a processor has in flight
 
 /// `rounds` times kChains multiply-adds of a whole vector.
-template <class T>
+template <class P>
 void multiply_add(std::int64_t rounds) {
-  using Vector = VectorOf<T, kLanes<T>>;
-  Vector sum[kChains], factor = Vector{} + T(0.5);
+  using Sum = VectorOf<NumberOf<P>, kLanes<P>>;
+  constexpr P kHalf = kNumbers<P> == 2 ? P(0x3f003f00) : P(0.5);  // both numbers of a pair
+  Sum sum[kChains];
+  VectorOf<P, kLanes<P>> factor = VectorOf<P, kLanes<P>>{} + kHalf;
   // The compiler may not know that they are equal, or it computes one of them.
   asm volatile("" : "+x"(factor));
   for (int i = 0; i < kChains; ++i) {
-    sum[i] = Vector{} + T(i);
+    sum[i] = Sum{} + NumberOf<P>(i);
     asm volatile("" : "+x"(sum[i]));
   }
   for (std::int64_t r = 0; r < rounds; ++r) {
 #pragma GCC unroll 12
-    for (int i = 0; i < kChains; ++i) sum[i] = sum[i] * factor + factor;
+    for (int i = 0; i < kChains; ++i) {
+      if constexpr (kNumbers<P> == 2) {
+        multiply_add_pairs(sum[i], factor, factor);
+      } else {
+        sum[i] = sum[i] * factor + factor;
+      }
+    }
   }
   for (int i = 0; i < kChains; ++i) asm volatile("" : : "x"(sum[i]));
 }
 
 /// FLOP/s of all threads together.
-template <class T>
+template <class P>
 double peak_of() {
   constexpr std::int64_t kRounds = 400'000;
   double best = 0;
@@ -44,9 +52,9 @@ double peak_of() {
     const int threads = num_threads();
     const double start = seconds_now();
     parallel_for(threads, 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t i = begin; i < end; ++i) multiply_add<T>(kRounds);
+      for (std::int64_t i = begin; i < end; ++i) multiply_add<P>(kRounds);
     });
-    const double flops = 2.0 * kChains * kLanes<T> * kRounds * threads;
+    const double flops = 2.0 * kNumbers<P> * kChains * kLanes<P> * kRounds * threads;
     best = std::max(best, flops / (seconds_now() - start));
   }
   return best;
@@ -94,7 +102,7 @@ double CpuBackend::update_bytes(std::int64_t numbers) {
 }
 
 double CpuBackend::peak_flops(DType dtype) {
-  return visit_float(dtype, [&]<class T>() { return peak_of<T>(); });
+  return visit_factors(dtype, precision_, [&]<class P>() { return peak_of<P>(); });
 }
 
 }  // namespace nf

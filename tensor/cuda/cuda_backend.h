@@ -59,6 +59,7 @@ class CudaBackend final : public Backend {
   void conv2d_backward_weights(const Tensor& x, const Tensor& dout, const ConvGeometry& geometry,
                                Tensor& dw) override;
   Precision precision() const override { return precision_; }
+  bool has_precision(Precision) const override { return true; }
   void set_precision(Precision precision) override { precision_ = precision; }
 
   void index_select(const Tensor& in, int axis, const Tensor& index, Tensor& out) override;

@@ -4,6 +4,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "tensor/cpu/gemm/bf16.h"
 #include "tensor/cpu/gemm/winograd.h"
 #include "tensor/threads.h"
 
@@ -13,7 +14,7 @@ namespace {
 /// Bytes of a frame that a task copies at once: they stay in a second-level cache beside a panel of
 /// weights.
 constexpr Index kFrameBytes = 192 << 10;
-/// Numbers of K that a tile goes through at once, as kDepth of a product.
+/// Steps of K that a tile goes through at once, as kDepth of a product.
 constexpr Index kRunDepth = 1536;
 /// Tasks for each thread, so that none waits long for the last.
 constexpr Index kTasksEach = 4;
@@ -31,14 +32,14 @@ struct Deal {
   Index images, rows;         ///< of a task
   Index down, across, count;  ///< tasks of an image or group of them, of a row, of all images
 
-  template <class T>
-  static Deal of(const Convolution<T>& c) {
-    const Index bytes_of_row = c.in.width * c.in.c * Index{sizeof(T)} * c.stride;
+  template <class P>
+  static Deal of(const Convolution<P>& c) {
+    const Index bytes_of_row = c.in.width * steps_of<P>(c.in.c) * Index{sizeof(P)} * c.stride;
     const Index fit = std::max<Index>(1, kFrameBytes / bytes_of_row - c.kh + 1);
     const Index wanted = std::max<Index>(1, c.n * c.oh / (kTasksEach * num_threads()));
     const Index rows = std::min(fit, wanted);
     if (rows == 1 && c.ow >= 2 * kLeastColumns) {
-      const Index frame = c.in.width * c.in.c * Index{sizeof(T)} * c.kh;
+      const Index frame = c.in.width * steps_of<P>(c.in.c) * Index{sizeof(P)} * c.kh;
       const Index parts =
           std::max(ceil_div(frame, kFrameBytes), ceil_div(kTasksEach * num_threads(), c.n * c.oh));
       const Index across = std::min(parts, c.ow / kLeastColumns);
@@ -51,8 +52,8 @@ struct Deal {
     const Index images = std::min(c.n, rows / c.oh);
     return {images, c.oh, 1, 1, ceil_div(c.n, images)};
   }
-  template <class T>
-  Range range(Index task, const Convolution<T>& c) const {
+  template <class P>
+  Range range(Index task, const Convolution<P>& c) const {
     const Index part = task % across, strip = task / across;
     const Index n = strip / down * images, y = strip % down * rows;
     return {n,
@@ -65,21 +66,23 @@ struct Deal {
 };
 
 /// One task of a convolution.
-template <class T>
+template <class P>
 class ConvTask {
  public:
-  ConvTask(const Convolution<T>& conv, const Range& range) : c_(conv), r_(range) {
+  using T = NumberOf<P>;
+  ConvTask(const Convolution<P>& conv, const Range& range) : c_(conv), r_(range) {
     const Index begin = r_.y0 * c_.stride, end = (r_.y1 - 1) * c_.stride + c_.kh;
-    rows_ = c_.rows(r_.n0, r_.n1, begin, end, r_.x0 * c_.stride, (r_.x1 - 1) * c_.stride + c_.kw,
-                    frame_scratch);
+    rows_ = c_.template rows<P>(r_.n0, r_.n1, begin, end, r_.x0 * c_.stride,
+                                (r_.x1 - 1) * c_.stride + c_.kw, frame_scratch);
   }
 
   /// All panels, and for each a few rows of the kernel at a time.
   void run() const {
-    constexpr Index W = kPanel<T>;
-    const Index run = c_.kw * c_.in.c, at_once = std::clamp<Index>(kRunDepth / run, 1, c_.kh);
+    constexpr Index W = kPanel<P>;
+    const Index run = c_.kw * steps_of<P>(c_.in.c),
+                at_once = std::clamp<Index>(kRunDepth / run, 1, c_.kh);
     for (Index o0 = 0; o0 < c_.o; o0 += W) {
-      const T* const panel = c_.weights + o0 * c_.kh * run;
+      const P* const panel = c_.weights + o0 * c_.kh * run;
       for (Index ky = 0; ky < c_.kh; ky += at_once) {
         const Index count = std::min(at_once, c_.kh - ky);
         for (Index n = r_.n0; n < r_.n1; ++n) {
@@ -92,17 +95,17 @@ class ConvTask {
  private:
   /// Row y of image n, outputs from o0: adds rows [ky, ky + count) of the kernel, those that meet
   /// nothing but zeros left out.
-  void one_row(Index n, Index y, Index o0, Index ky, Index count, const T* panel) const {
-    const Index cols = std::min(kPanel<T>, c_.o - o0);
-    const Index run = c_.kw * c_.in.c, lanes = whole_vectors<T>(cols);
+  void one_row(Index n, Index y, Index o0, Index ky, Index count, const P* panel) const {
+    const Index cols = std::min(kPanel<P>, c_.o - o0);
+    const Index run = c_.kw * steps_of<P>(c_.in.c), lanes = whole_vectors<P>(cols);
     const Taps all = c_.in.taps(y * c_.stride, 0, c_.kh);
     const Taps taps = c_.in.taps(y * c_.stride, ky, ky + count);
     const bool begun = all.count > 0 && all.first < ky, last = ky + count == c_.kh;
     if (taps.count == 0 && (begun || !last)) return finish_row(n, y, o0, cols, last);
     const TileRows tiles(r_.x0, r_.x1);
-    const T* const first = rows_.data + (n - r_.n0) * rows_.image +
+    const P* const first = rows_.data + (n - r_.n0) * rows_.image +
                            ((y - r_.y0) * c_.stride + taps.first) * rows_.pitch;
-    TileArgs<T> args{.a = nullptr,
+    TileArgs<P> args{.a = nullptr,
                      .row = c_.stride * rows_.pixel,
                      .step = 1,
                      .k = run,
@@ -118,7 +121,7 @@ class ConvTask {
       const Index x = tiles.begin(t) - r_.x0, rows = tiles.begin(t + 1) - r_.x0 - x;
       args.a = first + x * args.row;
       args.c = out + x * c_.o;
-      tile_to<T>(Rows::Along, rows, cols, args);
+      tile_to<P>(Rows::Along, rows, cols, args);
       if (last && c_.finish.block) {
         c_.finish.block(args.c, c_.o, rows, o0, cols, c_.finish.with);
       }
@@ -134,17 +137,25 @@ class ConvTask {
     return c_.out + ((n * c_.oh + y) * c_.ow + r_.x0) * c_.o + o0;
   }
 
-  const Convolution<T>& c_;
+  const Convolution<P>& c_;
   Range r_;
-  FrameRows<T> rows_;
+  FrameRows<P> rows_;
 };
 
-template <class T>
-void all_tasks(const Convolution<T>& conv) {
+template <class P>
+void all_tasks(const Convolution<P>& conv) {
   const Deal deal = Deal::of(conv);
   parallel_for(deal.count, 1, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; ++i) ConvTask<T>(conv, deal.range(i, conv)).run();
+    for (Index i = begin; i < end; ++i) ConvTask<P>(conv, deal.range(i, conv)).run();
   });
+}
+
+template <class T>
+T* copy_numbers(const T* from, Index count, T* to) {
+  return std::copy_n(from, count, to);
+}
+Bf16Pair* copy_numbers(const float* from, Index count, Bf16Pair* to) {
+  return round_numbers(from, count, to);
 }
 
 }  // namespace
@@ -158,62 +169,66 @@ Taps Frame<T>::taps(Index y, Index begin, Index end) const {
 }
 
 template <class T>
-void Frame<T>::copy(Index n, Index y0, Index y1, Index x0, Index x1, T* to) const {
+template <class P>
+void Frame<T>::copy(Index n, Index y0, Index y1, Index x0, Index x1, P* to) const {
   // Pixels [first, first + count) of a row of the image lie in these columns.
   const Index first = x0 <= left ? 0 : ceil_div(x0 - left, spread);
   const Index count = (x1 <= left ? 0 : std::min(w, ceil_div(x1 - left, spread))) - first;
-  const Index cols = (x1 - x0) * c;
+  const Index step = steps_of<P>(c), cols = (x1 - x0) * step;
   for (Index y = y0; y < y1; ++y, to += cols) {
     const Index row = (y - top) / spread;
     if (y < top || (y - top) % spread != 0 || row >= h || count <= 0) {
-      std::fill_n(to, cols, T(0));
+      std::fill_n(to, cols, P(0));
       continue;
     }
     const T* const x = data + n * image() + (row * w + first) * pixel;
-    T* at = std::fill_n(to, (left + first * spread - x0) * c, T(0));
-    if (pixel == c && spread == 1) {
-      at = std::copy_n(x, count * c, at);
+    P* at = std::fill_n(to, (left + first * spread - x0) * step, P(0));
+    if (pixel == c && spread == 1 && c % kNumbers<P> == 0) {
+      at = copy_numbers(x, count * c, at);
     } else {
-      if (spread > 1) std::fill(at, to + cols, T(0));
-      for (Index i = 0; i < count; ++i) std::copy_n(x + i * pixel, c, at + i * spread * c);
-      at += ((count - 1) * spread + 1) * c;
+      if (spread > 1) std::fill(at, to + cols, P(0));
+      for (Index i = 0; i < count; ++i) copy_numbers(x + i * pixel, c, at + i * spread * step);
+      at += ((count - 1) * spread + 1) * step;
     }
-    std::fill(at, to + cols, T(0));
+    std::fill(at, to + cols, P(0));
   }
 }
 
 template <class T>
-FrameRows<T> Windows<T>::rows(Index n0, Index n1, Index y0, Index y1, Index x0, Index x1,
+template <class P>
+FrameRows<P> Windows<T>::rows(Index n0, Index n1, Index y0, Index y1, Index x0, Index x1,
                               Scratch& scratch) const {
-  if (in.plain(kw)) {
-    const Index pitch = in.w * in.pixel;
-    return {in.data + n0 * in.image() + y0 * pitch + x0 * in.pixel, pitch, in.pixel, in.image()};
+  if constexpr (std::is_same_v<P, T>) {
+    if (in.plain(kw)) {
+      const Index pitch = in.w * in.pixel;
+      return {in.data + n0 * in.image() + y0 * pitch + x0 * in.pixel, pitch, in.pixel, in.image()};
+    }
   }
-  const Index pitch = (x1 - x0) * in.c, image = (y1 - y0) * pitch;
-  T* const to = scratch.get<T>((n1 - n0) * image);
+  const Index pixel = steps_of<P>(in.c), pitch = (x1 - x0) * pixel, image = (y1 - y0) * pitch;
+  P* const to = scratch.get<P>((n1 - n0) * image);
   for (Index i = n0; i < n1; ++i) in.copy(i, y0, y1, x0, x1, to + (i - n0) * image);
-  return {to, pitch, in.c, image};
+  return {to, pitch, pixel, image};
 }
 
-template <class T>
-void convolve(const Convolution<T>& conv) {
-  if constexpr (std::is_same_v<T, float>) {
+template <class P>
+void convolve(const Convolution<P>& conv) {
+  if constexpr (std::is_same_v<P, float>) {
     if (takes_winograd(conv)) return convolve_winograd(conv);
   }
   all_tasks(conv);
 }
 
-template <class T>
-void pack_weights(const Weights<T>& w, T* to) {
-  constexpr Index W = kPanel<T>;
-  const Index taps = w.kh * w.kw, depth = taps * w.c;
+template <class P>
+void pack_weights(const Weights<NumberOf<P>>& w, P* to) {
+  constexpr Index W = kPanel<P>;
+  const Index taps = w.kh * w.kw, depth = steps_of<P>(w.c);
   parallel_for(ceil_div(w.o, W), 1, [&](Index begin, Index end) {
     for (Index p = begin; p < end; ++p) {
-      const Index cols = std::min(W, w.o - p * W), pitch = whole_vectors<T>(cols);
-      T* at = to + p * W * depth;
-      for (Index tap = 0; tap < taps; ++tap, at += w.c * pitch) {
-        const T* const from = w.data + p * W * w.out_step + (w.rotated ? taps - 1 - tap : tap);
-        pack<T>({from, w.out_step, w.in_step}, cols, w.c, pitch, at);
+      const Index cols = std::min(W, w.o - p * W), pitch = whole_vectors<P>(cols);
+      P* at = to + p * W * taps * depth;
+      for (Index tap = 0; tap < taps; ++tap, at += depth * pitch) {
+        const auto* const from = w.data + p * W * w.out_step + (w.rotated ? taps - 1 - tap : tap);
+        pack<P>({from, w.out_step, w.in_step}, cols, w.c, pitch, at);
       }
     }
   });
@@ -221,11 +236,15 @@ void pack_weights(const Weights<T>& w, T* to) {
 
 template struct Frame<float>;
 template struct Frame<double>;
-template struct Windows<float>;
-template struct Windows<double>;
+template FrameRows<float> Windows<float>::rows(Index, Index, Index, Index, Index, Index,
+                                               Scratch&) const;
+template FrameRows<double> Windows<double>::rows(Index, Index, Index, Index, Index, Index,
+                                                 Scratch&) const;
 template void convolve(const Convolution<float>&);
 template void convolve(const Convolution<double>&);
+template void convolve(const Convolution<Bf16Pair>&);
 template void pack_weights(const Weights<float>&, float*);
 template void pack_weights(const Weights<double>&, double*);
+template void pack_weights(const Weights<float>&, Bf16Pair*);
 
 }  // namespace nf::cpu

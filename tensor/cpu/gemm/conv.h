@@ -41,15 +41,17 @@ struct Frame {
   /// is row y of the frame.
   Taps taps(Index y, Index begin, Index end) const;
 
-  /// Rows [y0, y1) x columns [x0, x1) of the frame around image n, one row after the other.
-  void copy(Index n, Index y0, Index y1, Index x0, Index x1, T* to) const;
+  /// Rows [y0, y1) x columns [x0, x1) of the frame around image n, one row after the other: c
+  /// numbers for each pixel, or pairs of them, the last one with a 0 where c is odd.
+  template <class P>
+  void copy(Index n, Index y0, Index y1, Index x0, Index x1, P* to) const;
 };
 
 /// Rows of frames that can be read: pixel (y, x) at data + y * pitch + x * pixel, that of the next
 /// image `image` further.
-template <class T>
+template <class P>
 struct FrameRows {
-  const T* data;
+  const P* data;
   Index pitch, pixel, image;
 };
 
@@ -62,26 +64,26 @@ struct Windows {
 
   /// Rows [y0, y1) x columns [x0, x1) of the frames of images [n0, n1): where they are, or copied
   /// with their padding.
-  FrameRows<T> rows(Index n0, Index n1, Index y0, Index y1, Index x0, Index x1,
+  template <class P>
+  FrameRows<P> rows(Index n0, Index n1, Index y0, Index y1, Index x0, Index x1,
                     Scratch& scratch) const;
 };
 
 /// out (N, oh, ow, o) = the sums of products in all windows, finished as a product is. `weights`
 /// are packed by pack_weights.
-template <class T>
-struct Convolution : Windows<T> {
-  const T* weights;
-  T* out;
-  Finish<T> finish = {};
+template <class P>
+struct Convolution : Windows<NumberOf<P>> {
+  const P* weights;
+  NumberOf<P>* out;
+  Finish<NumberOf<P>> finish = {};
 };
 
-/// Directly, or in Winograd's way where that is faster.
-template <class T>
-void convolve(const Convolution<T>& conv);
+template <class P>
+void convolve(const Convolution<P>& conv);
 
 /// Weights in the order a convolution reads them: for each panel of outputs (ky, kx, c, lane).
 /// Weight (out, c, ky, kx) is data[out * out_step + c * in_step + tap(ky, kx)]; with `rotated` the
-/// taps go backwards. `to` has room for packed_weights() numbers.
+/// taps go backwards. `to` has room for packed_weights() steps.
 template <class T>
 struct Weights {
   const T* data;
@@ -89,12 +91,12 @@ struct Weights {
   Index out_step, in_step;
   bool rotated = false;
 };
-template <class T>
-Index packed_weights(const Weights<T>& w) {
-  return whole_vectors<T>(w.o) * w.kh * w.kw * w.c;
+template <class P>
+Index packed_weights(const Weights<NumberOf<P>>& w) {
+  return whole_vectors<P>(w.o) * w.kh * w.kw * steps_of<P>(w.c);
 }
-template <class T>
-void pack_weights(const Weights<T>& w, T* to);
+template <class P>
+void pack_weights(const Weights<NumberOf<P>>& w, P* to);
 
 /// dw (o, c, kh, kw) = the sum over all output pixels of dout (N, oh, ow, o), contiguous, times
 /// what the kernel saw there.
@@ -104,7 +106,7 @@ struct WeightGradient : Windows<T> {
   T* dw;
 };
 
-template <class T>
-void weight_gradient(const WeightGradient<T>& g);
+template <class P>
+void weight_gradient(const WeightGradient<NumberOf<P>>& g);
 
 }  // namespace nf::cpu

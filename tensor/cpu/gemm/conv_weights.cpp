@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "tensor/cpu/gemm/bf16.h"
 #include "tensor/cpu/gemm/conv.h"
 #include "tensor/cpu/host/host_backend.h"
 #include "tensor/threads.h"
@@ -19,21 +20,22 @@ constexpr Index kSumBytes = 16 << 20;
 /// Tasks that are wanted for threads to share.
 constexpr Index kTasks = 32;
 
-thread_local Scratch rows_scratch("conv2d"), panel_scratch("conv2d");
+thread_local Scratch rows_scratch("conv2d"), pairs_scratch("conv2d"), panel_scratch("conv2d");
 
-template <class T>
+template <class P>
 class WeightSums {
  public:
+  using T = NumberOf<P>;
   explicit WeightSums(const WeightGradient<T>& g)
       : g_(g),
         run_(g.kw * g.in.c),
-        lanes_(whole_vectors<T>(g.o)),
-        panels_(ceil_div(g.o, kPanel<T>)) {
+        lanes_(whole_vectors<P>(g.o)),
+        panels_(ceil_div(g.o, kPanel<P>)) {
     const Index group_bytes = g.kh * run_ * lanes_ * Index{sizeof(T)};
     groups_ = std::clamp<Index>(ceil_div(kTasks, panels_), 1,
                                 std::max<Index>(1, kSumBytes / group_bytes));
     const Index row_bytes =
-        std::max(g.in.width * g.in.c * g.stride, g.ow * kPanel<T>) * Index{sizeof(T)};
+        std::max(g.in.width * g.in.c * g.stride, g.ow * kPanel<P>) * Index{sizeof(T)};
     rows_ = std::clamp<Index>(kRowsBytes / row_bytes - g.kh + 1, 1, g.oh);
     if (rows_ == 1 && g.ow >= 2 * kLeastColumns) {
       across_ = std::min(ceil_div(row_bytes * g.kh, kRowsBytes), g.ow / kLeastColumns);
@@ -91,67 +93,102 @@ class WeightSums {
 
   /// Adds a block. Many channels make tiles by themselves: x is read where
   /// it is, one tap at a time, and no tap is computed where it meets nothing but padding. Few make
-  /// them together with the taps of a row, which then need a frame.
+  /// them together with the taps of a row, which then need a frame, and so do pairs.
   void some_rows(Index group, Index panel, Index ky0, Index ky1, const Block& block) {
     const auto [n, y0, y1, x0, x1] = block;
-    const Index o0 = panel * kPanel<T>, lanes = lanes_of(panel), s = g_.stride;
+    const Index o0 = panel * kPanel<P>, lanes = lanes_of(panel), s = g_.stride;
     const Frame<T>& in = g_.in;
-    const T* const dout = dout_panel(block, o0, lanes);
-    const bool framed = in.c < kTileRows;
-    const Index taps = framed ? 1 : g_.kw, rows = run_ / taps;
-    const FrameRows<T> from =
-        framed ? g_.rows(n, n + 1, y0 * s, (y1 - 1) * s + g_.kh, x0 * s, (x1 - 1) * s + g_.kw,
-                         rows_scratch)
-               : FrameRows<T>{in.data + n * in.image() + (y0 * s - in.top) * in.w * in.pixel +
-                                  (x0 * s - in.left) * in.pixel,
-                              in.w * in.pixel, in.pixel, in.image()};
+    const P* const dout = dout_panel(block, o0, lanes);
+    const bool framed = kNumbers<P> > 1 || in.c < kTileRows;
+    const Index taps = framed ? 1 : g_.kw, rows = run_ / taps, row_steps = steps_of<P>(x1 - x0);
+    const FrameRows<P> from = framed ? frame(block) : bare(block);
     for (Index ky = ky0; ky < ky1; ++ky) {
       const Steps y(y0, y1, ky, in.top, in.h, s);
       for (Index kx = 0; kx < taps; ++kx) {
         const Steps x =
             framed ? Steps(x0, x1, 0, 0, in.width, s) : Steps(x0, x1, kx, in.left, in.w, s);
         if (y.begin >= y.end || x.begin >= x.end) continue;
-        const Index first = (y.begin - y0) * g_.ow + x.begin - x0;
+        const Index first = (y.begin - y0) * row_steps + x.begin - x0;
+        const Index k = steps_of<P>(x.end - x.begin);
         add_tap({.a = from.data + ((y.begin - y0) * s + ky) * from.pitch +
                       ((x.begin - x0) * s + kx) * from.pixel,
                  .row = 1,
-                 .step = s * from.pixel,
-                 .k = x.end - x.begin,
-                 .last = x.end - x.begin,
+                 .step = kNumbers<P> * s * from.pixel,
+                 .k = k,
+                 .last = k,
                  .segments = y.end - y.begin,
                  .segment = s * from.pitch,
-                 .segment_b = g_.ow * lanes,
+                 .segment_b = row_steps * lanes,
                  .b = dout + first * lanes,
                  .c = sums(group, ky) + kx * in.c * lanes_ + o0,
                  .ldc = lanes_,
                  .add = true},
-                rows, lanes / kLanes<T>);
+                rows, lanes / kLanes<P>);
       }
     }
   }
 
+  /// The image where it is, from the block's first pixel of its frame on.
+  FrameRows<P> bare(const Block& b) const {
+    if constexpr (std::is_same_v<P, T>) {
+      const Frame<T>& in = g_.in;
+      return {in.data + b.n * in.image() + (b.y0 * g_.stride - in.top) * in.w * in.pixel +
+                  (b.x0 * g_.stride - in.left) * in.pixel,
+              in.w * in.pixel, in.pixel, in.image()};
+    }
+    return {};
+  }
+
+  /// What the block's outputs see, with its padding. K are output pixels, so a pair is a number
+  /// together with the same number of the pixel that the next output sees.
+  FrameRows<P> frame(const Block& b) const {
+    const Index s = g_.stride, height = (b.y1 - 1 - b.y0) * s + g_.kh,
+                width = (b.x1 - 1 - b.x0) * s + g_.kw;
+    const FrameRows<T> rows = g_.template rows<T>(b.n, b.n + 1, b.y0 * s, b.y0 * s + height,
+                                                  b.x0 * s, b.x0 * s + width, rows_scratch);
+    if constexpr (std::is_same_v<P, T>) {
+      return rows;
+    } else {
+      const Index c = g_.in.c;
+      P* const pairs = pairs_scratch.get<P>(height * width * c);
+      const std::vector<T> zeros(static_cast<std::size_t>(c));
+      P* to = pairs;
+      for (Index y = 0; y < height; ++y) {
+        const T* x = rows.data + y * rows.pitch;
+        for (Index i = 0; i < width; ++i, x += rows.pixel, to += c) {
+          round_lanes(x, i + s < width ? x + s * rows.pixel : zeros.data(), c, to);
+        }
+      }
+      return {pairs, width * c, c, 0};
+    }
+  }
+
   /// All rows of one tap, or of one row of taps.
-  static void add_tap(TileArgs<T> args, Index rows, Index vectors) {
-    const T* const a = args.a;
+  static void add_tap(TileArgs<P> args, Index rows, Index vectors) {
+    const P* const a = args.a;
     T* const c = args.c;
     const TileRows tiles(0, rows);
     for (Index t = 0; t < tiles.count; ++t) {
       const Index r = tiles.begin(t), count = tiles.begin(t + 1) - r;
       args.a = a + r;
       args.c = c + r * args.ldc;
-      tile<T>(Rows::Across, static_cast<int>(count), static_cast<int>(vectors))(args);
+      tile<P>(Rows::Across, static_cast<int>(count), static_cast<int>(vectors))(args);
     }
   }
 
-  Index lanes_of(Index panel) const { return std::min(kPanel<T>, lanes_ - panel * kPanel<T>); }
+  Index lanes_of(Index panel) const { return std::min(kPanel<P>, lanes_ - panel * kPanel<P>); }
 
   /// Outputs [o0, o0 + lanes) of a block of dout: where they are, or packed.
-  const T* dout_panel(const Block& b, Index o0, Index lanes) const {
+  const P* dout_panel(const Block& b, Index o0, Index lanes) const {
     const T* const from = g_.dout + ((b.n * g_.oh + b.y0) * g_.ow + b.x0) * g_.o + o0;
-    if (lanes == g_.o) return from;
-    const Index pixels = (b.y1 - b.y0) * (b.x1 - b.x0);
-    T* const packed = panel_scratch.get<T>(pixels * lanes);
-    pack<T>({from, 1, g_.o}, std::min(lanes, g_.o - o0), pixels, lanes, packed);
+    if constexpr (std::is_same_v<P, T>) {
+      if (lanes == g_.o) return from;
+    }
+    const Index cols = std::min(lanes, g_.o - o0), width = b.x1 - b.x0, steps = steps_of<P>(width);
+    P* const packed = panel_scratch.get<P>((b.y1 - b.y0) * steps * lanes);
+    for (Index y = 0; y < b.y1 - b.y0; ++y) {
+      pack<P>({from + y * g_.ow * g_.o, 1, g_.o}, cols, width, lanes, packed + y * steps * lanes);
+    }
     return packed;
   }
 
@@ -184,12 +221,13 @@ class WeightSums {
 
 }  // namespace
 
-template <class T>
-void weight_gradient(const WeightGradient<T>& g) {
-  WeightSums<T>(g).run();
+template <class P>
+void weight_gradient(const WeightGradient<NumberOf<P>>& g) {
+  WeightSums<P>(g).run();
 }
 
-template void weight_gradient(const WeightGradient<float>&);
-template void weight_gradient(const WeightGradient<double>&);
+template void weight_gradient<float>(const WeightGradient<float>&);
+template void weight_gradient<double>(const WeightGradient<double>&);
+template void weight_gradient<Bf16Pair>(const WeightGradient<float>&);
 
 }  // namespace nf::cpu

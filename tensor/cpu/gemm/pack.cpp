@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "tensor/cpu/gemm/vector.h"
+#include "tensor/cpu/gemm/bf16.h"
 
 namespace nf::cpu {
 namespace {
@@ -33,90 +33,119 @@ void transpose(VectorOf<T, N> (&r)[N]) {
   }
 }
 
-/// N k's of up to N lanes, whose numbers lie one behind the other along k: `lanes` of them are
+/// N steps of a lane whose numbers lie one behind the other.
+template <class P>
+VectorOf<P, kLanes<P>> along(const NumberOf<P>* x) {
+  constexpr int N = kLanes<P>;
+  if constexpr (kNumbers<P> == 2) {
+    return round_pairs(load_vector<float, N>(x), load_vector<float, N>(x + N));
+  } else {
+    return load_vector<P, N>(x);
+  }
+}
+
+/// A step of N lanes that lie side by side; their next numbers are `next` further.
+template <class P>
+VectorOf<P, kLanes<P>> across(const NumberOf<P>* x, Index next) {
+  constexpr int N = kLanes<P>;
+  if constexpr (kNumbers<P> == 2) {
+    return round_lanes(load_vector<float, N>(x), load_vector<float, N>(x + next));
+  } else {
+    return load_vector<P, N>(x);
+  }
+}
+
+/// One step of one lane, of which `left` numbers are there.
+template <class P>
+P step_of(const NumberOf<P>* x, Index next, Index left) {
+  if constexpr (kNumbers<P> == 2) {
+    return round_pair(*x, left > 1 ? x[next] : 0.0F);
+  } else {
+    return *x;
+  }
+}
+
+/// N steps of up to N lanes, whose numbers lie one behind the other along k: `lanes` of them are
 /// there, the others are zeros.
-template <class T, bool kWhole>
-void pack_block(const T* from, Index row, Index lanes, Index pitch, T* to) {
-  constexpr int N = kLanes<T>;
-  VectorOf<T, N> r[N];
+template <class P, bool kWhole>
+void pack_block(const NumberOf<P>* from, Index row, Index lanes, Index pitch, P* to) {
+  constexpr int N = kLanes<P>;
+  VectorOf<P, N> r[N];
 #pragma GCC unroll 16
   for (int i = 0; i < N; ++i) {
-    r[i] = kWhole || i < lanes ? load_vector<T, N>(from + i * row) : VectorOf<T, N>{};
+    r[i] = kWhole || i < lanes ? along<P>(from + i * row) : VectorOf<P, N>{};
   }
-  transpose<T, N>(r);
+  transpose<P, N>(r);
 #pragma GCC unroll 16
   for (int i = 0; i < N; ++i) store_vector(to + i * pitch, r[i]);
 }
 
 /// Any strides, one number after the other.
-template <class T>
-void pack_numbers(const View<T>& from, Index lanes, Index depth, Index pitch, T* to) {
-  for (Index k = 0; k < depth; ++k, to += pitch) {
-    const T* const x = from.data + k * from.col;
-    for (Index i = 0; i < lanes; ++i) to[i] = x[i * from.row];
-    std::fill(to + lanes, to + pitch, T(0));
+template <class P>
+void pack_numbers(const View<NumberOf<P>>& from, Index lanes, Index depth, Index pitch, P* to) {
+  for (Index k = 0; k < depth; k += kNumbers<P>, to += pitch) {
+    const NumberOf<P>* const x = from.data + k * from.col;
+    for (Index i = 0; i < lanes; ++i) to[i] = step_of<P>(x + i * from.row, from.col, depth - k);
+    std::fill(to + lanes, to + pitch, P(0));
   }
 }
 
 /// Lanes side by side in memory: whole vectors, which may reach into what follows in that row and
-/// in `to`, where the next k is written over it. The last k is copied number by number.
-template <class T, int kVectors>
-void pack_rows(const View<T>& from, Index depth, Index pitch, T* to) {
-  constexpr int N = kLanes<T>;
-  for (Index k = 0; k < depth; ++k) {
-    const T* const x = from.data + k * from.col;
-    T* const y = to + k * pitch;
+/// in `to`, where the next step is written over it. The last step is copied number by number.
+template <class P, int kVectors>
+void pack_rows(const View<NumberOf<P>>& from, Index steps, Index pitch, P* to) {
+  constexpr int N = kLanes<P>;
+  for (Index s = 0; s < steps; ++s) {
+    const NumberOf<P>* const x = from.data + s * kNumbers<P> * from.col;
+    P* const y = to + s * pitch;
 #pragma GCC unroll 8
-    for (int v = 0; v < kVectors; ++v) store_vector(y + v * N, load_vector<T, N>(x + v * N));
+    for (int v = 0; v < kVectors; ++v) store_vector(y + v * N, across<P>(x + v * N, from.col));
   }
 }
 
-template <class T>
-void pack_rows(const View<T>& from, Index lanes, Index depth, Index pitch, T* to) {
-  const Index vectors = (lanes + kLanes<T> - 1) / kLanes<T>;
-  Index k = 0;
+template <class P>
+void pack_rows(const View<NumberOf<P>>& from, Index lanes, Index depth, Index pitch, P* to) {
+  const Index vectors = ceil_div(lanes, kLanes<P>);
+  const bool whole = vectors * kLanes<P> == lanes;
+  Index steps = 0;
   // What lies behind the lanes is of the same row, or of the next one.
-  if ((lanes == pitch || vectors * kLanes<T> == lanes) && from.col >= vectors * kLanes<T>) {
-    const Index safe = vectors * kLanes<T> == lanes ? depth : depth - 1;
-    k = safe;
-    if (vectors == 1) {
-      pack_rows<T, 1>(from, safe, pitch, to);
-    } else if (vectors == 2) {
-      pack_rows<T, 2>(from, safe, pitch, to);
-    } else {
-      k = 0;
-    }
+  if ((lanes == pitch || whole) && from.col >= vectors * kLanes<P>) {
+    const Index safe = whole ? depth / kNumbers<P> : (depth - 1) / kNumbers<P>;
+    if (vectors == 1) pack_rows<P, 1>(from, steps = safe, pitch, to);
+    if (vectors == 2) pack_rows<P, 2>(from, steps = safe, pitch, to);
   }
-  pack_numbers<T>({from.data + k * from.col, 1, from.col}, lanes, depth - k, pitch, to + k * pitch);
+  const Index k = steps * kNumbers<P>;
+  pack_numbers<P>(from.at(0, k), lanes, depth - k, pitch, to + steps * pitch);
 }
 
 }  // namespace
 
-template <class T>
-void pack(const View<T>& from, Index lanes, Index depth, Index pitch, T* to) {
-  constexpr Index N = kLanes<T>;
-  if (from.row == 1) return pack_rows(from, lanes, depth, pitch, to);
+template <class P>
+void pack(const View<NumberOf<P>>& from, Index lanes, Index depth, Index pitch, P* to) {
+  constexpr Index N = kLanes<P>;
+  if (from.row == 1) return pack_rows<P>(from, lanes, depth, pitch, to);
   Index k = 0;
   if (from.col == 1) {
-    const Index blocks = (pitch + N - 1) / N;
-    for (; k + N <= depth; k += N) {
-      // The last block first: where the pitch is no multiple of N it writes into the next k's
+    const Index blocks = ceil_div(pitch, N);
+    for (; k + N * kNumbers<P> <= depth; k += N * kNumbers<P>, to += N * pitch) {
+      // The last block first: where the pitch is no multiple of N it writes into the next step's
       // lanes.
       for (Index b = blocks; b-- > 0;) {
-        const T* const x = from.data + b * N * from.row + k;
-        T* const y = to + k * pitch + b * N;
+        const NumberOf<P>* const x = from.data + b * N * from.row + k;
+        P* const y = to + b * N;
         if (lanes - b * N >= N) {
-          pack_block<T, true>(x, from.row, N, pitch, y);
+          pack_block<P, true>(x, from.row, N, pitch, y);
         } else {
-          pack_block<T, false>(x, from.row, lanes - b * N, pitch, y);
+          pack_block<P, false>(x, from.row, lanes - b * N, pitch, y);
         }
       }
     }
   }
-  pack_numbers(from.at(0, k), lanes, depth - k, pitch, to + k * pitch);
+  pack_numbers<P>(from.at(0, k), lanes, depth - k, pitch, to);
 }
 
 template void pack(const View<float>&, Index, Index, Index, float*);
 template void pack(const View<double>&, Index, Index, Index, double*);
+template void pack(const View<float>&, Index, Index, Index, Bf16Pair*);
 
 }  // namespace nf::cpu

@@ -16,9 +16,10 @@ struct View {
   View t() const { return {data, col, row}; }
 };
 
-/// to[k * pitch + i] = from(i, k) for `lanes` i's and `depth` k's, and 0 for lanes <= i < pitch
-/// when `fill`. May write up to kVectorBytes behind the end of `to`.
-template <class T>
-void pack(const View<T>& from, Index lanes, Index depth, Index pitch, T* to);
+/// to[s * pitch + i] = from(i, k) for `lanes` i's and `depth` k's, and 0 for lanes <= i < pitch.
+/// Step s is k, or for pairs 2 s and 2 s + 1, where a k that is missing counts as 0. May write up
+/// to kVectorBytes behind the end of `to`.
+template <class P>
+void pack(const View<NumberOf<P>>& from, Index lanes, Index depth, Index pitch, P* to);
 
 }  // namespace nf::cpu

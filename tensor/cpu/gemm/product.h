@@ -25,13 +25,13 @@ struct Product {
   Finish<T> finish = {};
 };
 
-/// By as many threads as are worth waking. The result does not depend on them: each element of C is
-/// summed along k, in blocks whose places k alone decides.
-template <class T>
-void product(const Product<T>& p);
+/// By as many threads as are worth waking; the factors are multiplied as P says. The result does
+/// not depend on them: each element of C is summed along k, in blocks whose places k alone decides.
+template <class P>
+void product(const Product<NumberOf<P>>& p);
 
 /// The same on the caller's thread alone.
-template <class T>
-void product_alone(const Product<T>& p);
+template <class P>
+void product_alone(const Product<NumberOf<P>>& p);
 
 }  // namespace nf::cpu

@@ -4,7 +4,7 @@
 #include <array>
 #include <utility>
 
-#include "tensor/cpu/gemm/vector.h"
+#include "tensor/cpu/gemm/bf16.h"
 
 namespace nf::cpu {
 namespace {
@@ -17,13 +17,23 @@ inline void fetch(const Ahead<T>& ahead, Index begin, Index end) {
   }
 }
 
+/// sum += x * y, lane by lane.
+template <class T, class Sum>
+inline void multiply_add(Sum& sum, T x, const VectorOf<T, kLanes<T>>& y) {
+  if constexpr (std::is_same_v<T, Bf16Pair>) {
+    multiply_add_pairs(sum, VectorOf<T, kLanes<T>>{} + x, y);
+  } else {
+    sum += x * y;
+  }
+}
+
 template <class T, int R, int V, Rows kWay>
 void tile_of(const TileArgs<T>& args) {
   constexpr int N = kLanes<T>;
-  using Vector = VectorOf<T, N>;
+  using Number = NumberOf<T>;
   const Index row = kWay == Rows::Across ? 1 : args.row;
   const Index step = kWay == Rows::Along ? 1 : args.step;
-  Vector acc[R][V] = {};
+  VectorOf<Number, N> acc[R][V] = {};
   const Index parts = std::max<Index>(1, args.segments);
   const Index rows = ceil_div(R, parts), lines = ceil_div(args.ahead.lines, parts);
   for (Index s = 0; s < args.segments; ++s) {
@@ -35,14 +45,14 @@ void tile_of(const TileArgs<T>& args) {
     if (lines > 0) fetch(args.ahead, s * lines, (s + 1) * lines);
     const Index k = s + 1 == args.segments ? args.last : args.k;
     for (Index i = 0; i < k; ++i) {
-      Vector y[V];
+      VectorOf<T, N> y[V];
 #pragma GCC unroll 4
       for (int v = 0; v < V; ++v) y[v] = load_vector<T, N>(b + v * N);
 #pragma GCC unroll 16
       for (int r = 0; r < R; ++r) {
         const T x = a[r * row];
 #pragma GCC unroll 4
-        for (int v = 0; v < V; ++v) acc[r][v] += x * y[v];
+        for (int v = 0; v < V; ++v) multiply_add<T>(acc[r][v], x, y[v]);
       }
       a += step;
       b += V * N;
@@ -52,8 +62,8 @@ void tile_of(const TileArgs<T>& args) {
   for (int r = 0; r < R; ++r) {
 #pragma GCC unroll 4
     for (int v = 0; v < V; ++v) {
-      T* const c = args.c + r * args.ldc + v * N;
-      store_vector(c, args.add ? load_vector<T, N>(c) + acc[r][v] : acc[r][v]);
+      Number* const c = args.c + r * args.ldc + v * N;
+      store_vector(c, args.add ? load_vector<Number, N>(c) + acc[r][v] : acc[r][v]);
     }
   }
 }
@@ -84,22 +94,24 @@ void tile_to(Rows way, Index rows, Index cols, const TileArgs<T>& args) {
   const Index pitch = whole_vectors<T>(cols), vectors = pitch / kLanes<T>;
   const auto function = tile<T>(way, static_cast<int>(rows), static_cast<int>(vectors));
   if (pitch == cols) return function(args);
-  alignas(64) T block[kTileRows * kPanel<T>];
+  alignas(64) NumberOf<T> block[kTileRows * kPanel<T>];
   TileArgs<T> to_block = args;
   to_block.c = block;
   to_block.ldc = pitch;
   to_block.add = false;
   function(to_block);
   for (Index r = 0; r < rows; ++r) {
-    const T* const from = block + r * pitch;
-    T* const to = args.c + r * args.ldc;
+    const NumberOf<T>* const from = block + r * pitch;
+    NumberOf<T>* const to = args.c + r * args.ldc;
     for (Index j = 0; j < cols; ++j) to[j] = args.add ? to[j] + from[j] : from[j];
   }
 }
 
 template void tile_to(Rows, Index, Index, const TileArgs<float>&);
 template void tile_to(Rows, Index, Index, const TileArgs<double>&);
+template void tile_to(Rows, Index, Index, const TileArgs<Bf16Pair>&);
 template TileFunction<float> tile<float>(Rows, int, int);
 template TileFunction<double> tile<double>(Rows, int, int);
+template TileFunction<Bf16Pair> tile<Bf16Pair>(Rows, int, int);
 
 }  // namespace nf::cpu

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 namespace nf::cpu {
 
@@ -21,6 +22,23 @@ constexpr Index ceil_div(Index a, Index b) { return (a + b - 1) / b; }
 // Of each set of instructions (scripts/cmake/CpuKernels.cmake): the bytes of a register, and the
 // most rows of a tile.
 inline constexpr int kVectorBytes = NF_VECTOR_BYTES, kTileRows = NF_TILE_ROWS, kTileVectors = 2;
+
+/// What operands are packed as: float, double, or two bf16 that follow each other along K.
+using Bf16Pair = std::uint32_t;
+
+/// The numbers that P is made of, and the sums of their products.
+template <class P>
+using NumberOf = std::conditional_t<std::is_same_v<P, Bf16Pair>, float, P>;
+
+/// K's in one P.
+template <class P>
+inline constexpr Index kNumbers = std::is_same_v<P, Bf16Pair> ? 2 : 1;
+
+/// P's that hold `count` K's.
+template <class P>
+constexpr Index steps_of(Index count) {
+  return ceil_div(count, kNumbers<P>);
+}
 
 template <class T>
 inline constexpr Index kLanes = kVectorBytes / sizeof(T);
@@ -44,7 +62,7 @@ enum class Rows : std::uint8_t { Along, Across };
 /// of K: of many fetches at once a processor drops most.
 template <class T>
 struct Ahead {
-  const T* data = nullptr;
+  const NumberOf<T>* data = nullptr;
   Index lines = 0, run = 1, stride = 0;
 };
 
@@ -56,7 +74,7 @@ struct TileArgs {
   /// one to the next.
   Index k = 0, last = 0, segments = 1, segment = 0, segment_b = 0;
   const T* b = nullptr;  ///< packed, V * N numbers for each k
-  T* c = nullptr;
+  NumberOf<T>* c = nullptr;
   Index ldc = 0;
   bool add = false;  ///< += instead of =
   Ahead<T> ahead = {};

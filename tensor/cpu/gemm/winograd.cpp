@@ -276,17 +276,18 @@ void transform_weights(const Convolution<float>& conv, float* to) {
 
 }  // namespace
 
-bool takes_winograd(const Convolution<float>& conv) {
-  if (conv.kh != 3 || conv.kw != 3 || conv.stride != 1 || conv.in.spread != 1) return false;
+bool takes_winograd(const Windows<float>& windows) {
+  if (windows.kh != 3 || windows.kw != 3 || windows.stride != 1 || windows.in.spread != 1)
+    return false;
   const Winograd way = winograd();
   if (way != Winograd::Auto) return way == Winograd::On;
   // What transforms cost grows with the channels, what they save with pairs of channels. Measured,
   // AVX-512 on a Zen 4: 1.2 times faster at 16 -> 16, 2 at 16 -> 32, 12 -> 96 and 24 -> 24, 2.4 at
   // 32 -> 32, 3 from 128 -> 128 on; 1 at maps of 5x5, of which 61 % of the tiles are empty.
   constexpr Index kChannels = 12, kPairs = 512;
-  const Index pixels = ceil_div(conv.oh, kTile) * ceil_div(conv.ow, kTile) * kTile * kTile;
-  return std::min(conv.in.c, conv.o) >= kChannels && conv.in.c * conv.o >= kPairs &&
-         2 * conv.oh * conv.ow >= pixels;
+  const Index pixels = ceil_div(windows.oh, kTile) * ceil_div(windows.ow, kTile) * kTile * kTile;
+  return std::min(windows.in.c, windows.o) >= kChannels && windows.in.c * windows.o >= kPairs &&
+         2 * windows.oh * windows.ow >= pixels;
 }
 
 void convolve_winograd(const Convolution<float>& conv) {

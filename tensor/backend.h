@@ -81,9 +81,9 @@ class Backend {
   /// out (N, OH, OW, O) = act(conv(x, w) + bias): x (N, H, W, C) with strides (H W p, W p, p, 1),
   /// p at least C, w (O, C, kh, kw) contiguous, bias and `act` as in linear(). A pixel that is not
   /// finite is in the outputs whose window holds it and in no other, but for Winograd's way
-  /// (conv.h): there also in those up to 5 pixels off. A weight that is not finite may also meet
-  /// the zeros of the padding. A kernel of one pixel with stride 1 does not get here: that is
-  /// linear().
+  /// (conv.h, not where `geometry` is exact): there also in those up to 5 pixels off. A weight that
+  /// is not finite may also meet the zeros of the padding. A kernel of one pixel with stride 1 does
+  /// not get here: that is linear().
   virtual void conv2d(const Tensor& x, const Tensor& w, const Tensor& bias,
                       const ConvGeometry& geometry, const UnaryOp* act, OpArgs args,
                       Tensor& out) = 0;

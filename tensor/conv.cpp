@@ -12,8 +12,8 @@ namespace nf {
 ConvSizes conv_sizes(const Shape& x, const Shape& w, const ConvGeometry& geometry) {
   NF_CHECK(x.rank() == 4 && w.rank() == 4 && x[3] == w[1], "[conv2d] x ", x, " and weight ", w,
            " do not fit: expected (N, H, W, C) and (O, C, kh, kw)");
-  const auto [stride, pad_h, pad_w] = geometry;
-  ConvSizes s{x[0], x[1], x[2], x[3], w[0], w[2], w[3], 0, 0, stride, pad_h, pad_w};
+  const std::int64_t stride = geometry.stride, pad_h = geometry.pad_h, pad_w = geometry.pad_w;
+  ConvSizes s{x[0], x[1], x[2], x[3], w[0], w[2], w[3], 0, 0, stride, pad_h, pad_w, geometry.exact};
   NF_CHECK(std::min({s.h, s.w, s.c, s.o, s.kh, s.kw}) >= 1, "[conv2d] x ", x, " and weight ", w,
            ": only the batch may be empty");
   NF_CHECK(stride == 1 || stride == 2, "[conv2d] stride ", stride, ": it is 1 or 2, on both axes");

@@ -20,6 +20,10 @@ namespace nf {
 struct ConvGeometry {
   std::int64_t stride = 1;
   std::int64_t pad_h = 0, pad_w = 0;
+  /// Each output, and each gradient of x, depends on what its window holds and on nothing else, to
+  /// the last bit: Winograd's way is not taken, whatever winograd() says. Where weights are masked,
+  /// a pixel behind a zero then changes nothing.
+  bool exact = false;
 };
 
 /// All sizes of one convolution.
@@ -28,6 +32,7 @@ struct ConvSizes {
   std::int64_t o, kh, kw;   ///< of the weights
   std::int64_t oh, ow;      ///< of what comes out
   std::int64_t stride, pad_h, pad_w;
+  bool exact;
 
   Shape out_shape() const { return {n, oh, ow, o}; }
 };
@@ -41,8 +46,8 @@ ConvSizes conv_sizes(const Shape& x, const Shape& w, const ConvGeometry& geometr
 /// pixels are of one size its errors are two to three times as large, more with more channels
 /// (tensor/cpu/gemm/winograd.h). They are relative to the largest number in 6x6 pixels: what lies
 /// outside an output's window, by up to 5 pixels, shows in its last digits, and fully where it is
-/// larger by 1e6 or not finite. Give Off where an output may not depend on a neighbour at all, as
-/// behind a causal mask, or where numbers come near f32's limits.
+/// larger by 1e6 or not finite. Where an output may not depend on a neighbour at all, as behind a
+/// causal mask, or where numbers come near f32's limits, ask for ConvGeometry::exact.
 enum class Winograd : std::uint8_t {
   Off,   ///< never
   Auto,  ///< where it is faster: 12 channels or more on both sides, 512 pairs of them, maps that

@@ -34,11 +34,11 @@ struct Case {
   ConvGeometry geometry;
 
   Shape out() const {
-    const auto [s, ph, pw] = geometry;
+    const auto [s, ph, pw, exact] = geometry;
     return {x[0], (x[1] + 2 * ph - w[2]) / s + 1, (x[2] + 2 * pw - w[3]) / s + 1, w[0]};
   }
   bool legal() const {
-    const auto [s, ph, pw] = geometry;
+    const auto [s, ph, pw, exact] = geometry;
     return ph < w[2] && pw < w[3] && x[1] + 2 * ph >= w[2] && x[2] + 2 * pw >= w[3];
   }
 };
@@ -137,6 +137,12 @@ std::vector<Case> all_cases() {
   cases.push_back({{2, 1, 1100, 3}, {16, 3, 1, 3}, {1, 0, 0}});
   cases.push_back({{1, 3, 2501, 2}, {3, 2, 3, 4}, {2, 1, 2}});
   cases.push_back({{1, 2, 1500, 33}, {2, 33, 3, 3}, {1, 1, 1}});
+  // So few outputs of one pass that the CPU multiplies pixels with all taps at once: in parts of an
+  // image, and with padding of every size.
+  for (const std::int64_t few : {1, 2, 3, 6}) {
+    cases.push_back({{1, 40, 7, few}, {32, few, 3, 3}, {1, few % 3, 2}});
+    cases.push_back({{3, 6, 9, 33}, {few, 33, 4, 3}, {1, few % 4, 0}});
+  }
   return cases;
 }
 
@@ -211,6 +217,7 @@ BOOST_FIXTURE_TEST_CASE(bias_and_activation_are_fused, DefaultWinograd) {
   set_winograd(Winograd::On);  // where it is possible
   const Case cases[] = {{{2, 5, 4, 3}, {7, 3, 3, 3}, {1, 1, 1}},
                         {{2, 5, 4, 7}, {3, 7, 3, 3}, {1, 1, 1}},  // fewer outputs than inputs
+                        {{2, 5, 4, 32}, {2, 32, 3, 4}, {1, 1, 2}},
                         {{3, 5, 5, 4}, {5, 4, 2, 2}, {2, 1, 0}},
                         {{3, 5, 5, 4}, {5, 4, 1, 1}, {1, 0, 0}}};
   const UnaryOp acts[] = {UnaryOp::Relu, UnaryOp::LeakyRelu, UnaryOp::Tanh, UnaryOp::Affine};
@@ -267,6 +274,7 @@ BOOST_FIXTURE_TEST_CASE(what_is_not_finite_stays_in_its_windows, DefaultWinograd
   const double inf = std::numeric_limits<double>::infinity();
   const Case cases[] = {{{2, 5, 6, 3}, {4, 3, 3, 3}, {1, 1, 1}},
                         {{2, 5, 6, 4}, {3, 4, 3, 3}, {1, 1, 1}},
+                        {{1, 6, 5, 2}, {32, 2, 3, 3}, {1, 1, 1}},  // dx by columns
                         {{2, 5, 6, 2}, {2, 2, 4, 2}, {2, 2, 1}},
                         {{1, 7, 7, 3}, {5, 3, 1, 1}, {2, 0, 0}}};
   for (const Device device : all_devices()) {
@@ -315,7 +323,8 @@ BOOST_FIXTURE_TEST_CASE(the_number_of_threads_changes_no_bit, DefaultThreads) {
   const Case cases[] = {
       {{3, 32, 32, 16}, {33, 16, 3, 3}, {1, 1, 1}}, {{5, 9, 8, 33}, {16, 33, 5, 4}, {2, 2, 1}},
       {{1, 32, 32, 3}, {64, 3, 3, 3}, {1, 1, 1}},   {{1, 1, 9000, 5}, {33, 5, 1, 3}, {1, 0, 1}},
-      {{64, 4, 4, 64}, {6, 64, 3, 3}, {1, 1, 1}},   {{2, 31, 30, 12}, {40, 12, 1, 1}, {1, 0, 0}}};
+      {{1, 70, 5, 2}, {33, 2, 3, 3}, {1, 1, 1}},    {{64, 4, 4, 64}, {6, 64, 3, 3}, {1, 1, 1}},
+      {{2, 31, 30, 12}, {40, 12, 1, 1}, {1, 0, 0}}};
   for (const DType dtype : kFloats) {
     for (const Case& c : cases) {
       const Tensor x = draw(c.x, dtype, 1), w = draw(c.w, dtype, 2), dout = draw(c.out(), dtype, 3);

@@ -5,6 +5,8 @@
 #include <limits>
 #include <vector>
 
+#include "autograd/functions.h"
+#include "nn/layers/conv2d.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
 
@@ -59,6 +61,46 @@ BOOST_FIXTURE_TEST_CASE(what_is_not_finite_stays_near_in_winograd, DefaultWinogr
         BOOST_CHECK_MESSAGE(n == 1 || far > 5 ? finite : !finite || far > 1,
                             bad << " at " << at << ": " << n << ", " << y << ", " << px);
       }
+    }
+  }
+}
+
+// Where a convolution is exact, what lies behind a zero of a mask changes no bit: neither a pixel
+// of 1e6 the outputs, nor a gradient of 1e6 the gradients of pixels. In Winograd's way both do.
+BOOST_FIXTURE_TEST_CASE(a_masked_pixel_changes_no_bit_of_an_exact_convolution, DefaultWinograd) {
+  constexpr std::int64_t kSide = 8, kChannels = 32, kAt = 4;
+  // The rows above, and the pixels to the left.
+  const std::vector<double> causal = {1, 1, 1, 1, 0, 0, 0, 0, 0};
+  const Tensor w = draw({kChannels, kChannels, 3, 3}, DType::F32, 2) *
+                   Tensor::from(causal, {1, 1, 3, 3}).to(DType::F32);
+  const Shape images = {1, kSide, kSide, kChannels};
+  const Tensor plain = draw(images, DType::F32, 1);
+  Tensor changed = plain.clone();
+  changed.narrow(1, kAt, 1).narrow(2, kAt, 1).fill_(1e6);
+  // What no window with the pixel sees: the outputs before it, and the gradients behind it.
+  const auto bits = [&](const Tensor& t, bool before) {
+    const std::int64_t pixel = kAt * kSide + kAt, all = kSide * kSide;
+    const Tensor pixels = t.reshape({all, kChannels});
+    return values(before ? pixels.narrow(0, 0, pixel) : pixels.narrow(0, pixel, all - pixel));
+  };
+  for (const Winograd way : {Winograd::Auto, Winograd::On}) {
+    set_winograd(way);
+    for (const bool exact : {true, false}) {
+      nn::Conv2dOptions options{.in = kChannels, .out = kChannels, .padding = {1, 1}};
+      options.exact = exact;
+      Generator gen(1);
+      nn::Conv2d layer(options, gen);
+      layer.parameters()[0].second->set_value(w);
+      const auto run = [&](const Tensor& x, const Tensor& dout) {
+        const Var in = Var::leaf(x);
+        Tape tape;
+        const Var out[] = {layer(in)};
+        tape.backward(out, std::span(&dout, 1));
+        return std::pair{bits(out[0].value(), true), bits(in.grad(), false)};
+      };
+      const auto [out, dx] = run(plain, plain);
+      BOOST_TEST((run(changed, plain).first == out) == exact);
+      BOOST_TEST((run(plain, changed).second == dx) == exact);
     }
   }
 }

@@ -15,7 +15,7 @@ Conv2d::Conv2d(const Conv2dOptions& options, Generator& gen) : options_(options)
 }
 
 ConvGeometry Conv2d::geometry() const {
-  return {options_.stride, options_.padding[0], options_.padding[1]};
+  return {options_.stride, options_.padding[0], options_.padding[1], options_.exact};
 }
 
 Var Conv2d::forward(const Var& x) {

@@ -19,6 +19,7 @@ struct Conv2dOptions {
   bool bias = true;
   std::optional<Activation> activation = {};
   Init init = {};
+  bool exact = false;  ///< as ConvGeometry's: for weights that are masked
 };
 
 /// y = act(conv(x, weight) + bias): x (N, H, W, in), y (N, OH, OW, out) with

@@ -24,7 +24,7 @@ Windows<T> windows_of(const Tensor& x, const ConvSizes& s) {
                     .left = s.pad_w,
                     .height = (s.oh - 1) * s.stride + s.kh,
                     .width = (s.ow - 1) * s.stride + s.kw};
-  return {in, s.n, s.oh, s.ow, s.o, s.kh, s.kw, s.stride};
+  return {in, s.n, s.oh, s.ow, s.o, s.kh, s.kw, s.stride, s.exact};
 }
 
 /// The windows of the kernel turned around over dout, one for each pixel of x. out[i] meets
@@ -42,7 +42,7 @@ Windows<T> windows_of_gradient(const Tensor& dout, const ConvSizes& s) {
                     .height = s.h + s.kh - 1,
                     .width = s.w + s.kw - 1,
                     .spread = s.stride};
-  return {in, s.n, s.h, s.w, s.c, s.kh, s.kw, 1};
+  return {in, s.n, s.h, s.w, s.c, s.kh, s.kw, 1, s.exact};
 }
 
 /// out = the kernel at all windows. Winograd's way is faster than products of pairs, where it is

@@ -61,6 +61,7 @@ template <class T>
 struct Windows {
   Frame<T> in;
   Index n, oh, ow, o, kh, kw, stride;
+  bool exact = false;  ///< as ConvGeometry's: no Winograd
 
   /// Rows [y0, y1) x columns [x0, x1) of the frames of images [n0, n1): where they are, or copied
   /// with their padding.

@@ -277,6 +277,7 @@ void transform_weights(const Convolution<float>& conv, float* to) {
 }  // namespace
 
 bool takes_winograd(const Windows<float>& windows) {
+  if (windows.exact) return false;
   if (windows.kh != 3 || windows.kw != 3 || windows.stride != 1 || windows.in.spread != 1)
     return false;
   const Winograd way = winograd();

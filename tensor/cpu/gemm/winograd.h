@@ -25,8 +25,8 @@
 
 namespace nf::cpu {
 
-/// Whether nf::winograd() and the sizes say so; never the number of images: the bits of an image's
-/// result do not depend on the others.
+/// Whether `exact`, nf::winograd() and the sizes say so; never the number of images: the bits of an
+/// image's result do not depend on the others.
 bool takes_winograd(const Windows<float>& windows);
 
 /// What the direct way gives, but for rounding. For kernels of 3x3, steps of 1 and frames that

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "tensor/cpu/gemm/bf16.h"
+#include "tensor/cpu/gemm/columns.h"
 #include "tensor/cpu/gemm/winograd.h"
 #include "tensor/threads.h"
 
@@ -214,6 +215,9 @@ template <class P>
 void convolve(const Convolution<P>& conv) {
   if constexpr (std::is_same_v<P, float>) {
     if (takes_winograd(conv)) return convolve_winograd(conv);
+  }
+  if constexpr (kNumbers<P> == 1) {
+    if (takes_columns(conv)) return convolve_columns(conv);
   }
   all_tasks(conv);
 }

@@ -79,6 +79,7 @@ struct Convolution : Windows<NumberOf<P>> {
   Finish<NumberOf<P>> finish = {};
 };
 
+/// Directly, or in Winograd's way or by columns where that is faster; pairs always directly.
 template <class P>
 void convolve(const Convolution<P>& conv);
 

@@ -220,7 +220,7 @@ void add_bench(CLI::App& app) {
   command->footer(
       "Examples:\n  flowcli bench nice --floor\n"
       "  flowcli bench nice --batch-size 1000 --threads 1 --json\n"
-      "  flowcli bench realnvp-2d --profile\n");
+      "  flowcli bench realnvp-2d --profile\n  flowcli bench nice --set precision=bf16\n");
   command->callback([options] { bench(*options, options->common.apply()); });
 }
 

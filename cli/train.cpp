@@ -483,7 +483,6 @@ void add_resume(CLI::App& app) {
     if (state.status == "diverged") {
       options->common.note(run.warning(state) + "; it may diverge there again");
     }
-    if (device == Device::CPU) note_other_rounding(state, options->common);
     nlohmann::json end = nlohmann::json::object();
     if (options->epochs > 0) end = {{"epochs", options->epochs}, {"steps", 0}};
     if (options->steps > 0) end["steps"] = options->steps;
@@ -492,6 +491,7 @@ void add_resume(CLI::App& app) {
     if (!options->data.empty()) config.data.source = options->data;
     Training training(config, load_run_data(run, options->data), options->common, device,
                       !options->no_graph, Training::Start::Resumed);
+    if (device == Device::CPU) note_other_rounding(state, options->common);
     training.resume(run, options->epochs > 0 || options->steps > 0);
     training.run();
   });

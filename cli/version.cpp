@@ -33,6 +33,7 @@ const InstructionSet kSets[] = {
     NF_SET("avx2", __AVX2__),         NF_SET("fma", __FMA__),
     NF_SET("avx512f", __AVX512F__),   NF_SET("avx512dq", __AVX512DQ__),
     NF_SET("avx512bw", __AVX512BW__), NF_SET("avx512vl", __AVX512VL__),
+    NF_SET("avx512bf16", __AVX512BF16__),
 };
 #undef NF_SET
 #undef NF_TEXT

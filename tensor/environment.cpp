@@ -18,7 +18,7 @@ constexpr EnvironmentVariable kVariables[] = {
      [] { cpu_kernels(); }},
     {"NF_MATMUL", "own, openblas", "what multiplies matrices on the CPU; else own kernels",
      [] { multiplies_by_openblas(); }},
-    {"NF_WINOGRAD", "off, auto, on", "convolutions in Winograd's way; else auto, where faster",
+    {"NF_WINOGRAD", "off, auto, on", "3x3 convolutions (conv2d) in Winograd's way; else auto",
      [] { winograd(); }},
     {"OPENBLAS_CORETYPE", "Haswell, ...", "OpenBLAS's kernels; else the best that run here",
      [] {}},  // it has names of its own

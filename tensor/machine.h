@@ -8,7 +8,8 @@
 namespace nf {
 
 /// GFLOP/s of multiply-adds whose operands all are in registers, by num_threads() threads at once,
-/// with the kernels in use: no product of f32 or f64 numbers is faster. It takes as long as 5 *
+/// with the kernels in use: no product of f32 or f64 numbers is faster. Of f32 they are in the
+/// precision that the CPU's products are set to (Backend::set_precision). It takes as long as 5 *
 /// 10^7 multiply-adds of whole vectors.
 double peak_gflops(DType dtype = DType::F32);
 

@@ -121,6 +121,9 @@ BOOST_AUTO_TEST_CASE(bf16_is_taken_or_refused) {
   };
   expect_failure(flowcli(folder, training("a", "bf16"), "", with_kernels("base")),
                  {"no products of bf16 here", "AVX512_BF16", "now: base", "f32"});
+  expect_failure(
+      flowcli(folder, training("a", "bf16"), "", [] { setenv("NF_MATMUL", "openblas", 1); }),
+      {"no products of bf16 here", "NF_MATMUL=openblas"});
   BOOST_TEST(!std::filesystem::exists(folder.file("a")));
   expect_failure(flowcli(folder, training("a", "tf32")), {"no products of tf32"}, 2);
   if (!nf::cpu_backend().has_precision(nf::Precision::BF16)) {
@@ -142,6 +145,7 @@ BOOST_AUTO_TEST_CASE(bf16_is_taken_or_refused) {
       flowcli(folder, {"resume", run, "--epochs", "2"}, "", with_kernels("base"));
   expect_ok(resumed);
   BOOST_TEST(resumed.err.find("goes on in f32") != std::string::npos, resumed.err);
+  BOOST_TEST(resumed.err.find("cpu_precision was bf16, now f32") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_SUITE_END()

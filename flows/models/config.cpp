@@ -50,7 +50,9 @@ std::vector<Field> TrainingSettings::fields() {
        {},
        0,
        1e9},
-      {"precision", "of matrix products: f32, tf32 (CUDA), bf16 (auto: f32, on CUDA tf32)",
+      {"precision",
+       "of matrix products: f32, tf32 (CUDA), bf16 (CUDA, CPUs with AVX512_BF16); auto: f32, on "
+       "CUDA tf32",
        &precision, with_auto(precisions().all())},
       {"seed", "of weights, batches, noise and built-in data", &seed, {}, 0, 9e15},
   };

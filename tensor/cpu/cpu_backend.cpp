@@ -16,19 +16,21 @@ Backend& NF_CPU_BACKEND() {
 // The instruction has vectors of all lengths, but no processor has it without those of 64 bytes.
 bool CpuBackend::has_precision(Precision precision) const {
   if (precision == Precision::BF16) {
-    return cpu::kVectorBytes == 64 && __builtin_cpu_supports("avx512bf16");
+    return cpu::kVectorBytes == 64 && __builtin_cpu_supports("avx512bf16") &&
+           !multiplies_by_openblas();
   }
   return precision == Precision::F32;
 }
 
 void CpuBackend::set_precision(Precision precision) {
-  NF_CHECK(
-      has_precision(precision), "[precision] the CPU has no products of ", name_of(precision),
-      precision == Precision::BF16
-          ? str(" here: they need a processor with AVX512_BF16, and the kernels of avx512 (now: ",
-                cpu_kernels(), ")")
-          : "",
-      "; leave it at f32");
+  std::string needs;
+  if (precision == Precision::BF16) {
+    needs =
+        str(" here: they need AVX512_BF16 and the kernels of avx512, and OpenBLAS has none (now: ",
+            cpu_kernels(), multiplies_by_openblas() ? ", NF_MATMUL=openblas)" : ")");
+  }
+  NF_CHECK(has_precision(precision), "[precision] the CPU has no products of ", name_of(precision),
+           needs, "; leave it at f32");
   precision_ = precision;
 }
 

@@ -26,6 +26,7 @@ void multiply_add(std::int64_t rounds) {
   VectorOf<P, kLanes<P>> factor = VectorOf<P, kLanes<P>>{} + kHalf;
   // The compiler may not know that they are equal, or it computes one of them.
   asm volatile("" : "+x"(factor));
+#pragma GCC unroll 12  // or the sums lie in memory
   for (int i = 0; i < kChains; ++i) {
     sum[i] = Sum{} + NumberOf<P>(i);
     asm volatile("" : "+x"(sum[i]));
@@ -40,6 +41,7 @@ void multiply_add(std::int64_t rounds) {
       }
     }
   }
+#pragma GCC unroll 12
   for (int i = 0; i < kChains; ++i) asm volatile("" : : "x"(sum[i]));
 }
 

@@ -89,6 +89,7 @@ bool multiplies_by_openblas() {
 
 std::map<std::string, std::string> cpu_choices() {
   return {{"cpu_kernels", cpu_kernels()},
+          {"cpu_precision", name_of(chosen().backend().precision())},
           {"matmul", multiplies_by_openblas() ? "openblas " + blas_core() : "own"},
           {"winograd", name_of(winograd())}};
 }

@@ -96,7 +96,7 @@ RunState read_state(const std::string& path) {
   NF_CHECK(checksum != metadata.end(), "[run] ", path,
            " has no 'data_checksum'; it is not a training state");
   std::map<std::string, std::string> choices;
-  for (const auto& [name, now] : cpu_choices()) {
+  for (const char* name : kCpuChoices) {
     if (const auto said = metadata.find(name); said != metadata.end()) choices.insert(*said);
   }
   return {.status = name_of(at.status),

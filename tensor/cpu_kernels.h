@@ -28,7 +28,11 @@ std::vector<std::string> runnable_cpu_kernels();
 bool multiplies_by_openblas();
 
 /// What the last digits of f32 results depend on beside the program, by name: "cpu_kernels", the
-/// set in use; "cpu_precision", of products (Precision); "matmul", "own" or "openblas" with its kernels; "winograd", what winograd() says.
+/// set in use; "cpu_precision", of products (Precision); "matmul", "own" or "openblas" with its
+/// kernels; "winograd", what winograd() says.
 std::map<std::string, std::string> cpu_choices();
+
+/// Their names.
+inline constexpr const char* kCpuChoices[] = {"cpu_kernels", "cpu_precision", "matmul", "winograd"};
 
 }  // namespace nf

@@ -36,7 +36,7 @@ std::vector<std::string> environment_set() {
   std::vector<std::string> set;
   for (const EnvironmentVariable& variable : kVariables) {
     const std::string text = environment_text(variable.name);
-    if (!text.empty()) set.push_back(str(variable.name, "=", text));
+    if (!text.empty()) set.push_back(str(variable.name, "=", printable(text)));
   }
   return set;
 }

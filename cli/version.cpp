@@ -29,10 +29,14 @@ struct InstructionSet {
     name, NF_TEXT(macro), [] { return __builtin_cpu_supports(name) != 0; } \
   }
 const InstructionSet kSets[] = {
-    NF_SET("sse4.2", __SSE4_2__),     NF_SET("avx", __AVX__),
-    NF_SET("avx2", __AVX2__),         NF_SET("fma", __FMA__),
-    NF_SET("avx512f", __AVX512F__),   NF_SET("avx512dq", __AVX512DQ__),
-    NF_SET("avx512bw", __AVX512BW__), NF_SET("avx512vl", __AVX512VL__),
+    NF_SET("sse4.2", __SSE4_2__),
+    NF_SET("avx", __AVX__),
+    NF_SET("avx2", __AVX2__),
+    NF_SET("fma", __FMA__),
+    NF_SET("avx512f", __AVX512F__),
+    NF_SET("avx512dq", __AVX512DQ__),
+    NF_SET("avx512bw", __AVX512BW__),
+    NF_SET("avx512vl", __AVX512VL__),
     NF_SET("avx512bf16", __AVX512BF16__),
 };
 #undef NF_SET

@@ -15,6 +15,7 @@
 #include "tensor/cpu_kernels.h"
 #include "tensor/environment.h"
 #include "tensor/files.h"
+#include "tensor/full_precision.h"
 #include "tensor/ops.h"
 #include "tensor/philox.h"
 #include "tensor/text.h"
@@ -131,11 +132,8 @@ double product_error(Device device) {
 }
 
 std::string check_product(Device device) {
-  Backend& backend = backend_for(device);
-  const Precision before = backend.precision();
-  backend.set_precision(Precision::F32);
+  const FullPrecision full(device);
   const double single = product_error<float>(device), wide = product_error<double>(device);
-  backend.set_precision(before);
   const std::string text = str("off by ", single, " (f32) and ", wide, " (f64) of the terms' size");
   NF_CHECK(single <= 1e-5 && wide <= 1e-14, text);
   return text;

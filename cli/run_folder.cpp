@@ -95,14 +95,10 @@ RunState read_state(const std::string& path) {
   const auto checksum = metadata.find("data_checksum");
   NF_CHECK(checksum != metadata.end(), "[run] ", path,
            " has no 'data_checksum'; it is not a training state");
-  std::map<std::string, std::string> choices;
-  for (const char* name : kCpuChoices) {
-    if (const auto said = metadata.find(name); said != metadata.end()) choices.insert(*said);
-  }
   return {.status = name_of(at.status),
           .step = at.step,
           .data_checksum = checksum->second,
-          .cpu_choices = std::move(choices),
+          .metadata = metadata,
           .best_epoch = at.best_epoch,
           .best_valid_nats = at.best_valid_nats};
 }

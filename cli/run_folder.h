@@ -12,7 +12,6 @@
 //   .lock                held by the process that trains
 #pragma once
 
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +21,7 @@
 #include "cli/known_data.h"
 #include "flows/models/config.h"
 #include "flows/train/fit.h"
+#include "nn/safetensors.h"
 #include "tensor/files.h"
 
 namespace nf::cli {
@@ -31,9 +31,9 @@ struct RunState {
   std::string status;  ///< "running" (or killed), "interrupted", "finished" or "diverged"
   std::int64_t step = 0;
   std::string data_checksum;
-  /// Those of the CPU that trained last (tensor/cpu_kernels.h); those that an older state, or one
-  /// of a GPU, does not tell are not there.
-  std::map<std::string, std::string> cpu_choices;
+  /// All that the state says of its training; of the CPU that trained last the cpu_choices()
+  /// (tensor/cpu_kernels.h), which an older state, or one of a GPU, does not tell.
+  nn::Metadata metadata;
   std::int64_t best_epoch = 0;  ///< 0: nothing was validated, there are no best weights
   double best_valid_nats = 0;
 

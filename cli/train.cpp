@@ -439,8 +439,8 @@ namespace {
 void note_other_rounding(const RunState& state, const Common& common) {
   std::vector<std::string> changes;
   for (const auto& [name, now] : cpu_choices()) {
-    const auto before = state.cpu_choices.find(name);
-    if (before == state.cpu_choices.end() || before->second == now) continue;
+    const auto before = state.metadata.find(name);
+    if (before == state.metadata.end() || before->second == now) continue;
     changes.push_back(str(name, " was ", printable(before->second), ", now ", now));
   }
   if (changes.empty()) return;

@@ -32,7 +32,4 @@ bool multiplies_by_openblas();
 /// kernels; "winograd", what winograd() says.
 std::map<std::string, std::string> cpu_choices();
 
-/// Their names.
-inline constexpr const char* kCpuChoices[] = {"cpu_kernels", "cpu_precision", "matmul", "winograd"};
-
 }  // namespace nf

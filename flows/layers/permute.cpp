@@ -2,7 +2,6 @@
 
 #include "flows/layers/rows.h"
 #include "nn/init.h"
-#include "tensor/full_precision.h"
 
 namespace nf::flows {
 
@@ -54,14 +53,12 @@ InvertibleLinear::InvertibleLinear(std::int64_t dims, Generator& gen)
 
 Mapped InvertibleLinear::forward(const Var& x, const Var&) {
   check_dims("InvertibleLinear", x, matrix_.dim(0));
-  const FullPrecision full(x.value().device());
-  return {linear(x, matrix_, {}), broadcast_to(slogdet(matrix_), {x.dim(0)})};
+  return {map_events(x, matrix_), broadcast_to(slogdet(matrix_), {x.dim(0)})};
 }
 
 Mapped InvertibleLinear::inverse(const Var& z, const Var&) {
   check_dims("InvertibleLinear", z, matrix_.dim(0));
-  const FullPrecision full(z.value().device());
-  return {linear(z, nf::inverse(matrix_), {}), broadcast_to(-slogdet(matrix_), {z.dim(0)})};
+  return {map_events(z, nf::inverse(matrix_)), broadcast_to(-slogdet(matrix_), {z.dim(0)})};
 }
 
 double InvertibleLinear::flops(const Shape& in) const {

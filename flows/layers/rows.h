@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "flows/transform.h"
+#include "tensor/full_precision.h"
 
 namespace nf::flows {
 
@@ -12,6 +13,13 @@ namespace nf::flows {
 inline void check_dims(const char* layer, const Var& x, std::int64_t dims) {
   NF_CHECK(x.rank() == 2 && x.dim(1) == dims, "[", layer, "] expected (N, ", dims, "), got ",
            x.shape());
+}
+
+/// x w^T + bias of events (N, D), in f32 whatever the precision of products: the log-determinant is
+/// of w as it is.
+inline Var map_events(const Var& x, const Var& w, const Var& bias = {}) {
+  const FullPrecision full(x.device());
+  return linear(x, w, bias);
 }
 
 /// Zeros (N) of the parameters' type, for rows x (N, D) of any type.

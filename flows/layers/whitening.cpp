@@ -1,7 +1,6 @@
 #include "flows/layers/whitening.h"
 
 #include "flows/layers/rows.h"
-#include "tensor/full_precision.h"
 #include "tensor/linalg.h"
 
 namespace nf::flows {
@@ -55,14 +54,12 @@ ZcaWhitening::ZcaWhitening(std::int64_t dims)
 
 Mapped ZcaWhitening::forward(const Var& x, const Var&) {
   check_dims("ZcaWhitening", x, mean_.numel());
-  const FullPrecision full(x.value().device());
-  return {linear(x - mean_, whiten_, {}), log_det_.broadcast_to({x.dim(0)})};
+  return {map_events(x - mean_, whiten_), log_det_.broadcast_to({x.dim(0)})};
 }
 
 Mapped ZcaWhitening::inverse(const Var& z, const Var&) {
   check_dims("ZcaWhitening", z, mean_.numel());
-  const FullPrecision full(z.value().device());
-  return {linear(z, colour_, mean_), broadcast_to(-Var(log_det_), {z.dim(0)})};
+  return {map_events(z, colour_, mean_), broadcast_to(-Var(log_det_), {z.dim(0)})};
 }
 
 double ZcaWhitening::flops(const Shape& in) const {
@@ -99,9 +96,8 @@ Var TriangularWhitening::strict() const {
 
 Mapped TriangularWhitening::forward(const Var& x, const Var&) {
   check_dims("TriangularWhitening", x, shift_.numel());
-  const FullPrecision full(x.value().device());
   const Var centred = x - shift_;
-  return {(centred + linear(centred, strict(), {})) * exp(log_diagonal_),
+  return {(centred + map_events(centred, strict())) * exp(log_diagonal_),
           broadcast_to(sum(log_diagonal_), {x.dim(0)})};
 }
 

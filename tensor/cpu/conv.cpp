@@ -50,10 +50,10 @@ Windows<T> windows_of_gradient(const Tensor& dout, const ConvSizes& s) {
 template <class P>
 void convolve_as(const Windows<NumberOf<P>>& windows, const Weights<NumberOf<P>>& weights,
                  Tensor& out, const Finish<NumberOf<P>>& finish = {}) {
-  if constexpr (kNumbers < P >> 1) {
+  if constexpr (kIsPair<P>) {
     if (takes_winograd(windows)) return convolve_as<float>(windows, weights, out, finish);
   }
-  using Stored = std::conditional_t<std::is_same_v<P, Bf16Pair>, std::int32_t, P>;
+  using Stored = std::conditional_t<kIsPair<P>, std::int32_t, P>;
   Tensor memory =
       call_memory("conv2d", "packed weights", packed_weights<P>(weights), dtype_of<Stored>());
   P* const packed = reinterpret_cast<P*>(memory.mutable_data<Stored>());

@@ -21,7 +21,7 @@ constexpr int kChains = 12;  ///< independent sums: more than a processor has in
 template <class P>
 void multiply_add(std::int64_t rounds) {
   using Sum = VectorOf<NumberOf<P>, kLanes<P>>;
-  constexpr P kHalf = kNumbers<P> == 2 ? P(0x3f003f00) : P(0.5);  // both numbers of a pair
+  constexpr P kHalf = kIsPair<P> ? P(0x3f003f00) : P(0.5);  // both numbers of a pair
   Sum sum[kChains];
   VectorOf<P, kLanes<P>> factor = VectorOf<P, kLanes<P>>{} + kHalf;
   // The compiler may not know that they are equal, or it computes one of them.
@@ -34,7 +34,7 @@ void multiply_add(std::int64_t rounds) {
   for (std::int64_t r = 0; r < rounds; ++r) {
 #pragma GCC unroll 12
     for (int i = 0; i < kChains; ++i) {
-      if constexpr (kNumbers<P> == 2) {
+      if constexpr (kIsPair<P>) {
         multiply_add_pairs(sum[i], factor, factor);
       } else {
         sum[i] = sum[i] * factor + factor;

@@ -199,7 +199,7 @@ template <class T>
 template <class P>
 FrameRows<P> Windows<T>::rows(Index n0, Index n1, Index y0, Index y1, Index x0, Index x1,
                               Scratch& scratch) const {
-  if constexpr (std::is_same_v<P, T>) {
+  if constexpr (!kIsPair<P>) {
     if (in.plain(kw)) {
       const Index pitch = in.w * in.pixel;
       return {in.data + n0 * in.image() + y0 * pitch + x0 * in.pixel, pitch, in.pixel, in.image()};
@@ -216,7 +216,7 @@ void convolve(const Convolution<P>& conv) {
   if constexpr (std::is_same_v<P, float>) {
     if (takes_winograd(conv)) return convolve_winograd(conv);
   }
-  if constexpr (kNumbers<P> == 1) {
+  if constexpr (!kIsPair<P>) {
     if (takes_columns(conv)) return convolve_columns(conv);
   }
   all_tasks(conv);

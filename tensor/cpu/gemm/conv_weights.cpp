@@ -91,15 +91,15 @@ class WeightSums {
           end(std::min(end_, ceil_div(pad + size - k, stride))) {}
   };
 
-  /// Adds a block. Many channels make tiles by themselves: x is read where
-  /// it is, one tap at a time, and no tap is computed where it meets nothing but padding. Few make
-  /// them together with the taps of a row, which then need a frame, and so do pairs.
+  /// Adds a block. Many channels make tiles by themselves: x is read where it is, one tap at a
+  /// time, and no tap is computed where it meets nothing but padding. Few make them together with
+  /// the taps of a row, which then need a frame, and so do pairs.
   void some_rows(Index group, Index panel, Index ky0, Index ky1, const Block& block) {
     const auto [n, y0, y1, x0, x1] = block;
     const Index o0 = panel * kPanel<P>, lanes = lanes_of(panel), s = g_.stride;
     const Frame<T>& in = g_.in;
     const P* const dout = dout_panel(block, o0, lanes);
-    const bool framed = kNumbers<P> > 1 || in.c < kTileRows;
+    const bool framed = kIsPair<P> || in.c < kTileRows;
     const Index taps = framed ? 1 : g_.kw, rows = run_ / taps, row_steps = steps_of<P>(x1 - x0);
     const FrameRows<P> from = framed ? frame(block) : bare(block);
     for (Index ky = ky0; ky < ky1; ++ky) {
@@ -130,7 +130,7 @@ class WeightSums {
 
   /// The image where it is, from the block's first pixel of its frame on.
   FrameRows<P> bare(const Block& b) const {
-    if constexpr (std::is_same_v<P, T>) {
+    if constexpr (!kIsPair<P>) {
       const Frame<T>& in = g_.in;
       return {in.data + b.n * in.image() + (b.y0 * g_.stride - in.top) * in.w * in.pixel +
                   (b.x0 * g_.stride - in.left) * in.pixel,
@@ -146,7 +146,7 @@ class WeightSums {
                 width = (b.x1 - 1 - b.x0) * s + g_.kw;
     const FrameRows<T> rows = g_.template rows<T>(b.n, b.n + 1, b.y0 * s, b.y0 * s + height,
                                                   b.x0 * s, b.x0 * s + width, rows_scratch);
-    if constexpr (std::is_same_v<P, T>) {
+    if constexpr (!kIsPair<P>) {
       return rows;
     } else {
       const Index c = g_.in.c;
@@ -181,7 +181,7 @@ class WeightSums {
   /// Outputs [o0, o0 + lanes) of a block of dout: where they are, or packed.
   const P* dout_panel(const Block& b, Index o0, Index lanes) const {
     const T* const from = g_.dout + ((b.n * g_.oh + b.y0) * g_.ow + b.x0) * g_.o + o0;
-    if constexpr (std::is_same_v<P, T>) {
+    if constexpr (!kIsPair<P>) {
       if (lanes == g_.o) return from;
     }
     const Index cols = std::min(lanes, g_.o - o0), width = b.x1 - b.x0, steps = steps_of<P>(width);

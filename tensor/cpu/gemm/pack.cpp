@@ -37,7 +37,7 @@ void transpose(VectorOf<T, N> (&r)[N]) {
 template <class P>
 VectorOf<P, kLanes<P>> along(const NumberOf<P>* x) {
   constexpr int N = kLanes<P>;
-  if constexpr (kNumbers<P> == 2) {
+  if constexpr (kIsPair<P>) {
     return round_pairs(load_vector<float, N>(x), load_vector<float, N>(x + N));
   } else {
     return load_vector<P, N>(x);
@@ -48,7 +48,7 @@ VectorOf<P, kLanes<P>> along(const NumberOf<P>* x) {
 template <class P>
 VectorOf<P, kLanes<P>> across(const NumberOf<P>* x, Index next) {
   constexpr int N = kLanes<P>;
-  if constexpr (kNumbers<P> == 2) {
+  if constexpr (kIsPair<P>) {
     return round_lanes(load_vector<float, N>(x), load_vector<float, N>(x + next));
   } else {
     return load_vector<P, N>(x);
@@ -58,7 +58,7 @@ VectorOf<P, kLanes<P>> across(const NumberOf<P>* x, Index next) {
 /// One step of one lane, of which `left` numbers are there.
 template <class P>
 P step_of(const NumberOf<P>* x, Index next, Index left) {
-  if constexpr (kNumbers<P> == 2) {
+  if constexpr (kIsPair<P>) {
     return round_pair(*x, left > 1 ? x[next] : 0.0F);
   } else {
     return *x;

@@ -89,7 +89,7 @@ class PanelProduct {
 
  private:
   TileArgs<P> rows_at(Index r0, Index rows, const P* packed) const {
-    if constexpr (std::is_same_v<P, T>) {
+    if constexpr (!kIsPair<P>) {
       if (!packed) {
         return {.a = p_.a.at(r0, depth_.first).data, .row = p_.a.row, .step = p_.a.col};
       }
@@ -124,7 +124,7 @@ struct Plan {
     mc = ceil_div(rows, ceil_div(rows, most));
     keep_b = mc < rows;
     if (keep_b) nc = std::min(cols, std::max(W, kPackedB / (depth * size) / W * W));
-    pack_a = kNumbers<P> > 1 || nc / W >= kPanelsWorthPacking || (p.a.col != 1 && p.a.row != 1);
+    pack_a = kIsPair<P> || nc / W >= kPanelsWorthPacking || (p.a.col != 1 && p.a.row != 1);
   }
 
   /// Of block i; of pairs only the last one may lack a number.
@@ -242,7 +242,7 @@ void by_threads(const Product<NumberOf<P>>& p) {
 /// By OpenBLAS, if it is asked for. It has no products of pairs.
 template <class P>
 bool by_peer(const Product<NumberOf<P>>& p) {
-  if constexpr (std::is_same_v<P, NumberOf<P>>) {
+  if constexpr (!kIsPair<P>) {
     if (!product_by_openblas<P>({p.a.data, p.a.row, p.a.col}, {p.b.data, p.b.row, p.b.col}, p.c,
                                 p.ldc, p.m, p.n, p.k, p.add)) {
       return false;

@@ -20,7 +20,7 @@ inline void fetch(const Ahead<T>& ahead, Index begin, Index end) {
 /// sum += x * y, lane by lane.
 template <class T, class Sum>
 inline void multiply_add(Sum& sum, T x, const VectorOf<T, kLanes<T>>& y) {
-  if constexpr (std::is_same_v<T, Bf16Pair>) {
+  if constexpr (kIsPair<T>) {
     multiply_add_pairs(sum, VectorOf<T, kLanes<T>>{} + x, y);
   } else {
     sum += x * y;

@@ -26,13 +26,16 @@ inline constexpr int kVectorBytes = NF_VECTOR_BYTES, kTileRows = NF_TILE_ROWS, k
 /// What operands are packed as: float, double, or two bf16 that follow each other along K.
 using Bf16Pair = std::uint32_t;
 
+template <class P>
+inline constexpr bool kIsPair = std::is_same_v<P, Bf16Pair>;
+
 /// The numbers that P is made of, and the sums of their products.
 template <class P>
-using NumberOf = std::conditional_t<std::is_same_v<P, Bf16Pair>, float, P>;
+using NumberOf = std::conditional_t<kIsPair<P>, float, P>;
 
 /// K's in one P.
 template <class P>
-inline constexpr Index kNumbers = std::is_same_v<P, Bf16Pair> ? 2 : 1;
+inline constexpr Index kNumbers = kIsPair<P> ? 2 : 1;
 
 /// P's that hold `count` K's.
 template <class P>

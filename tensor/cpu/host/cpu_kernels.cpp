@@ -88,10 +88,10 @@ bool multiplies_by_openblas() {
 }
 
 std::map<std::string, std::string> cpu_choices() {
-  return {{kCpuChoices[0], cpu_kernels()},
-          {kCpuChoices[1], name_of(chosen().backend().precision())},
-          {kCpuChoices[2], multiplies_by_openblas() ? "openblas " + blas_core() : "own"},
-          {kCpuChoices[3], name_of(winograd())}};
+  return {{"cpu_kernels", cpu_kernels()},
+          {"cpu_precision", name_of(chosen().backend().precision())},
+          {"matmul", multiplies_by_openblas() ? "openblas " + blas_core() : "own"},
+          {"winograd", name_of(winograd())}};
 }
 
 // Never destroyed: tensors with static lifetime give their memory back after main has ended.

@@ -29,44 +29,45 @@ namespace nf {
 // clang-format on
 
 // --- elementwise --------------------------------------------------------------------------------
-Var unary(UnaryOp op, const Var& x, OpArgs args = {});
-Var binary(BinaryOp op, const Var& a, const Var& b);
+// By value: what nobody else holds, and backward does not need, gives its memory to the result.
+Var unary(UnaryOp op, Var x, OpArgs args = {});
+Var binary(BinaryOp op, Var a, Var b);
 
 #define NF_DECLARE(Struct, function) \
-  inline Var function(const Var& x) { return unary(UnaryOp::Struct, x); }
+  inline Var function(Var x) { return unary(UnaryOp::Struct, std::move(x)); }
 NF_PLAIN_UNARY_OPS(NF_DECLARE)
 #undef NF_DECLARE
-#define NF_DECLARE(Struct, function, constant, standard)                \
-  inline Var function(const Var& x, double constant = standard) {       \
-    return unary(UnaryOp::Struct, x, constants<ops::Struct>(constant)); \
+#define NF_DECLARE(Struct, function, constant, standard)                           \
+  inline Var function(Var x, double constant = standard) {                         \
+    return unary(UnaryOp::Struct, std::move(x), constants<ops::Struct>(constant)); \
   }
 NF_UNARY_OPS_1(NF_DECLARE)
 #undef NF_DECLARE
-#define NF_DECLARE(Struct, function, first, second)                          \
-  inline Var function(const Var& x, double first, double second) {           \
-    return unary(UnaryOp::Struct, x, constants<ops::Struct>(first, second)); \
+#define NF_DECLARE(Struct, function, first, second)                                     \
+  inline Var function(Var x, double first, double second) {                             \
+    return unary(UnaryOp::Struct, std::move(x), constants<ops::Struct>(first, second)); \
   }
 NF_UNARY_OPS_2(NF_DECLARE)
 #undef NF_DECLARE
 #define NF_DECLARE(Struct, function) \
-  inline Var function(const Var& a, const Var& b) { return binary(BinaryOp::Struct, a, b); }
+  inline Var function(Var a, Var b) { return binary(BinaryOp::Struct, std::move(a), std::move(b)); }
 NF_BINARY_OPS(NF_DECLARE)
 #undef NF_DECLARE
 
 Var where(const Tensor& condition, const Var& a, const Var& b);
 
-inline Var operator+(const Var& a, const Var& b) { return add(a, b); }
-inline Var operator-(const Var& a, const Var& b) { return sub(a, b); }
-inline Var operator*(const Var& a, const Var& b) { return mul(a, b); }
-inline Var operator/(const Var& a, const Var& b) { return div(a, b); }
-inline Var operator-(const Var& a) { return neg(a); }
-inline Var operator+(const Var& a, double b) { return affine(a, 1, b); }
-inline Var operator+(double a, const Var& b) { return affine(b, 1, a); }
-inline Var operator-(const Var& a, double b) { return affine(a, 1, -b); }
-inline Var operator-(double a, const Var& b) { return affine(b, -1, a); }
-inline Var operator*(const Var& a, double b) { return affine(a, b, -0.0); }
-inline Var operator*(double a, const Var& b) { return affine(b, a, -0.0); }
-inline Var operator/(const Var& a, double b) { return affine(a, 1 / b, -0.0); }
+inline Var operator+(Var a, Var b) { return add(std::move(a), std::move(b)); }
+inline Var operator-(Var a, Var b) { return sub(std::move(a), std::move(b)); }
+inline Var operator*(Var a, Var b) { return mul(std::move(a), std::move(b)); }
+inline Var operator/(Var a, Var b) { return div(std::move(a), std::move(b)); }
+inline Var operator-(Var a) { return neg(std::move(a)); }
+inline Var operator+(Var a, double b) { return affine(std::move(a), 1, b); }
+inline Var operator+(double a, Var b) { return affine(std::move(b), 1, a); }
+inline Var operator-(Var a, double b) { return affine(std::move(a), 1, -b); }
+inline Var operator-(double a, Var b) { return affine(std::move(b), -1, a); }
+inline Var operator*(Var a, double b) { return affine(std::move(a), b, -0.0); }
+inline Var operator*(double a, Var b) { return affine(std::move(b), a, -0.0); }
+inline Var operator/(Var a, double b) { return affine(std::move(a), 1 / b, -0.0); }
 
 // --- reductions ---------------------------------------------------------------------------------
 #define NF_DECLARE(Struct, function) \

@@ -5,47 +5,38 @@ namespace nf {
 using detail::add_grad;
 using detail::Function;
 
-Var unary(UnaryOp op, const Var& x, OpArgs args) {
-  Tensor value = unary(op, x.value(), args);
-  if (!needs_record({&x})) return value;
+Var unary(UnaryOp op, Var x, OpArgs args) {
+  if (!needs_record({&x})) return unary(op, std::move(x).value(), args);
   Saved saved;
-  switch (needs_of(op)) {
-    case Needs::Nothing:
-      break;
-    case Needs::Input:
-      saved = Saved(name_of(op), x.value());
-      break;
-    case Needs::Output:
-      saved = Saved(name_of(op), value);
-      break;
-  }
-  return Tape::current()->record(name_of(op), std::move(value),
-                                 [=, slot = x.slot()](const Tensor& dout) {
-                                   slot->accumulate(unary_backward(op, args, dout, saved.get()));
-                                 });
+  if (needs_of(op) == Needs::Input) saved = Saved(name_of(op), x.value());
+  Tensor value = unary(op, std::move(x).value(), args);
+  if (needs_of(op) == Needs::Output) saved = Saved(name_of(op), value);
+  return Tape::current()->record(name_of(op), std::move(value), [=, slot = x.slot()](Tensor dout) {
+    slot->accumulate(unary_backward(op, args, std::move(dout), saved.get()));
+  });
 }
 
-Var binary(BinaryOp op, const Var& a, const Var& b) {
-  Tensor value = binary(op, a.value(), b.value());
-  if (!needs_record({&a, &b})) return value;
+Var binary(BinaryOp op, Var a, Var b) {
+  const bool wanted = needs_record({&a, &b});
+  const Shape shape_a = a.shape(), shape_b = b.shape();
   Saved saved_a, saved_b;
-  if (uses_inputs(op)) {
+  if (wanted && uses_inputs(op)) {
     saved_a = Saved(name_of(op), a.value());
     saved_b = Saved(name_of(op), b.value());
   }
+  Tensor value = binary(op, std::move(a).value(), std::move(b).value());
+  if (!wanted) return value;
   return Tape::current()->record(
-      name_of(op), std::move(value),
-      [=, slot_a = a.slot(), slot_b = b.slot(), shape_a = a.shape(),
-       shape_b = b.shape()](const Tensor& dout) {
+      name_of(op), std::move(value), [=, slot_a = a.slot(), slot_b = b.slot()](Tensor dout) {
         if (op == BinaryOp::Add) {  // the gradient itself: no kernel to run
           if (slot_a) slot_a->accumulate(sum_to(dout, shape_a));
-          if (slot_b) slot_b->accumulate(sum_to(dout, shape_b));
+          if (slot_b) slot_b->accumulate(sum_to(std::move(dout), shape_b));
           return;
         }
-        const auto [da, db] = binary_backward(op, dout, saved_a.get(), saved_b.get(),
-                                              slot_a != nullptr, slot_b != nullptr);
-        if (slot_a) slot_a->accumulate(sum_to(da, shape_a));
-        if (slot_b) slot_b->accumulate(sum_to(db, shape_b));
+        auto [da, db] = binary_backward(op, std::move(dout), saved_a.get(), saved_b.get(),
+                                        slot_a != nullptr, slot_b != nullptr);
+        if (slot_a) slot_a->accumulate(sum_to(std::move(da), shape_a));
+        if (slot_b) slot_b->accumulate(sum_to(std::move(db), shape_b));
       });
 }
 

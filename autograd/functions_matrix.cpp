@@ -35,8 +35,8 @@ struct Fused {
     op = *act;
   }
 
-  // The gradient of pre, of dout's shape; the bias gets its own.
-  Tensor backward(const Tensor& dout) const {
+  // The gradient of pre, of dout's shape; the bias gets its own. Once: the output is given free.
+  Tensor backward(Tensor dout) {
     const std::int64_t width = dout.dim(-1);
     std::int64_t n = 1;
     for (int d = 0; d + 1 < dout.rank(); ++d) n *= dout.dim(d);
@@ -45,11 +45,12 @@ struct Fused {
       if (bias) bias->accumulate(sum(dout.reshape(rows), {0}));
       return dout;
     }
-    Tensor dpre = Tensor::empty(rows, dout.dtype(), dout.device()), dbias;
+    if (!dout.is_contiguous()) dout = dout.clone();
+    Tensor dpre = reuse_or_empty(dout).reshape(rows), dbias;
     if (bias) dbias = Tensor::empty({width}, dout.dtype(), dout.device());
-    backend_of(dout).linear_backward(dout.contiguous().reshape(rows), out.get().reshape(rows), op,
-                                     args, dpre, bias ? &dbias : nullptr);
-    add_grad(bias, dbias);
+    backend_of(dout).linear_backward(dout.reshape(rows), out.take().reshape(rows), op, args, dpre,
+                                     bias ? &dbias : nullptr);
+    add_grad(bias, std::move(dbias));
     return dpre.reshape(dout.shape());
   }
 };
@@ -60,13 +61,13 @@ struct Fused {
 Var linear(const Var& x, const Var& w, const Var& bias, const UnaryOp* act, OpArgs args) {
   Tensor value = linear(x.value(), w.value(), bias.value(), act, args);
   if (!needs_record({&x, &w, &bias})) return value;
-  const Fused fused("linear", value, bias, act, args);
+  Fused fused("linear", value, bias, act, args);
   return detail::record(
       Function::linear, std::move(value),
       [fused, saved_x = Saved("linear", x.value()), saved_w = Saved("linear", w.value()),
-       slot_x = x.slot(), slot_w = w.slot()](const Tensor& dout) {
-        const Tensor dpre = fused.backward(dout);
-        if (slot_w) slot_w->accumulate(matmul(dpre.t(), saved_x.get()));
+       slot_x = x.slot(), slot_w = w.slot()](Tensor dout) mutable {
+        const Tensor dpre = fused.backward(std::move(dout));
+        if (slot_w) slot_w->accumulate(matmul(dpre.t(), saved_x.take()));
         if (slot_x) slot_x->accumulate(matmul(dpre, saved_w.get()));
       });
 }
@@ -75,16 +76,17 @@ Var conv2d(const Var& x, const Var& w, const Var& bias, const ConvGeometry& geom
            const UnaryOp* act, OpArgs args) {
   Tensor value = conv2d(x.value(), w.value(), bias.value(), geometry, act, args);
   if (!needs_record({&x, &w, &bias})) return value;
-  const Fused fused("conv2d", value, bias, act, args);
+  Fused fused("conv2d", value, bias, act, args);
   return detail::record(
       Function::conv2d, std::move(value),
       [fused, geometry, saved_x = Saved("conv2d", x.value()), saved_w = Saved("conv2d", w.value()),
-       slot_x = x.slot(), slot_w = w.slot()](const Tensor& dout) {
-        const Tensor dpre = fused.backward(dout), &in = saved_x.get(), &weights = saved_w.get();
+       slot_x = x.slot(), slot_w = w.slot(), in = x.shape()](Tensor dout) mutable {
+        const Tensor dpre = fused.backward(std::move(dout)), &weights = saved_w.get();
         if (slot_w) {
-          slot_w->accumulate(conv2d_backward_weights(in, dpre, weights.shape(), geometry));
+          slot_w->accumulate(
+              conv2d_backward_weights(saved_x.take(), dpre, weights.shape(), geometry));
         }
-        if (slot_x) slot_x->accumulate(conv2d_backward_data(dpre, weights, in.shape(), geometry));
+        if (slot_x) slot_x->accumulate(conv2d_backward_data(dpre, weights, in, geometry));
       });
 }
 

@@ -27,8 +27,8 @@ Var record(Function f, Tensor value, Backward&& backward) {
 }
 
 /// slot += g when there is a slot.
-inline void add_grad(const std::shared_ptr<Slot>& slot, const Tensor& g) {
-  if (slot) slot->accumulate(g);
+inline void add_grad(const std::shared_ptr<Slot>& slot, Tensor g) {
+  if (slot) slot->accumulate(std::move(g));
 }
 
 }  // namespace nf::detail

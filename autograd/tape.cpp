@@ -17,13 +17,14 @@ constexpr const char* kNotOfThisTape =
 
 // --- slots and vars -----------------------------------------------------------------------------
 
-void Slot::accumulate(const Tensor& g) {
+void Slot::accumulate(Tensor g) {
   if (!grad.defined()) {
-    grad = tape_id == 0 ? g.contiguous() : g;  // optimizers read leaves' gradients: no odd strides
+    // Optimizers read leaves' gradients: no odd strides.
+    grad = tape_id == 0 ? g.contiguous() : std::move(g);
   } else if (grad.unique() && grad.is_contiguous()) {
     grad.add_(g);
   } else {
-    grad = grad + g;
+    grad = std::move(grad) + std::move(g);
   }
 }
 
@@ -70,11 +71,11 @@ Tape::~Tape() {
 
 Tape* Tape::current() { return current_tape; }
 
-Var Tape::record(const char* op, Tensor value, std::function<void(const Tensor&)> backward) {
+Var Tape::record(const char* op, Tensor value, std::function<void(Tensor)> backward) {
   auto slot = std::make_shared<Slot>();
   slot->tape_id = id_;
   nodes_.push_back(
-      {op, {slot}, [f = std::move(backward)](std::span<const Tensor> douts) { f(douts[0]); }});
+      {op, {slot}, [f = std::move(backward)](std::span<Tensor> douts) { f(std::move(douts[0])); }});
   return {std::move(value), std::move(slot)};
 }
 

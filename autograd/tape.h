@@ -29,6 +29,11 @@ class Saved {
     version_ = value_.version();
   }
   const Tensor& get() const;
+  /// The same, for the last time: it is not kept any longer.
+  Tensor take() {
+    get();
+    return std::move(value_);
+  }
 
  private:
   const char* op_ = "";
@@ -39,8 +44,9 @@ class Saved {
 class Tape {
  public:
   /// Receives the gradients of a node's outputs, in order (undefined: none arrived, treat as zero),
-  /// and adds to the slots of its inputs.
-  using Backward = std::function<void(std::span<const Tensor> douts)>;
+  /// and adds to the slots of its inputs. It may move them on: they are its own, though their
+  /// memory may be others', too.
+  using Backward = std::function<void(std::span<Tensor> douts)>;
 
   Tape();
   ~Tape();
@@ -63,7 +69,7 @@ class Tape {
   /// Adds a node and returns the Var of its only output. This is how a new differentiable function
   /// is made: compute the value, and if any input requires_grad() while a tape records, record the
   /// closure that turns the output's gradient into the inputs'.
-  Var record(const char* op, Tensor value, std::function<void(const Tensor& dout)> backward);
+  Var record(const char* op, Tensor value, std::function<void(Tensor dout)> backward);
   /// The same for several outputs.
   std::vector<Var> record(const char* op, std::vector<Tensor> values, Backward backward);
 

@@ -16,8 +16,9 @@ struct Slot {
   std::uint64_t tape_id = 0;  ///< the tape that made the Var; 0 for a leaf
 
   /// grad += g. The first gradient is taken as it is; a later one is added in place only when
-  /// nobody else looks at the memory (dx and dy of z = x + y are one tensor).
-  void accumulate(const Tensor& g);
+  /// nobody else looks at the memory (dx and dy of z = x + y are one tensor). Hand in with
+  /// std::move what is not needed any more: its memory may serve for the sum.
+  void accumulate(Tensor g);
 
   /// The part of grad that `view` describes += g, where grad has the given shape.
   void accumulate_view(const Shape& shape, const Layout& view, const Tensor& g);
@@ -35,7 +36,8 @@ class Var {
   static Var leaf(Tensor value) { return {std::move(value), std::make_shared<Slot>()}; }
 
   bool defined() const { return value_.defined(); }
-  const Tensor& value() const { return value_; }
+  const Tensor& value() const& { return value_; }
+  Tensor value() && { return std::move(value_); }
   const Shape& shape() const { return value_.shape(); }
   int rank() const { return value_.rank(); }
   std::int64_t dim(int i) const { return value_.dim(i); }

@@ -43,8 +43,12 @@ class Backend {
   virtual std::size_t peak_bytes() const = 0;
   /// Waits until all work is done. Only timings need it: reading a value waits by itself.
   virtual void synchronize() {}
+  /// May a result be written into memory that nobody looks at any more? Not where replays of a
+  /// recorded step need what is there.
+  virtual bool may_reuse([[maybe_unused]] const void* data) const { return true; }
 
-  // --- elementwise: equal shapes (broadcast views have stride 0) --------------------------------
+  // --- elementwise: equal shapes (broadcast views have stride 0); the output may be an input
+  // -------
   virtual void fill(Tensor& out, double value) = 0;      ///< out may be strided
   virtual void copy(Tensor& out, const Tensor& in) = 0;  ///< out may be strided; converts the dtype
   virtual void unary(UnaryOp op, OpArgs args, const Tensor& in, Tensor& out) = 0;
@@ -53,7 +57,8 @@ class Backend {
                               Tensor& din) = 0;
   virtual void binary(BinaryOp op, const Tensor& a, const Tensor& b, Tensor& out) = 0;
   /// da = dout * Op::da(a, b) and/or db = dout * Op::db(a, b): null pointers are left out. a and b
-  /// are undefined when the op does not use its inputs.
+  /// are undefined when the op does not use its inputs. da is written before db, so of two only db
+  /// may be dout.
   virtual void binary_backward(BinaryOp op, const Tensor& dout, const Tensor& a, const Tensor& b,
                                Tensor* da, Tensor* db) = 0;
   virtual void compare(CompareOp op, const Tensor& a, const Tensor& b,

@@ -49,6 +49,7 @@ class CountingBackend : public Backend {
   std::size_t bytes_in_use() const override { return inner_.bytes_in_use(); }
   std::size_t peak_bytes() const override { return inner_.peak_bytes(); }
   void synchronize() override { inner_.synchronize(); }
+  bool may_reuse(const void* data) const override { return inner_.may_reuse(data); }
 
   // --- elementwise and reductions ---------------------------------------------------------------
   void fill(Tensor& out, double value) override {

@@ -15,37 +15,55 @@ using detail::check_same;
 
 // --- elementwise --------------------------------------------------------------------------------
 
-Tensor unary(UnaryOp op, const Tensor& x, OpArgs args) {
+namespace {
+
+// Is x all of its memory, and the only one that looks at it?
+bool alone(const Tensor& x) {
+  return x.unique() && x.is_contiguous() &&
+         x.storage()->bytes() == static_cast<std::size_t>(x.numel()) * size_of(x.dtype()) &&
+         backend_of(x).may_reuse(x.storage()->data());
+}
+
+}  // namespace
+
+Tensor reuse_or_empty(const Tensor& x) {
+  return alone(x) ? x.with_layout(Layout::row_major(x.shape())) : x.empty_like();
+}
+
+Tensor unary(UnaryOp op, Tensor x, OpArgs args) {
   check_float(name_of(op), x);
-  Tensor out = x.empty_like();
+  Tensor out = reuse_or_empty(x);
   if (x.numel() > 0) backend_of(x).unary(op, args, x, out);
   return out;
 }
 
-Tensor unary_backward(UnaryOp op, OpArgs args, const Tensor& dout, const Tensor& saved) {
-  Tensor din = dout.empty_like();
+Tensor unary_backward(UnaryOp op, OpArgs args, Tensor dout, const Tensor& saved) {
+  Tensor din = reuse_or_empty(dout);
   if (dout.numel() > 0) backend_of(dout).unary_backward(op, args, dout, saved, din);
   return din;
 }
 
-Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b) {
+Tensor binary(BinaryOp op, Tensor a, Tensor b) {
   check_float(name_of(op), a);
   check_same(name_of(op), a, b);
   const Shape shape = broadcast_shapes(name_of(op), a.shape(), b.shape());
-  Tensor out = Tensor::empty(shape, a.dtype(), a.device());
+  const bool from_b = b.shape() == shape && !(a.shape() == shape && alone(a));
+  Tensor out = from_b               ? reuse_or_empty(b)
+               : a.shape() == shape ? reuse_or_empty(a)
+                                    : Tensor::empty(shape, a.dtype(), a.device());
   if (out.numel() > 0) {
     backend_of(a).binary(op, a.broadcast_to(shape), b.broadcast_to(shape), out);
   }
   return out;
 }
 
-std::pair<Tensor, Tensor> binary_backward(BinaryOp op, const Tensor& dout, const Tensor& a,
+std::pair<Tensor, Tensor> binary_backward(BinaryOp op, Tensor dout, const Tensor& a,
                                           const Tensor& b, bool want_a, bool want_b) {
   const Shape& shape = dout.shape();
   const bool inputs = uses_inputs(op);
-  Tensor da, db;
-  if (want_a) da = dout.empty_like();
-  if (want_b) db = dout.empty_like();
+  Tensor da, db;  // the last to be written may be dout
+  if (want_a) da = want_b ? dout.empty_like() : reuse_or_empty(dout);
+  if (want_b) db = reuse_or_empty(dout);
   if (dout.numel() > 0) {
     backend_of(dout).binary_backward(op, dout, inputs ? a.broadcast_to(shape) : Tensor(),
                                      inputs ? b.broadcast_to(shape) : Tensor(),
@@ -133,7 +151,7 @@ Tensor argmax(const Tensor& x, int axis) {
   return reduce(ReduceOp::ArgMax, x, {axis});
 }
 
-Tensor sum_to(const Tensor& x, const Shape& shape) {
+Tensor sum_to(Tensor x, const Shape& shape) {
   if (x.shape() == shape) return x;
   const int added = x.rank() - shape.rank();
   Axes axes;

@@ -14,29 +14,31 @@
 namespace nf {
 
 // --- elementwise: f32 or f64, formulas in elementwise.h -----------------------------------------
-Tensor unary(UnaryOp op, const Tensor& x, OpArgs args = {});
-Tensor binary(BinaryOp op, const Tensor& a, const Tensor& b);
+// Arguments are taken by value: what nobody else holds (a temporary, a moved tensor) gives its
+// memory to the result.
+Tensor unary(UnaryOp op, Tensor x, OpArgs args = {});
+Tensor binary(BinaryOp op, Tensor a, Tensor b);
 Tensor compare(CompareOp op, const Tensor& a, const Tensor& b);  ///< u8: 1 where true
 
 #define NF_DECLARE(Struct, function) \
-  inline Tensor function(const Tensor& x) { return unary(UnaryOp::Struct, x); }
+  inline Tensor function(Tensor x) { return unary(UnaryOp::Struct, std::move(x)); }
 NF_PLAIN_UNARY_OPS(NF_DECLARE)
 #undef NF_DECLARE
-#define NF_DECLARE(Struct, function, constant, standard)                \
-  inline Tensor function(const Tensor& x, double constant = standard) { \
-    return unary(UnaryOp::Struct, x, constants<ops::Struct>(constant)); \
+#define NF_DECLARE(Struct, function, constant, standard)                           \
+  inline Tensor function(Tensor x, double constant = standard) {                   \
+    return unary(UnaryOp::Struct, std::move(x), constants<ops::Struct>(constant)); \
   }
 NF_UNARY_OPS_1(NF_DECLARE)
 #undef NF_DECLARE
-#define NF_DECLARE(Struct, function, first, second)                          \
-  inline Tensor function(const Tensor& x, double first, double second) {     \
-    return unary(UnaryOp::Struct, x, constants<ops::Struct>(first, second)); \
+#define NF_DECLARE(Struct, function, first, second)                                     \
+  inline Tensor function(Tensor x, double first, double second) {                       \
+    return unary(UnaryOp::Struct, std::move(x), constants<ops::Struct>(first, second)); \
   }
 NF_UNARY_OPS_2(NF_DECLARE)
 #undef NF_DECLARE
-#define NF_DECLARE(Struct, function)                         \
-  inline Tensor function(const Tensor& a, const Tensor& b) { \
-    return binary(BinaryOp::Struct, a, b);                   \
+#define NF_DECLARE(Struct, function)                             \
+  inline Tensor function(Tensor a, Tensor b) {                   \
+    return binary(BinaryOp::Struct, std::move(a), std::move(b)); \
   }
 NF_BINARY_OPS(NF_DECLARE)
 #undef NF_DECLARE
@@ -51,20 +53,23 @@ NF_COMPARE_OPS(NF_DECLARE)
 Tensor where(const Tensor& condition, const Tensor& a, const Tensor& b);
 
 /// What backward of a unary or binary op computes (see Backend).
-Tensor unary_backward(UnaryOp op, OpArgs args, const Tensor& dout, const Tensor& saved);
-std::pair<Tensor, Tensor> binary_backward(BinaryOp op, const Tensor& dout, const Tensor& a,
+Tensor unary_backward(UnaryOp op, OpArgs args, Tensor dout, const Tensor& saved);
+std::pair<Tensor, Tensor> binary_backward(BinaryOp op, Tensor dout, const Tensor& a,
                                           const Tensor& b, bool want_a, bool want_b);
+/// A contiguous tensor for a result of x's shape and dtype: in x's memory when x is all of it and
+/// the only one that looks at it, else new and uninitialised. x is then not to be read as it was.
+Tensor reuse_or_empty(const Tensor& x);
 
-inline Tensor operator+(const Tensor& a, const Tensor& b) { return add(a, b); }
-inline Tensor operator-(const Tensor& a, const Tensor& b) { return sub(a, b); }
-inline Tensor operator*(const Tensor& a, const Tensor& b) { return mul(a, b); }
-inline Tensor operator/(const Tensor& a, const Tensor& b) { return div(a, b); }
-inline Tensor operator-(const Tensor& a) { return neg(a); }
-inline Tensor operator+(const Tensor& a, double b) { return affine(a, 1, b); }
-inline Tensor operator-(const Tensor& a, double b) { return affine(a, 1, -b); }
-inline Tensor operator*(const Tensor& a, double b) { return affine(a, b, -0.0); }
-inline Tensor operator*(double a, const Tensor& b) { return affine(b, a, -0.0); }
-inline Tensor operator/(const Tensor& a, double b) { return affine(a, 1 / b, -0.0); }
+inline Tensor operator+(Tensor a, Tensor b) { return add(std::move(a), std::move(b)); }
+inline Tensor operator-(Tensor a, Tensor b) { return sub(std::move(a), std::move(b)); }
+inline Tensor operator*(Tensor a, Tensor b) { return mul(std::move(a), std::move(b)); }
+inline Tensor operator/(Tensor a, Tensor b) { return div(std::move(a), std::move(b)); }
+inline Tensor operator-(Tensor a) { return neg(std::move(a)); }
+inline Tensor operator+(Tensor a, double b) { return affine(std::move(a), 1, b); }
+inline Tensor operator-(Tensor a, double b) { return affine(std::move(a), 1, -b); }
+inline Tensor operator*(Tensor a, double b) { return affine(std::move(a), b, -0.0); }
+inline Tensor operator*(double a, Tensor b) { return affine(std::move(b), a, -0.0); }
+inline Tensor operator/(Tensor a, double b) { return affine(std::move(a), 1 / b, -0.0); }
 
 // --- reductions ---------------------------------------------------------------------------------
 /// Over `axes` (negative ones count from the end; none given = all). With keep_dims the reduced
@@ -80,7 +85,7 @@ NF_SMOOTH_REDUCTIONS(NF_DECLARE)
 /// i32 index of the largest element along `axis`: the first of equals, or the first NaN.
 Tensor argmax(const Tensor& x, int axis);
 /// Sums x down to `shape`, from which it could have been broadcast: the vjp of broadcasting.
-Tensor sum_to(const Tensor& x, const Shape& shape);
+Tensor sum_to(Tensor x, const Shape& shape);
 
 // --- matrix products ----------------------------------------------------------------------------
 /// (.., M, K) x (.., K, N) -> (.., M, N); leading dimensions broadcast; transposed views are not

@@ -128,6 +128,39 @@ BOOST_AUTO_TEST_CASE(special_values_go_through_every_function) {
   }
 }
 
+// What nobody else holds may give its memory to the result, which is the same to the last bit.
+BOOST_AUTO_TEST_CASE(results_in_the_memory_of_their_inputs) {
+  std::vector<Device> devices = other_devices();
+  devices.push_back(Device::CPU);
+  for (const Device device : devices) {
+    for (const DType dtype : kFloats) {
+      const Tensor x = draw({37, 41}, dtype, 1).to(device), y = draw({37, 41}, dtype, 2).to(device);
+      for (const View& view : kViews) {
+        CHECK_SAME(exp(view.make(x.clone())), exp(x), 0, "exp of ", view.name);
+      }
+      const OpArgs k = {0.1, 2};
+#define NF_SAME(Struct, function, ...)                                                          \
+  CHECK_SAME(unary(UnaryOp::Struct, x.clone(), k), unary(UnaryOp::Struct, x, k), 0, #function); \
+  CHECK_SAME(unary_backward(UnaryOp::Struct, k, y.clone(), x),                                  \
+             unary_backward(UnaryOp::Struct, k, y, x), 0, "gradient of ", #function);
+      NF_UNARY_OPS(NF_SAME)
+#undef NF_SAME
+#define NF_SAME(Struct, function)                                                              \
+  CHECK_SAME(function(x.clone(), y), function(x, y), 0, #function);                            \
+  CHECK_SAME(function(x, y.clone()), function(x, y), 0, #function, " with");                   \
+  CHECK_SAME(function(x.clone(), y.clone()), function(x, y), 0, #function, " of both");        \
+  for (const auto& [want_a, want_b] : {std::pair{true, true}, {true, false}, {false, true}}) { \
+    const auto there = binary_backward(BinaryOp::Struct, x.clone(), x, y, want_a, want_b);     \
+    const auto here = binary_backward(BinaryOp::Struct, x, x, y, want_a, want_b);              \
+    CHECK_SAME(there.first, here.first, 0, "gradient of ", #function);                         \
+    CHECK_SAME(there.second, here.second, 0, "gradient of ", #function, " with");              \
+  }
+      NF_BINARY_OPS(NF_SAME)
+#undef NF_SAME
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(reductions) {
 #define NF_ONE(Struct, function) ReduceOp::Struct,
   constexpr ReduceOp kOps[] = {NF_REDUCTIONS(NF_ONE)};

@@ -406,6 +406,26 @@ BOOST_AUTO_TEST_CASE(replays_do_what_the_steps_would) {
   }
 }
 
+// What was there before a step is read by all its replays, and what it leaves is written by them:
+// results do not go into either's memory, though nobody else holds it.
+BOOST_AUTO_TEST_CASE(recorded_memory_is_not_used_for_results) {
+  for (const Device device : other_devices()) {
+    const Tensor here = draw({64}, DType::F32);
+    Tensor before = here.to(device), left, out;
+    Graph graph(device, {}, [&] {
+      out = square(std::move(before));
+      left = exp(out);
+    });
+    graph.replay();
+    graph.replay();
+    CHECK_SAME(out, square(here), 1e-6, "replayed twice");
+    const Tensor after = neg(std::move(left));
+    const Tensor seen = after.clone();
+    graph.replay();
+    CHECK_SAME(after, seen, 0, "what was made of a recorded tensor");
+  }
+}
+
 // What a placed generator draws follows the samples in their tensor, and the round.
 BOOST_AUTO_TEST_CASE(replays_draw_for_the_samples_and_the_round_of_their_step) {
   for (const Device device : other_devices()) {

@@ -27,7 +27,7 @@ struct Activation {
   UnaryOp op = UnaryOp::Relu;
   OpArgs args;
 
-  Var operator()(const Var& x) const { return unary(op, x, args); }
+  Var operator()(Var x) const { return unary(op, std::move(x), args); }
 };
 
 /// "relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "softplus". Throws for others.

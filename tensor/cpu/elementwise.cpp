@@ -16,6 +16,7 @@ void map(const Tensor& in, Tensor& out, const F& f) {
     T buffer[kBlock];
     const T* x = reader.at(begin, n, buffer);
     T* y = to + begin;
+    NF_INDEPENDENT_ITERATIONS
     for (std::int64_t i = 0; i < n; ++i) y[i] = f(x[i]);
   });
 }
@@ -31,6 +32,7 @@ void map(const Tensor& a, const Tensor& b, Tensor& out, const F& f) {
     const T* x = read_a.at(begin, n, buffer_a);
     const T* y = read_b.at(begin, n, buffer_b);
     Out* z = to + begin;
+    NF_INDEPENDENT_ITERATIONS
     for (std::int64_t i = 0; i < n; ++i) z[i] = f(x[i], y[i]);
   });
 }

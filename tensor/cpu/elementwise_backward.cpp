@@ -18,6 +18,7 @@ void scale_by(const Tensor& dout, const Tensor& saved, Tensor& din, const F& df)
     const T* g = read_dout.at(begin, n, buffer_dout);
     const T* s = read_saved.at(begin, n, buffer_saved);
     T* d = to + begin;
+    NF_INDEPENDENT_ITERATIONS
     for (std::int64_t i = 0; i < n; ++i) d[i] = g[i] * df(s[i]);
   });
 }
@@ -34,6 +35,7 @@ void scale_by(const Tensor& dout, const Tensor& a, const Tensor& b, Tensor& din,
     const T* x = read_a.at(begin, n, buffer_a);
     const T* y = read_b.at(begin, n, buffer_b);
     T* d = to + begin;
+    NF_INDEPENDENT_ITERATIONS
     for (std::int64_t i = 0; i < n; ++i) d[i] = g[i] * df(x[i], y[i]);
   });
 }

@@ -31,6 +31,7 @@ class CudaBackend final : public Backend {
   void from_host(void* device, const void* host, std::size_t bytes) override;
   std::size_t bytes_in_use() const override;
   std::size_t peak_bytes() const override;
+  bool may_reuse(const void* data) const override;
   void synchronize() override;
 
   void fill(Tensor& out, double value) override;

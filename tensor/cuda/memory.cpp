@@ -148,6 +148,10 @@ void* CudaBackend::allocate(std::size_t bytes) { return memory().allocate(bytes)
 void CudaBackend::release(void* data, std::size_t bytes) { memory().release(data, bytes); }
 std::size_t CudaBackend::bytes_in_use() const { return memory().in_use(); }
 std::size_t CudaBackend::peak_bytes() const { return memory().peak(); }
+bool CudaBackend::may_reuse(const void* data) const {
+  const std::lock_guard lock(memory_mutex());
+  return CudaRecording::owner_of(data) == CudaRecording::current();
+}
 void CudaBackend::synchronize() { check(cudaStreamSynchronize(stream()), "synchronize"); }
 
 void CudaBackend::from_host(void* device, const void* host, std::size_t bytes) {

@@ -13,8 +13,8 @@ namespace {
 CudaRecording* being_made = nullptr;
 
 /// Own blocks of all recordings.
-std::unordered_map<void*, CudaRecording*>& owners() {
-  static auto& owners = *new std::unordered_map<void*, CudaRecording*>;
+std::unordered_map<const void*, CudaRecording*>& owners() {
+  static auto& owners = *new std::unordered_map<const void*, CudaRecording*>;
   return owners;
 }
 
@@ -40,7 +40,7 @@ void* allocate_aside(std::size_t bytes) {
 
 CudaRecording* CudaRecording::current() { return being_made; }
 
-CudaRecording* CudaRecording::owner_of(void* block) {
+CudaRecording* CudaRecording::owner_of(const void* block) {
   const auto found = owners().find(block);
   return found == owners().end() ? nullptr : found->second;
 }

@@ -37,7 +37,7 @@ class CudaRecording final : public Recording {
   /// The one that is being made, or null.
   static CudaRecording* current();
   /// The one whose memory `block` is, or null.
-  static CudaRecording* owner_of(void* block);
+  static CudaRecording* owner_of(const void* block);
 
   void capture(const std::function<void()>& step);
   std::size_t updates() const override { return updates_; }

@@ -119,6 +119,7 @@ struct BenchOptions {
 
 void bench(const BenchOptions& asked, Device device) {
   auto [config, shape] = asked.settings.configure(asked.model, peek_data);
+  asked.settings.check_precision(config, device);
   const std::int64_t steps = asked.steps;
   const bool floor = asked.floor;
   NF_CHECK(!floor || device == Device::CPU,

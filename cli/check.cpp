@@ -39,6 +39,8 @@ const flows::LayerDiagnosis& worst_layer(const std::vector<flows::LayerDiagnosis
 void judge_map(Checkup& check) {
   using Row = flows::LayerDiagnosis;
   const Row &exact = check.exact.back(), &working = check.working.back();
+  const std::string narrow =
+      check.precision == "f32" ? "f32" : "f32 with products of " + check.precision;
   struct Promise {
     double Row::*quantity;
     double allowed;
@@ -71,19 +73,19 @@ void judge_map(Checkup& check) {
   if (std::isnan(working.round_trip)) {
     const Row& layer = worst_layer(check.working, [](const Row& row) { return row.round_trip; });
     check.nan = true;
-    check.fault = str("in f32 the map or its inverse is NaN, first in layer ", layer.name, " (",
-                      layer.kind, ")");
+    check.fault = str("in ", narrow, " the map or its inverse is NaN, first in layer ", layer.name,
+                      " (", layer.kind, ")");
     check.findings.push_back("WRONG: " + check.fault + ".");
   } else if (working.round_trip <= kWorking) {
-    check.findings.push_back(
-        format("f32 is enough for it: data comes back to within %.1e.", working.round_trip));
+    check.findings.push_back(format("%s is enough for it: data comes back to within %.1e.",
+                                    narrow.c_str(), working.round_trip));
   } else {
     const Row& layer = worst_layer(check.working, [](const Row& row) { return row.round_trip; });
     check.findings.push_back(format(
-        "CARE: in f32, data comes back only to within %.1e: layer %s is steep (alone %.1e). "
+        "CARE: in %s, data comes back only to within %.1e: layer %s is steep (alone %.1e). "
         "Samples "
         "are that inexact; a lower scale_limit, a stronger clip or weight decay keeps layers flat.",
-        working.round_trip, layer.name.c_str(), layer.round_trip));
+        narrow.c_str(), working.round_trip, layer.name.c_str(), layer.round_trip));
   }
 }
 
@@ -190,6 +192,7 @@ Json Checkup::json() const {
   return {{"verdict", name_of(verdict)},
           {"sound", fault.empty()},
           {"findings", findings},
+          {"precision", precision},
           {"layers", layers},
           {"jacobians", jacobians},
           {"latents",
@@ -256,6 +259,7 @@ Checkup examine(const TrainedModel& model, const EpochLog& log, const data::Spli
   };
   const Tensor few_given = given(rows, options.layer_samples);
   Checkup check;
+  check.precision = model.precision;
   check.jacobians = std::min(
       options.jacobians >= 0 ? options.jacobians : quick_jacobians(density.dims()), few.dim(0));
   check.latents = latents(rows);

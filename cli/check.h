@@ -24,6 +24,7 @@ struct CheckOptions {
 using EpochLog = std::optional<std::vector<flows::EpochReport>>;
 
 struct Checkup {
+  std::string precision;                       ///< of matrix products in f32
   std::vector<flows::LayerDiagnosis> working;  ///< in f32, on the model's device
   std::vector<flows::LayerDiagnosis> exact;    ///< in f64, with Jacobians
   flows::LatentDiagnosis latents;

@@ -182,6 +182,11 @@ void SettingOptions::apply(flows::Config& config) const {
   });
 }
 
+void SettingOptions::check_precision(const flows::Config& config, Device device) const {
+  check_usage(device != Device::CPU || !given("precision") || config.training.precision != "tf32",
+              "[precision] the CPU has no products of tf32; give f32 or bf16");
+}
+
 bool SettingOptions::given(const std::string& key) const {
   const auto option = given_.find(key);
   return (option != given_.end() && !option->second.empty()) ||

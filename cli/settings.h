@@ -62,6 +62,8 @@ class SettingOptions {
   /// UsageError for what does not exist or is out of range.
   void apply(flows::Config& config) const;
   bool given(const std::string& key) const;
+  /// Throws UsageError for a precision that was given and that no such device has.
+  void check_precision(const flows::Config& config, Device device) const;
 
   using Load = data::Dataset(const flows::Config&);
   struct Job {

@@ -422,9 +422,7 @@ void add_train(CLI::App& app) {
   command->callback([options] {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);
-    check_usage(device != Device::CPU || !options->settings.given("precision") ||
-                    config.training.precision != "tf32",
-                "[precision] the CPU has no products of tf32; give f32 or bf16");
+    options->settings.check_precision(config, device);
     data::check_varies(data, config.data.types, config.text("preprocess", "") == "standard");
     Training training(config, std::move(data), options->common, device, !options->no_graph,
                       Training::Start::New);

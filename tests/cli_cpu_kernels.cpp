@@ -125,7 +125,11 @@ BOOST_AUTO_TEST_CASE(bf16_is_taken_or_refused) {
       flowcli(folder, training("a", "bf16"), "", [] { setenv("NF_MATMUL", "openblas", 1); }),
       {"no products of bf16 here", "NF_MATMUL=openblas"});
   BOOST_TEST(!std::filesystem::exists(folder.file("a")));
-  expect_failure(flowcli(folder, training("a", "tf32")), {"no products of tf32"}, 2);
+  const std::vector<std::string> bench = {"bench", "nice",  "--device",
+                                          "cpu",   "--set", "precision=tf32"};
+  for (const auto& command : {training("a", "tf32"), bench}) {
+    expect_failure(flowcli(folder, command), {"no products of tf32"}, 2);
+  }
   if (!nf::cpu_backend().has_precision(nf::Precision::BF16)) {
     BOOST_TEST_MESSAGE("skipped: no AVX512_BF16");
     return;
@@ -139,6 +143,13 @@ BOOST_AUTO_TEST_CASE(bf16_is_taken_or_refused) {
     expect_ok(outcome);
     return outcome.json()["precision"].get<std::string>();
   };
+  for (const auto& [prepare, says] :
+       {std::pair<std::function<void()>, std::string>{[] {}, "f32 with products of bf16"},
+        {with_kernels("base"), "f32"}}) {
+    const Outcome checked = flowcli(folder, {"check", run}, "", prepare);
+    BOOST_TEST(checked.out.find("\n" + says + " is enough for it") != std::string::npos,
+               checked.out);
+  }
   BOOST_TEST(precision([] {}) == "bf16");
   BOOST_TEST(precision(with_kernels("base")) == "f32");
   const Outcome resumed =

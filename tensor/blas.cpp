@@ -11,6 +11,7 @@
 #include <optional>
 #include <vector>
 
+#include "tensor/cpu_kernels.h"
 #include "tensor/error.h"
 
 namespace nf {
@@ -91,8 +92,11 @@ bool there_is_room_for(std::size_t bytes) {
 }
 
 [[noreturn]] void out_of_memory(std::size_t bytes) {
-  fail(str("[blas] out of memory: factorisations (Cholesky, LU, QR, eigenvectors) need ",
-           (bytes + kSpare) / kMiB, " MiB of address space for OpenBLAS; allow more (ulimit -v)"));
+  const bool products = multiplies_by_openblas();
+  fail(str("[blas] out of memory: ", products ? "products (NF_MATMUL=openblas) and " : "",
+           "factorisations (Cholesky, LU, QR, eigenvectors) need ", (bytes + kSpare) / kMiB,
+           " MiB of address space for OpenBLAS; allow more (ulimit -v)",
+           products ? ", or multiply by NF_MATMUL=own" : ""));
 }
 
 // --- the library --------------------------------------------------------------------------------

@@ -78,8 +78,12 @@ BOOST_AUTO_TEST_CASE(without_memory_for_it_there_is_one_line,
   for (const char* limit : {"60000", "150000"}) {
     const std::string text =
         report("PRETEND_CORE=Zen prlimit --as=" + std::string(limit) + "000", "", 1);
-    BOOST_TEST(text.find("[blas] out of memory: ") == 0U);
+    BOOST_TEST(text.find("[blas] out of memory: factorisations ") == 0U, text);
     BOOST_TEST(std::count(text.begin(), text.end(), '\n') == 1);
+    const std::string product =
+        report("NF_MATMUL=openblas prlimit --as=" + std::string(limit) + "000", "product", 1);
+    BOOST_TEST(product.find("[blas] out of memory: products ") == 0U, product);
+    BOOST_TEST(product.find("NF_MATMUL=own") != std::string::npos, product);
   }
 }
 

@@ -19,10 +19,15 @@ import pathlib
 import re
 import statistics
 import subprocess
+import sys
 import time
 
-import torch
-from torch import nn
+try:
+    import torch
+    from torch import nn
+except ImportError as error:
+    sys.exit(f"compare_torch.py: {error}; install PyTorch: python3 -m venv /tmp/venv && "
+             "/tmp/venv/bin/pip install torch, and run it by /tmp/venv/bin/python")
 
 DIMS, HIDDEN, LAYERS, COUPLINGS = 784, 1000, 5, 4
 

@@ -14,6 +14,7 @@
 #include <functional>
 #include <string>
 
+#include "bench/guarded.h"
 #include "bench/timing.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -77,7 +78,7 @@ Precision precision_named(const char* name) {
 
 }  // namespace
 
-int main(int argc, char** argv) try {
+static int run(int argc, char** argv) {
   bool json = false;
   Device device = Device::CPU;
   Precision precision = Precision::F32;
@@ -129,7 +130,9 @@ int main(int argc, char** argv) try {
     first = false;
   }
   if (json) std::printf("]}\n");
-} catch (const std::exception& error) {
-  std::fprintf(stderr, "nf_bench_conv: %s\n", error.what());
-  return 1;
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  return nf::guarded("nf_bench_conv", [&] { return run(argc, argv); });
 }

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "autograd/functions.h"
+#include "bench/guarded.h"
 #include "bench/timing.h"
 #include "nn/layers/conv2d.h"
 #include "tensor/backend.h"
@@ -113,7 +114,7 @@ nlohmann::json measure_network(int rounds) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+static int run(int argc, char** argv) {
   bool json = false, network = false;
   int rounds = 5;
   std::vector<const char*> shapes;
@@ -156,4 +157,9 @@ int main(int argc, char** argv) {
   if (network && !json)
     std::printf("residual network         %9.2f ms, %.1f MB\n", told["network"]["ms"].get<double>(),
                 told["network"]["peak_mb"].get<double>());
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  return nf::guarded("nf_bench_conv_step", [&] { return run(argc, argv); });
 }

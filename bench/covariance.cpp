@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <ctime>
 
+#include "bench/guarded.h"
 #include "tensor/clock.h"
 #include "tensor/linalg.h"
 #include "tensor/ops.h"
@@ -59,7 +60,7 @@ Tensor covariance(const Tensor& x, const Tensor& mean, DType products, bool whol
 
 }  // namespace
 
-int main(int argc, char** argv) {
+static int run(int argc, char** argv) {
   const std::int64_t dims = argc > 1 ? std::atoll(argv[1]) : 784;
   const std::int64_t rows = argc > 2 ? std::atoll(argv[2]) : 50'000;
   const Tensor x = images(rows, dims);
@@ -83,4 +84,9 @@ int main(int argc, char** argv) {
     std::printf("%-24s largest error %.2g of the deviations' product, log|det W| wrong by %.2g\n",
                 name, max(abs((*c - f64) / size)).item(), log_det(*c) - log_det(f64));
   }
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  return nf::guarded("nf_bench_covariance", [&] { return run(argc, argv); });
 }

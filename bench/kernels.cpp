@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/guarded.h"
 #include "bench/timing.h"
 #include "tensor/machine.h"
 #include "tensor/ops.h"
@@ -134,7 +135,7 @@ std::vector<Case> cases(std::int64_t n, Device device) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+static int run(int argc, char** argv) {
   bool json = false;
   Device device = Device::CPU;
   std::int64_t n = 64 << 20;
@@ -180,4 +181,9 @@ int main(int argc, char** argv) {
   for (const Result& r : results) {
     std::printf("%-20s %8.1f %8.0f %%\n", r.name.c_str(), r.gigabytes, 100 * r.gigabytes / best);
   }
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  return nf::guarded("nf_bench_kernels", [&] { return run(argc, argv); });
 }

@@ -18,6 +18,7 @@
 #include <thread>
 #include <vector>
 
+#include "bench/guarded.h"
 #include "bench/timing.h"
 #include "tensor/backend.h"
 #include "tensor/blas.h"
@@ -118,7 +119,7 @@ Times measure(const Product& p, int rounds) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+static int run(int argc, char** argv) {
   bool json = false;
   int rounds = 5;
   for (int i = 1; i < argc; ++i) {
@@ -174,4 +175,9 @@ int main(int argc, char** argv) {
     }
   }
   if (json) std::printf("%s\n", told.dump(2).c_str());
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  return nf::guarded("nf_bench_matmul", [&] { return run(argc, argv); });
 }

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <atomic>
+#include <new>
 
 #include "tensor/checks.h"
 #include "tensor/environment.h"
+#include "tensor/memory.h"
 #include "tensor/ops.h"
 
 namespace nf {
@@ -90,7 +92,7 @@ void check_dout(const Tensor& dout, const ConvSizes& s) {
 }  // namespace
 
 Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvGeometry& geometry,
-              const UnaryOp* act, OpArgs args) {
+              const UnaryOp* act, OpArgs args) try {
   detail::check_float("conv2d", x);
   detail::check_same("conv2d", x, w);
   const ConvSizes s = conv_sizes(x.shape(), w.shape(), geometry);
@@ -103,10 +105,12 @@ Tensor conv2d(const Tensor& x, const Tensor& w, const Tensor& bias, const ConvGe
   const Tensor b = bias.defined() ? bias.contiguous() : bias;
   backend_of(x).conv2d(as_images(x), w.contiguous(), b, geometry, act, args, out);
   return out;
+} catch (const std::bad_alloc&) {  // of the small pieces that are asked for in many places
+  out_of_memory("conv2d");
 }
 
 Tensor conv2d_backward_data(const Tensor& dout, const Tensor& w, const Shape& x,
-                            const ConvGeometry& geometry) {
+                            const ConvGeometry& geometry) try {
   detail::check_float("conv2d", dout);
   detail::check_same("conv2d", dout, w);
   const ConvSizes s = conv_sizes(x, w.shape(), geometry);
@@ -116,10 +120,12 @@ Tensor conv2d_backward_data(const Tensor& dout, const Tensor& w, const Shape& x,
   if (dx.numel() == 0) return dx;
   backend_of(dout).conv2d_backward_data(dout.contiguous(), w.contiguous(), geometry, dx);
   return dx;
+} catch (const std::bad_alloc&) {
+  out_of_memory("conv2d");
 }
 
 Tensor conv2d_backward_weights(const Tensor& x, const Tensor& dout, const Shape& w,
-                               const ConvGeometry& geometry) {
+                               const ConvGeometry& geometry) try {
   detail::check_float("conv2d", x);
   detail::check_same("conv2d", x, dout);
   const ConvSizes s = conv_sizes(x.shape(), w, geometry);
@@ -129,6 +135,8 @@ Tensor conv2d_backward_weights(const Tensor& x, const Tensor& dout, const Shape&
   Tensor dw = Tensor::empty(w, x.dtype(), x.device());
   backend_of(x).conv2d_backward_weights(as_images(x), dout.contiguous(), geometry, dw);
   return dw;
+} catch (const std::bad_alloc&) {
+  out_of_memory("conv2d");
 }
 
 }  // namespace nf

@@ -3,7 +3,9 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <sstream>
@@ -86,6 +88,21 @@ std::string bytes_text(double bytes) {
   char text[64];
   std::snprintf(text, sizeof text, unit == 0 ? "%.0f %s" : "%.1f %s", bytes, units[unit]);
   return text;
+}
+
+namespace {
+
+constexpr std::size_t kWords = 16384;
+std::atomic<void*> put_aside = std::malloc(kWords);
+
+}  // namespace
+
+void out_of_memory(const char* operation) {
+  std::free(put_aside.exchange(nullptr));
+  const Error error(
+      str("[", operation, "] out of memory; use a smaller batch or model, or end other programs"));
+  std::free(put_aside.exchange(std::malloc(kWords)));  // to throw takes no more of it
+  throw error;
 }
 
 void check_memory(double bytes, const std::string& what, const std::string& advice) {

@@ -15,6 +15,10 @@ std::uint64_t available_memory();
 /// GB are free; ADVICE".
 void check_memory(double bytes, const std::string& what, const std::string& advice);
 
+/// Throws what a std::bad_alloc in `operation` means to a user: Error "[operation] out of memory;
+/// ..". Memory for these words has been put aside.
+[[noreturn]] void out_of_memory(const char* operation);
+
 /// "16.0 TB", in powers of 1000.
 std::string bytes_text(double bytes);
 

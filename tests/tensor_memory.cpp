@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <string>
 #include <thread>
@@ -190,6 +192,86 @@ BOOST_AUTO_TEST_CASE(a_convolution_without_memory_says_so_and_how_much,
   BOOST_TEST(said.starts_with("[conv2d] no memory for "), said);
   BOOST_TEST(said.find(" weights, ") != std::string::npos, said);
   BOOST_TEST(said.find(" MB: ") != std::string::npos, said);
+}
+
+namespace {
+
+/// Takes all memory that this process can have but for `headroom` bytes of addresses.
+void exhaust(std::size_t headroom) {
+  std::size_t pages = 0;
+  std::ifstream("/proc/self/statm") >> pages;
+  rlimit limit{};
+  getrlimit(RLIMIT_AS, &limit);
+  limit.rlim_cur = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  setrlimit(RLIMIT_AS, &limit);
+  void* volatile taken = nullptr;
+  for (std::size_t size = 1 << 20; size >= 16; size /= 2) {
+    do taken = std::malloc(size);
+    while (taken);
+  }
+  limit.rlim_cur += headroom;
+  setrlimit(RLIMIT_AS, &limit);
+}
+
+enum Ending { Done, Said, SaidNothing };
+
+/// How the first convolution of a thread ends that has `headroom` bytes, in a process of its own:
+/// an Ending, or minus the signal.
+int ending(std::size_t headroom, const std::function<void()>& run) {
+  const pid_t child = fork();
+  if (child == 0) {
+    set_num_threads(1);  // the others stayed with the parent
+    std::thread([&] {
+      exhaust(headroom);
+      try {
+        run();
+        _exit(Done);
+      } catch (const Error& error) {
+        _exit(std::strncmp(error.what(), "[conv2d] ", 9) == 0 ||
+                      std::strncmp(error.what(), "[memory] ", 9) == 0
+                  ? Said
+                  : SaidNothing);
+      } catch (...) {
+        _exit(SaidNothing);
+      }
+    }).join();
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_first_convolution_of_a_thread_never_aborts,
+                     *boost::unit_test::precondition(test::addresses_can_be_limited)) {
+  const test::DefaultWinograd after;
+  const Tensor x = Tensor::ones({1, 8, 8, 32}), w = Tensor::ones({32, 32, 3, 3});
+  const Tensor few = Tensor::ones({1, 8, 8, 3}), narrow = Tensor::ones({32, 3, 3, 3}),
+               pixel = Tensor::ones({8, 32, 1, 1});
+  const ConvGeometry same{1, 1, 1};
+  const struct {
+    const char* name;
+    Winograd way;
+    std::function<void()> run;
+  } cases[] = {
+      {"direct", Winograd::Off, [&] { conv2d(x, w, {}, same); }},
+      {"Winograd", Winograd::On, [&] { conv2d(x, w, {}, same); }},
+      {"product", Winograd::Off, [&] { conv2d(x, pixel, {}, {}); }},
+      {"dx by columns", Winograd::Off, [&] { conv2d_backward_data(x, narrow, few.shape(), same); }},
+      {"dw", Winograd::Off, [&] { conv2d_backward_weights(x, x, w.shape(), same); }}};
+  for (const auto& c : cases) {
+    set_winograd(c.way);
+    bool done = false, said = false;
+    for (std::size_t headroom = 0; headroom <= 1 << 20; headroom += 16 << 10) {
+      const int end = ending(headroom, c.run);
+      BOOST_TEST((end == Done || end == Said), c.name << " with " << headroom << ": " << end);
+      done = done || end == Done;
+      said = said || end == Said;
+    }
+    BOOST_TEST(said, c.name);
+    BOOST_TEST(done, c.name);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -3,13 +3,15 @@
 #pragma once
 
 #include <cstdlib>
-#include <memory>
+#include <utility>
 
 #include "tensor/cpu/gemm/tile.h"
+#include "tensor/cpu/host/thread_memory.h"
 #include "tensor/error.h"
 
 namespace nf::cpu {
 
+/// A variable of a thread, with which its memory ends.
 class Scratch {
  public:
   /// `operation`: whose error it is when there is no memory.
@@ -20,24 +22,20 @@ class Scratch {
   T* get(Index count) {
     const std::size_t bytes =
         (static_cast<std::size_t>(count) * sizeof(T) + 2 * kVectorBytes + 63) / 64 * 64;
-    if (bytes > size_) {
-      memory_.reset();
-      size_ = 0;
-      memory_.reset(std::aligned_alloc(64, bytes));
-      NF_CHECK(memory_, "[", operation_, "] out of memory: there are no ", (bytes >> 10) + 1,
+    if (bytes > memory_.bytes) {
+      std::free(std::exchange(memory_.data, nullptr));
+      memory_.bytes = 0;
+      if (free_at_thread_end(memory_)) memory_.data = std::aligned_alloc(64, bytes);
+      NF_CHECK(memory_.data, "[", operation_, "] out of memory: there are no ", (bytes >> 10) + 1,
                " KiB to pack operands into; use a smaller batch or model");
-      size_ = bytes;
+      memory_.bytes = bytes;
     }
-    return static_cast<T*>(memory_.get());
+    return static_cast<T*>(memory_.data);
   }
 
  private:
-  struct Free {
-    void operator()(void* p) const { std::free(p); }
-  };
   const char* operation_;
-  std::unique_ptr<void, Free> memory_;
-  std::size_t size_ = 0;
+  ThreadMemory memory_;
 };
 
 }  // namespace nf::cpu

@@ -1,5 +1,6 @@
 // What the CPU backend does alike on every processor: memory and linear algebra. Compiled once.
 //   memory.cpp       64-byte aligned blocks, cached by size
+//   thread_memory.cpp  memory that ends with its thread
 //   linalg.cpp       LAPACK
 //   cpu_kernels.cpp  the choice among the sets of kernels
 //   machine.cpp      the machine's own limits

@@ -63,8 +63,12 @@ class BlockCache {
     const std::size_t size = block_bytes(bytes);
     in_use_ -= size;
     if (!kCache) return std::free(block);
-    free_[size].push_back({block, ++clock_});
-    cached_ += size;
+    try {
+      free_[size].push_back({block, ++clock_});
+      cached_ += size;
+    } catch (const std::bad_alloc&) {  // there is no memory to note it in
+      std::free(block);
+    }
   }
 
   std::size_t in_use() const {

@@ -69,15 +69,26 @@ def schedule(s, step, total):
     return max(s["lr_lowest"], s["lr_decay"] ** drops)
 
 
+def rate_of(name, s):
+    """How many times faster than the others a parameter learns."""
+    if name == "whitening.below":
+        return WHITENING_RATE
+    if name == "scaling.log_scale":
+        return s["scale_rate"]
+    plain = "first.", "blocks.", "mixing."  # scales that learn as all others do
+    faster = name.startswith("scales.") and name.endswith("log_scale")
+    return 3 if faster and not any(part in name for part in plain) else 1
+
+
 def losses(path):
     """-mean ln p at each step, then of all rows with the weights that are evaluated."""
     tensors, metadata = read(path)
     s = json.loads(metadata["training"])
-    rates = {"scaling.log_scale": s["scale_rate"], "whitening.below": WHITENING_RATE}
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
+    rates = {name: rate_of(name, s) for name in weights}
     fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below")
     # All others are learned.
-    learned = {name: (t / rates.get(name, 1)).requires_grad_() for name, t in weights.items()
+    learned = {name: (t / rates[name]).requires_grad_() for name, t in weights.items()
                if not name.endswith(fixed)}
     decayed = [p for name, p in learned.items() if name.endswith("weight")]
     others = [p for name, p in learned.items() if not name.endswith("weight")]
@@ -87,8 +98,8 @@ def losses(path):
     settings = json.loads(metadata["settings"])
 
     def loss_of(values, i):
-        true = {name: p * rates.get(name, 1) for name, p in values.items()}
-        flow = Flow(settings, {**weights, **true})
+        true = {name: p * rates[name] for name, p in values.items()}
+        flow = Flow.of(settings, {**weights, **true})
         return -flow.log_prob(tensors[f"x.{i}"], tensors.get(f"noise.{i}")).mean()
 
     out, steps = [], s["steps"]

@@ -32,9 +32,17 @@ class Flow:
         self.s, self.t = settings, tensors
 
     @staticmethod
+    def of(settings, tensors):
+        """The flow of these settings: of rows, or of images."""
+        if "scales" not in settings:
+            return Flow(settings, tensors)
+        from torch_image_flow import ImageFlow
+        return ImageFlow(settings, tensors)
+
+    @staticmethod
     def of_file(path):
         tensors, metadata = read(path)
-        return Flow(json.loads(metadata["settings"]), tensors)
+        return Flow.of(json.loads(metadata["settings"]), tensors)
 
     def log_prob(self, x, noise=None):
         """x (N, D), levels or reals; noise in [0, 1) of levels. Gives (N), in nats."""
@@ -140,6 +148,6 @@ class Flow:
         return out, s.sum(1)
 
     def base(self, z):
-        if self.s["prior"] == "gaussian":
+        if self.s.get("prior", "gaussian") == "gaussian":
             return -0.5 * (z * z + math.log(2 * math.pi)).sum(1)
         return (-F.softplus(z) - F.softplus(-z)).sum(1)

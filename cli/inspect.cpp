@@ -1,13 +1,16 @@
 // flowcli inspect: the layers of a model or a run.
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <sstream>
 
 #include "cli/cli.h"
 #include "cli/lines.h"
 #include "cli/settings.h"
 #include "cli/trained_model.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -32,6 +35,32 @@ std::string event_text(const Shape& shape) {
   return text;
 }
 
+// Data of a shape that a user writes, without rows: levels of pixels, or real numbers.
+data::Dataset of_shape(const std::string& text) {
+  constexpr std::int64_t kMost = 1'000'000;
+  data::Dataset data;
+  std::vector<std::int64_t> sizes;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, 'x');) {
+    std::int64_t size = 0;
+    const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), size);
+    const bool right = error == std::errc() && end == part.data() + part.size();
+    sizes.push_back(right && size <= kMost ? size : 0);
+  }
+  const bool right =
+      (sizes.size() == 1 || sizes.size() == 3) && *std::ranges::min_element(sizes) > 0;
+  check_usage(right, "--shape '", printable(text), "': write 32x32x3 (height, width and channels ",
+              "of images) or 784 (numbers of a row), each up to ", kMost);
+  data.dims = 1;
+  for (const std::int64_t size : sizes) data.dims *= size;
+  if (sizes.size() == 1) return data;
+  data.discrete = true;
+  data.height = sizes[0];
+  data.width = sizes[1];
+  data.channels = sizes[2];
+  return data;
+}
+
 std::string table(const std::vector<nn::LayerInfo>& layers) {
   std::vector<std::vector<std::string>> rows = {{"layer", "kind", "output", "parameters", "FLOPs"}};
   for (const nn::LayerInfo& row : layers) {
@@ -49,8 +78,15 @@ void add_inspect(CLI::App& app) {
     Common common;
     SettingOptions settings;
     std::string model;
+    std::string shape;
 
     SettingOptions::Job job() const {
+      if (!shape.empty()) {
+        check_usage(!settings.given("source"), "--shape says what --data would: leave out one");
+        check_usage(!std::filesystem::is_directory(model), "--shape is for models; the run '",
+                    printable(model), "' has the shape of its data");
+        return settings.configure(model, [&](const flows::Config&) { return of_shape(shape); });
+      }
       if (!std::filesystem::is_directory(model)) return settings.configure(model, peek_data);
       const RunFolder run = RunFolder::open(model);
       const std::string warning = run.warning(run.state());
@@ -66,9 +102,13 @@ void add_inspect(CLI::App& app) {
   command->add_option("MODEL", options->model, "A model, a configuration (.json) or a run folder")
       ->required()
       ->type_name(model_type());
+  command->add_option("--shape", options->shape,
+                      "Of one sample, as 32x32x3 or 784: no data are needed");
   options->common.add_to(*command);
   options->settings.add_to(*command, ShownSettings::OfModel);
-  command->footer("Examples:\n  flowcli inspect nice\n  flowcli inspect runs/mnist --json\n");
+  command->footer(
+      "Examples:\n  flowcli inspect nice\n  flowcli inspect glow --shape 32x32x3\n  flowcli "
+      "inspect runs/mnist --json\n");
   command->callback([options] {
     options->common.apply();
     const auto [config, data] = options->job();

@@ -244,7 +244,7 @@ ConfigFile read_config(const std::string& path) {
   return file;
 }
 
-SettingOptions::Job SettingOptions::configure(const std::string& model, Load* load) const {
+SettingOptions::Job SettingOptions::configure(const std::string& model, const Load& load) const {
   const bool is_file = model.ends_with(".json");
   const ConfigFile file = is_file ? read_config(model) : ConfigFile{.where = {}, .preset = model};
   if (!is_file) as_usage([&] { return flows::preset(model); });

@@ -1,6 +1,7 @@
 // The settings of flows/models/config.h as options of a command.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -65,7 +66,7 @@ class SettingOptions {
   /// Throws UsageError for a precision that was given and that no such device has.
   void check_precision(const flows::Config& config, Device device) const;
 
-  using Load = data::Dataset(const flows::Config&);
+  using Load = std::function<data::Dataset(const flows::Config&)>;
   struct Job {
     flows::Config config;
     data::Dataset data;
@@ -73,7 +74,7 @@ class SettingOptions {
   /// MODEL (a preset's name, or a configuration's path ending in .json) for its data, on which a
   /// preset may depend, changed by what was given here. Throws UsageError for a model that does not
   /// exist, and for what was given but changes nothing.
-  Job configure(const std::string& model, Load* load) const;
+  Job configure(const std::string& model, const Load& load) const;
 
  private:
   void refuse_idle(const Job& job) const;

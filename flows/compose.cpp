@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "flows/bijection.h"
+
 namespace nf::flows {
 
 namespace {
@@ -23,7 +25,14 @@ void Compose::add(const std::string& name, std::shared_ptr<Transform> part) {
   parts_.emplace_back(name, std::move(part));
 }
 
+void Compose::recompute(bool on) {
+  NF_CHECK(!on || exact(), "[Compose] values can be computed anew only by parts that are exact");
+  recomputes_ = on;
+}
+
 Mapped Compose::forward(const Var& x, const Var& context) {
+  // invertible() calls this again, with nothing recorded.
+  if (recomputes_ && Tape::current()) return invertible(*this, x, context);
   return forward_from(0, {x, {}}, context);
 }
 
@@ -52,6 +61,14 @@ Mapped Compose::inverse(const Var& z, const Var& context) {
   }
   if (!out.log_det.defined()) out.log_det = zero_log_det(z);
   return out;
+}
+
+Walked Compose::walk_back(const Walked& at, const Tensor& dlog_det, const Var& context) {
+  Walked here = at;
+  for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) {
+    here = part->second->walk_back(here, dlog_det, context);
+  }
+  return here;
 }
 
 Var Compose::encode(const Var& x, const Var& context) {

@@ -22,6 +22,10 @@ class Compose : public Transform {
   Mapped inverse(const Var& z, const Var& context = {}) override;
   Mapped forward_rows(const Tensor& data, const Tensor& rows, const Var& context = {}) override;
   Var encode(const Var& x, const Var& context = {}) override;
+  Walked walk_back(const Walked& at, const Tensor& dlog_det, const Var& context) override;
+  /// Whether a step of training keeps no more than the output, and computes the values between the
+  /// parts anew when gradients come back, by invertible(). Throws Error unless all parts are exact.
+  void recompute(bool on = true);
   bool exact() const override;
   int levels() const override { return parts_.empty() ? 0 : parts_[0].second->levels(); }
   Tensor whole_columns() const override {
@@ -42,6 +46,7 @@ class Compose : public Transform {
   Mapped forward_from(std::size_t first, Mapped at, const Var& context) const;
 
   std::vector<Named> parts_;
+  bool recomputes_ = false;
 };
 
 }  // namespace nf::flows

@@ -18,6 +18,12 @@ struct Mapped {
   Var log_det;
 };
 
+/// Where a walk back through a transform stands: a value, and the gradient of the loss there.
+struct Walked {
+  Tensor value;
+  Tensor dvalue;  ///< undefined: zeros
+};
+
 /// forward is data -> latent everywhere, inverse is latent -> data. Value and log-determinant come
 /// out of one pass. x is (N, ...), f32 or f64 as the parameters are. `context` (N, C) is what a
 /// conditional layer conditions on; the others ignore it.
@@ -41,6 +47,11 @@ class Transform : public nn::Module {
     const nn::Call call(*this);
     return forward_rows(data, rows, context);
   }
+  /// From its output and the gradient there to its input and the gradient at the input, of a
+  /// bijection: the input is recovered by inverse(), and only this transform is recorded. dlog_det
+  /// (N) is the gradient of the log-determinants. Gradients of parameters and of the context arrive
+  /// in their slots. What holds other transforms walks through one after the other (invertible()).
+  virtual Walked walk_back(const Walked& at, const Tensor& dlog_det, const Var& context);
   /// Whether this is a bijection. False: forward draws.
   virtual bool exact() const { return false; }
   /// forward() of data's rows `rows` (i32): a layer that takes them on its way (Dequantize) spares
@@ -67,6 +78,8 @@ class Transform : public nn::Module {
   static constexpr std::int64_t kAllRows = std::numeric_limits<std::int64_t>::max();
 };
 
+/// Backward from what a transform gave under `tape`, for those gradients that there are.
+void run_back(Tape& tape, const Mapped& out, const Tensor& dvalue, const Tensor& dlog_det);
 /// (N), the sums over all dimensions of each sample of x (N, ...).
 Var sum_event(const Var& x);
 /// Zeros (N): the log-determinant of maps that keep volume.

@@ -429,7 +429,7 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_in_config_json_is_named) {
            {"/data/bounds", {1, 2}, "'bounds' must be four"},
            {"/data/checksum", 5, "'checksum' must be text"},
            {"/version", "two", "version must be"},
-           {"/model/name", "glow", "glow"},
+           {"/model/name", "glue", "glue"},
            {"/model/couplings", 0, "out of range"}}) {
     nlohmann::json bad = good;
     bad[nlohmann::json::json_pointer(c.pointer)] = c.value;

@@ -7,16 +7,23 @@
 
 namespace nf::test {
 
-/// Six bytes that depend on each other, so that the dequantisation noise takes part.
-inline data::Dataset dependent_bytes(std::int64_t train, std::int64_t valid) {
+/// Bytes that depend on each other, so that the dequantisation noise takes part; with `side`,
+/// images of side x side of them.
+inline data::Dataset dependent_bytes(std::int64_t train, std::int64_t valid,
+                                     std::int64_t side = 0) {
+  const std::int64_t dims = side > 0 ? side * side : 6;
   Generator gen(1);
   const auto draw = [&](std::int64_t n) {
-    const Tensor own = normal(gen, {n, 6}) * 8.0, shared = normal(gen, {n, 1}) * 40.0;
+    const Tensor own = normal(gen, {n, dims}) * 8.0, shared = normal(gen, {n, 1}) * 40.0;
     return clamp(shared + own + 128.0, 0, 255).to(DType::U8);
   };
   data::Dataset data;
   data.name = "bytes";
-  data.dims = 6;
+  data.dims = dims;
+  if (side > 0) {
+    data.channels = 1;
+    data.height = data.width = side;
+  }
   data.discrete = true;
   data.train.x = draw(train);
   data.valid.x = draw(valid);

@@ -155,7 +155,7 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named) {
       {{{"training", {{"couplings", 1}}}}, {"no setting 'couplings' in 'training'"}},
       {{{"data", {{"source", 3}}}}, {"data must be text"}},
       {{{"training", 3}}, {"no setting 'training'"}},
-      {{{"model", "glow"}}, {"the model is 'glow', not nice"}},
+      {{{"model", "glue"}}, {"the model is 'glue', not nice"}},
       {{{"model", {{"name", 3}}}}, {"model must be text"}},
       {Json::array({1}), {"a configuration is a JSON object"}},
       {Json(3), {"a configuration is a JSON object"}},
@@ -182,8 +182,8 @@ BOOST_AUTO_TEST_CASE(mistakes_are_named) {
   check_error([&] { set(config, "scaling=yes"); }, {"--set: ", "scaling must be true or false"});
   check_error([&] { set(config, "epochs=0"); }, {"--set: ", "epochs = 0 is out of range"});
   BOOST_CHECK(to_json(config) == to_json(preset("nice")));
-  check_error([] { preset("glow"); },
-              {"[model]", "'glow'", "nice, nice-plus, realnvp-2d", ".json"});
+  check_error([] { preset("glue"); },
+              {"[model]", "'glue'", "nice, nice-plus, realnvp-2d", ".json"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -50,7 +50,11 @@ Trained train(const Config& config, const data::Dataset& data, Device device, bo
   options.graph = graph;
   for (const std::int64_t stop : {pause, std::int64_t{1} << 40}) {
     if (stop == 0) continue;
-    out.density = make_flow(config, {.dims = data.dims, .discrete = data.discrete});
+    out.density = make_flow(config, {.dims = data.dims,
+                                     .discrete = data.discrete,
+                                     .channels = data.channels,
+                                     .height = data.height,
+                                     .width = data.width});
     out.density->to(device);
     Trainer trainer(*out.density, data, options);
     if (stop > pause && pause > 0) trainer.load(folder.path("state"));
@@ -122,16 +126,22 @@ BOOST_AUTO_TEST_CASE(recorded_steps_are_the_steps) {
 }
 
 BOOST_AUTO_TEST_CASE(steps_of_every_preset_are_recorded) {
-  const data::Dataset bytes = dependent_bytes(190, 40);
+  const data::Dataset bytes = dependent_bytes(190, 40), images = dependent_bytes(190, 40, 4);
   data::Dataset reals = bytes;
   reals.discrete = false;
   reals.train.x = bytes.train.x.to(DType::F32);
   reals.valid.x = bytes.valid.x.to(DType::F32);
   for (const Device device : other_devices()) {
     for (const std::string& name : preset_names()) {
-      const data::Dataset& data = preset(name).data.source == "moons" ? reals : bytes;
+      const data::Dataset& data = preset(name).data.source == "moons" ? reals
+                                  : model_by_name(name).of_images()   ? images
+                                                                      : bytes;
       Config config = preset(name);
-      test::set_where_known(config, {{"couplings", 2}, {"hidden_units", 12}, {"hidden_layers", 2}});
+      test::set_where_known(config, {{"couplings", 2},
+                                     {"hidden_units", 12},
+                                     {"hidden_layers", 2},
+                                     {"steps_per_level", 2},
+                                     {"width", 6}});
       config.training.batch_size = 20;
       config.training.steps = 25;
       const Trained replayed = train(config, data, device),

@@ -16,6 +16,7 @@
 #include "flows/models/model.h"
 #include "nn/safetensors.h"
 #include "tensor/ops.h"
+#include "tests/trainings.h"
 
 using namespace nf;
 using namespace nf::flows;
@@ -47,6 +48,16 @@ Golden rates(const std::string& optimizer, const std::string& lr, std::vector<do
            "preprocess=none", "optimizer=" + optimizer, "lr=" + lr, "weight_decay=0.1", "clip=6",
            "eps=1e-3"},
           std::move(losses)};
+}
+
+/// A small model of images of 8 x 4 pixels, on two scales.
+Golden images(const std::string& model, const std::string& recipe,
+              std::vector<std::string> settings, std::vector<double> losses) {
+  std::string name = model;
+  for (const std::string& setting : settings) name += "-" + setting;
+  settings.insert(settings.end(),
+                  {"preprocess=symmetric", "steps_per_level=2", "width=6", "warmup=3"});
+  return {name + "-" + recipe, model, 32, true, recipe, std::move(settings), std::move(losses)};
 }
 
 std::vector<Golden> all_golden() {
@@ -111,6 +122,24 @@ std::vector<Golden> all_golden() {
        {"preprocess=symmetric", "hidden_units=16"},
        {50.1139827, 49.6305095, 49.8966231, 49.5482093, 49.6823693, 49.8775263, 49.5792402,
         49.4918522, 49.1434998, 49.397488, 49.2385326}},
+      images("glow", "paper", {},
+             {269.884905, 260.523688, 246.64338, 258.795755, 248.647102, 242.208813, 250.494259,
+              238.698546, 233.524404, 241.016801, 234.905406}),
+      images("glow", "code", {"learn_top=false"},
+             {359.540433, 288.128828, 269.483712, 290.816859, 274.679425, 298.071286, 264.198878,
+              258.866644, 283.068522, 246.878093, 252.30593}),
+      images("glow", "paper", {"coupling=additive"},
+             {250.277613, 237.428549, 219.166157, 226.528729, 228.708648, 225.221616, 213.342222,
+              217.102097, 225.242085, 214.682592, 209.976412}),
+      images("image-plus", "paper", {"components=3"},
+             {233.258937, 229.106522, 227.021886, 220.171898, 219.581452, 215.027983, 213.234378,
+              208.858514, 206.406509, 207.231431, 231.969311}),
+      images("image-plus", "paper", {"coupling=affine", "gated=false", "activation=relu"},
+             {213.863716, 215.377596, 211.8058, 209.442603, 206.305515, 203.358996, 201.996403,
+              200.53361, 201.918688, 199.441564, 215.096292}),
+      images("image-plus", "paper", {"coupling=spline", "components=4", "blocks=1"},
+             {224.379821, 224.130379, 216.814081, 213.37614, 208.380824, 206.719575, 203.923157,
+              204.292265, 203.324568, 203.018647, 225.162382}),
       rates("sgd", "1e-3",
             {11.0657628, 10.4878784, 10.985401, 10.5602748, 10.2834934, 10.8372728, 11.1665027,
              9.81202776, 9.34208341, 10.9522272, 10.328741}),
@@ -161,8 +190,9 @@ Tensor drawn(const std::string& name, const Tensor& like, Generator& gen) {
 /// The same draws for everybody who makes it.
 struct Run {
   explicit Run(const Golden& golden)
-      : shape{.dims = golden.dims, .discrete = golden.discrete, .unit_scale = !golden.discrete},
+      : shape(test::shape_for(golden.model, golden.dims, golden.discrete)),
         config(preset(golden.model, shape, golden.recipe)) {
+    shape.unit_scale = !golden.discrete;
     config.training.steps = kSteps;
     config.training.batch_size = kBatch;
     for (const std::string& setting : golden.settings) set(config, setting);

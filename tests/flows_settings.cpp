@@ -59,10 +59,10 @@ BOOST_AUTO_TEST_CASE(settings_that_change_nothing_are_known) {
 // They are counted before they are made: absurd ones are one line, at once.
 BOOST_AUTO_TEST_CASE(parameters_are_counted_from_shapes) {
   for (const std::string& name : preset_names()) {
-    for (const std::int64_t dims : {2, 5}) {
+    for (const std::int64_t dims : {8, 16}) {
       Config config = preset(name);
-      test::set_where_known(config, {{"hidden_units", 7}});
-      const DataShape shape{.dims = dims};
+      test::set_where_known(config, {{"hidden_units", 7}, {"width", 7}});
+      const DataShape shape = test::shape_for(name, dims, /*discrete=*/false);
       if (name == "nice-plus") coupling_flow(config).preprocess = "standard";
       const double counted = parameter_count(config, shape);
       const auto made = static_cast<double>(make_density(config, shape)->parameter_count());

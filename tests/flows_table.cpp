@@ -25,16 +25,14 @@
 #include "nn/nets/mlp.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
+#include "tests/flows_rows.h"
 
 using namespace nf;
 using namespace nf::flows;
 
 namespace {
 
-struct FlowRow {
-  std::string type;  ///< the class, as its header has it
-  BijectionCase test;
-};
+using test::FlowRow;
 
 std::function<Tensor(Generator&)> normals(std::int64_t dims) {
   return [dims](Generator& gen) { return normal(gen, {4, dims}, DType::F64); };
@@ -271,6 +269,15 @@ std::vector<FlowRow> flow_table() {
   return rows;
 }
 
+/// Those of this file and of flows_rows.cpp, whose promises are tested there.
+std::vector<FlowRow> all_rows() {
+  std::vector<FlowRow> rows = flow_table();
+  for (const auto& more : {test::map_rows(), test::image_rows()}) {
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  return rows;
+}
+
 /// Names of the layers in the headers of flows/: classes that derive from Transform or Bijection.
 std::set<std::string> classes_in_headers() {
   const auto folder = std::filesystem::path(__FILE__).parent_path().parent_path() / "flows";
@@ -306,7 +313,7 @@ BOOST_AUTO_TEST_CASE(every_layer_has_a_row) {
   const std::set<std::string> classes = classes_in_headers();
   BOOST_CHECK_GE(classes.size(), 8U);
   std::set<std::string> covered;
-  for (const FlowRow& row : flow_table()) covered.insert(row.type);
+  for (const FlowRow& row : all_rows()) covered.insert(row.type);
   for (const std::string& name : classes) {
     BOOST_CHECK_MESSAGE(covered.count(name), name << " has no row in tests/flows_table.cpp");
   }
@@ -314,7 +321,7 @@ BOOST_AUTO_TEST_CASE(every_layer_has_a_row) {
 
 BOOST_AUTO_TEST_CASE(every_row_on_every_device) {
   for (const Device device : test::other_devices()) {
-    for (const FlowRow& row : flow_table()) {
+    for (const FlowRow& row : all_rows()) {
       Generator gen(1);
       const auto layer = row.test.make(gen);
       if (!layer->exact()) continue;
@@ -788,7 +795,7 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
       {[] {
          Partition::halves(4).split(Tensor::zeros({2, 5}));
        },
-       "[Partition] expected (N, 4)"},
+       "[Partition] expected (N, ..., 4)"},
       {[] {
          Permute({0, 2});
        },
@@ -804,16 +811,16 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
       {[] {
          Scaling(1).forward(Tensor::zeros({2, 4}));
        },
-       "[Scaling] expected (N, 1), got (2, 4)"},
+       "[Scaling] expected (N, ..., 1), got (2, 4)"},
       {[] {
          Scaling(4).inverse(Tensor::zeros({2, 1}));
        },
-       "[Scaling] expected (N, 4), got (2, 1)"},
+       "[Scaling] expected (N, ..., 4), got (2, 1)"},
       {[] {
          Generator gen(1);
          InvertibleLinear(4, gen).forward(Tensor::zeros({2, 1}));
        },
-       "[InvertibleLinear] expected (N, 4), got (2, 1)"},
+       "[InvertibleLinear] expected (N, ..., 4), got (2, 1)"},
       {[] { Scaling(3, 0); }, "[parameter] the rate of 'log_scale' must be positive, got 0"},
       {[] { Scale(0); }, "[Scale] needs a finite factor other than 0"},
       {[] { Scale(std::nan("")); }, "[Scale]"},
@@ -829,7 +836,7 @@ BOOST_AUTO_TEST_CASE(impossible_layers_are_refused) {
          Coupling(Partition::halves(4), affine_map(), small_net(2, 3, gen))
              .forward(Tensor::zeros({1, 4}));
        },
-       "[Coupling] the conditioner Sequential gives (1, 3), affine needs (N, 4)"},
+       "[Coupling] the conditioner Sequential gives (1, 3), affine needs (N, ..., 4)"},
       {[] {
          Unflatten({2, 3}).forward(Tensor::zeros({4, 5}));
        },

@@ -9,6 +9,7 @@
 #include "data/toy2d.h"
 #include "flows/models/build.h"
 #include "flows/models/coupling_flow.h"
+#include "flows/models/model.h"
 
 namespace nf::test {
 
@@ -32,6 +33,17 @@ inline void set_where_known(Config& config, const std::map<std::string, std::int
     const auto found = values.find(field.key);
     if (found != values.end()) set(config, str(field.key, "=", found->second));
   }
+}
+
+/// Of samples of so many numbers that a model takes: rows, or where it takes images alone those of
+/// dims/4 x 4 pixels.
+inline DataShape shape_for(const std::string& model, std::int64_t dims, bool discrete) {
+  DataShape shape{.dims = dims, .discrete = discrete};
+  if (!model_by_name(model).of_images()) return shape;
+  shape.channels = 1;
+  shape.height = dims / 4;
+  shape.width = 4;
+  return shape;
 }
 
 inline Config small(const std::string& model) {

@@ -12,8 +12,8 @@
 namespace nf::flows {
 
 /// (passive, active) -> (passive, map(active; net(passive))). The conditioner `net` takes
-/// (N, passive), with the context's columns appended when one is given, and returns
-/// (N, active * map->parameters_per_dim()).
+/// (N, ..., passive), with the context's columns appended when one is given, at every pixel of
+/// images, and returns (N, ..., active * map->parameters_per_dim()).
 class Coupling : public Bijection {
  public:
   Coupling(Partition partition, std::shared_ptr<ElementwiseMap> map,
@@ -21,11 +21,14 @@ class Coupling : public Bijection {
 
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  void initialize(const Samples& x) override;  ///< hands what the conditioner sees to it
+  std::int64_t initial_rows() const override { return net_.initial_rows(); }
   std::string kind() const override;
   Shape inspect(const Shape& in, const std::string& name,
                 std::vector<nn::LayerInfo>& rows) const override;
 
  private:
+  Var shown(const Var& passive, const Var& context) const;
   Var parameters_for(const Var& passive, const Var& context);
 
   Partition partition_;

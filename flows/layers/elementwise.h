@@ -33,4 +33,29 @@ class Elementwise : public Bijection {
   nn::Layer& net_;
 };
 
+/// z = map(x; net(0)) of images (N, H, W, C): `net` takes `inputs` channels of zeros, (1, H, W,
+/// inputs), and returns (1, H, W, C * map->parameters_per_dim()). A convolution that is told where
+/// the image ends makes other parameters at its border. As the last layer this is the learned prior
+/// of Glow's top (its code, "learntop"). `given`: the net takes the context (N, inputs) in place of
+/// zeros, at every pixel.
+class LearnedPrior : public Bijection {
+ public:
+  LearnedPrior(std::int64_t inputs, std::shared_ptr<ElementwiseMap> map,
+               std::shared_ptr<nn::Layer> net, bool given = false);
+  /// Throws Error for what is no image and, where something is given, without a context.
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  Shape inspect(const Shape& in, const std::string& name,
+                std::vector<nn::LayerInfo>& rows) const override;
+  std::string kind() const override { return "LearnedPrior(" + map_.kind() + ")"; }
+
+ private:
+  Var parameters_for(const Var& x, const Var& context);
+
+  std::int64_t inputs_;
+  bool given_;
+  ElementwiseMap& map_;
+  nn::Layer& net_;
+};
+
 }  // namespace nf::flows

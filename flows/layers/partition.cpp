@@ -53,26 +53,102 @@ Partition Partition::indices(std::int64_t dims, const std::vector<std::int64_t>&
   return out;
 }
 
+// --- a checkerboard
+// -------------------------------------------------------------------------------
+
+namespace {
+
+// (N, H/2, 2, W/2, 2, C) of images (N, H, W, C): squares of 2 x 2 pixels, seen in place.
+Var squares_of(const Var& x) {
+  const std::int64_t n = x.dim(0), h = x.dim(1), w = x.dim(2), c = x.dim(3);
+  return reshape(x, {n, h / 2, 2, w / 2, 2, c});
+}
+
+// The pixels with (row + column) % 2 == parity, (N, H, W/2, C).
+Var pixels_of(const Var& x, std::int64_t parity) {
+  const Var squares = squares_of(x);
+  const Var even_rows = narrow(narrow(squares, 2, 0, 1), 4, parity, 1);
+  const Var odd_rows = narrow(narrow(squares, 2, 1, 1), 4, 1 - parity, 1);
+  return reshape(concat({even_rows, odd_rows}, 2), {x.dim(0), x.dim(1), x.dim(2) / 2, x.dim(3)});
+}
+
+// (N, H, W, C) of the pixels with an even and those with an odd sum of row and column.
+Var board_of(const Var& even, const Var& odd) {
+  const std::int64_t n = even.dim(0), h = even.dim(1), w = even.dim(2), c = even.dim(3);
+  const Shape halves = {n, h / 2, 2, w, 1, c};
+  const Var a = reshape(even, halves), b = reshape(odd, halves);
+  const Var even_rows = concat({narrow(a, 2, 0, 1), narrow(b, 2, 0, 1)}, 4);
+  const Var odd_rows = concat({narrow(b, 2, 1, 1), narrow(a, 2, 1, 1)}, 4);
+  return reshape(concat({even_rows, odd_rows}, 2), {n, h, 2 * w, c});
+}
+
+}  // namespace
+
+Partition Partition::checkerboard(std::int64_t channels, bool swap, bool masked) {
+  NF_CHECK(channels > 0, "[Partition] a checkerboard needs channels, got ", channels);
+  const std::string text = str(masked ? "masked checkerboard" : "checkerboard",
+                               swap ? ", even given odd" : ", odd given even");
+  return {masked ? Kind::MaskedCheckerboard : Kind::Checkerboard, text, channels, channels, swap};
+}
+
+Var Partition::shown(const Var& passive) const {
+  if (kind_ != Kind::MaskedCheckerboard) return passive;
+  const Var nothing = Tensor::zeros(passive.shape(), passive.dtype(), passive.device());
+  return join(passive, nothing);
+}
+
+Var Partition::of_active(const Var& answer) const {
+  return kind_ == Kind::MaskedCheckerboard ? pixels_of(answer, swap_ ? 0 : 1) : answer;
+}
+
+// --- all of them
+// ----------------------------------------------------------------------------------
+
+void Partition::check(const Shape& x) const {
+  NF_CHECK(x.rank() >= 2 && x.dim(-1) == dims(), "[Partition] expected (N, ..., ", dims(),
+           "), got ", x);
+  NF_CHECK(!board() || (x.rank() == 4 && x.dim(1) % 2 == 0 && x.dim(2) % 2 == 0),
+           "[Partition] a checkerboard needs images (N, H, W, C) with even H and W, got ", x);
+}
+
+Shape Partition::active_shape(const Shape& x) const {
+  check(x);
+  if (board()) return {x.dim(0), x.dim(1), x.dim(2) / 2, active_};
+  return x.without(x.rank() - 1).with_inserted(x.rank() - 1, active_);
+}
+
+Shape Partition::shown_shape(const Shape& x) const {
+  check(x);
+  if (kind_ == Kind::MaskedCheckerboard) return x;
+  if (board()) return active_shape(x);
+  return x.without(x.rank() - 1).with_inserted(x.rank() - 1, passive_);
+}
+
 std::pair<Var, Var> Partition::split(const Var& x) const {
-  NF_CHECK(x.rank() == 2 && x.dim(1) == dims(), "[Partition] expected (N, ", dims(), "), got ",
-           x.shape());
+  check(x.shape());
+  const int axis = x.rank() - 1;
   const std::int64_t first = swap_ ? active_ : passive_, second = dims() - first;
   Var a, b;
   switch (kind_) {
     case Kind::Halves:
-      a = narrow(x, 1, 0, first);
-      b = narrow(x, 1, first, second);
+      a = narrow(x, axis, 0, first);
+      b = narrow(x, axis, first, second);
       break;
     case Kind::OddEven:
-      a = slice(x, 1, 0, first, 2);
-      b = slice(x, 1, 1, second, 2);
+      a = slice(x, axis, 0, first, 2);
+      b = slice(x, axis, 1, second, 2);
       break;
     case Kind::Indices: {
-      const Var ordered = index_select(x, 1, moved_to(x.device(), order_));
-      a = narrow(ordered, 1, 0, first);
-      b = narrow(ordered, 1, first, second);
+      const Var ordered = index_select(x, axis, moved_to(x.device(), order_));
+      a = narrow(ordered, axis, 0, first);
+      b = narrow(ordered, axis, first, second);
       break;
     }
+    case Kind::Checkerboard:
+    case Kind::MaskedCheckerboard:
+      a = pixels_of(x, 0);
+      b = pixels_of(x, 1);
+      break;
   }
   return swap_ ? std::pair{b, a} : std::pair{a, b};
 }
@@ -80,20 +156,26 @@ std::pair<Var, Var> Partition::split(const Var& x) const {
 Var Partition::join(const Var& passive, const Var& active) const {
   const Var& a = swap_ ? active : passive;
   const Var& b = swap_ ? passive : active;
-  const std::int64_t n = a.dim(0), pairs = b.dim(1);
+  const int axis = a.rank() - 1;
   switch (kind_) {
     case Kind::Halves:
-      return concat({a, b}, 1);
+      return concat({a, b}, axis);
     case Kind::Indices:
-      return index_select(concat({a, b}, 1), 1, moved_to(a.device(), inverse_));
+      return index_select(concat({a, b}, axis), axis, moved_to(a.device(), inverse_));
+    case Kind::Checkerboard:
+    case Kind::MaskedCheckerboard:
+      return board_of(a, b);
     case Kind::OddEven:
       break;
   }
-  // (n, pairs, 2): the two parts alternate. With an odd D the last even dimension stands alone.
-  const Var even = reshape(narrow(a, 1, 0, pairs), {n, pairs, 1});
-  const Var both = reshape(concat({even, reshape(b, {n, pairs, 1})}, 2), {n, 2 * pairs});
-  if (a.dim(1) == pairs) return both;
-  return concat({both, narrow(a, 1, pairs, 1)}, 1);
+  // (..., pairs, 2): the two parts alternate. With an odd D the last even dimension stands alone.
+  const std::int64_t pairs = b.dim(axis);
+  const Shape column = b.shape().with_inserted(axis + 1, 1);
+  const Var even = reshape(narrow(a, axis, 0, pairs), column);
+  const Shape interleaved = b.shape().without(axis).with_inserted(axis, 2 * pairs);
+  const Var both = reshape(concat({even, reshape(b, column)}, axis + 1), interleaved);
+  if (a.dim(axis) == pairs) return both;
+  return concat({both, narrow(a, axis, pairs, 1)}, axis);
 }
 
 }  // namespace nf::flows

@@ -6,6 +6,17 @@
 
 namespace nf::flows {
 
+namespace {
+
+// All axes but the last.
+Axes all_but_channels(const Tensor& x) {
+  Axes axes;
+  for (int i = 0; i + 1 < x.rank(); ++i) axes.push_back(i);
+  return axes;
+}
+
+}  // namespace
+
 // --- Scaling
 // --------------------------------------------------------------------------------------
 
@@ -15,24 +26,54 @@ Scaling::Scaling(std::int64_t dims, double rate, bool from_data)
 
 Mapped Scaling::forward(const Var& x, const Var&) {
   check_dims("Scaling", x, log_scale_.numel());
-  return {x * exp(log_scale_), broadcast_to(sum(log_scale_), {x.dim(0)})};
+  return {x * exp(log_scale_), log_det_of_pixels(sum(log_scale_), x)};
 }
 
 Mapped Scaling::inverse(const Var& z, const Var&) {
   check_dims("Scaling", z, log_scale_.numel());
-  return {z * exp(-log_scale_), broadcast_to(-sum(log_scale_), {z.dim(0)})};
+  return {z * exp(-log_scale_), log_det_of_pixels(-sum(log_scale_), z)};
 }
 
 double Scaling::flops(const Shape& in) const {
-  return static_cast<double>(in.numel() + 2 * in.dim(1));  // z; exp(s) and its sum
+  return static_cast<double>(in.numel() + 2 * in.dim(-1));  // z; exp(s) and its sum
 }
 
 void Scaling::initialize(const Samples& x) {
   if (!from_data_) return;
   // A dimension that is constant in the batch keeps a finite scale.
   constexpr double kSmallestVariance = 1e-8;
-  const Tensor spread = clamp(variance(x.all(), {0}), kSmallestVariance, 1 / kSmallestVariance);
+  const Tensor seen = x.all();
+  const Tensor spread =
+      clamp(variance(seen, all_but_channels(seen)), kSmallestVariance, 1 / kSmallestVariance);
   log_scale_.mutable_value().copy_(-0.5 * log(spread));
+}
+
+// --- ActNorm
+// --------------------------------------------------------------------------------------
+
+ActNorm::ActNorm(std::int64_t channels, double rate)
+    : shift_(add_parameter("shift", Tensor::zeros({channels}))),
+      log_scale_(add_parameter("log_scale", Tensor::zeros({channels}), {.rate = rate})) {}
+
+Mapped ActNorm::forward(const Var& x, const Var&) {
+  check_dims("ActNorm", x, shift_.numel());
+  return {(x + shift_) * exp(log_scale_), log_det_of_pixels(sum(log_scale_), x)};
+}
+
+Mapped ActNorm::inverse(const Var& z, const Var&) {
+  check_dims("ActNorm", z, shift_.numel());
+  return {z * exp(-log_scale_) - shift_, log_det_of_pixels(-sum(log_scale_), z)};
+}
+
+void ActNorm::initialize(const Samples& samples) {
+  const Tensor x = samples.all();
+  const Axes axes = all_but_channels(x);
+  shift_.mutable_value().copy_(-mean(x, axes));
+  log_scale_.mutable_value().copy_(-log(sqrt(variance(x, axes)) + 1e-6));
+}
+
+double ActNorm::flops(const Shape& in) const {
+  return static_cast<double>(2 * in.numel() + 2 * in.dim(-1));  // z; exp(s) and its sum
 }
 
 // --- Scale

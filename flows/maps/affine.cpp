@@ -13,8 +13,6 @@ class Additive : public ElementwiseMap {
   Mapped inverse(const Var& z, const Var& t) const override { return {z - t, zero_log_det(z)}; }
 };
 
-// s in (-limit, limit), with slope 1 at 0.
-Var soft_bound(const Var& h, double limit) { return tanh(h / limit) * limit; }
 constexpr double kSoftBoundFlops = 3;
 
 class Multiplicative : public ElementwiseMap {
@@ -53,13 +51,112 @@ class Affine : public ElementwiseMap {
 
  private:
   std::pair<Var, Var> scale_and_shift(const Var& x, const Var& parameters) const {
-    const std::int64_t n = x.dim(1);
-    return {soft_bound(narrow(parameters, 1, 0, n), limit_), narrow(parameters, 1, n, n)};
+    const std::int64_t n = x.dim(-1);
+    return {soft_bound(narrow(parameters, -1, 0, n), limit_), narrow(parameters, -1, n, n)};
   }
   double limit_;
 };
 
+// Both parameters of each dimension.
+std::pair<Var, Var> two_of(const Var& x, const Var& parameters) {
+  const std::int64_t n = x.dim(-1);
+  return {narrow(parameters, -1, 0, n), narrow(parameters, -1, n, n)};
+}
+
+class SigmoidScale : public ElementwiseMap {
+ public:
+  std::string kind() const override { return "sigmoid scale"; }
+  int parameters_per_dim() const override { return 2; }
+  double flops_per_dim() const override { return 6; }  // h + 2, its log sigmoid, exp, +, *, the sum
+  Mapped forward(const Var& x, const Var& parameters) const override {
+    const auto [t, h] = two_of(x, parameters);
+    const Var s = log_sigmoid(h + kOpen);
+    return {(x + t) * exp(s), sum_event(s)};
+  }
+  Mapped inverse(const Var& z, const Var& parameters) const override {
+    const auto [t, h] = two_of(z, parameters);
+    const Var s = log_sigmoid(h + kOpen);
+    return {z * exp(-s) - t, -sum_event(s)};
+  }
+
+ private:
+  static constexpr double kOpen = 2;  // a network of zeros scales by sigmoid(2) = 0.88
+};
+
+class TanhScale : public ElementwiseMap {
+ public:
+  explicit TanhScale(double scale) : scale_(add_parameter("scale", Tensor::full({}, scale))) {}
+  std::string kind() const override { return "tanh scale"; }
+  int parameters_per_dim() const override { return 2; }
+  double flops_per_dim() const override { return 6; }  // tanh, * a, exp, +, *, the sum
+  Mapped forward(const Var& x, const Var& parameters) const override {
+    const auto [t, h] = two_of(x, parameters);
+    const Var s = tanh(h) * scale_;
+    return {(x + t) * exp(s), sum_event(s)};
+  }
+  Mapped inverse(const Var& z, const Var& parameters) const override {
+    const auto [t, h] = two_of(z, parameters);
+    const Var s = tanh(h) * scale_;
+    return {z * exp(-s) - t, -sum_event(s)};
+  }
+
+ private:
+  Var& scale_;  // (), a
+};
+
+class Gaussian : public ElementwiseMap {
+ public:
+  std::string kind() const override { return "gaussian"; }
+  int parameters_per_dim() const override { return 2; }
+  double flops_per_dim() const override { return 5; }  // -, exp, -, *, the sum
+  Mapped forward(const Var& x, const Var& parameters) const override {
+    const auto [m, s] = two_of(x, parameters);
+    return {(x - m) * exp(-s), -sum_event(s)};
+  }
+  Mapped inverse(const Var& z, const Var& parameters) const override {
+    const auto [m, s] = two_of(z, parameters);
+    return {z * exp(s) + m, sum_event(s)};
+  }
+};
+
+class Interleaved : public ElementwiseMap {
+ public:
+  explicit Interleaved(std::shared_ptr<ElementwiseMap> map)
+      : map_(add_module("map", std::move(map))) {}
+  std::string kind() const override { return map_.kind() + ", interleaved"; }
+  int parameters_per_dim() const override { return map_.parameters_per_dim(); }
+  double flops_per_dim() const override { return map_.flops_per_dim(); }
+  Mapped forward(const Var& x, const Var& parameters) const override {
+    return map_.forward(x, apart(x, parameters));
+  }
+  Mapped inverse(const Var& z, const Var& parameters) const override {
+    return map_.inverse(z, apart(z, parameters));
+  }
+
+ private:
+  Var apart(const Var& x, const Var& parameters) const {
+    std::vector<Var> each;
+    for (int i = 0; i < parameters_per_dim(); ++i) {
+      each.push_back(slice(parameters, -1, i, x.dim(-1), parameters_per_dim()));
+    }
+    return concat(each, -1);
+  }
+  ElementwiseMap& map_;
+};
+
 }  // namespace
+
+std::shared_ptr<ElementwiseMap> sigmoid_map() { return std::make_shared<SigmoidScale>(); }
+
+std::shared_ptr<ElementwiseMap> tanh_map(double scale) {
+  return std::make_shared<TanhScale>(scale);
+}
+
+std::shared_ptr<ElementwiseMap> gaussian_map() { return std::make_shared<Gaussian>(); }
+
+std::shared_ptr<ElementwiseMap> interleaved(std::shared_ptr<ElementwiseMap> map) {
+  return std::make_shared<Interleaved>(std::move(map));
+}
 
 std::shared_ptr<ElementwiseMap> additive_map() { return std::make_shared<Additive>(); }
 

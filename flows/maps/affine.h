@@ -13,4 +13,17 @@ std::shared_ptr<ElementwiseMap> multiplicative_map(double limit = 2);
 /// z = x * exp(s) + t, s bounded as above. (RealNVP, eq. 7)
 std::shared_ptr<ElementwiseMap> affine_map(double limit = 2);
 
+/// z = (x + t) * sigmoid(h + 2); parameters t, then h. It can only contract, and needs a scale
+/// beside it. (Kingma, Dhariwal, "Glow" (2018), its code)
+std::shared_ptr<ElementwiseMap> sigmoid_map();
+/// z = (x + t) * exp(a tanh(h)) with one learned a, which begins as `scale`; parameters t, then h.
+/// (RealNVP, its code)
+std::shared_ptr<ElementwiseMap> tanh_map(double scale = 1);
+/// z = (x - m) * exp(-s): what is Gaussian with mean m and deviation exp(s) becomes standard;
+/// parameters m, then s. (the learned prior of Glow)
+std::shared_ptr<ElementwiseMap> gaussian_map();
+/// `map` with the parameters of a dimension side by side, (N, ..., A, parameters_per_dim()) as one
+/// axis, as Glow's code has them.
+std::shared_ptr<ElementwiseMap> interleaved(std::shared_ptr<ElementwiseMap> map);
+
 }  // namespace nf::flows

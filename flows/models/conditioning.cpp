@@ -46,10 +46,13 @@ void add_conditional_prior(const Conditioning& settings, const DataShape& data, 
   flow.add("conditional_prior", std::make_shared<Elementwise>(map, net));
 }
 
+double embedding_parameters(const Conditioning& settings, const DataShape& data) {
+  return static_cast<double>(settings.embedding) * data.given_classes;
+}
+
 double conditioning_parameters(const Conditioning& settings, const DataShape& data) {
   const auto context = static_cast<double>(context_dims(settings, data));
-  double count = 0;
-  if (data.given_classes > 0 && settings.embedding > 0) count += context * data.given_classes;
+  double count = embedding_parameters(settings, data);
   if (context > 0 && settings.conditional_prior) {
     count += (context + 1) * 2 * static_cast<double>(data.dims);
   }

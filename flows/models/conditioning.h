@@ -28,6 +28,8 @@ std::int64_t context_dims(const Conditioning& settings, const DataShape& data);
 /// depend on what is given: linear in the context, at first the identity.
 void add_conditional_prior(const Conditioning& settings, const DataShape& data, double scale_limit,
                            Generator& weights, Compose& flow);
+/// How many parameters the condition has.
+double embedding_parameters(const Conditioning& settings, const DataShape& data);
 /// About how many parameters the two have.
 double conditioning_parameters(const Conditioning& settings, const DataShape& data);
 /// Why `key`, one of these settings, changes nothing; empty when it does something.

@@ -6,7 +6,9 @@ namespace nf::flows {
 #define NF_MODELS(M) \
   M(nice)            \
   M(nice_plus)       \
-  M(realnvp_2d)
+  M(realnvp_2d)      \
+  M(glow)            \
+  M(image_plus)
 
 #define NF_DECLARE(name) std::shared_ptr<const Model> name##_model();
 NF_MODELS(NF_DECLARE)

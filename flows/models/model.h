@@ -28,6 +28,8 @@ class Model {
   /// text and program differ: "paper" or "code".
   virtual Config preset(const DataShape& data, const std::string& recipe) const = 0;
   virtual bool has_recipes() const { return false; }
+  /// Whether it takes images alone, and refuses rows without height and width.
+  virtual bool of_images() const { return false; }
   /// The configuration with what "auto" means for the data.
   virtual Config resolved(const Config& config, const DataShape& /*data*/) const { return config; }
   /// Throws data::SettingError for a setting that does not go with the data or with another one.

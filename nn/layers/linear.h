@@ -15,6 +15,12 @@ namespace nf::nn {
 class Layer : public Module {
  public:
   virtual Var forward(const Var& x) = 0;
+  /// Sets initial values that follow from data, from inputs of this layer, and returns what forward
+  /// gives then. A layer that begins from its draws alone, as most do, says so by initial_rows() =
+  /// 0 and is not called for its own sake.
+  virtual Var initialize(const Var& x) { return (*this)(x); }
+  /// Rows that initialize() wants to see.
+  virtual std::int64_t initial_rows() const { return 0; }
   /// forward(), as those call it who hold the layer: a Profile is told whose it is.
   Var operator()(const Var& x) {
     const Call call(*this);

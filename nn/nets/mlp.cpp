@@ -1,5 +1,7 @@
 #include "nn/nets/mlp.h"
 
+#include <algorithm>
+
 namespace nf::nn {
 
 // --- Sequential ---------------------------------------------------------------------------------
@@ -17,6 +19,18 @@ Var Sequential::forward(const Var& x) {
   Var h = x;
   for (const auto& layer : layers_) h = (*layer)(h);
   return h;
+}
+
+Var Sequential::initialize(const Var& x) {
+  Var h = x;
+  for (const auto& layer : layers_) h = layer->initialize(h);
+  return h;
+}
+
+std::int64_t Sequential::initial_rows() const {
+  std::int64_t rows = 0;
+  for (const auto& layer : layers_) rows = std::max(rows, layer->initial_rows());
+  return rows;
 }
 
 Shape Sequential::out_shape(const Shape& in) const {

@@ -16,6 +16,8 @@ class Sequential : public Layer {
   explicit Sequential(std::vector<std::shared_ptr<Layer>> layers);
   void push_back(std::shared_ptr<Layer> layer);
   Var forward(const Var& x) override;
+  Var initialize(const Var& x) override;
+  std::int64_t initial_rows() const override;
   std::string kind() const override { return "Sequential"; }
   Shape out_shape(const Shape& in) const override;
   Shape inspect(const Shape& in, const std::string& name,

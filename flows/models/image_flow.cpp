@@ -1,0 +1,97 @@
+#include "flows/models/image_flow.h"
+
+#include <nlohmann/json.hpp>
+
+#include "data/dataset.h"
+#include "flows/flow_density.h"
+#include "flows/layers/reshape.h"
+#include "flows/models/idle.h"
+#include "flows/models/multi_scale.h"
+
+namespace nf::flows {
+
+std::vector<Field> ImageFlowSettings::fields() {
+  std::vector<Field> all = {
+      {"levels",
+       "scales, each of half the side (0: as many as fit, at most 3)",
+       &levels,
+       {},
+       0,
+       20},
+      {"steps_per_level",
+       "ActNorm, 1x1 convolution and coupling so often on each scale",
+       &steps_per_level,
+       {},
+       1,
+       1000},
+      {"width", "channels within the couplings' networks", &width, {}, 1, 1e5},
+      {"mixing", "before each coupling: a learned matrix, its LU factors, or a fixed order",
+       &mixing, channel_mixings().all()},
+  };
+  for (const std::vector<Field>& more : {Preprocessing::fields(), Conditioning::fields()}) {
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
+}
+
+Config ImageFlow::resolved(const Config& config, const DataShape& data) const {
+  Config full = config;
+  std::string& kind = shared(full).preprocess;
+  kind = kind == "auto" && data.discrete ? preprocess_of_levels() : resolved_preprocess(kind, data);
+  return full;
+}
+
+void ImageFlow::check(const Config& config, const DataShape& data) const {
+  image_of(data, name());
+  levels_of(shared(config).levels, data);
+  check_preprocessing(shared(config), config.data, data);
+}
+
+std::string ImageFlow::why_idle(const Config& full, const DataShape& data,
+                                const std::string& key) const {
+  const ImageFlowSettings& c = shared(full);
+  const std::string why = flows::why_idle(static_cast<const Conditioning&>(c), data, key);
+  if (!why.empty()) return why;
+  return first_idle(
+      {{{"alpha"}, !has_logit(c, data), str("preprocess = ", c.preprocess, " has no logit")}}, key);
+}
+
+std::shared_ptr<Density> ImageFlow::build(const Config& full, const DataShape& data) const {
+  // Random streams of one seed: what is drawn for one purpose does not move the others.
+  enum Stream : std::uint64_t { kWeights = 1, kNoise = 2 };
+  const ImageFlowSettings& settings = shared(full);
+  const auto seed = static_cast<std::uint64_t>(full.training.seed);
+  Generator weights(seed, kWeights);
+  const Generator noise(seed, kNoise);
+  auto flow = std::make_shared<Compose>();
+  const std::shared_ptr<Condition> condition = make_condition(settings, data, weights);
+  const Convention convention = add_preprocessing(settings, full.data, data, *flow, noise);
+  flow->add("image", std::make_shared<Unflatten>(image_of(data, name())));
+  flow->add("scales", scales(full, data, weights));
+  return std::make_shared<FlowDensity>(flow, base_by_name("gaussian"), data.dims, convention,
+                                       condition);
+}
+
+nlohmann::ordered_json ImageFlow::described(const Config& full, const DataShape& data) const {
+  const ImageFlowSettings& c = shared(full);
+  // "levels" are those of a pixel, as in all models; scales are halvings of the image.
+  nlohmann::ordered_json json = {{"dims", data.dims},
+                                 {"image", {data.height, data.width, data.channels}},
+                                 {"levels", data.discrete ? data::kLevels : 0},
+                                 {"preprocess", c.preprocess},
+                                 {"alpha", c.alpha},
+                                 {"scales", levels_of(c.levels, data)},
+                                 {"steps_per_level", c.steps_per_level},
+                                 {"width", c.width},
+                                 {"mixing", c.mixing}};
+  describe(full, json);
+  if (!data.given.empty()) {
+    json["given"] = data.given;
+    json["given_classes"] = data.given_classes;
+    json["embedding"] = c.embedding;
+    json["conditional_prior"] = c.conditional_prior;
+  }
+  return json;
+}
+
+}  // namespace nf::flows

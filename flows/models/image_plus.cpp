@@ -1,0 +1,178 @@
+// image-plus: our own flow for images, the one to take without a GPU. The frame of glow with
+// residual networks, and couplings by mixtures of logistics (docs/design.md says why).
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "flows/layers/elementwise.h"
+#include "flows/maps/affine.h"
+#include "flows/maps/mixture.h"
+#include "flows/maps/spline.h"
+#include "flows/models/idle.h"
+#include "flows/models/image_flow.h"
+#include "flows/models/multi_scale.h"
+#include "nn/nets/glow_net.h"
+#include "nn/nets/residual_net.h"
+
+namespace nf::flows {
+
+namespace {
+
+struct ImagePlusSettings : SettingsOf<ImagePlusSettings>, ImageFlowSettings {
+  std::string coupling = "mixture";
+  std::int64_t components = 4;
+  double scale_limit = 2;
+  std::int64_t blocks = 2;
+  bool gated = true;
+  std::string activation = "elu";
+
+  std::vector<Field> fields() override;
+};
+
+std::vector<Field> ImagePlusSettings::fields() {
+  std::vector<Field> all = {
+      {"coupling", "what a coupling does", &coupling, {"affine", "mixture", "spline"}},
+      {"components", "logistics of a mixture, bins of a spline", &components, {}, 1, 256},
+      {"scale_limit", "bound of the log scales of affine maps", &scale_limit, {}, 1e-3, 50},
+      {"blocks", "residual blocks of a coupling's network", &blocks, {}, 0, 1000},
+      {"gated", "blocks end with a gate", &gated},
+      {"activation", "of the networks", &activation, nn::activation_names()}};
+  const std::vector<Field> more = ImageFlowSettings::fields();
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+std::shared_ptr<ElementwiseMap> map_of(const ImagePlusSettings& c) {
+  if (c.coupling == "affine") return affine_map(c.scale_limit);
+  const int parts = static_cast<int>(c.components);
+  return c.coupling == "spline" ? spline_map(parts) : mixture_map(parts, c.scale_limit);
+}
+
+/// `weights` outlives the frame.
+MultiScale frame_of(const ImagePlusSettings& settings, const DataShape& data, Generator& weights) {
+  const auto levels = static_cast<std::size_t>(levels_of(settings.levels, data));
+  const std::int64_t context = context_dims(settings, data);
+  const bool given = context > 0 && settings.conditional_prior;
+  return {
+      .steps = std::vector<std::int64_t>(levels, settings.steps_per_level),
+      .mixing = channel_mixings().at(settings.mixing),
+      .map = [settings] { return map_of(settings); },
+      .net =
+          [&weights, settings](std::int64_t in, std::int64_t out, std::int64_t) {
+            return std::make_shared<nn::ResidualNet>(
+                nn::ResidualNetOptions{.in = in,
+                                       .out = out,
+                                       .width = settings.width,
+                                       .blocks = static_cast<int>(settings.blocks),
+                                       .gated = settings.gated,
+                                       .activation = nn::activation_by_name(settings.activation)},
+                weights);
+          },
+      .prior_map = [] { return gaussian_map(); },
+      .prior = [&weights](std::int64_t in, std::int64_t out,
+                          std::int64_t) { return nn::zero_conv(in, out, weights); },
+      .top =
+          [&weights, context, given](std::int64_t channels) {
+            const std::int64_t inputs = given ? context : 2 * channels;
+            return std::make_shared<LearnedPrior>(
+                inputs, gaussian_map(), nn::zero_conv(inputs, 2 * channels, weights), given);
+          },
+      .context = context};
+}
+
+class ImagePlus : public ImageFlow {
+ public:
+  std::string name() const override { return "image-plus"; }
+  std::string help() const override { return "our own for images: mixtures, residual networks"; }
+  Config preset(const DataShape& data, const std::string& recipe) const override;
+  std::string why_idle(const Config& config, const DataShape& data,
+                       const std::string& key) const override;
+  double parameters(const Config& config, const DataShape& data) const override;
+  double widest(const Config& config, const DataShape& data) const override;
+
+ protected:
+  ImageFlowSettings& shared(Config& config) const override {
+    return config.of<ImagePlusSettings>();
+  }
+  std::string preprocess_of_levels() const override { return "logit"; }
+  std::shared_ptr<Compose> scales(const Config& config, const DataShape& data,
+                                  Generator& weights) const override {
+    return multi_scale(frame_of(config.of<ImagePlusSettings>(), data, weights),
+                       image_of(data, name()), weights);
+  }
+  void describe(const Config& config, nlohmann::ordered_json& json) const override;
+};
+
+Config ImagePlus::preset(const DataShape&, const std::string&) const {
+  Config config(name(), std::make_unique<ImagePlusSettings>());
+  ImagePlusSettings& model = config.of<ImagePlusSettings>();
+  model.steps_per_level = 6;
+  model.width = 48;
+  config.training.epochs = 20;
+  config.training.batch_size = 64;
+  config.training.optimizer = "adamax";
+  config.training.lr = 2e-3;
+  config.training.beta2 = 0.999;
+  config.training.eps = 1e-8;
+  config.training.schedule = "cosine";
+  config.training.warmup = 200;
+  config.training.clip = 100;
+  config.training.ema = 0.999;
+  return config;
+}
+
+std::string ImagePlus::why_idle(const Config& full, const DataShape& data,
+                                const std::string& key) const {
+  const ImagePlusSettings& c = full.of<ImagePlusSettings>();
+  const std::string why = ImageFlow::why_idle(full, data, key);
+  if (!why.empty()) return why;
+  return first_idle({{{"components"}, c.coupling == "affine", "coupling = affine has none"},
+                     {{"scale_limit"}, c.coupling == "spline", "coupling = spline has no scales"},
+                     {{"gated"}, c.blocks == 0, "there are no blocks"}},
+                    key);
+}
+
+double ImagePlus::parameters(const Config& full, const DataShape& data) const {
+  const ImagePlusSettings& c = full.of<ImagePlusSettings>();
+  Generator none(0);
+  const MultiScale frame = frame_of(c, data, none);
+  const auto width = static_cast<double>(c.width);
+  // 3x3 with one more channel for the edge, or without; bias and scale of each output.
+  const auto edged = [](double in, double out, std::int64_t = 0) {
+    return 9 * (in + 1) * out + 2 * out;
+  };
+  const auto net = [&](double in, double out, std::int64_t) {
+    const double outer = c.gated ? 2 * width * (width + 2) : width * (9 * width + 2);
+    const double block = width * (9 * width + 2) + outer;
+    return edged(in, width) + static_cast<double>(c.blocks) * block + out * (9 * width + 2);
+  };
+  const auto top = [&](double channels) {
+    const bool given = frame.context > 0 && c.conditional_prior;
+    return edged(given ? static_cast<double>(frame.context) : 2 * channels, 2 * channels);
+  };
+  return embedding_parameters(c, data) + multi_scale_parameters(frame, data.channels,
+                                                                map_of(c)->parameters_per_dim(),
+                                                                net, edged, top);
+}
+
+double ImagePlus::widest(const Config& full, const DataShape& data) const {
+  const ImagePlusSettings& c = full.of<ImagePlusSettings>();
+  const auto pixels = static_cast<double>(data.height * data.width) / 4;
+  const auto outputs = static_cast<double>(2 * data.channels * map_of(c)->parameters_per_dim());
+  return pixels * std::max(outputs, 2 * static_cast<double>(c.width));
+}
+
+void ImagePlus::describe(const Config& full, nlohmann::ordered_json& json) const {
+  const ImagePlusSettings& c = full.of<ImagePlusSettings>();
+  json["coupling"] = c.coupling;
+  json["components"] = c.components;
+  json["scale_limit"] = c.scale_limit;
+  json["blocks"] = c.blocks;
+  json["gated"] = c.gated;
+  json["activation"] = c.activation;
+}
+
+}  // namespace
+
+std::shared_ptr<const Model> image_plus_model() { return std::make_shared<ImagePlus>(); }
+
+}  // namespace nf::flows

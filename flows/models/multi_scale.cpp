@@ -1,0 +1,119 @@
+#include "flows/models/multi_scale.h"
+
+#include <algorithm>
+
+#include "data/setting_error.h"
+#include "flows/layers/coupling.h"
+#include "flows/layers/factor_out.h"
+#include "flows/layers/permute.h"
+#include "flows/layers/reshape.h"
+#include "flows/layers/scaling.h"
+
+namespace nf::flows {
+
+const Names<ChannelMixing>& channel_mixings() {
+  static const Names<ChannelMixing> names("mixing", {{"linear", ChannelMixing::Linear},
+                                                     {"lu", ChannelMixing::Lu},
+                                                     {"permute", ChannelMixing::Permute},
+                                                     {"reverse", ChannelMixing::Reverse}});
+  return names;
+}
+
+Shape image_of(const DataShape& data, const std::string& model) {
+  data::check_setting(data.channels > 0, "model", "[", model, "] is for images; rows of ",
+                      data.dims,
+                      " numbers have no height and width (nice takes them, realnvp-2d too)");
+  return {data.height, data.width, data.channels};
+}
+
+std::int64_t levels_of(std::int64_t asked, const DataShape& data) {
+  constexpr std::int64_t kMost = 3;
+  std::int64_t possible = 0;
+  for (std::int64_t h = data.height, w = data.width; h > 0 && h % 2 == 0 && w % 2 == 0;
+       ++possible) {
+    h /= 2;
+    w /= 2;
+  }
+  data::check_setting(possible > 0 && asked <= possible, "levels", "[levels] images of ",
+                      data.height, " x ", data.width, " can be halved ", possible,
+                      " times; give 1 to so many levels");
+  return asked > 0 ? asked : std::min(possible, kMost);
+}
+
+namespace {
+
+std::shared_ptr<Transform> mixing_of(ChannelMixing kind, std::int64_t channels, Generator& gen) {
+  switch (kind) {
+    case ChannelMixing::Linear:
+      return std::make_shared<InvertibleLinear>(channels, gen);
+    case ChannelMixing::Lu:
+      return std::make_shared<InvertibleLu>(channels, gen);
+    case ChannelMixing::Permute:
+      return Permute::random(channels, gen);
+    case ChannelMixing::Reverse:
+      break;
+  }
+  return Permute::reverse(channels);
+}
+
+void add_step(const MultiScale& frame, std::int64_t level, const std::string& name,
+              std::int64_t channels, Generator& weights, Compose& flow) {
+  flow.add(name + ".actnorm", std::make_shared<ActNorm>(channels));
+  flow.add(name + ".mixing", mixing_of(frame.mixing, channels, weights));
+  const Partition halves = Partition::halves(channels);
+  const auto map = frame.map();
+  const auto net = frame.net(halves.passive() + frame.context,
+                             halves.active() * map->parameters_per_dim(), level);
+  flow.add(name + ".coupling", std::make_shared<Coupling>(halves, map, net));
+}
+
+std::shared_ptr<Compose> scale_of(const MultiScale& frame, std::int64_t level, const Shape& image,
+                                  Generator& weights) {
+  auto flow = std::make_shared<Compose>();
+  flow->add("squeeze", std::make_shared<Squeeze>());
+  const Shape small = {image.dim(0) / 2, image.dim(1) / 2, 4 * image.dim(2)};
+  const std::int64_t channels = small.dim(2);
+  for (std::int64_t i = 0; i < frame.steps[level]; ++i) {
+    add_step(frame, level, str("steps.", i), channels, weights, *flow);
+  }
+  if (level + 1 < std::ssize(frame.steps)) {
+    const std::int64_t stays = channels - channels / 2;
+    const auto rest = scale_of(frame, level + 1, {small.dim(0), small.dim(1), stays}, weights);
+    const auto map = frame.prior_map();
+    const auto prior =
+        frame.prior(stays + frame.context, channels / 2 * map->parameters_per_dim(), level);
+    flow->add("factor_out", std::make_shared<FactorOut>(small, rest, map, prior));
+    return flow;
+  }
+  if (const auto top = frame.top(channels)) flow->add("top", top);
+  flow->add("row", std::make_shared<Flatten>(small));
+  return flow;
+}
+
+}  // namespace
+
+std::shared_ptr<Compose> multi_scale(const MultiScale& frame, const Shape& image,
+                                     Generator& weights) {
+  return scale_of(frame, 0, image, weights);
+}
+
+double multi_scale_parameters(const MultiScale& frame, std::int64_t image_channels, int per_dim,
+                              const CountNet& net, const CountNet& prior,
+                              const std::function<double(double channels)>& top) {
+  const auto context = static_cast<double>(frame.context);
+  auto channels = static_cast<double>(image_channels);
+  double count = 0;
+  for (std::int64_t level = 0; level < std::ssize(frame.steps); ++level) {
+    channels *= 4;
+    double step = 2 * channels + net(channels / 2 + context, per_dim * channels / 2, level);
+    if (frame.mixing == ChannelMixing::Linear) step += channels * channels;
+    if (frame.mixing == ChannelMixing::Lu) step += 2 * channels * channels + channels;
+    count += static_cast<double>(frame.steps[level]) * step;
+    const bool last = level + 1 == std::ssize(frame.steps);
+    count += last ? top(channels) : prior(channels / 2 + context, channels, level);
+    channels /= 2;
+  }
+  return count;
+}
+
+}  // namespace nf::flows

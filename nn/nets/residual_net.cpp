@@ -1,0 +1,81 @@
+#include "nn/nets/residual_net.h"
+
+#include "nn/layers/scaled_conv.h"
+
+namespace nf::nn {
+
+namespace {
+
+ScaledConv2dOptions conv(std::int64_t in, std::int64_t out, std::int64_t kernel) {
+  return {.conv = {.in = in, .out = out, .kernel = {kernel, kernel}}, .rate = 1};
+}
+
+}  // namespace
+
+ResidualNet::ResidualNet(const ResidualNetOptions& options, Generator& gen) : options_(options) {
+  NF_CHECK(options.blocks >= 0, "[ResidualNet] needs 0 blocks or more, got ", options.blocks);
+  const std::int64_t width = options.width;
+  const auto add = [&](const std::string& name, const ScaledConv2dOptions& layer) {
+    return &add_module(name, std::make_shared<ScaledConv2d>(layer, gen));
+  };
+  ScaledConv2dOptions first = conv(options.in, width, 3);
+  first.edge = first.from_data = true;
+  first_ = add("first", first);
+  for (int i = 0; i < options.blocks; ++i) {
+    ScaledConv2dOptions inner = conv(width, width, 3);
+    inner.from_data = true;
+    inner.conv.activation = options.activation;
+    ScaledConv2dOptions outer = options.gated ? conv(width, 2 * width, 1) : conv(width, width, 3);
+    outer.conv.init.scale = 0.1;
+    const std::string name = str("blocks.", i, ".");
+    Layer* const a = add(name + "inner", inner);
+    blocks_.emplace_back(a, add(name + "outer", outer));
+  }
+  ScaledConv2dOptions last = conv(width, options.out, 3);
+  last.conv.init = {Init::Kind::Zeros, 0};
+  last.rate = 3;
+  last_ = add("last", last);
+}
+
+// What a block adds, of what its last convolution gives.
+Var ResidualNet::added(const Var& h) const {
+  if (!options_.gated) return h;
+  return narrow(h, 3, 0, options_.width) * sigmoid(narrow(h, 3, options_.width, options_.width));
+}
+
+Var ResidualNet::forward(const Var& x) {
+  Var h = (*first_)(x);
+  for (const auto& [inner, outer] : blocks_) {
+    h = h + added((*outer)((*inner)(options_.activation(h))));
+  }
+  return (*last_)(options_.activation(h));
+}
+
+Var ResidualNet::initialize(const Var& x) {
+  Var h = first_->initialize(x);
+  for (const auto& [inner, outer] : blocks_) {
+    h = h + added(outer->initialize(inner->initialize(options_.activation(h))));
+  }
+  return last_->initialize(options_.activation(h));
+}
+
+std::string ResidualNet::kind() const {
+  return str("ResidualNet(", options_.blocks, options_.gated ? " gated" : "", " blocks of ",
+             options_.width, ")");
+}
+
+Shape ResidualNet::inspect(const Shape& in, const std::string& name,
+                           std::vector<LayerInfo>& rows) const {
+  Shape shape = first_->inspect(in, join_names(name, "first"), rows);
+  const auto numbers = static_cast<double>(shape.numel());
+  for (std::size_t i = 0; i < blocks_.size(); ++i) {
+    const std::string block = join_names(name, str("blocks.", i));
+    blocks_[i].first->inspect(shape, join_names(block, "inner"), rows);
+    blocks_[i].second->inspect(shape, join_names(block, "outer"), rows);
+    // The activation before it, the gate, and the sum.
+    rows.push_back({block, "block", shape, 0, numbers * (options_.gated ? 4 : 2)});
+  }
+  return last_->inspect(shape, join_names(name, "last"), rows);
+}
+
+}  // namespace nf::nn

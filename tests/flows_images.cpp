@@ -1,0 +1,263 @@
+// Flows of images: pixels of a checkerboard, what is factored out, maps, and glow's sizes.
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "flows/compose.h"
+#include "flows/layers/coupling.h"
+#include "flows/layers/factor_out.h"
+#include "flows/layers/permute.h"
+#include "flows/layers/reshape.h"
+#include "flows/layers/scaling.h"
+#include "flows/maps/affine.h"
+#include "flows/maps/mixture.h"
+#include "flows/maps/spline.h"
+#include "flows/models/build.h"
+#include "nn/layers/conv2d.h"
+#include "tests/data_util.h"
+#include "tests/devices.h"
+
+BOOST_AUTO_TEST_SUITE(flows_images)
+
+using namespace nf;
+using namespace nf::flows;
+using test::check_error;
+
+namespace {
+
+DataShape images(std::int64_t height, std::int64_t width, std::int64_t channels) {
+  return {.dims = height * width * channels,
+          .discrete = true,
+          .channels = channels,
+          .height = height,
+          .width = width};
+}
+
+Config configured(const std::string& model, const DataShape& data,
+                  const std::vector<std::string>& settings, const std::string& recipe = "paper") {
+  Config config = preset(model, data, recipe);
+  for (const std::string& setting : settings) set(config, setting);
+  check_settings(config, data);
+  return resolved(config, data);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_checkerboard_has_the_pixels_that_its_name_says) {
+  const Tensor x = Tensor::arange(2 * 4 * 6 * 2, DType::F64).reshape({2, 4, 6, 2});
+  for (const bool swap : {false, true}) {
+    for (const bool masked : {false, true}) {
+      const Partition board = Partition::checkerboard(2, swap, masked);
+      const auto [passive, active] = board.split(x);
+      BOOST_CHECK(passive.shape() == Shape({2, 4, 3, 2}));
+      for (std::int64_t row = 0; row < 4; ++row) {
+        for (std::int64_t column = 0; column < 6; ++column) {
+          const bool even = (row + column) % 2 == 0;
+          const Var& part = even != swap ? passive : active;
+          const auto pixel = [&](const Tensor& t, std::int64_t at) {
+            return t.narrow(1, row, 1).narrow(2, at, 1).contiguous();
+          };
+          CHECK_SAME(pixel(part.value(), column / 2), pixel(x, column), 0, board.text());
+        }
+      }
+      CHECK_SAME(board.join(passive, active).value(), x, 0, board.text());
+      const Tensor shown = board.shown(passive).value();
+      BOOST_CHECK(shown.shape() == board.shown_shape(x.shape()));
+      BOOST_CHECK_EQUAL(sum(shown).item(), sum(passive.value()).item());
+      if (masked) CHECK_SAME(board.of_active(x).value(), active.value(), 0, board.text());
+    }
+  }
+  check_error(
+      [] {
+        Partition::checkerboard(2).split(Tensor::zeros({1, 4, 5, 2}));
+      },
+      {"[Partition] a checkerboard needs images (N, H, W, C) with even H and W"});
+  check_error([] { Partition::checkerboard(8).split(Tensor::zeros({1, 8})); }, {"[Partition]"});
+}
+
+// The same coupling, by the paper's way over all pixels and by the passive ones alone, for a
+// network that looks at one pixel only: the neighbour on the left or right, in the packed image the
+// pixel.
+BOOST_AUTO_TEST_CASE(a_mask_hides_the_pixels_that_change) {
+  Generator gen(1);
+  const auto net =
+      std::make_shared<nn::Conv2d>(nn::Conv2dOptions{.in = 2, .out = 4, .padding = {1, 1}}, gen);
+  Coupling coupling(Partition::checkerboard(2, false, true), affine_map(), net);
+  const Tensor x = normal(gen, {1, 4, 4, 2});
+  Tensor other = x.clone();
+  other.narrow(1, 1, 1).narrow(2, 2, 1).fill_(5);  // 1 + 2 is odd: an active pixel
+  const Tensor z = coupling.forward(x).value.value(), moved = coupling.forward(other).value.value();
+  const Tensor changed = not_equal(z, moved).to(DType::F32);
+  BOOST_CHECK_EQUAL(sum(changed).item(), 2);  // this pixel's channels, and nothing else
+  BOOST_CHECK_EQUAL(sum(changed.narrow(1, 1, 1).narrow(2, 2, 1)).item(), 2);
+}
+
+BOOST_AUTO_TEST_CASE(coarse_latents_come_first) {
+  auto rest = std::make_shared<Compose>();
+  rest->add("row", std::make_shared<Flatten>(Shape{2, 2, 2}));
+  FactorOut layer(Shape{2, 2, 3}, rest);  // one of three channels leaves
+  const Tensor x = Tensor::arange(12, DType::F32).reshape({1, 2, 2, 3});
+  const Tensor expected = Tensor::from<float>({0, 1, 3, 4, 6, 7, 9, 10, 2, 5, 8, 11}, {1, 12});
+  CHECK_SAME(layer.forward(x).value.value(), expected, 0, "rows of the rest, then what left");
+  check_error([&] { FactorOut(Shape{2, 2, 1}, rest); }, {"of at least 2 channels, got (2, 2, 1)"});
+  check_error([&] { FactorOut(Shape{2, 2, 3}, rest, affine_map()); }, {"[FactorOut] a map needs"});
+  check_error([&] { layer.forward(Tensor::zeros({1, 2, 2, 4})); }, {"[FactorOut] expected images"});
+}
+
+BOOST_AUTO_TEST_CASE(actnorm_begins_from_the_first_rows) {
+  Generator gen(2);
+  const Tensor x = normal(gen, {50, 4, 4, 3}) * 5.0 - 3.0;
+  ActNorm layer(3);
+  layer.initialize(x);
+  const auto [z, log_det] = layer.forward(x);
+  BOOST_CHECK_SMALL(max(abs(mean(z.value(), {0, 1, 2}))).item(), 1e-5);
+  BOOST_CHECK_SMALL(max(abs(variance(z.value(), {0, 1, 2}) - 1.0)).item(), 1e-3);
+  BOOST_CHECK_CLOSE_FRACTION(log_det.value().narrow(0, 0, 1).item(), -48 * std::log(5.0), 0.02);
+}
+
+BOOST_AUTO_TEST_CASE(factors_of_a_rotation_are_the_rotation) {
+  Generator a(3), b(3);
+  const Tensor x = test::draw({2, 3, 3, 6}, DType::F32);
+  InvertibleLinear whole(6, a);
+  InvertibleLu factors(6, b);
+  CHECK_SAME(factors.forward(x).value.value(), whole.forward(x).value.value(), 1e-5, "P L U");
+  CHECK_SAME(factors.forward(x).log_det.value(), Tensor::zeros({2}), 1e-5, "log_det");
+}
+
+BOOST_AUTO_TEST_CASE(maps_of_zeros_are_the_identity) {
+  const Tensor x = Tensor::from<double>({-200, -3, -1.5, -1e-3, 0, 0.2, 1, 2.9, 3, 40}, {2, 5});
+  for (const auto& map : {mixture_map(1), mixture_map(5), spline_map(2), spline_map(9)}) {
+    const Tensor nothing = Tensor::zeros({2, 5 * map->parameters_per_dim()}, DType::F64);
+    const auto [z, log_det] = map->forward(x, nothing);
+    CHECK_SAME(z.value(), x, 1e-9, map->kind());
+    CHECK_SAME(log_det.value(), Tensor::zeros({2}, DType::F64), 1e-9, map->kind());
+    CHECK_SAME(map->inverse(x, nothing).value.value(), x, 1e-9, map->kind());
+  }
+}
+
+// Along a line through everything that a map treats in its own way: it rises, its slope is what
+// log_det says, its inverse comes back, in both types.
+BOOST_AUTO_TEST_CASE(maps_rise_with_the_slope_that_they_tell) {
+  constexpr std::int64_t kPoints = 4001;
+  for (const auto& map : {mixture_map(3), spline_map(5, 2)}) {
+    const Tensor one = test::draw({1, map->parameters_per_dim()}, DType::F64, 7);
+    const Tensor parameters = one.broadcast_to({kPoints, one.dim(1)}).contiguous();
+    for (const DType dtype : test::kFloats) {
+      const Tensor line = Tensor::arange(kPoints, DType::F64).reshape({kPoints, 1}) * 0.005 - 10.0;
+      const Tensor x = line.to(dtype);
+      const auto [z, log_det] = map->forward(x, parameters.to(dtype));
+      const Tensor up = z.value().narrow(0, 1, kPoints - 1) - z.value().narrow(0, 0, kPoints - 1);
+      BOOST_CHECK_GT(min(up).item(), 0);
+      const Tensor back = map->inverse(z, parameters.to(dtype)).value.value();
+      BOOST_CHECK_SMALL(max(abs(back - x)).item(), dtype == DType::F32 ? 2e-3 : 1e-8);
+      if (dtype == DType::F32) continue;
+      const Tensor mid = exp(
+          (log_det.value().narrow(0, 1, kPoints - 1) + log_det.value().narrow(0, 0, kPoints - 1)) *
+          0.5);
+      const Tensor slope = up.reshape({kPoints - 1}) / 0.005;
+      BOOST_CHECK_SMALL(max(abs(slope / mid - 1.0)).item(), 0.02);
+    }
+  }
+  check_error([] { mixture_map(0); }, {"[mixture] needs 1 to 256 components"});
+  check_error([] { spline_map(1); }, {"[spline] needs 2 to 256 bins"});
+  check_error([] { spline_map(4, INFINITY); }, {"[spline]"});
+}
+
+// The published model of CIFAR-10: openai/glow, K = 32, L = 3, width 512.
+BOOST_AUTO_TEST_CASE(glow_has_the_published_number_of_parameters) {
+  const DataShape cifar = images(32, 32, 3);
+  for (const char* recipe : {"paper", "code"}) {
+    const Config config = configured("glow", cifar, {}, recipe);
+    BOOST_CHECK_EQUAL(parameter_count(config, cifar), 44'603'604);
+  }
+  // reference: K = 8, L = 2, width 64 and K = 8, L = 3, width 128.
+  struct Row {
+    const char *levels, *width;
+  };
+  for (const Row& row : {Row{"levels=2", "width=64"}, Row{"levels=3", "width=128"}}) {
+    const Config config = configured("glow", cifar, {"steps_per_level=8", row.levels, row.width});
+    BOOST_CHECK_EQUAL(parameter_count(config, cifar),
+                      static_cast<double>(make_density(config, cifar)->parameter_count()));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(parameters_are_counted_as_they_are_made) {
+  for (const std::string& model : {std::string("glow"), std::string("image-plus")}) {
+    for (const DataShape& shape : {images(4, 8, 1), images(8, 8, 3)}) {
+      for (const char* const mixing : {"linear", "lu", "permute", "reverse"}) {
+        for (const bool given : {false, true}) {
+          DataShape data = shape;
+          if (given) {
+            data.given = {"label"};
+            data.given_classes = 3;
+          }
+          std::vector<std::string> settings = {"steps_per_level=2", "width=6",
+                                               str("mixing=", mixing)};
+          if (given) settings.push_back("embedding=4");
+          const Config config = configured(model, data, settings);
+          BOOST_CHECK_EQUAL(parameter_count(config, data),
+                            static_cast<double>(make_density(config, data)->parameter_count()));
+        }
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(models_of_images_say_what_they_cannot_take) {
+  check_error([] { configured("glow", {.dims = 6, .discrete = true}, {}); },
+              {"[glow] is for images; rows of 6 numbers have no height and width"});
+  check_error([] { configured("image-plus", images(7, 8, 1), {}); },
+              {"[levels] images of 7 x 8 can be halved 0 times"});
+  check_error([] { configured("glow", images(28, 28, 1), {"levels=3"}); },
+              {"[levels] images of 28 x 28 can be halved 2 times"});
+}
+
+// What comes out of a freshly made model: exact in both directions, one latent for each number, and
+// a log-likelihood that is finite.
+BOOST_AUTO_TEST_CASE(models_of_images_invert_their_levels_exactly) {
+  for (const std::string& model : {std::string("glow"), std::string("image-plus")}) {
+    for (const DataShape& data : {images(8, 8, 1), images(8, 12, 3)}) {
+      for (const std::string& recipe : {std::string("paper"), std::string("code")}) {
+        if (recipe == "code" && model != "glow") continue;
+        const Config config = configured(model, data, {"steps_per_level=2", "width=8"}, recipe);
+        const auto flow = make_flow(config, data);
+        Generator gen(4);
+        const Tensor x = (uniform(gen, {20, data.dims}) * 256.0).to(DType::U8);
+        flow->initialize(x);
+        const Tensor z = flow->encode(x);
+        BOOST_CHECK(z.shape() == x.shape());
+        CHECK_SAME(flow->decode(z).to(DType::U8), x, 0, model);
+        BOOST_CHECK(all_finite(flow->log_prob(x).value()));
+      }
+    }
+  }
+}
+
+// Values computed anew on the way back: the gradients of the tape, and less memory.
+BOOST_AUTO_TEST_CASE(scales_can_be_walked_back) {
+  const DataShape data = images(8, 8, 2);
+  const Config config = configured("glow", data, {"steps_per_level=3", "width=8"});
+  std::vector<Tensor> plain;
+  for (const bool recompute : {false, true}) {
+    const auto flow = make_flow(config, data);
+    Generator gen(4);
+    const Tensor x = (uniform(gen, {20, data.dims}) * 256.0).to(DType::U8);
+    flow->initialize(x);
+    auto& whole = dynamic_cast<Compose&>(flow->transform());
+    dynamic_cast<Compose&>(*whole.parts().back().second).recompute(recompute);
+    Tape tape;
+    tape.backward(mean(flow->log_prob(x)));
+    std::size_t i = 0;
+    for (const auto& [name, p] : flow->parameters()) {
+      if (!recompute) {
+        plain.push_back(p->grad());
+        continue;
+      }
+      const double size = 1 + max(abs(plain[i])).item();
+      CHECK_SAME(p->grad(), plain[i++], 2e-4 * size, name);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,19 @@
+// Rows of the flow table (flows_table.cpp) that stand in files of their own.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "flows/examine/check.h"
+
+namespace nf::test {
+
+struct FlowRow {
+  std::string type;  ///< the class, as its header has it
+  flows::BijectionCase test;
+};
+
+std::vector<FlowRow> map_rows();    ///< couplings of every elementwise map beside the affine ones
+std::vector<FlowRow> image_rows();  ///< layers of images (N, H, W, C)
+
+}  // namespace nf::test

@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/lines.h"
+#include "cli/progress.h"
 #include "data/source.h"
 #include "flows/models/model.h"
 #include "tensor/backend.h"
@@ -27,6 +28,7 @@ void Common::add_to(CLI::App& app) {
 
 Device Common::apply() const {
   set_num_threads(threads);
+  show_reading(quiet);
   if (device == "cuda") cuda_backend();  // throws when there is none
   return device == "cuda" || (device == "auto" && cuda_available()) ? Device::CUDA : Device::CPU;
 }

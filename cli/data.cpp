@@ -151,6 +151,8 @@ void describe(const Common& common, const std::string& source, const std::string
                {"width", data.width},
                {"discrete", data.discrete},
                {"classes", data.classes},
+               {"class_names", data.class_names},
+               {"skipped", data.skipped},
                {"columns", data.columns},
                {"train", data.train.size()},
                {"valid", data.valid.size()},
@@ -239,11 +241,16 @@ void add_data(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--types", options->reading.types,
                       "Columns that hold whole numbers, as a=integer,b=integer");
+  command->add_option("--images", options->reading.images,
+                      "What is done to pictures in files, as square,resize:64");
+  command->add_flag("--skip-bad", options->reading.skip_bad,
+                    "Leave out pictures that cannot be read, and count them");
   add_seed(*command, options->reading.seed, "Of built-in sources");
   options->common.add_to(*command);
   command->footer(
       "Examples:\n  flowcli data path/to/mnist --out digits.png\n"
       "  flowcli data path/to/cifar-10-batches-bin --out grid.png\n"
+      "  flowcli data path/to/photos --images square,resize:64 --out grid.png\n"
       "  flowcli data table.csv\n"
       "  flowcli data 2spirals --out spirals.png\n"
       "  flowcli data make glyphs --out glyphs/\n"

@@ -20,9 +20,9 @@ constexpr double kMostRows = 0x1p31, kMostDims = 0x1p31;
 
 const std::vector<std::string>& fact_keys() {
   static const std::vector<std::string> keys = {
-      "path",   "valid_path", "test_path",   "dims",          "shape",       "columns",
-      "levels", "family",     "classes",     "entropy",       "checksum",    "cut",
-      "bounds", "parts",      "given_names", "given_classes", "label_counts"};
+      "path",        "valid_path",    "test_path",    "dims",     "shape",      "columns", "levels",
+      "family",      "classes",       "entropy",      "checksum", "cut",        "bounds",  "parts",
+      "given_names", "given_classes", "label_counts", "skipped",  "class_names"};
   return keys;
 }
 
@@ -170,6 +170,8 @@ void write_facts(const KnownData& known, Json& data) {
   data["classes"] = shape.classes;
   data["entropy"] = number(shape.entropy);
   data["checksum"] = shape.checksum;
+  data["skipped"] = shape.skipped;
+  data["class_names"] = shape.class_names;
   data["cut"] = shape.cut;
   data["bounds"] = Json();
   if (const auto& box = known.bounds) {
@@ -232,6 +234,8 @@ KnownData known_from_facts(const nlohmann::json& json, const std::string& where)
   shape.classes = static_cast<int>(facts.count("classes", 0x1p30));
   shape.entropy = facts.real("entropy");
   shape.checksum = facts.text("checksum");
+  if (facts.has("skipped")) shape.skipped = facts.count("skipped");  // not in older runs
+  if (facts.has("class_names")) shape.class_names = facts.texts("class_names");
   shape.cut = facts.text("cut");
   const Facts parts = facts.in("parts");
   known.train = part_from(parts.in("train"));

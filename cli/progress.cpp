@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <memory>
 
 #include "cli/lines.h"
+#include "data/progress.h"
 #include "tensor/clock.h"
 #include "tensor/error.h"
 
@@ -41,6 +43,16 @@ void Progress::step(std::int64_t step, std::int64_t total, const std::string& la
 
 void Progress::clear() {
   if (visible_) std::fputs("\r\x1b[K", stderr);
+}
+
+void show_reading(bool quiet) {
+  data::reading_report() = [quiet, bar = std::make_shared<std::unique_ptr<Progress>>()](
+                               std::int64_t done, std::int64_t total) {
+    if (!*bar) *bar = std::make_unique<Progress>(quiet);
+    if (done < total) return (*bar)->step(done, total, "reading", str(done, " of ", total));
+    (*bar)->clear();
+    bar->reset();
+  };
 }
 
 }  // namespace nf::cli

@@ -26,4 +26,7 @@ class Progress {
   double started_, drawn_ = 0;
 };
 
+/// From now on a bar shows how far reading data has come, where that takes long (data/progress.h).
+void show_reading(bool quiet);
+
 }  // namespace nf::cli

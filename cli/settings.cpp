@@ -80,6 +80,20 @@ std::string defaults(const std::string& key) {
   return text;
 }
 
+/// A setting that is false by default is true where its option has no value, as a flag. CLI11 gives
+/// the text of the default then.
+void may_stand_alone(CLI::Option& option) {
+  constexpr const char* kAlone = "; alone: true";
+  if (option.get_default_str() != "false") return;
+  option.expected(0, 1)->default_str(option.get_default_str() + kAlone);
+  option.transform(CLI::Validator(
+      [](std::string& text) {
+        if (text.ends_with(kAlone)) text = "true";
+        return std::string();
+      },
+      ""));
+}
+
 /// What belongs to the command line is wrong usage, whoever finds it.
 template <class Work>
 auto as_usage(const Work& work) {
@@ -153,10 +167,12 @@ void SettingOptions::add_to(CLI::App& app, ShownSettings which) {
     // Not shown, but there, to be told why it changes nothing.
     const bool hidden = field.key == "recipe" && !chosen_model().empty() &&
                         !flows::model_by_name(chosen_model()).has_recipes();
-    app.add_option(option_name(field.key), given_[field.key], field.help)
-        ->group(hidden ? "" : group)
-        ->type_name(type_name(field))
-        ->default_str(defaults(field.key));
+    CLI::Option* const option =
+        app.add_option(option_name(field.key), given_[field.key], field.help)
+            ->group(hidden ? "" : group)
+            ->type_name(type_name(field))
+            ->default_str(defaults(field.key));
+    if (std::holds_alternative<bool*>(field.value)) may_stand_alone(*option);
   }
   const char* const all = which == ShownSettings::All
                               ? "Any setting; may be repeated"

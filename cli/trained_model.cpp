@@ -201,6 +201,7 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
     const data::GivenNames given = data::parse_given(reading.given);
     const bool asks = labels_may_lack && given.labels;
     if (asks) reading.given = "";
+    if (known.shape.given_classes > 0) reading.class_names = known.shape.class_names;
     data = data::load(config.data.source, reading);
     const auto lacks = [](const data::Split& part) {
       return part.size() > 0 && !part.labels.defined();

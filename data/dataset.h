@@ -36,7 +36,8 @@ struct Dataset {
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
   bool discrete = false;                             ///< u8 values 0..255, else real numbers
   int classes = 0;                                   ///< number of labels, 0 without labels
-  std::vector<std::string> columns;                  ///< D names, or none
+  std::vector<std::string> class_names;  ///< of the labels, as printable() shows them; or none
+  std::vector<std::string> columns;      ///< D names, or none
   std::vector<std::string> given;  ///< names of the G columns of Split::given: "label", or columns
   int given_classes = 0;           ///< number of labels that may be given, 0 of columns
   Split train, valid, test;
@@ -46,6 +47,7 @@ struct Dataset {
   /// name, seed and training rows. Equal texts: the same data.
   std::string checksum;
   std::vector<std::string> notes;  ///< what was decided on the way that its owner should know
+  std::int64_t skipped = 0;        ///< pictures that could not be read and are not among the rows
   /// None, or D numbers: of a column that is constant in the training part alone, its deviation in
   /// all rows; 0 for the others (columns.h).
   std::vector<double> spread;

@@ -27,6 +27,10 @@ struct Format {
   std::vector<KnownFolder> folders = {};
 };
 
+/// A folder of PNG and JPEG files (picture.cpp); nothing when there are none in it. Throws Error
+/// for files that cannot be read, SettingError of "images" for pictures that differ in size.
+std::optional<Parts> read_pictures(const std::string& path, const ReadOptions& options);
+
 inline Parts only(Samples samples) { return {std::move(samples), {}, {}}; }
 
 /// The path of a file in a folder, or of the same with .gz behind it.

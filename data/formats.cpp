@@ -17,6 +17,7 @@
   X(npy)              \
   X(npz)              \
   X(mat)              \
+  X(picture)          \
   X(csv)              \
   X(cifar)
 // clang-format on
@@ -42,10 +43,6 @@ const std::vector<Format>& formats() {
   return all;
 }
 
-constexpr const char* kOnePicture =
-    "a picture; pictures are read from one array of all of them, u8 of shape (N, H, W) or "
-    "(N, H, W, 3), in .npy (in Python: numpy.save), .npz or IDX";
-
 /// Files that people try, which have to be turned into others first.
 struct Foreign {
   std::size_t at;
@@ -63,8 +60,6 @@ constexpr Foreign kForeign[] = {
     {0, "\x89HDF", "HDF5; save it as .npy, or from MATLAB with save -v7"},
     {0, "MATLAB 7.3", "MATLAB's version 7.3, which is HDF5; save it with save -v7"},
     {0, "\x80\x02}", "a Python pickle; of CIFAR, take the binary version"},
-    {0, "\x89PNG", kOnePicture},
-    {0, "\xFF\xD8\xFF", kOnePicture},
 };
 
 std::string read_head(const std::string& path) {
@@ -119,25 +114,8 @@ std::string names_of(const std::map<std::string, Tensor>& arrays) {
 
 namespace {
 
-/// The name of a PNG or JPEG file in the folder, or in a folder of it; empty when there is none
-/// among the first thousand files.
-std::string a_picture_in(const std::string& folder) {
-  constexpr int kMost = 1000;
-  std::error_code error;
-  fs::recursive_directory_iterator at(folder, fs::directory_options::skip_permission_denied, error);
-  for (int i = 0; !error && i < kMost && at != fs::end(at); ++i, at.increment(error)) {
-    if (at.depth() > 0) at.disable_recursion_pending();
-    std::string ending = at->path().extension().string();
-    std::transform(ending.begin(), ending.end(), ending.begin(),
-                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-    if (ending == ".png" || ending == ".jpg" || ending == ".jpeg") {
-      return printable(at->path().lexically_relative(folder).string());
-    }
-  }
-  return {};
-}
-
-Parts read_folder_parts(const std::string& path, const std::string& format) {
+Parts read_folder_parts(const std::string& path, const std::string& format,
+                        const ReadOptions& options) {
   std::vector<std::string> marks;
   for (const Format& known : formats()) {
     for (const KnownFolder& folder : known.folders) {
@@ -148,10 +126,11 @@ Parts read_folder_parts(const std::string& path, const std::string& format) {
       }
     }
   }
-  const std::string one = a_picture_in(path);
-  NF_CHECK(one.empty(), "[data] '", path, "': '", one, "' in this folder is ", kOnePicture);
+  if (format.empty() || format == "picture") {
+    if (const auto pictures = read_pictures(path, options)) return *pictures;
+  }
   fail(str("[data] '", path, "': no data set that is known in this folder: no ", join(marks, ", "),
-           " or .gz; for a single file, give its path; ", kWhereMnistIs));
+           " or .gz, no .png or .jpg; for a single file, give its path; ", kWhereMnistIs));
 }
 
 }  // namespace
@@ -164,7 +143,7 @@ std::vector<std::string> format_names() {
 
 Parts read_parts(const std::string& path, const std::string& format, const ReadOptions& options) {
   std::error_code error;
-  return fs::is_directory(path, error) ? read_folder_parts(path, format)
+  return fs::is_directory(path, error) ? read_folder_parts(path, format, options)
                                        : read_file_parts(path, format, options);
 }
 

@@ -8,32 +8,13 @@
 #include <string_view>
 #include <vector>
 
+#include "data/decode.h"
 #include "tensor/files.h"
-#include "tensor/text.h"
 
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
 #define STBI_WRITE_NO_STDIO
 #include "stb_image_write.h"
-
-namespace {
-
-// Pixels unpack to what the file likes. Nothing that read_png takes needs more than this.
-void* bounded_realloc(void* old, std::size_t bytes) {
-  return bytes <= std::size_t{66} << 20 ? std::realloc(old, bytes) : nullptr;
-}
-
-}  // namespace
-
-#define STB_IMAGE_IMPLEMENTATION
-#define STB_IMAGE_STATIC
-#define STBI_ONLY_PNG
-#define STBI_NO_STDIO
-#define STBI_MALLOC(bytes) bounded_realloc(nullptr, bytes)
-#define STBI_REALLOC(old, bytes) bounded_realloc(old, bytes)
-#define STBI_FREE(old) std::free(old)
-#define STBI_MAX_DIMENSIONS 1024
-#include "stb_image.h"
 
 namespace nf::data {
 namespace {
@@ -132,42 +113,16 @@ std::string grid_png(const Tensor& images, const GridOptions& options) {
   return encoded(canvas);
 }
 
-namespace {
-
-// stb_image believes the lengths of chunks, and an empty IDAT is undefined behaviour there: a file
-// must consist of whole chunks (length, type, data, checksum) before it gets to see it.
-void check_chunks(const std::string& path, const std::string& bytes) {
-  std::size_t at = 8;  // after the signature
-  while (at < bytes.size()) {
-    const std::size_t left = bytes.size() - at;
-    std::uint64_t length = 0;
-    for (std::size_t i = 0; left >= 12 && i < 4; ++i) {
-      length = length << 8 | static_cast<std::uint8_t>(bytes[at + i]);
-    }
-    NF_CHECK(left >= 12 && length <= left - 12, "[png] '", path, "' is damaged: a chunk of ",
-             length, " bytes at byte ", at, ", where ", left, " are left");
-    NF_CHECK(length > 0 || bytes.compare(at + 4, 4, "IDAT") != 0, "[png] '", path,
-             "' is damaged: an empty IDAT at byte ", at);
-    at += 12 + length;
-  }
-}
-
-}  // namespace
-
 Tensor read_png(const std::string& path) {
   constexpr std::uint64_t kLargestFile = 64 << 10;
-  const std::string bytes = read_file(path, kLargestFile);
-  check_chunks(path, bytes);
-  const auto* data = reinterpret_cast<const stbi_uc*>(bytes.data());
-  int width = 0, height = 0, channels = 0;
-  const std::unique_ptr<stbi_uc, void (*)(void*)> pixels(
-      stbi_load_from_memory(data, static_cast<int>(bytes.size()), &width, &height, &channels, 1),
-      stbi_image_free);
-  NF_CHECK(pixels, "[png] '", path, "' is no PNG that can be read: ",
-           printable(stbi_failure_reason()));  // may quote the file
-  const std::vector<std::uint8_t> gray(pixels.get(),
-                                       pixels.get() + static_cast<std::int64_t>(width) * height);
-  return Tensor::from(gray, {height, width});
+  constexpr std::int64_t kLargestSide = 1024;
+  const std::string bytes = read_file(path, kLargestFile), name = str("[png] '", path, "'");
+  NF_CHECK(bytes.starts_with("\x89PNG"), name, " is no PNG that can be read");
+  const PictureInfo info = picture_info(name, bytes, bytes.size());
+  NF_CHECK(std::max(info.width, info.height) <= kLargestSide, name, " has ", info.width, " x ",
+           info.height, " pixels; at most ", kLargestSide, " a side are read here");
+  const Tensor gray = gray_levels(decode_picture(name, bytes).pixels);
+  return gray.reshape({info.height, info.width});
 }
 
 Bounds bounds_of(const Tensor& points, Axes axes) {

@@ -27,8 +27,8 @@ std::string grid_png(const Tensor& images, const GridOptions& options = {});
 void write_png(const std::string& path, const Tensor& images, const GridOptions& options = {});
 
 /// A small PNG as gray levels, u8 (H, W), colours by their luma, without transparency. For masks:
-/// at most 64 KiB and 1024 pixels a side, and no more than 66 MiB for anything on the way. Throws
-/// Error, naming the file, for larger ones and for what is no PNG or damaged.
+/// at most 64 KiB and 1024 pixels a side. Throws Error, naming the file, for larger ones and for
+/// what is no PNG or damaged.
 Tensor read_png(const std::string& path);
 
 struct Bounds {

@@ -17,6 +17,9 @@ struct Samples {
   std::vector<std::string> groups;                   ///< of each row, with ReadOptions::split_by
   std::vector<std::string> notes;                    ///< of Dataset
   bool chose_layout = false;                         ///< ReadOptions::layout says something of it
+  bool pictures = false;     ///< ReadOptions::images and skip_bad say something of it
+  std::int64_t skipped = 0;  ///< of Dataset
+  std::vector<std::string> class_names = {};  ///< of Dataset
 };
 
 /// How a file is read.
@@ -34,6 +37,10 @@ struct ReadOptions {
   std::string split_by = {};
   bool may_lack_split_by = false;  ///< of files that are not cut
   bool lines = false;              ///< Table::lines (csv.h) are wanted
+  std::string images = {};         ///< what is done to pictures (picture_steps.h)
+  bool skip_bad = false;           ///< pictures that cannot be read are left out, and counted
+  std::vector<std::string> class_names = {};  ///< of LoadOptions (source.h)
+  bool of_run = false;                        ///< of LoadOptions: less is told
 };
 
 /// The array read from `path` as samples: (N, D) rows, (N, H, W) gray images, images of several

@@ -69,6 +69,7 @@ Samples read_part_file(const std::string& spec, const char* setting, const Sampl
   NF_CHECK(place, "[data] ", setting, " '", printable(spec), "': no such file");
   ReadOptions like = options;
   like.may_lack_split_by = true;
+  like.class_names = train.class_names;
   Samples part = read_parts(place->path, place->format, like).train;
   Dataset rows;
   rows.name = spec;
@@ -105,11 +106,21 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
                             .columns = options.columns,
                             .given = given.columns,
                             .split_by = split_by,
-                            .may_lack_split_by = options.in_file_order || options.of_run};
+                            .may_lack_split_by = options.in_file_order || options.of_run,
+                            .images = options.images,
+                            .skip_bad = options.skip_bad,
+                            .class_names = options.class_names,
+                            .of_run = options.of_run};
   Parts parts = read_parts(path, place.format, reading);
   check_setting(options.layout == "auto" || options.of_run || parts.train.chose_layout, "layout",
                 "[layout] would change nothing: '", printable(path),
                 "' holds no images (N, A, B, C) of which A or C are the channels");
+  for (const auto& [setting, given] :
+       {std::pair{"images", !options.images.empty()}, {"skip_bad", options.skip_bad}}) {
+    check_setting(!given || options.of_run || parts.train.pictures, setting, "[", setting,
+                  "] would change nothing: it is for pictures in files, PNG or JPEG, and '",
+                  printable(path), "' holds none");
+  }
   Dataset out;
   out.name = shown_path(path);
   out.family = parts.train.family;
@@ -120,6 +131,8 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
   out.discrete = parts.train.rows.x.dtype() == DType::U8;
   out.columns = parts.train.columns;
   out.checksum = checksum_of(parts);
+  out.skipped = parts.train.skipped;
+  out.class_names = parts.train.class_names;
   if (!options.valid_data.empty()) {
     parts.valid = read_part_file(options.valid_data, "valid_data", parts.train, reading);
     out.valid_file = options.valid_data;
@@ -134,6 +147,7 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
     if (!*part) continue;
     make_alike(path, parts.train, **part);
     out.classes = std::max(out.classes, count_classes((*part)->rows));
+    out.skipped += (*part)->skipped;
     out.notes.insert(out.notes.end(), (*part)->notes.begin(), (*part)->notes.end());
   }
   split_rows(parts, options, out);
@@ -187,7 +201,8 @@ void check_drawn(const std::string& name, const LoadOptions& options) {
   const std::pair<const char*, bool> settings[] = {
       {"valid_data", !options.valid_data.empty()}, {"test_data", !options.test_data.empty()},
       {"split_by", !options.split_by.empty()},     {"columns", !options.columns.empty()},
-      {"layout", options.layout != "auto"},        {"types", !options.types.empty()}};
+      {"layout", options.layout != "auto"},        {"types", !options.types.empty()},
+      {"images", !options.images.empty()},         {"skip_bad", options.skip_bad}};
   for (const auto& [setting, given] : settings) {
     check_setting(!given, setting, "[data] ", setting, " is for files; '", name, "' is drawn");
   }

@@ -42,6 +42,11 @@ struct LoadOptions {
   std::vector<std::string> columns = {};
   std::string layout = "auto";  ///< of images: ReadOptions (samples.h)
   std::string types = {};       ///< of columns: integer_columns() (columns.h)
+  std::string images = {};      ///< what is done to pictures: PictureSteps (picture_steps.h)
+  bool skip_bad = false;        ///< of pictures: leave out those that cannot be read
+  /// Of pictures in folders: which classes labels 0, 1, ... are, those of a model; none: the
+  /// folders in their order. Another folder is an Error.
+  std::vector<std::string> class_names = {};
   /// The settings are those of a run that takes these data, not of who names them now: types get no
   /// advice, and a layout or split_by that does not apply is no error.
   bool of_run = false;
@@ -49,8 +54,9 @@ struct LoadOptions {
 };
 
 /// `spec` is the name of a built-in source, a path, or "format:path" (formats.h). A path is a
-/// folder with the files of MNIST, CIFAR or SVHN, or a single file: IDX, .npy, .npz, .mat, CSV or
-/// CIFAR's records, told by the content and gzipped or not. "-" is CSV from standard input.
+/// folder with the files of MNIST, CIFAR or SVHN, a folder of pictures (picture_files.h), or a
+/// single file: IDX, .npy, .npz, .mat, CSV, CIFAR's records, gzipped or not, PNG or JPEG, told by
+/// the content. "-" is CSV from standard input.
 ///
 /// Throws Error for an unknown name (with the nearest one) and a missing or malformed file;
 /// SettingError (setting_error.h) for counts that the source does not have and options that do not

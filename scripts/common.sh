@@ -55,7 +55,7 @@ missing_packages() {
   # Without a compiler nothing is known: then all of them are named.
   [[ $("$cxx" -print-file-name=libopenblas.so 2>/dev/null) == /* ]] || echo "libopenblas-dev"
   for pair in zlib.h:zlib1g-dev nlohmann/json.hpp:nlohmann-json3-dev CLI/CLI.hpp:libcli11-dev \
-    stb/stb_image_write.h:libstb-dev boost/test/unit_test.hpp:libboost-test-dev; do
+    stb/stb_image.h:libstb-dev boost/test/unit_test.hpp:libboost-test-dev; do
     has_header "${pair%:*}" || echo "${pair#*:}"
   done
   [[ ${NF_FUZZ:-OFF} == ON ]] || return 0

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "cli_util.h"
-#include "tests/file_makers.h"
+#include "tests/picture_makers.h"
 
 using namespace nf::test;
 
@@ -122,13 +122,18 @@ class WorkingFolder {
 
 /// What the examples speak of, in the working folder.
 void make_what_examples_need(const ScratchFolder& folder) {
-  for (const char* name : {"path/to/cifar-10-batches-bin", "runs"}) {
+  for (const char* name : {"path/to/cifar-10-batches-bin", "path/to/photos", "runs"}) {
     std::filesystem::create_directories(name);
   }
   for (const char* batch : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
                             "data_batch_5", "test_batch"}) {
     std::ofstream("path/to/cifar-10-batches-bin/" + std::string(batch) + ".bin")
         << cifar_file({"\1", "\2"});
+  }
+  for (int i = 0; i < 40; ++i) {
+    std::string rows;
+    for (int p = 0; p < 9 * 8; ++p) rows += static_cast<char>(i * 31 + p * 17);
+    std::ofstream("path/to/photos/" + std::to_string(i) + ".png") << png_file(9, 8, kGray, 8, rows);
   }
   for (const char* name : {"table.csv", "new.csv"}) {
     std::ofstream table(name);

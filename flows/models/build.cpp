@@ -69,7 +69,9 @@ data::LoadOptions load_options(const Config& config) {
                             .split_by = config.data.split_by,
                             .given = config.data.given,
                             .layout = config.data.layout,
-                            .types = config.data.types};
+                            .types = config.data.types,
+                            .images = config.data.images,
+                            .skip_bad = config.data.skip_bad};
   options.columns = split_names(config.data.columns);
   return options;
 }

@@ -80,6 +80,11 @@ std::vector<Field> DataSettings::fields() {
        "which axis of image arrays holds the channels: (N,C,H,W) or (N,H,W,C)",
        &layout,
        {"auto", "first", "last"}},
+      {"images",
+       "what is done to pictures in files: crop:WxH, square, resize:WxH, gray, colour, patches:N, "
+       "celeba, lsun, as a,b",
+       &images},
+      {"skip_bad", "leave out pictures that cannot be read, and count them", &skip_bad},
   };
 }
 

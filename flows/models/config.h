@@ -48,6 +48,8 @@ struct DataSettings {
   std::string given;
   std::string types;
   std::string layout = "auto";
+  std::string images;
+  bool skip_bad = false;
 
   std::vector<Field> fields();
 };

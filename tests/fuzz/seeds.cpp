@@ -10,6 +10,7 @@
 #include "tensor/files.h"
 #include "tests/file_makers.h"
 #include "tests/fuzz/settings.h"
+#include "tests/picture_makers.h"
 
 using namespace nf;
 using namespace nf::test;
@@ -56,6 +57,18 @@ int main(int argc, char** argv) {
   const Tensor picture = Tensor::zeros({1, 3, 4, 4}, DType::U8);
   data::write_png(path("png", "gray"), picture.narrow(1, 0, 1).contiguous());
   data::write_png(path("png", "colour"), picture);
+
+  write("picture", "gray.jpg", gray_jpeg());
+  write("picture", "colour.jpg", colour_jpeg());
+  write("picture", "progressive.jpg", progressive_jpeg());
+  write("picture", "cmyk.jpg", cmyk_jpeg());
+  write("picture", "gray.png", gray_png(3, 2, 7));
+  write("picture", "bits.png", png_file(9, 2, kGray, 1, "abcd"));
+  write("picture", "16.png", png_file(2, 1, kRgb, 16, "abcdefghijkl"));
+  write("picture", "opacity.png", png_file(1, 2, kRgba, 8, "abcdefgh"));
+  write("picture", "palette.png",
+        png_file(2, 2, kPalette, 8, std::string("\0\1\1\0", 4),
+                 png_chunk("PLTE", "abcdef") + png_chunk("tRNS", "gh")));
 
   nn::save_safetensors(path("safetensors", "two"),
                        {{"a", Tensor::zeros({2})}, {"b.c", Tensor::zeros({1, 2}, DType::I32)}},

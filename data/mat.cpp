@@ -190,8 +190,8 @@ Tensor as_pixels(const Tensor& x) {
   return Tensor::from(levels, x.shape());
 }
 
-/// SVHN: X (H, W, C, N) and y (N, 1). Olivetti: faces (pixels, N), each a square, column by column.
-/// Otherwise the only array, (N, D).
+/// SVHN: X (H, W, C, N) and y (N, 1). CIFAR for MATLAB: data (N, 3072) and labels (N, 1). Olivetti:
+/// faces (pixels, N), each a square, column by column. Otherwise the only array, (N, D).
 Samples mat_samples(const std::string& path, const ReadOptions& options = {}) {
   const auto arrays = read_mat(path);
   const auto x = arrays.find("X"), y = arrays.find("y"), faces = arrays.find("faces");
@@ -210,9 +210,20 @@ Samples mat_samples(const std::string& path, const ReadOptions& options = {}) {
              " pixels are not square");
     return samples_of(path, rows.reshape({-1, side, side}).transpose(1, 2));
   }
-  NF_CHECK(arrays.size() == 1, "[data] '", path, "': holds ",
-           arrays.empty() ? "no numeric arrays" : names_of(arrays),
-           "; expected SVHN's X (H, W, 3, N) and y, or one array (N, D)");
+  const auto data = arrays.find("data"), labels = arrays.find("labels"),
+             fine = arrays.find("fine_labels");
+  if (data != arrays.end()) {
+    if (auto out = planar_samples(path, data->second)) {
+      const auto& y = labels != arrays.end() ? labels : fine;
+      if (y != arrays.end()) out->rows.labels = labels_of(path, y->second, out->rows.size());
+      return *out;
+    }
+  }
+  NF_CHECK(
+      arrays.size() == 1, "[data] '", path, "': holds ",
+      arrays.empty() ? "no numeric arrays" : names_of(arrays),
+      "; expected SVHN's X (H, W, 3, N) and y, CIFAR's data (N, 3072) and labels, or one array "
+      "(N, D)");
   return samples_of(path, arrays.begin()->second, options);
 }
 
@@ -226,6 +237,20 @@ Parts svhn_parts(const std::filesystem::path& folder) {
           10};
 }
 
+Parts batch_parts(const std::filesystem::path& folder) {
+  constexpr const char* kWhat =
+      "CIFAR-10 for MATLAB is data_batch_1.mat to data_batch_5.mat and test_batch.mat, from "
+      "www.cs.toronto.edu/~kriz";
+  const auto read = [&](const std::string& name) {
+    return mat_samples(need_in(folder, name, kWhat));
+  };
+  std::vector<Samples> files;
+  for (int i = 1; i <= 5; ++i) files.push_back(read(str("data_batch_", i, ".mat")));
+  Samples train = joined(folder.string(), files);
+  train.family = "cifar-10";
+  return {std::move(train), {}, read("test_batch.mat"), /*valid_share=*/5};
+}
+
 }  // namespace
 
 Format mat_format() {
@@ -234,7 +259,8 @@ Format mat_format() {
           [](const std::string& path, const ReadOptions& options) {
             return only(mat_samples(path, options));
           },
-          {{{"train_32x32.mat", "test_32x32.mat"}, svhn_parts}}};
+          {{{"train_32x32.mat", "test_32x32.mat"}, svhn_parts},
+           {{"data_batch_1.mat", "test_batch.mat"}, batch_parts}}};
 }
 
 }  // namespace nf::data

@@ -1,5 +1,6 @@
 // .npz, NumPy's archive of arrays (read by npy.cpp), as samples: the names of the arrays say which
 // part they are, and which are labels.
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <span>
@@ -47,8 +48,51 @@ std::optional<Samples> take_part(const std::string& path, const Arrays& arrays,
   return out;
 }
 
+/// ImageNet's labels count from 1 to 1000, where others count from 0. All of them are in a batch.
+Tensor counted_from_zero(const Tensor& labels) {
+  constexpr std::int32_t kClasses = 1000;
+  std::vector<std::int32_t> values = labels.to_vector<std::int32_t>();
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  if (values.empty() || *low < 1 || *high != kClasses) return labels;
+  for (std::int32_t& value : values) --value;
+  return Tensor::from(values, {std::ssize(values)});
+}
+
+/// A batch of small images, planes in rows under the name "data"; nothing for other files.
+std::optional<Samples> batch(const std::string& path, const Arrays& arrays) {
+  const auto data = arrays.find("data");
+  if (data == arrays.end()) return std::nullopt;
+  std::optional<Samples> out = planar_samples(path, data->second);
+  if (!out) return std::nullopt;
+  if (const Tensor* y = find_array(arrays, kWholeNames.labels)) {
+    out->rows.labels = counted_from_zero(labels_of(path, *y, out->rows.size()));
+  }
+  return out;
+}
+
+/// Small ImageNet (Chrabaszcz and others, 2017): ten files of training images and val_data, which
+/// papers test on.
+Parts imagenet_parts(const std::filesystem::path& folder) {
+  constexpr int kBatches = 10;
+  constexpr const char* kWhat =
+      "small ImageNet is train_data_batch_1.npz to train_data_batch_10.npz and val_data.npz, from "
+      "image-net.org";
+  const auto read = [&](const std::string& name) {
+    const std::string path = need_in(folder, name, kWhat);
+    const auto out = batch(path, read_npz(path));
+    NF_CHECK(out, "[data] '", path, "': no array 'data' of u8 (N, 3072) or (N, 12288)");
+    return *out;
+  };
+  std::vector<Samples> files;
+  for (int i = 1; i <= kBatches; ++i) files.push_back(read(str("train_data_batch_", i, ".npz")));
+  Samples train = joined(folder.string(), files), test = read("val_data.npz");
+  train.family = str("imagenet-", train.height);
+  return {std::move(train), {}, std::move(test)};
+}
+
 Parts npz_parts(const std::string& path, const ReadOptions& options) {
   const Arrays arrays = read_npz(path);
+  if (auto images = batch(path, arrays)) return only(std::move(*images));
   if (auto train = take_part(path, arrays, kTrainNames, options)) {
     return {*train, take_part(path, arrays, kValidNames, options),
             take_part(path, arrays, kTestNames, options)};
@@ -62,8 +106,10 @@ Parts npz_parts(const std::string& path, const ReadOptions& options) {
 }  // namespace
 
 Format npz_format() {
-  return {"npz", [](const std::string&, std::string_view head) { return looks_like_zip(head); },
-          npz_parts};
+  return {"npz",
+          [](const std::string&, std::string_view head) { return looks_like_zip(head); },
+          npz_parts,
+          {{{"train_data_batch_1.npz", "val_data.npz"}, imagenet_parts}}};
 }
 
 }  // namespace nf::data

@@ -172,6 +172,34 @@ Samples samples_of(const std::string& path, const Tensor& array, const ReadOptio
   return out;
 }
 
+std::optional<Samples> planar_samples(const std::string& path, const Tensor& array) {
+  if (array.rank() != 2 || array.dtype() != DType::U8) return std::nullopt;
+  for (const std::int64_t side : {32, 64}) {
+    if (array.dim(1) != 3 * side * side || array.dim(0) == 0) continue;
+    Samples out =
+        samples_of(path, array.contiguous().reshape({-1, 3, side, side}), {.layout = "first"});
+    out.chose_layout = false;  // the form has only this one
+    return out;
+  }
+  return std::nullopt;
+}
+
+Samples joined(const std::string& path, const std::vector<Samples>& files) {
+  Samples out = files.front();
+  std::vector<Tensor> x, labels;
+  for (const Samples& file : files) {
+    NF_CHECK(file.rows.x.dim(1) == out.rows.x.dim(1) &&
+                 file.rows.labels.defined() == out.rows.labels.defined(),
+             "[data] '", path, "': samples of ", out.rows.x.dim(1), " and of ", file.rows.x.dim(1),
+             " numbers, or labels in some files only; they do not belong ", "together");
+    x.push_back(file.rows.x);
+    if (file.rows.labels.defined()) labels.push_back(file.rows.labels);
+  }
+  out.rows.x = concat(x, 0);
+  if (!labels.empty()) out.rows.labels = concat(labels, 0);
+  return out;
+}
+
 Tensor labels_of(const std::string& path, const Tensor& array, std::int64_t samples) {
   constexpr std::int32_t kMostClasses = 1 << 16;
   const bool column = array.rank() == 2 && array.dim(1) == 1;

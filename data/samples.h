@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,6 +50,14 @@ struct ReadOptions {
 /// that are not finite or beyond f32's range, naming row and column; SettingError for columns that
 /// are not there.
 Samples samples_of(const std::string& path, const Tensor& array, const ReadOptions& options = {});
+
+/// Images as the batches of CIFAR and of small ImageNet have them in Python and MATLAB, under the
+/// name "data": u8 rows (N, 3 S S) of one plane after the other, S 32 or 64. Nothing for other
+/// arrays.
+std::optional<Samples> planar_samples(const std::string& path, const Tensor& array);
+
+/// One part from several files of it, in this order. Throws Error when they are not alike.
+Samples joined(const std::string& path, const std::vector<Samples>& files);
 
 /// Positions of the columns that `options` wants among `names`. Throws SettingError, with the
 /// nearest name, for one that is not there, and when none is left; Error for one that is there

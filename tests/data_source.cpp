@@ -257,6 +257,90 @@ BOOST_AUTO_TEST_CASE(folders_of_cifar_and_svhn) {
   check_error([&] { load(svhn.path()); }, {"label 0 is 11", "SVHN"});
 }
 
+/// n images of S x S in planes, as rows (N, 3 S S): number k of image i is i + k.
+std::string planes(int n, int side) {
+  std::string out;
+  for (int i = 0; i < n; ++i) {
+    for (int k = 0; k < 3 * side * side; ++k) out += static_cast<char>(i + k);
+  }
+  return out;
+}
+
+/// Whether the rows of images of S x S, channels last, are such planes, the first of image `first`.
+bool from_planes(const Split& part, int side, int first) {
+  const Bytes rows = part.x.to_vector<std::uint8_t>();
+  const std::size_t plane = static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    const std::size_t row = k / (3 * plane), pixel = k % (3 * plane) / 3, channel = k % 3;
+    const std::size_t expected = static_cast<std::size_t>(first) + row + channel * plane + pixel;
+    if (rows[k] != static_cast<std::uint8_t>(expected)) return false;
+  }
+  return !rows.empty();
+}
+
+BOOST_AUTO_TEST_CASE(batches_of_small_imagenet) {
+  const auto batch = [](int n, int side, const std::vector<int>& labels) {
+    std::string y;
+    for (const int label : labels) y += test::little(static_cast<std::uint64_t>(label), 8);
+    const std::string shape = str("(", n, ", ", 3 * side * side, ")"), count = str("(", n, ",)");
+    return test::zip_file({{"data.npy", test::npy("|u1", shape, planes(n, side))},
+                           {"labels.npy", test::npy("<i8", count, y)},
+                           {"mean.npy", test::npy("<f8", "(1,)", std::string(8, '\0'))}});
+  };
+  const TempFolder folder;
+  for (const int side : {32, 64}) {
+    const Dataset d = load(folder.write("one.npz", batch(3, side, {1, 1000, 7})),
+                           {.valid = 0, .test = 0, .in_file_order = true});
+    BOOST_TEST((d.channels == 3 && d.height == side && d.width == side && d.discrete));
+    BOOST_TEST(from_planes(d.train, side, 0));
+    BOOST_TEST(d.train.labels.to_vector<std::int32_t>() == std::vector<std::int32_t>({0, 999, 6}),
+               boost::test_tools::per_element());
+  }
+  const Dataset from_zero = load(folder.write("few.npz", batch(2, 32, {1, 9})), {.test = 0});
+  BOOST_TEST(from_zero.classes == 10);  // as CIFAR's
+
+  const TempFolder all;
+  all.write("val_data.npz", batch(2, 32, {1000, 1}));
+  for (int i = 1; i <= 10; ++i) {
+    check_error([&] { load(all.path()); }, {str("no train_data_batch_", i, ".npz"), "image-net"});
+    all.write(str("train_data_batch_", i, ".npz"), batch(2, 32, {i, 1000}));
+  }
+  const Dataset d = load(all.path());
+  BOOST_TEST(d.family == "imagenet-32");
+  BOOST_TEST((d.train.size() == 18 && d.valid.size() == 2 && d.test.size() == 2));
+  BOOST_TEST((d.classes == 1000 && from_planes(d.test, 32, 0) && from_planes(d.valid, 32, 0)));
+  const auto labels = d.train.labels.to_vector<std::int32_t>();
+  for (int i = 0; i < 9; ++i) BOOST_TEST(labels[static_cast<std::size_t>(2 * i)] == i);
+  all.write("train_data_batch_4.npz", batch(2, 64, {1, 1000}));
+  check_error([&] { load(all.path()); }, {"of 3072 and of 12288 numbers"});
+}
+
+BOOST_AUTO_TEST_CASE(cifar_for_matlab) {
+  const auto batch = [](std::uint32_t n, const std::string& name, const std::string& y) {
+    const std::string rows = planes(static_cast<int>(n), 32);
+    std::string columns;  // as MATLAB stores them
+    for (std::size_t k = 0; k < 3072; ++k) {
+      for (std::size_t i = 0; i < n; ++i) columns += rows[i * 3072 + k];
+    }
+    return test::mat_file(test::mat_matrix("data", 9, {n, 3072}, 2, columns) +
+                          test::mat_matrix(name, 9, {n, 1}, 2, y));
+  };
+  const TempFolder folder;
+  const std::string one = folder.write("one.mat", batch(2, "fine_labels", "\1\143"));
+  const Dataset d = load(one, {.valid = 0, .test = 0, .in_file_order = true});
+  BOOST_TEST((d.height == 32 && d.channels == 3 && d.classes == 100 && d.family.empty()));
+  BOOST_TEST(from_planes(d.train, 32, 0));
+  for (int i = 1; i <= 5; ++i) {
+    folder.write(str("data_batch_", i, ".mat"), batch(2, "labels", std::string(2, i)));
+  }
+  check_error([&] { load(folder.path()); }, {"no test_batch.mat", "toronto"});
+  folder.write("test_batch.mat", batch(1, "labels", "\11"));
+  const Dataset all = load(folder.path());
+  BOOST_TEST(all.family == "cifar-10");
+  BOOST_TEST((all.train.size() == 8 && all.valid.size() == 2 && all.test.size() == 1));
+  BOOST_TEST((all.classes == 10 && from_planes(all.test, 32, 0)));
+}
+
 BOOST_AUTO_TEST_CASE(files_of_other_kinds_say_what_to_do) {
   TempFolder folder;
   const std::pair<std::string, std::string> cases[] = {

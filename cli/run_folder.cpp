@@ -28,9 +28,9 @@ constexpr std::uint64_t kMaxLogBytes = 1ULL << 30;
 /// What training writes into the run; nothing else is ever removed.
 bool is_our_file(const std::string& name) {
   static const std::set<std::string> ours = {
-      "config.json",           "log.jsonl",         "best.safetensors",
-      "last.safetensors",      "state.safetensors", "heldout.safetensors",
-      "baselines.safetensors", "curve.svg",         "log.csv"};
+      kPackedData,           "config.json",          "log.jsonl",        "log.csv",
+      "curve.svg",           "best.safetensors",     "last.safetensors", "state.safetensors",
+      "heldout.safetensors", "baselines.safetensors"};
   return ours.contains(name);
 }
 

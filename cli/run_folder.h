@@ -26,6 +26,9 @@
 
 namespace nf::cli {
 
+/// The pictures of a folder in one file, where a run keeps them.
+inline constexpr const char* kPackedData = "data.npz";
+
 /// How training stands, as state.safetensors says.
 struct RunState {
   std::string status;  ///< "running" (or killed), "interrupted", "finished" or "diverged"

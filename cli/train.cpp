@@ -72,6 +72,7 @@ class Training {
     run_ = RunFolder::create(out, config_, overwrite);
     save(flows::TrainingStatus::Running);
     save_baselines(run_, config_, known, baselines);
+    pack_data(run_, data_);
     run_.save_config(config_, known);
   }
 
@@ -395,6 +396,7 @@ constexpr const char* kTrainExamples = R"(Examples:
   flowcli train realnvp-2d --data checkerboard --couplings 16
   flowcli train realnvp-2d --data table.csv --given 3      p(others | column 3)
   flowcli train nice --data path/to/mnist --given label
+  flowcli train nice --data path/to/photos --images square,resize:32 --pack
   flowcli train my-model.json --set ema=0.999
   flowcli train realnvp-2d --data moons --from runs/moons --out runs/more
 )";
@@ -430,22 +432,6 @@ void add_train(CLI::App& app) {
     training.run();
   });
 }
-
-namespace {
-
-/// Says in one line what of cpu_choices() is not as it was, where the state tells it.
-void note_other_rounding(const RunState& state, const Common& common) {
-  std::vector<std::string> changes;
-  for (const auto& [name, now] : cpu_choices()) {
-    const auto before = state.metadata.find(name);
-    if (before == state.metadata.end() || before->second == now) continue;
-    changes.push_back(str(name, " was ", printable(before->second), ", now ", now));
-  }
-  if (changes.empty()) return;
-  common.note(str("note: ", join(changes, "; "), ": numbers may round otherwise than in one go"));
-}
-
-}  // namespace
 
 void add_resume(CLI::App& app) {
   struct Options {

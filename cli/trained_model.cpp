@@ -5,11 +5,13 @@
 
 #include "data/columns.h"
 #include "data/csv.h"
+#include "data/formats.h"
 #include "data/given.h"
 #include "data/npy.h"
 #include "data/png.h"
 #include "flows/models/kinds.h"
 #include "tensor/backend.h"
+#include "tensor/cpu_kernels.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -91,6 +93,22 @@ std::vector<std::pair<std::string flows::DataSettings::*, std::string>> files_of
           {&flows::DataSettings::test_data, known.test_path}};
 }
 
+// Whether the run keeps its pictures, packed, and they are there.
+bool has_packed(const RunFolder& run) {
+  return run.config().data.pack && source_exists(run.file(kPackedData));
+}
+
+// The settings of a run with its packed pictures in the place of their folder, where there are
+// some: nothing is done to them any more.
+flows::Config settings_of(const RunFolder& run) {
+  flows::Config config = run.config();
+  if (!has_packed(run)) return config;
+  config.data.source = run.file(kPackedData);
+  config.data.images = "";
+  config.data.layout = "last";
+  return config;
+}
+
 // Where a file is at neither of its paths: which one; else empty.
 std::string find_files(flows::Config& config, const KnownData& known) {
   for (const auto& [setting, absolute] : files_of(known)) {
@@ -120,7 +138,14 @@ data::Dataset load_data(const flows::Config& config) {
                 "[train] a run reads its data again, and standard input is there only once; write "
                 "it to a file first");
   }
-  return data::load(config.data.source, flows::load_options(config));
+  data::LoadOptions options = flows::load_options(config);
+  options.keep_parts = config.data.pack;
+  return data::load(config.data.source, options);
+}
+
+void pack_data(const RunFolder& run, data::Dataset& data) {
+  if (data.parts) data::write_parts(run.file(kPackedData), *data.parts);
+  data.parts.reset();
 }
 
 data::Dataset peek_data(const flows::Config& config) {
@@ -145,13 +170,14 @@ flows::DataShape shape_of(const data::Dataset& data) {
 }
 
 std::optional<flows::Config> with_data_there(const RunFolder& run) {
-  flows::Config config = run.config();
+  flows::Config config = settings_of(run);
   if (!find_files(config, run.known()).empty()) return std::nullopt;
   return config;
 }
 
 data::Dataset load_run_data(const RunFolder& run, const std::string& moved) {
-  flows::Config config = run.config();
+  const bool packed = moved.empty() && has_packed(run);
+  flows::Config config = packed ? settings_of(run) : run.config();
   const KnownData& known = run.known();
   NF_CHECK(moved.empty() || source_exists(moved), "[data] '", printable(moved),
            "': no such file or folder, nor a built-in source");
@@ -161,7 +187,7 @@ data::Dataset load_run_data(const RunFolder& run, const std::string& moved) {
            lost, "; give them with --data");
   data::Dataset data = data::load(config.data.source, own_options(config));
   // A path that was given may lead to another file from here.
-  if (moved.empty() && !same_data(known, data)) {
+  if (moved.empty() && !packed && !same_data(known, data)) {
     flows::Config absolute = config;
     for (const auto& [setting, path] : files_of(known)) {
       if (!path.empty() && source_exists(path)) absolute.data.*setting = path;
@@ -305,6 +331,17 @@ std::string weights_file(const RunFolder& run, const RunState& state, const std:
   NF_CHECK(std::filesystem::exists(weights), "[run] ", path, " has lost its weights: there is no ",
            weights);
   return weights;
+}
+
+void note_other_rounding(const RunState& state, const Common& common) {
+  std::vector<std::string> changes;
+  for (const auto& [name, now] : cpu_choices()) {
+    const auto before = state.metadata.find(name);
+    if (before == state.metadata.end() || before->second == now) continue;
+    changes.push_back(str(name, " was ", printable(before->second), ", now ", now));
+  }
+  if (changes.empty()) return;
+  common.note(str("note: ", join(changes, "; "), ": numbers may round otherwise than in one go"));
 }
 
 void begin_from(flows::Density& density, const flows::Config& config, const data::Dataset& data,

@@ -16,6 +16,9 @@ namespace nf::cli {
 
 /// The data that training takes, as the settings say.
 data::Dataset load_data(const flows::Config& config);
+/// With the setting `pack`: writes all rows and labels into the run's folder, where its commands
+/// read them from then on, and lets go of them.
+void pack_data(const RunFolder& run, data::Dataset& data);
 /// Only what the model must know of the data; draws next to nothing of built-in sources.
 data::Dataset peek_data(const flows::Config& config);
 flows::DataShape shape_of(const data::Dataset& data);
@@ -40,6 +43,8 @@ nn::Metadata load_weights(flows::Density& density, const std::string& path, cons
 /// Throws Error for a run that was not trained yet, and for a file that is lost.
 std::string weights_file(const RunFolder& run, const RunState& state, const std::string& which,
                          const Common& common);
+/// Says in one line what of cpu_choices() is not as it was, where the state tells it.
+void note_other_rounding(const RunState& state, const Common& common);
 /// A density for `data`, before its training, gets the best weights of another run of the same
 /// model and settings. Throws Error that names the first thing in which that run differs.
 void begin_from(flows::Density& density, const flows::Config& config, const data::Dataset& data,

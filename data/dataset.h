@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,8 @@ namespace nf::data {
 
 /// Of a u8 value: 0..255.
 inline constexpr int kLevels = 256;
+
+struct Parts;  // formats.h
 
 struct Split {
   /// (N, D): u8 for pixels. Real numbers are f64 when they come from a file, because columns far
@@ -46,8 +49,9 @@ struct Dataset {
   /// Of all rows and labels of a file in its order, before any cut; of a built-in source, of its
   /// name, seed and training rows. Equal texts: the same data.
   std::string checksum;
-  std::vector<std::string> notes;  ///< what was decided on the way that its owner should know
-  std::int64_t skipped = 0;        ///< pictures that could not be read and are not among the rows
+  std::vector<std::string> notes;      ///< what was decided on the way that its owner should know
+  std::shared_ptr<const Parts> parts;  ///< with LoadOptions::keep_parts: what the cuts are made of
+  std::int64_t skipped = 0;  ///< pictures that could not be read and are not among the rows
   /// None, or D numbers: of a column that is constant in the training part alone, its deviation in
   /// all rows; 0 for the others (columns.h).
   std::vector<double> spread;

@@ -23,6 +23,10 @@ struct Parts {
 Parts read_parts(const std::string& path, const std::string& format = "",
                  const ReadOptions& options = {});
 
+/// Writes images as .npz, from which read_parts() gives the same rows and labels (with the layout
+/// "last"). Throws Error for 4 GiB or more.
+void write_parts(const std::string& path, const Parts& parts);
+
 /// In the order in which they are tried.
 std::vector<std::string> format_names();
 

@@ -202,20 +202,23 @@ std::map<std::string, Tensor> read_npz(const std::string& path) {
   return arrays;
 }
 
-void write_npy(const std::string& path, DType dtype, const Shape& shape,
-               const std::function<Tensor()>& next) {
+std::string npy_beginning(DType dtype, const Shape& shape) {
   std::string header =
       str("{'descr': '", type_text(dtype), "', 'fortran_order': False, 'shape': ", shape, ", }");
   constexpr std::size_t kPrefix = 10;  // magic, version, header length
   header.resize((kPrefix + header.size() + 1 + 63) / 64 * 64 - kPrefix - 1, ' ');
   header += '\n';
+  std::string out(kMagic);
+  out += std::string_view("\x01\x00", 2);
+  out += static_cast<char>(header.size() & 255);
+  out += static_cast<char>(header.size() >> 8);
+  return out + header;
+}
+
+void write_npy(const std::string& path, DType dtype, const Shape& shape,
+               const std::function<Tensor()>& next) {
   atomic_write(path, [&](FileWriter& out) {
-    out.write(kMagic);
-    out.write(std::string_view("\x01\x00", 2));
-    const unsigned char length[2] = {static_cast<unsigned char>(header.size() & 255),
-                                     static_cast<unsigned char>(header.size() >> 8)};
-    out.write(length, 2);
-    out.write(header);
+    out.write(npy_beginning(dtype, shape));
     for (std::int64_t left = shape.numel(); left > 0;) {
       const Tensor part = next().to(Device::CPU).to(dtype).contiguous();
       NF_CHECK(part.numel() > 0 && part.numel() <= left, "[npy] a part of ", part.shape(),

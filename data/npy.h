@@ -24,6 +24,11 @@ Tensor read_npy(const std::string& path);
 /// read_zip_directory (zip.h) do, and for a wrong checksum.
 std::map<std::string, Tensor> read_npz(const std::string& path);
 
+/// Writes such an archive, stored, atomically. Throws Error for 4 GiB or more.
+void write_npz(const std::string& path, const std::map<std::string, Tensor>& arrays);
+/// What stands before the numbers of a .npy file.
+std::string npy_beginning(DType dtype, const Shape& shape);
+
 /// Writes any tensor in row-major order, atomically (tensor/files.h).
 void write_npy(const std::string& path, const Tensor& values);
 

@@ -105,6 +105,20 @@ Parts npz_parts(const std::string& path, const ReadOptions& options) {
 
 }  // namespace
 
+void write_parts(const std::string& path, const Parts& parts) {
+  Arrays arrays;
+  const auto add = [&](const Samples& part, const PartNames& names) {
+    const Split& rows = part.rows;
+    arrays[names.x[0]] = rows.x.reshape({rows.size(), part.height, part.width, part.channels});
+    if (rows.labels.defined()) arrays[names.labels[0]] = rows.labels;
+  };
+  const bool whole = !parts.valid && !parts.test;
+  add(parts.train, whole ? kWholeNames : kTrainNames);
+  if (parts.valid) add(*parts.valid, kValidNames);
+  if (parts.test) add(*parts.test, kTestNames);
+  write_npz(path, arrays);
+}
+
 Format npz_format() {
   return {"npz",
           [](const std::string&, std::string_view head) { return looks_like_zip(head); },

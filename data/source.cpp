@@ -82,6 +82,15 @@ Samples read_part_file(const std::string& spec, const char* setting, const Sampl
   return part;
 }
 
+constexpr std::int64_t kMostPacked = 4'000'000'000;
+
+/// Of pictures, with their labels.
+std::int64_t bytes_of(const Parts& parts) {
+  const auto of = [](const Split& rows) { return rows.x.numel() + 4 * rows.size(); };
+  return of(parts.train.rows) + (parts.valid ? of(parts.valid->rows) : 0) +
+         (parts.test ? of(parts.test->rows) : 0);
+}
+
 std::string checksum_of(const Parts& parts) {
   Checksum sum;
   const auto add = [&](const Samples& part) {
@@ -115,8 +124,9 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
   check_setting(options.layout == "auto" || options.of_run || parts.train.chose_layout, "layout",
                 "[layout] would change nothing: '", printable(path),
                 "' holds no images (N, A, B, C) of which A or C are the channels");
-  for (const auto& [setting, given] :
-       {std::pair{"images", !options.images.empty()}, {"skip_bad", options.skip_bad}}) {
+  for (const auto& [setting, given] : {std::pair{"images", !options.images.empty()},
+                                       {"skip_bad", options.skip_bad},
+                                       {"pack", options.keep_parts}}) {
     check_setting(!given || options.of_run || parts.train.pictures, setting, "[", setting,
                   "] would change nothing: it is for pictures in files, PNG or JPEG, and '",
                   printable(path), "' holds none");
@@ -131,6 +141,13 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
   out.discrete = parts.train.rows.x.dtype() == DType::U8;
   out.columns = parts.train.columns;
   out.checksum = checksum_of(parts);
+  if (options.keep_parts) {
+    check_setting(options.valid_data.empty() && options.test_data.empty(), "pack",
+                  "[pack] keeps one folder; put the parts into it as train, valid and test");
+    check_setting(bytes_of(parts) < kMostPacked, "pack", "[pack] '", printable(path),
+                  "' becomes more than a file takes here (4 GB); leave pack out");
+    out.parts = std::make_shared<const Parts>(parts);
+  }
   out.skipped = parts.train.skipped;
   out.class_names = parts.train.class_names;
   if (!options.valid_data.empty()) {
@@ -198,11 +215,15 @@ Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
 
 /// What is about files does not go with what is drawn.
 void check_drawn(const std::string& name, const LoadOptions& options) {
-  const std::pair<const char*, bool> settings[] = {
-      {"valid_data", !options.valid_data.empty()}, {"test_data", !options.test_data.empty()},
-      {"split_by", !options.split_by.empty()},     {"columns", !options.columns.empty()},
-      {"layout", options.layout != "auto"},        {"types", !options.types.empty()},
-      {"images", !options.images.empty()},         {"skip_bad", options.skip_bad}};
+  const std::pair<const char*, bool> settings[] = {{"valid_data", !options.valid_data.empty()},
+                                                   {"test_data", !options.test_data.empty()},
+                                                   {"split_by", !options.split_by.empty()},
+                                                   {"columns", !options.columns.empty()},
+                                                   {"layout", options.layout != "auto"},
+                                                   {"types", !options.types.empty()},
+                                                   {"images", !options.images.empty()},
+                                                   {"skip_bad", options.skip_bad},
+                                                   {"pack", options.keep_parts}};
   for (const auto& [setting, given] : settings) {
     check_setting(!given, setting, "[data] ", setting, " is for files; '", name, "' is drawn");
   }

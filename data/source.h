@@ -44,6 +44,7 @@ struct LoadOptions {
   std::string types = {};       ///< of columns: integer_columns() (columns.h)
   std::string images = {};      ///< what is done to pictures: PictureSteps (picture_steps.h)
   bool skip_bad = false;        ///< of pictures: leave out those that cannot be read
+  bool keep_parts = false;      ///< of pictures: Dataset::parts, all rows before they are cut
   /// Of pictures in folders: which classes labels 0, 1, ... are, those of a model; none: the
   /// folders in their order. Another folder is an Error.
   std::vector<std::string> class_names = {};

@@ -130,7 +130,7 @@ void make_what_examples_need(const ScratchFolder& folder) {
     std::ofstream("path/to/cifar-10-batches-bin/" + std::string(batch) + ".bin")
         << cifar_file({"\1", "\2"});
   }
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < 100; ++i) {
     std::string rows;
     for (int p = 0; p < 9 * 8; ++p) rows += static_cast<char>(i * 31 + p * 17);
     std::ofstream("path/to/photos/" + std::to_string(i) + ".png") << png_file(9, 8, kGray, 8, rows);

@@ -146,6 +146,60 @@ BOOST_AUTO_TEST_CASE(bad_files_and_sizes) {
   check_fails(folder, {"eval", run}, 1, "has changed since");
 }
 
+BOOST_AUTO_TEST_CASE(a_run_that_keeps_its_pictures) {
+  const ScratchFolder folder;
+  const std::string data = two_classes(folder, "pictures"), plain = folder.file("plain"),
+                    packed = folder.file("packed");
+  write(data + "/dark/bad.png", "not a picture");
+  const std::vector<std::string> more = {"--images", "crop:4x3", "--skip-bad", "--given", "label"};
+  const auto nats = [&](const std::string& run, const char* split) {
+    const Outcome outcome = flowcli(folder, {"eval", run, "--split", split, "--json"});
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    return outcome.json()["nats"].dump();
+  };
+  for (const std::string& run : {plain, packed}) {
+    std::vector<std::string> call = training(data, run, more);
+    if (run == packed) call.push_back("--pack");
+    const Outcome trained = flowcli(folder, call);
+    BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  }
+  BOOST_TEST(facts_of(plain)["checksum"] == facts_of(packed)["checksum"]);
+  BOOST_TEST((facts_of(packed)["pack"] == true && facts_of(packed)["skipped"] == 1));
+  BOOST_TEST(!fs::exists(plain + "/data.npz"));
+  const std::string test = nats(plain, "test"), all = nats(plain, "all");
+  BOOST_TEST((nats(packed, "test") == test && nats(packed, "all") == all));
+
+  // Neither the folder nor the place of the run is needed.
+  fs::rename(data, folder.file("elsewhere"));
+  const std::string run = folder.file("run");
+  fs::rename(packed, run);
+  check_fails(folder, {"eval", plain}, 1, "are not there any more");
+  BOOST_TEST((nats(run, "test") == test && nats(run, "all") == all));
+  const Outcome resumed =
+      flowcli(folder, {"resume", run, "--steps", "6", "--threads", "1", "--json"});
+  BOOST_TEST(resumed.status == 0, resumed.err);
+  // Other folders are still cropped.
+  const Outcome other = flowcli(
+      folder, {"score", run, "--data", two_classes(folder, "others") + "/../others", "--json"});
+  BOOST_TEST(other.status == 0, other.err);
+  const Outcome read = flowcli(folder, {"data", run + "/data.npz", "--layout", "last", "--json"});
+  BOOST_TEST_REQUIRE(read.status == 0, read.err);
+  BOOST_TEST((read.json()["height"] == 3 && read.json()["classes"] == 2));
+  // What is damaged is told; without it the folder is read, where it is.
+  std::string bytes = slurp(run + "/data.npz");
+  bytes[bytes.size() / 3] ^= 1;
+  write(run + "/data.npz", bytes);
+  check_fails(folder, {"eval", run}, 1, "its checksum is wrong");
+  fs::remove(run + "/data.npz");
+  check_fails(folder, {"eval", run}, 1, "are not there any more");
+  fs::rename(folder.file("elsewhere"), data);
+  BOOST_TEST(flowcli(folder, {"eval", run}).status == 0);
+
+  check_fails(folder, training("glyphs", plain, {"--pack"}), 2, "is drawn");
+  check_fails(folder, training(data, plain, {"--skip-bad", "--pack", "--test-data", data}), 2,
+              "put the parts into it");
+}
+
 BOOST_AUTO_TEST_CASE(one_picture_in_patches) {
   const ScratchFolder folder;
   std::string rows;

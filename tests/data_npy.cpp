@@ -221,4 +221,23 @@ BOOST_AUTO_TEST_CASE(no_cut_or_flipped_byte_crashes) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(archives_are_written_as_zipfile_does) {
+  const TempFolder folder;
+  const std::string path = folder.path("a.npz");
+  const std::map<std::string, Tensor> arrays = {
+      {"x", Tensor::from<std::uint8_t>({1, 2, 3, 4, 5, 6}, {2, 3})},
+      {"y", Tensor::from<std::int32_t>({7, 8}, {2})}};
+  write_npz(path, arrays);
+  std::vector<ZipMember> members;
+  for (const auto& [name, values] : arrays) {
+    write_npy(folder.path("one"), values);
+    members.push_back({name + ".npy", bytes_of(folder.path("one")), /*deflate=*/false});
+  }
+  BOOST_TEST(bytes_of(path) == zip_file(members));
+  for (const auto& [name, values] : read_npz(path)) {
+    BOOST_TEST((values.shape() == arrays.at(name).shape()));
+    BOOST_TEST((values.dtype() == arrays.at(name).dtype()));
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -85,6 +85,7 @@ std::vector<Field> DataSettings::fields() {
        "celeba, lsun, as a,b",
        &images},
       {"skip_bad", "leave out pictures that cannot be read, and count them", &skip_bad},
+      {"pack", "keep pictures of a folder as one file in the run, for its later commands", &pack},
   };
 }
 

@@ -50,6 +50,7 @@ struct DataSettings {
   std::string layout = "auto";
   std::string images;
   bool skip_bad = false;
+  bool pack = false;
 
   std::vector<Field> fields();
 };

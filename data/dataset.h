@@ -24,7 +24,7 @@ struct Split {
   /// i32 (N): which row of its file each is, from 0; undefined for what is drawn.
   Tensor numbers = {};
   /// What x depends on in a conditional density (given.h): i32 (N, 1) of labels, f64 (N, G) of
-  /// columns; undefined where nothing is given.
+  /// columns, or of what a table says of pictures; undefined where nothing is given.
   Tensor given = {};
 
   std::int64_t size() const { return x.defined() ? x.dim(0) : 0; }

@@ -37,6 +37,10 @@ void take_labels(Dataset& data, bool of_run) {
 }
 
 void take_columns_given(Dataset& data, const std::vector<std::string>& wanted, bool of_run) {
+  if (data.images() && data.train.given.defined()) {  // read beside them (picture_attributes.h)
+    data.given = wanted;
+    return;
+  }
   check_setting(!data.images(), "given", "[given] '", printable(data.name),
                 "' holds images, which have no columns; give label");
   const std::vector<std::string> names = data.columns.empty() ? numbered(data.dims) : data.columns;

@@ -26,16 +26,20 @@ const Tensor* find_array(const Arrays& arrays, std::span<const char* const> name
 /// How the arrays of one part are called, by Keras, MedMNIST and others.
 struct PartNames {
   std::vector<const char*> x, labels;
+  const char* given;  ///< of write_parts()
 };
 const PartNames kTrainNames = {{"train", "x_train", "X_train", "train_images", "train_x"},
-                               {"train_labels", "y_train", "labels_train", "train_y"}};
+                               {"train_labels", "y_train", "labels_train", "train_y"},
+                               "train_given"};
 const PartNames kValidNames = {
     {"valid", "val", "x_valid", "X_valid", "x_val", "X_val", "valid_images", "val_images"},
-    {"valid_labels", "val_labels", "y_valid", "y_val", "labels_valid"}};
+    {"valid_labels", "val_labels", "y_valid", "y_val", "labels_valid"},
+    "valid_given"};
 const PartNames kTestNames = {{"test", "x_test", "X_test", "test_images", "test_x"},
-                              {"test_labels", "y_test", "labels_test", "test_y"}};
-const PartNames kWholeNames = {{"x", "X", "data", "images", "samples", "arr_0"},
-                               {"y", "labels", "label", "arr_1"}};
+                              {"test_labels", "y_test", "labels_test", "test_y"},
+                              "test_given"};
+const PartNames kWholeNames = {
+    {"x", "X", "data", "images", "samples", "arr_0"}, {"y", "labels", "label", "arr_1"}, "given"};
 
 std::optional<Samples> take_part(const std::string& path, const Arrays& arrays,
                                  const PartNames& names, const ReadOptions& options) {
@@ -44,6 +48,15 @@ std::optional<Samples> take_part(const std::string& path, const Arrays& arrays,
   Samples out = samples_of(path, *x, options);
   if (const Tensor* y = find_array(arrays, names.labels)) {
     out.rows.labels = labels_of(path, *y, out.rows.size());
+  }
+  if (!options.given.empty() && options.of_run) {
+    if (const Tensor* given = find_array(arrays, std::span(&names.given, 1))) {
+      NF_CHECK(given->rank() == 2 && given->dim(0) == out.rows.size() &&
+                   given->dim(1) == std::ssize(options.given) && given->dtype() == DType::F64,
+               "[data] '", path, "': what is given is ", describe(*given), ", not (",
+               out.rows.size(), ", ", options.given.size(), ")");
+      out.rows.given = *given;
+    }
   }
   return out;
 }
@@ -111,6 +124,7 @@ void write_parts(const std::string& path, const Parts& parts) {
     const Split& rows = part.rows;
     arrays[names.x[0]] = rows.x.reshape({rows.size(), part.height, part.width, part.channels});
     if (rows.labels.defined()) arrays[names.labels[0]] = rows.labels;
+    if (rows.given.defined()) arrays[names.given] = rows.given;
   };
   const bool whole = !parts.valid && !parts.test;
   add(parts.train, whole ? kWholeNames : kTrainNames);

@@ -12,13 +12,13 @@
 namespace nf::data {
 namespace {
 
-std::string little(std::uint64_t value, int bytes) {
+std::string little_endian(std::uint64_t value, int bytes) {
   std::string out;
   for (; bytes > 0; --bytes, value >>= 8) out += static_cast<char>(value & 255);
   return out;
 }
 
-struct Entry {
+struct StoredArray {
   std::string name, beginning;  ///< of the .npy
   Tensor values;                ///< contiguous
   std::uint64_t at = 0;         ///< of its header in the file
@@ -33,28 +33,30 @@ struct Entry {
   std::uint64_t bytes() const { return beginning.size() + elements().size(); }
   /// What both headers of a file say: version 2.0, stored, no time.
   std::string common() const {
-    return little(20, 2) + little(0, 2 + 2 + 4) + little(crc, 4) + little(bytes(), 4) +
-           little(bytes(), 4) + little(name.size(), 2) + little(0, 2);
+    return little_endian(20, 2) + little_endian(0, 2 + 2 + 4) + little_endian(crc, 4) +
+           little_endian(bytes(), 4) + little_endian(bytes(), 4) + little_endian(name.size(), 2) +
+           little_endian(0, 2);
   }
   std::string local_header() const { return "PK\3\4" + common() + name; }
   std::string directory_line() const {
-    return "PK\1\2" + little(20, 2) + common() + little(0, 2 + 2 + 2 + 4) + little(at, 4) + name;
+    return "PK\1\2" + little_endian(20, 2) + common() + little_endian(0, 2 + 2 + 2 + 4) +
+           little_endian(at, 4) + name;
   }
 };
 
-std::uint64_t crc_of(std::uint64_t crc, std::string_view bytes) {
+std::uint64_t crc_added(std::uint64_t crc, std::string_view bytes) {
   return crc32_z(crc, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size());
 }
 
 }  // namespace
 
 void write_npz(const std::string& path, const std::map<std::string, Tensor>& arrays) {
-  std::vector<Entry> entries;
+  std::vector<StoredArray> entries;
   std::uint64_t at = 0;
   for (const auto& [name, values] : arrays) {
-    Entry entry{name + ".npy", npy_beginning(values.dtype(), values.shape()),
-                values.to(Device::CPU).contiguous(), at};
-    entry.crc = crc_of(crc_of(0, entry.beginning), entry.elements());
+    StoredArray entry{name + ".npy", npy_beginning(values.dtype(), values.shape()),
+                      values.to(Device::CPU).contiguous(), at};
+    entry.crc = crc_added(crc_added(0, entry.beginning), entry.elements());
     at += entry.local_header().size() + entry.bytes();
     NF_CHECK(at < std::numeric_limits<std::uint32_t>::max(), "[npz] '", path, "': ", at,
              " bytes are more than a zip file takes here (4 GiB)");
@@ -62,15 +64,16 @@ void write_npz(const std::string& path, const std::map<std::string, Tensor>& arr
   }
   atomic_write(path, [&](FileWriter& out) {
     std::string directory;
-    for (const Entry& entry : entries) {
+    for (const StoredArray& entry : entries) {
       out.write(entry.local_header());
       out.write(entry.beginning);
       out.write(entry.elements());
       directory += entry.directory_line();
     }
     out.write(directory);
-    out.write("PK\5\6" + little(0, 4) + little(entries.size(), 2) + little(entries.size(), 2) +
-              little(directory.size(), 4) + little(at, 4) + little(0, 2));
+    out.write("PK\5\6" + little_endian(0, 4) + little_endian(entries.size(), 2) +
+              little_endian(entries.size(), 2) + little_endian(directory.size(), 4) +
+              little_endian(at, 4) + little_endian(0, 2));
   });
 }
 

@@ -9,6 +9,7 @@
 #include "data/decode.h"
 #include "data/format.h"
 #include "data/input.h"
+#include "data/picture_attributes.h"
 #include "data/picture_files.h"
 #include "data/picture_steps.h"
 #include "data/progress.h"
@@ -22,19 +23,20 @@
 namespace nf::data {
 namespace {
 
-constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 30;  // of a file
+constexpr std::uint64_t kMostFileBytes = std::uint64_t{1} << 30;  // of a file
 
 /// A file on its way.
-struct Entry {
+struct PictureEntry {
   PictureFile file;
   PictureInfo info = {};
-  PictureSize size = {};   ///< after all steps, before it is cut into patches
-  std::int64_t first = 0;  ///< its first row in its part
-  std::int64_t rows = 0;   ///< 0 of a bad file
-  std::string bad = {};    ///< why it cannot be read
+  PictureSize size = {};        ///< after all steps, before it is cut into patches
+  std::int64_t first = 0;       ///< its first row in its part
+  std::int64_t rows = 0;        ///< 0 of a bad file
+  std::int64_t attributes = 0;  ///< where they are in their table
+  std::string bad = {};         ///< why it cannot be read
   bool deep = false, cmyk = false, see_through = false;
 };
-using Entries = std::vector<Entry>;
+using PictureEntries = std::vector<PictureEntry>;
 
 /// body(i) for each i below n, by all threads in order, until one gives false. What was begun
 /// before is still done: so the first i that gives false is the same with any number of threads.
@@ -56,9 +58,9 @@ void by_threads(std::int64_t n, Body&& body) {
   if (reading_report()) reading_report()(n, n);
 }
 
-class Reader {
+class PictureReader {
  public:
-  Reader(PictureFolder folder, bool single, const ReadOptions& options)
+  PictureReader(PictureFolder folder, bool single, const ReadOptions& options)
       : folder_(std::move(folder)),
         single_(single),
         options_(options),
@@ -67,6 +69,7 @@ class Reader {
                   options.columns.empty() ? "split_by" : "columns", "[data] '",
                   printable(folder_.path),
                   "': columns and split_by are for tables, this holds pictures");
+    if (!options.given.empty()) attributes_ = {folder_.path, options.given};
     const std::vector<PictureFile>* const lists[] = {&folder_.train, &folder_.valid, &folder_.test};
     for (std::size_t p = 0; p < parts_.size(); ++p) {
       for (const PictureFile& file : *lists[p]) parts_[p].push_back({file});
@@ -78,7 +81,7 @@ class Reader {
     choose_channels();
     choose_size();
     double numbers = 0;
-    for (Entries& part : parts_) numbers += static_cast<double>(place_rows(part) * dims());
+    for (PictureEntries& part : parts_) numbers += static_cast<double>(place_rows(part) * dims());
     check_memory(2 * numbers, str("[data] '", printable(folder_.path), "'"),
                  "make pictures smaller with --images");
     Parts out{read_part(parts_[0]), {}, {}};
@@ -89,10 +92,10 @@ class Reader {
   }
 
  private:
-  std::string path_of(const Entry& entry) const {
+  std::string path_of(const PictureEntry& entry) const {
     return single_ ? folder_.path : folder_.path + "/" + entry.file.path;
   }
-  std::string name_of(const Entry& entry) const {
+  std::string name_of(const PictureEntry& entry) const {
     return str("[picture] '", printable(path_of(entry)), "'");
   }
   std::int64_t dims() const { return size_.width * size_.height * channels_; }
@@ -100,9 +103,9 @@ class Reader {
   /// body(entry) for all entries, by threads. Where it throws, the entry is bad; the first such one
   /// is thrown, unless bad files are skipped.
   template <class Body>
-  void each(Entries& entries, Body&& body) {
+  void each(PictureEntries& entries, Body&& body) {
     by_threads(std::ssize(entries), [&](std::int64_t i) {
-      Entry& entry = entries[static_cast<std::size_t>(i)];
+      PictureEntry& entry = entries[static_cast<std::size_t>(i)];
       if (!entry.bad.empty()) return true;
       try {
         body(entry);
@@ -112,7 +115,7 @@ class Reader {
       }
       return entry.bad.empty() || options_.skip_bad;
     });
-    const auto bad = [](const Entry& entry) { return !entry.bad.empty(); };
+    const auto bad = [](const PictureEntry& entry) { return !entry.bad.empty(); };
     const auto first = std::find_if(entries.begin(), entries.end(), bad);
     NF_CHECK(options_.skip_bad || first == entries.end(), first->bad,
              single_ ? "" : "; take it out of the folder, or leave such files out with --skip-bad");
@@ -123,8 +126,8 @@ class Reader {
 
   void look_at_headers() {
     constexpr std::uint64_t kHead = 1 << 16;
-    for (Entries& part : parts_) {
-      each(part, [&](Entry& entry) {
+    for (PictureEntries& part : parts_) {
+      each(part, [&](PictureEntry& entry) {
         const std::string path = path_of(entry), name = name_of(entry);
         const std::uint64_t bytes = file_size(path);
         std::string head(static_cast<std::size_t>(std::min(bytes, kHead)), '\0');
@@ -133,8 +136,9 @@ class Reader {
           entry.info = picture_info(name, head, bytes);
         } catch (const Error&) {  // much may stand before the frame of a JPEG
           if (bytes <= kHead) throw;
-          entry.info = picture_info(name, read_file(path, kMostBytes), bytes);
+          entry.info = picture_info(name, read_file(path, kMostFileBytes), bytes);
         }
+        if (attributes_.any()) entry.attributes = attributes_.row_of(name, entry.file.path);
         entry.size = size_after(steps_, name, {entry.info.width, entry.info.height});
         entry.rows = steps_.patch == 0
                          ? 1
@@ -145,8 +149,8 @@ class Reader {
 
   template <class Use>
   void each_good(Use&& use) const {
-    for (const Entries& part : parts_) {
-      for (const Entry& entry : part) {
+    for (const PictureEntries& part : parts_) {
+      for (const PictureEntry& entry : part) {
         if (entry.bad.empty()) use(entry);
       }
     }
@@ -154,7 +158,7 @@ class Reader {
 
   /// One where all files are gray, else three; or as the steps say.
   void choose_channels() {
-    each_good([&](const Entry& entry) { (entry.info.gray() ? gray_ : colour_) += 1; });
+    each_good([&](const PictureEntry& entry) { (entry.info.gray() ? gray_ : colour_) += 1; });
     channels_ = steps_.channels > 0 ? steps_.channels : colour_ > 0 ? 3 : 1;
   }
 
@@ -164,8 +168,8 @@ class Reader {
       size_ = {steps_.patch, steps_.patch};
       return;
     }
-    const Entry* first = nullptr;
-    each_good([&](const Entry& entry) {
+    const PictureEntry* first = nullptr;
+    each_good([&](const PictureEntry& entry) {
       if (!first) first = &entry;
       check_setting(entry.size == first->size, "images", "[images] '", printable(folder_.path),
                     "': pictures of different sizes: '", printable(first->file.path), "' has ",
@@ -176,9 +180,9 @@ class Reader {
     size_ = first->size;
   }
 
-  static std::int64_t place_rows(Entries& part) {
+  static std::int64_t place_rows(PictureEntries& part) {
     std::int64_t rows = 0;
-    for (Entry& entry : part) {
+    for (PictureEntry& entry : part) {
       entry.first = rows;
       rows += entry.bad.empty() ? entry.rows : 0;
     }
@@ -187,7 +191,7 @@ class Reader {
     return rows;
   }
 
-  Samples read_part(Entries& part) {
+  Samples read_part(PictureEntries& part) {
     Samples out;
     out.height = size_.height;
     out.width = size_.width;
@@ -196,29 +200,34 @@ class Reader {
     const std::int64_t n = part.empty() ? 0 : part.back().first + good_rows(part.back());
     out.rows.x = Tensor::empty({n, dims()}, DType::U8);
     auto* const rows = out.rows.x.mutable_data<std::uint8_t>();
-    each(part, [&](Entry& entry) { write_rows(decoded(entry), rows + entry.first * dims()); });
-    std::vector<std::int32_t> kept, labels;
-    for (const Entry& entry : part) {
+    each(part,
+         [&](PictureEntry& entry) { write_rows(decoded(entry), rows + entry.first * dims()); });
+    std::vector<std::int32_t> kept, labels, attributes;
+    for (const PictureEntry& entry : part) {
       out.skipped += entry.bad.empty() ? 0 : 1;
       for (std::int64_t row = 0; row < good_rows(entry); ++row) {
         kept.push_back(static_cast<std::int32_t>(entry.first + row));
         labels.push_back(entry.file.label);
+        attributes.push_back(static_cast<std::int32_t>(entry.attributes));
       }
     }
     if (std::ssize(kept) < n) {
       out.rows.x = index_select(out.rows.x, 0, Tensor::from(kept, {std::ssize(kept)}));
     }
+    if (attributes_.any()) out.rows.given = attributes_.at(attributes);
     out.class_names = folder_.classes;
     if (!folder_.classes.empty()) out.rows.labels = Tensor::from(labels, {std::ssize(labels)});
     return out;
   }
 
-  static std::int64_t good_rows(const Entry& entry) { return entry.bad.empty() ? entry.rows : 0; }
+  static std::int64_t good_rows(const PictureEntry& entry) {
+    return entry.bad.empty() ? entry.rows : 0;
+  }
 
   /// u8 (H, W, C) after all steps, C as in its file unless the steps say otherwise.
-  Tensor decoded(Entry& entry) const {
+  Tensor decoded(PictureEntry& entry) const {
     const std::string name = name_of(entry);
-    const Picture picture = decode_picture(name, read_file(path_of(entry), kMostBytes));
+    const Picture picture = decode_picture(name, read_file(path_of(entry), kMostFileBytes));
     const Tensor& pixels = picture.pixels;
     NF_CHECK(pixels.dim(0) == entry.info.height && pixels.dim(1) == entry.info.width &&
                  (pixels.dim(2) <= 2) == entry.info.gray(),
@@ -262,7 +271,7 @@ class Reader {
     const std::int64_t n = steps_.patch;
     std::int64_t files = 0, rows = 0;
     PictureSize rest;
-    each_good([&](const Entry& entry) {
+    each_good([&](const PictureEntry& entry) {
       ++files;
       rows += entry.rows;
       rest = {entry.size.width % n, entry.size.height % n};
@@ -294,7 +303,7 @@ class Reader {
   void tell_kind(Is&& is, const char* what) {
     std::int64_t count = 0;
     std::string first;
-    each_good([&](const Entry& entry) {
+    each_good([&](const PictureEntry& entry) {
       if (is(entry) && count++ == 0) first = entry.file.path;
     });
     if (count > 0)
@@ -306,8 +315,8 @@ class Reader {
     constexpr std::size_t kShown = 5;
     std::int64_t all = 0, skipped = 0;
     std::vector<std::string> shown;
-    for (const Entries& part : parts_) {
-      for (const Entry& entry : part) {
+    for (const PictureEntries& part : parts_) {
+      for (const PictureEntry& entry : part) {
         ++all;
         if (entry.bad.empty()) continue;
         ++skipped;
@@ -326,11 +335,11 @@ class Reader {
       tell_classes();
       tell_channels();
       tell_patches();
-      tell_kind([](const Entry& e) { return e.deep; },
+      tell_kind([](const PictureEntry& e) { return e.deep; },
                 " of 16 bits, of which the upper 8 are taken");
-      tell_kind([](const Entry& e) { return e.see_through; },
+      tell_kind([](const PictureEntry& e) { return e.see_through; },
                 " with transparent pixels, which are taken as over black");
-      tell_kind([](const Entry& e) { return e.cmyk; },
+      tell_kind([](const PictureEntry& e) { return e.cmyk; },
                 " in the colours of print (CMYK), turned into RGB without a colour profile");
       notes_.insert(notes_.end(), folder_.notes.begin(), folder_.notes.end());
     }
@@ -341,15 +350,16 @@ class Reader {
   bool single_;  // the path is the file
   const ReadOptions& options_;
   PictureSteps steps_;
-  std::array<Entries, 3> parts_;        // train, valid, test
-  std::int64_t gray_ = 0, colour_ = 0;  // pictures
+  PictureAttributes attributes_;
+  std::array<PictureEntries, 3> parts_;  // train, valid, test
+  std::int64_t gray_ = 0, colour_ = 0;   // pictures
   int channels_ = 0;
   PictureSize size_;
   std::vector<std::string> notes_;
 };
 
 Parts read_picture(const std::string& path, const ReadOptions& options) {
-  return Reader({.path = path, .train = {{path}}}, /*single=*/true, options).read();
+  return PictureReader({.path = path, .train = {{path}}}, /*single=*/true, options).read();
 }
 
 }  // namespace
@@ -357,7 +367,7 @@ Parts read_picture(const std::string& path, const ReadOptions& options) {
 std::optional<Parts> read_pictures(const std::string& path, const ReadOptions& options) {
   PictureFolder folder = list_pictures(path, options.class_names);
   if (folder.train.empty()) return std::nullopt;
-  return Reader(std::move(folder), /*single=*/false, options).read();
+  return PictureReader(std::move(folder), /*single=*/false, options).read();
 }
 
 Format picture_format() {

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <tuple>
 
+#include "data/picture_attributes.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
 
@@ -62,7 +63,7 @@ void walk(const fs::path& folder, const std::string& below, int depth, Found& ou
       }
     } else if (at->is_regular_file(ignored) && is_picture_name(name)) {
       out.pictures.push_back(path);
-    } else {
+    } else if (path != kAttributes) {
       out.others.add(path);
     }
   }
@@ -76,7 +77,7 @@ std::string first_folder(const std::string& path) {
 }
 
 /// The list of the part that a folder of this name is; null for others.
-std::vector<PictureFile>* part_of(const std::string& folder, PictureFolder& out) {
+std::vector<PictureFile>* part_named(const std::string& folder, PictureFolder& out) {
   if (folder == "train") return &out.train;
   if (folder == "valid" || folder == "val" || folder == "validation") return &out.valid;
   return folder == "test" ? &out.test : nullptr;
@@ -86,7 +87,7 @@ std::vector<PictureFile>* part_of(const std::string& folder, PictureFolder& out)
 bool has_parts(const std::vector<std::string>& paths, PictureFolder& out) {
   bool train = false, other = false;
   for (const std::string& path : paths) {
-    const std::vector<PictureFile>* const part = part_of(first_folder(path), out);
+    const std::vector<PictureFile>* const part = part_named(first_folder(path), out);
     if (!part) return false;
     train = train || part == &out.train;
     other = other || part != &out.train;
@@ -139,7 +140,7 @@ PictureFolder list_pictures(const std::string& path, const std::vector<std::stri
   const std::map<std::string, std::int32_t> labels = label_folders(found.pictures, parts, out);
   for (const std::string& file : found.pictures) {
     const auto label = labels.find(class_of(file, parts));
-    std::vector<PictureFile>& part = parts ? *part_of(first_folder(file), out) : out.train;
+    std::vector<PictureFile>& part = parts ? *part_named(first_folder(file), out) : out.train;
     part.push_back({file, label == labels.end() ? -1 : label->second});
   }
   const std::tuple<const LeftOut&, const char*, const char*> kinds[] = {

@@ -14,7 +14,7 @@
 namespace nf::data {
 namespace {
 
-using Kind = PictureSteps::Kind;
+using StepKind = PictureSteps::Kind;
 
 constexpr std::int64_t kMostSide = 1 << 13;
 // Of CelebA's aligned pictures: the face, as in the papers of GANs and flows that use 64 x 64.
@@ -63,26 +63,26 @@ void add_step(const std::string& step, PictureSteps& out) {
       colon == std::string::npos ? std::string_view() : std::string_view(step).substr(colon + 1);
   const bool plain = colon == std::string::npos;
   const auto square_of = [&](std::int64_t n) {
-    out.steps.push_back({Kind::Square});
-    out.steps.push_back({Kind::Resize, {n, n}});
+    out.steps.push_back({StepKind::Square});
+    out.steps.push_back({StepKind::Resize, {n, n}});
   };
   if (name == "crop") {
-    out.steps.push_back({Kind::Crop, parse_size(step, value)});
+    out.steps.push_back({StepKind::Crop, parse_size(step, value)});
   } else if (name == "resize") {
-    out.steps.push_back({Kind::Resize, parse_size(step, value)});
+    out.steps.push_back({StepKind::Resize, parse_size(step, value)});
   } else if (name == "patches") {
     const auto n = side(value);
     if (!n) fail_step(step, str("takes the side of a tile, 1 to ", kMostSide));
     out.patch = *n;
   } else if (plain && name == "square") {
-    out.steps.push_back({Kind::Square});
+    out.steps.push_back({StepKind::Square});
   } else if (plain && (name == "gray" || name == "grey")) {
     out.channels = 1;
   } else if (plain && (name == "colour" || name == "color")) {
     out.channels = 3;
   } else if (plain && name == "celeba") {
-    out.steps.push_back({Kind::Face});
-    out.steps.push_back({Kind::Resize, {64, 64}});
+    out.steps.push_back({StepKind::Face});
+    out.steps.push_back({StepKind::Resize, {64, 64}});
   } else if (plain && name == "lsun") {
     square_of(64);
   } else if (plain && name == "lsun-96") {
@@ -94,27 +94,28 @@ void add_step(const std::string& step, PictureSteps& out) {
 }
 
 /// Where the part of a picture begins that a step takes, and its size.
-struct Part {
+struct CutOut {
   std::int64_t left, top;
   PictureSize size;
 };
 
-Part middle(const PictureSize& of, const PictureSize& size) {
+CutOut middle(const PictureSize& of, const PictureSize& size) {
   return {(of.width - size.width) / 2, (of.height - size.height) / 2, size};
 }
 
 /// All of it for steps that cut nothing off.
-Part part_of(const PictureSteps::Step& step, const std::string& name, const PictureSize& size) {
-  if (step.kind == Kind::Square) {
+CutOut cut_out_of(const PictureSteps::Step& step, const std::string& name,
+                  const PictureSize& size) {
+  if (step.kind == StepKind::Square) {
     const std::int64_t shorter = std::min(size.width, size.height);
     return middle(size, {shorter, shorter});
   }
-  if (step.kind == Kind::Crop) {
+  if (step.kind == StepKind::Crop) {
     NF_CHECK(size.width >= step.size.width && size.height >= step.size.height, name, " has ",
              size_text(size), " pixels, and crop takes ", size_text(step.size), " of them");
     return middle(size, step.size);
   }
-  if (step.kind == Kind::Face) {
+  if (step.kind == StepKind::Face) {
     NF_CHECK(size == kAligned, name, " has ", size_text(size),
              " pixels, and celeba is for the aligned pictures, which have ", size_text(kAligned),
              "; for others: square,resize:64");
@@ -155,7 +156,7 @@ std::vector<Taps> taps_of(std::int64_t from, std::int64_t to) {
   return taps;
 }
 
-Tensor cut(const Tensor& pixels, const Part& part) {
+Tensor cut(const Tensor& pixels, const CutOut& part) {
   return pixels.narrow(0, part.top, part.size.height)
       .narrow(1, part.left, part.size.width)
       .contiguous();
@@ -181,7 +182,7 @@ PictureSteps parse_picture_steps(const std::string& text) {
 
 PictureSize size_after(const PictureSteps& steps, const std::string& name, PictureSize size) {
   for (const PictureSteps::Step& step : steps.steps) {
-    size = step.kind == Kind::Resize ? step.size : part_of(step, name, size).size;
+    size = step.kind == StepKind::Resize ? step.size : cut_out_of(step, name, size).size;
   }
   NF_CHECK(steps.patch <= std::min(size.width, size.height), name, " has ", size_text(size),
            " pixels, less than a patch of ", steps.patch);
@@ -192,8 +193,8 @@ Tensor apply_steps(const PictureSteps& steps, const std::string& name, Tensor pi
   if (steps.channels == 1) pixels = gray_levels(pixels);
   for (const PictureSteps::Step& step : steps.steps) {
     const PictureSize size = {pixels.dim(1), pixels.dim(0)};
-    pixels = step.kind == Kind::Resize ? resized(pixels, step.size)
-                                       : cut(pixels, part_of(step, name, size));
+    pixels = step.kind == StepKind::Resize ? resized(pixels, step.size)
+                                           : cut(pixels, cut_out_of(step, name, size));
   }
   return pixels;
 }

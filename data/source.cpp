@@ -96,6 +96,7 @@ std::string checksum_of(const Parts& parts) {
   const auto add = [&](const Samples& part) {
     sum.add(part.rows.x);
     sum.add(part.rows.labels);
+    sum.add(part.rows.given);
   };
   add(parts.train);
   if (parts.valid) add(*parts.valid);

@@ -38,7 +38,7 @@ Split take(const Split& rows, const Order& order, std::int64_t first, std::int64
   const auto of = [&](const Tensor& t) {
     return t.defined() ? index_select(t, 0, index) : Tensor();
   };
-  return {of(rows.x), of(rows.labels), of(rows.numbers)};
+  return {of(rows.x), of(rows.labels), of(rows.numbers), of(rows.given)};
 }
 
 /// The rows of a file, which know their place in it.

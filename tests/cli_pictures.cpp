@@ -60,6 +60,13 @@ void check_fails(const ScratchFolder& folder, const std::vector<std::string>& ca
   BOOST_TEST(std::count(outcome.err.begin(), outcome.err.end(), '\n') >= 1);
 }
 
+void check_works(const ScratchFolder& folder, const std::vector<std::vector<std::string>>& calls) {
+  for (const std::vector<std::string>& call : calls) {
+    const Outcome outcome = flowcli(folder, call);
+    BOOST_TEST(outcome.status == 0, call[0] + ": " + outcome.err);
+  }
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(a_model_of_a_folder_with_labels) {
@@ -77,14 +84,10 @@ BOOST_AUTO_TEST_CASE(a_model_of_a_folder_with_labels) {
              trained.err);
   BOOST_TEST(facts_of(run)["class_names"] == nlohmann::json::array({"dark", "light"}));
   BOOST_TEST(facts_of(run)["skipped"] == 0);
-  for (const std::vector<std::string>& call : std::initializer_list<std::vector<std::string>>{
-           {"eval", run, "--json"},
-           {"sample", run, "--given", "label=1", "-n", "2", "--json"},
-           {"classify", run, "--data", data, "--json"},
-           {"resume", run, "--steps", "7", "--json"}}) {
-    const Outcome outcome = flowcli(folder, call);
-    BOOST_TEST(outcome.status == 0, call[0] + ": " + outcome.err);
-  }
+  check_works(folder, {{"eval", run, "--json"},
+                       {"sample", run, "--given", "label=1", "-n", "2", "--json"},
+                       {"classify", run, "--data", data, "--json"},
+                       {"resume", run, "--steps", "7", "--json"}});
   // Another folder has the classes by their names, whatever else it lacks.
   const std::string light = folder.file("other");
   fs::create_directories(light);
@@ -198,6 +201,29 @@ BOOST_AUTO_TEST_CASE(a_run_that_keeps_its_pictures) {
   check_fails(folder, training("glyphs", plain, {"--pack"}), 2, "is drawn");
   check_fails(folder, training(data, plain, {"--skip-bad", "--pack", "--test-data", data}), 2,
               "put the parts into it");
+}
+
+BOOST_AUTO_TEST_CASE(a_model_that_is_given_attributes) {
+  const ScratchFolder folder;
+  const std::string data = two_classes(folder, "pictures"), run = folder.file("run");
+  std::string table = "file,light,number\n";
+  for (int i = 0; i < 40; ++i) {
+    table += std::to_string(i) + ".png," + std::to_string(i % 2) + "," + std::to_string(i) + "\n";
+  }
+  write(data + "/attributes.csv", table);
+  const Outcome trained =
+      flowcli(folder, training(data, run, {"--given", "light,number", "--pack"}));
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  const std::string moved = folder.file("moved");
+  fs::rename(data, moved);
+  check_works(folder, {{"eval", run, "--json"},
+                       {"sample", run, "--given", "light=1,number=7", "-n", "2", "--json"},
+                       {"score", run, "--data", moved, "--json"},
+                       {"resume", run, "--steps", "7", "--json"}});
+  write(moved + "/attributes.csv", table + "40.png,0,0\n");  // of a picture that is not there
+  BOOST_TEST(flowcli(folder, {"score", run, "--data", moved}).status == 0);
+  fs::remove(moved + "/attributes.csv");
+  check_fails(folder, {"score", run, "--data", moved}, 1, "attributes.csv");
 }
 
 BOOST_AUTO_TEST_CASE(one_picture_in_patches) {

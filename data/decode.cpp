@@ -84,39 +84,78 @@ void check_chunks(const std::string& name, std::string_view bytes, Checksums che
   fail(name + " is no PNG that can be read: it ends before its last chunk");
 }
 
-// Of JPEG, stb_image takes zeros for what is missing, and as many passes as there are. Returns the
-// number of components.
-int check_segments(const std::string& name, std::string_view bytes) {
+/// A part of a JPEG file: two bytes of marker, two of length, data.
+struct Segment {
+  std::uint8_t marker;
+  std::string_view data = {};  ///< none of markers that stand alone
+};
+
+/// The segment at `at`, which is moved behind it.
+Segment next_segment(const std::string& name, std::string_view bytes, std::size_t& at) {
+  const auto need = [&](std::size_t end) {
+    NF_CHECK(end <= bytes.size(), name, " is cut off: JPEG without its end");
+  };
+  need(at + 2);
+  NF_CHECK(bytes[at] == '\xFF', name, " is damaged: no marker at byte ", at);
+  while (bytes[at + 1] == '\xFF') need(++at + 2);
+  const auto marker = static_cast<std::uint8_t>(bytes[at + 1]);
+  NF_CHECK(marker != 0, name, " is damaged: no marker at byte ", at);
+  at += 2;
+  if (marker == 0x01 || (marker >= 0xD0 && marker <= 0xD9)) return {marker};
+  need(at + 2);
+  const std::size_t length = big_endian(bytes, at, 2);
+  NF_CHECK(length >= 2, name, " is damaged: a segment of ", length, " bytes at byte ", at);
+  need(at + length);
+  const std::string_view data = bytes.substr(at + 2, length - 2);
+  at += length;
+  return {marker, data};
+}
+
+/// Whether a segment says the size: a start of frame, not tables of Huffman codes or arithmetic
+/// codes, nor an extension.
+bool is_frame(std::uint8_t marker) {
+  return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+}
+
+/// Huffman tables, of which stb_image takes any number of codes.
+void check_codes(const std::string& name, std::string_view data) {
+  constexpr std::size_t kCounts = 16, kMostCodes = 256;
+  while (!data.empty()) {
+    std::size_t codes = 0;
+    for (std::size_t i = 1; i <= kCounts && i < data.size(); ++i) {
+      codes += static_cast<std::uint8_t>(data[i]);
+    }
+    NF_CHECK(codes <= kMostCodes && 1 + kCounts + codes <= data.size(), name,
+             " is damaged: a table of ", codes, " Huffman codes in ", data.size(), " bytes");
+    data.remove_prefix(1 + kCounts + codes);
+  }
+}
+
+/// Where coded data end: at the next marker that is none of their own.
+std::size_t end_of_codes(const std::string& name, std::string_view bytes, std::size_t at) {
+  for (;; ++at) {
+    at = bytes.find('\xFF', at);
+    NF_CHECK(at != std::string_view::npos && at + 1 < bytes.size(), name,
+             " is cut off: JPEG without its end");
+    const auto next = static_cast<std::uint8_t>(bytes[at + 1]);
+    if (next != 0 && !(next >= 0xD0 && next <= 0xD7)) return at;
+  }
+}
+
+// Of JPEG, stb_image takes zeros for what is missing, and as many passes as there are.
+void check_segments(const std::string& name, std::string_view bytes) {
   constexpr int kMostScans = 100;  // each goes over all pixels; progressive files have about 10
-  int components = 0, scans = 0;
-  const auto need = [&](bool there) { NF_CHECK(there, name, " is cut off: JPEG without its end"); };
+  constexpr std::uint8_t kCodes = 0xC4, kScan = 0xDA, kEnd = 0xD9;
+  int scans = 0, frames = 0;
   for (std::size_t at = 2;;) {
-    need(at + 1 < bytes.size());
-    const auto here = static_cast<std::uint8_t>(bytes[at]);
-    const auto marker = static_cast<std::uint8_t>(bytes[at + 1]);
-    NF_CHECK(here == 0xFF, name, " is damaged: no marker at byte ", at);
-    const bool restart = marker >= 0xD0 && marker <= 0xD7;
-    if (marker == 0xD9) return components;  // end of image
-    if (marker == 0xFF || restart || marker == 0x01) {
-      at += marker == 0xFF ? 1 : 2;
-      continue;
-    }
-    need(at + 3 < bytes.size());
-    const std::size_t length = big_endian(bytes, at + 2, 2);
-    NF_CHECK(length >= 2, name, " is damaged: a segment of ", length, " bytes at byte ", at);
-    need(at + 2 + length <= bytes.size());
-    const bool frame =  // not tables of Huffman codes, arithmetic codes, nor an extension
-        marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
-    if (frame && length >= 8) components = static_cast<std::uint8_t>(bytes[at + 9]);
-    at += 2 + length;
-    if (marker != 0xDA) continue;  // start of scan: coded data to the next marker
+    const Segment segment = next_segment(name, bytes, at);
+    if (segment.marker == kEnd) return;
+    if (segment.marker == kCodes) check_codes(name, segment.data);
+    frames += is_frame(segment.marker);
+    NF_CHECK(frames <= 1, name, " is damaged: it has two frames");
+    if (segment.marker != kScan) continue;
     NF_CHECK(++scans <= kMostScans, name, " has more than ", kMostScans, " passes of JPEG");
-    for (;; ++at) {
-      at = bytes.find('\xFF', at);
-      need(at != std::string_view::npos && at + 1 < bytes.size());
-      const auto next = static_cast<std::uint8_t>(bytes[at + 1]);
-      if (next != 0 && !(next >= 0xD0 && next <= 0xD7)) break;
-    }
+    at = end_of_codes(name, bytes, at);
   }
 }
 
@@ -145,17 +184,32 @@ PictureInfo png_info(const std::string& name, std::string_view head) {
   return {big_endian(head, kWidth, 4), big_endian(head, kWidth + 4, 4), kChannels[colour]};
 }
 
-PictureInfo jpeg_info(const std::string& name, std::string_view head) {
-  constexpr std::size_t kHeader = 1 << 20;
-  most_at_once = kHeader;
-  int width = 0, height = 0, channels = 0;
-  const int size = static_cast<int>(std::min<std::size_t>(head.size(), INT32_MAX));
-  if (!stbi_info_from_memory(data_of(head), size, &width, &height, &channels)) {
-    // That does not say why; decoding does, which fails at the same place.
-    stbi_image_free(stbi_load_from_memory(data_of(head), size, &width, &height, &channels, 0));
-    fail_reading(name, head);
+/// The components of a JPEG file, with its size.
+struct Frame {
+  std::int64_t width, height;
+  int components;
+};
+
+/// The first frame. stb_image is not asked: it would go through the tables before, as they are.
+Frame find_frame(const std::string& name, std::string_view head) {
+  for (std::size_t at = 2;;) {
+    const Segment segment = next_segment(name, head, at);
+    const bool ends = segment.marker == 0xD9 || segment.marker == 0xDA;
+    NF_CHECK(!ends, name, " is no JPEG that can be read: no frame before its codes");
+    if (!is_frame(segment.marker)) continue;
+    constexpr std::size_t kBytes = 6;  // precision, height, width, components
+    NF_CHECK(segment.data.size() >= kBytes, name, " is damaged: a frame of ", segment.data.size(),
+             " bytes");
+    return {big_endian(segment.data, 3, 2), big_endian(segment.data, 1, 2),
+            static_cast<std::uint8_t>(segment.data[5])};
   }
-  return {width, height, channels};
+}
+
+PictureInfo jpeg_info(const std::string& name, std::string_view head) {
+  const Frame frame = find_frame(name, head);
+  NF_CHECK(frame.components == 1 || frame.components == 3 || frame.components == 4, name,
+           " is no JPEG that can be read: ", frame.components, " components");
+  return {frame.width, frame.height, frame.components == 1 ? 1 : 3};
 }
 
 }  // namespace
@@ -187,7 +241,8 @@ Picture decode_picture(const std::string& name, std::string_view bytes, Checksum
     constexpr std::size_t kDepth = 24;  // of IHDR, which stb_image has seen
     out.deep = bytes[kDepth] == 16;
   } else {
-    out.cmyk = check_segments(name, bytes) == 4;
+    check_segments(name, bytes);
+    out.cmyk = find_frame(name, bytes).components == 4;
   }
   // Rows of 4 numbers of 16 bits, twice because deflated data is unpacked into buffers that double,
   // and blocks of JPEG at the borders.

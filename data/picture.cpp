@@ -93,7 +93,8 @@ class PictureReader {
 
  private:
   std::string path_of(const PictureEntry& entry) const {
-    return single_ ? folder_.path : folder_.path + "/" + entry.file.path;
+    const std::filesystem::path folder = folder_.path;
+    return single_ ? folder_.path : (folder / entry.file.path).string();
   }
   std::string name_of(const PictureEntry& entry) const {
     return str("[picture] '", printable(path_of(entry)), "'");

@@ -36,7 +36,7 @@ std::string file_name(const std::string& path) { return path.substr(path.rfind('
 
 PictureAttributes::PictureAttributes(const std::string& folder,
                                      const std::vector<std::string>& wanted)
-    : path_(folder + "/" + kAttributes) {
+    : path_((std::filesystem::path(folder) / kAttributes).string()) {
   std::error_code error;
   check_setting(std::filesystem::is_regular_file(path_, error), "given", "[given] '",
                 printable(folder), "' holds images, which have no columns; give label, or put a ",

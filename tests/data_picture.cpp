@@ -113,6 +113,10 @@ BOOST_AUTO_TEST_CASE(headers_that_promise_too_much) {
   const std::size_t scan = scans.find("\xFF\xDA"), end = scans.size() - 2;
   const std::string pass = scans.substr(scan, end - scan);
   for (int i = 0; i < 100; ++i) scans.insert(scan, pass);
+  std::string codes = gray_jpeg();  // found by fuzzing: stb_image writes as many as there are
+  codes.replace(codes.find("\xFF\xC4") + 5, 16, std::string(16, '\xD1'));
+  std::string hidden = gray_jpeg();  // 0xFF 0xFF 0x00 is data for it
+  hidden.insert(end, std::string("\xFF\xFF\0\0\x08", 5));
   // One pixel that unpacks to 64 MiB.
   std::string bomb = png_file(1, 1, kGray, 8, "");
   const std::size_t pixels = bomb.find("IDAT") - 4;
@@ -122,10 +126,12 @@ BOOST_AUTO_TEST_CASE(headers_that_promise_too_much) {
       {png_file(60000, 60000, kGray, 8, ""), "60000 x 60000 pixels; at most"},
       {png_file(30000, 30000, kGray, 8, ""), "at most 134217728 are read"},
       {png_file(8000, 8000, kRgb, 8, ""), "8000 x 8000 pixels in "},
-      {jpeg_of(60000, 60000), "too large"},
+      {jpeg_of(60000, 60000), "32768 a side"},
       {jpeg_of(20000, 20000), "at most 134217728 are read"},
       {jpeg_of(4000, 4000), "4000 x 4000 pixels in "},
       {scans, "more than 100 passes"},
+      {codes, "a table of 3344 Huffman codes"},
+      {hidden, "no marker at byte"},
       {bomb, "outofmem"},
       {png_file(0, 1, kGray, 8, ""), "it has no pixels"},
       {"GIF89a", "neither PNG nor JPEG"},

@@ -49,6 +49,7 @@ void show_reading(bool quiet) {
   data::reading_report() = [quiet, bar = std::make_shared<std::unique_ptr<Progress>>()](
                                std::int64_t done, std::int64_t total) {
     if (!*bar) *bar = std::make_unique<Progress>(quiet);
+    if (done == 0 && total > 0) return;  // nothing is known of the speed yet
     if (done < total) return (*bar)->step(done, total, "reading", str(done, " of ", total));
     (*bar)->clear();
     bar->reset();

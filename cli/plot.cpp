@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 
+#include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "data/svg.h"

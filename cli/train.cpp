@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "cli/budget.h"
 #include "cli/cli.h"
 #include "cli/evaluation.h"
 #include "cli/given.h"
@@ -36,6 +37,13 @@ std::string printed(const char* format, auto... values) {
 
 class Training {
  public:
+  static flows::FitOptions fit_options(const flows::Config& config, bool graph) {
+    flows::FitOptions options = flows::fit_options(config);
+    options.graph = graph;
+    options.keep_best = false;  // they are in a file
+    return options;
+  }
+
   /// Whether a training is new, and so may begin with the weights of another.
   enum class Start { New, Resumed };
 
@@ -372,13 +380,6 @@ class Training {
     return density;
   }
 
-  static flows::FitOptions fit_options(const flows::Config& config, bool graph) {
-    flows::FitOptions options = flows::fit_options(config);
-    options.graph = graph;
-    options.keep_best = false;  // they are in a file
-    return options;
-  }
-
   RunFolder run_;
   std::vector<flows::EpochReport> log_;  // what log.jsonl holds
   const Common& common_;
@@ -426,6 +427,12 @@ void add_train(CLI::App& app) {
     auto [config, data] = options->settings.configure(options->model, load_data);
     options->settings.check_precision(config, device);
     data::check_varies(data, config.data.types, config.text("preprocess", "") == "standard");
+    if (config.training.budget > 0) {
+      check_usage(!options->settings.given("steps") && !options->settings.given("epochs"),
+                  "--budget says how many steps there are: leave out --steps and --epochs");
+      config.training.steps = steps_within_budget(
+          config, data, Training::fit_options(config, !options->no_graph), device, options->common);
+    }
     Training training(config, std::move(data), options->common, device, !options->no_graph,
                       Training::Start::New);
     training.begin(options->out, options->overwrite);

@@ -25,6 +25,12 @@ std::vector<Field> TrainingSettings::fields() {
   return {
       {"epochs", "passes over the training data", &epochs, {}, 1, 1e9},
       {"steps", "stop after this many updates (0: by epochs)", &steps, {}, 0, 1e15},
+      {"budget",
+       "core-minutes: the first steps are timed, and so many are made as fit (0: no budget)",
+       &budget,
+       {},
+       0,
+       1e9},
       {"batch_size", "samples in one update", &batch_size, {}, 1, 1e9},
       {"optimizer", "update rule", &optimizer, nn::update_rule_names()},
       {"lr", "learning rate", &lr, {}, 0, 1e38},

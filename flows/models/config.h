@@ -15,6 +15,7 @@ namespace nf::flows {
 struct TrainingSettings {
   std::int64_t epochs = 100;
   std::int64_t steps = 0;
+  double budget = 0;
   std::int64_t batch_size = 200;
   std::string optimizer = "adam";
   double lr = 1e-3;

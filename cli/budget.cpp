@@ -1,0 +1,67 @@
+#include "cli/budget.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <ctime>
+
+#include "cli/trained_model.h"
+#include "flows/train/evaluate.h"
+#include "flows/train/fit.h"
+
+namespace nf::cli {
+
+namespace {
+
+// Seconds of all processors that this process has used.
+double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+}  // namespace
+
+std::int64_t steps_within_budget(const flows::Config& config, const data::Dataset& data,
+                                 const flows::FitOptions& options, Device device,
+                                 const Common& common) {
+  constexpr std::int64_t kWarmUp = 3, kTimed = 47, kValidated = 500;
+  const double budget = 60 * config.training.budget;
+  set_precision(device, config.training.precision, Need::Must);
+  const auto density = make_density(config, data, device);
+  flows::FitOptions rehearsal = options;
+  rehearsal.epochs = kWarmUp + kTimed;  // the end is not reached, for an epoch has a step
+  rehearsal.steps = 0;
+  flows::Trainer trainer(*density, data, rehearsal);
+  double start = 0;
+  std::int64_t steps = 0;
+  trainer.run({.on_step =
+                   [&](const flows::StepReport&) {
+                     if (++steps == kWarmUp) start = processor_seconds();
+                     return steps < kWarmUp + kTimed;
+                   },
+               .on_epoch = {}});
+  const double step = (processor_seconds() - start) / static_cast<double>(kTimed);
+
+  double validation = 0;
+  if (const std::int64_t rows = std::min(kValidated, data.valid.size()); rows > 0) {
+    start = processor_seconds();
+    flows::score(*density, data.valid.x.narrow(0, 0, rows),
+                 {.given = flows::given_rows(data.valid.given, 0, rows)});
+    validation = (processor_seconds() - start) * static_cast<double>(data.valid.size()) /
+                 static_cast<double>(rows);
+  }
+  const auto per_epoch = static_cast<double>((data.train.size() + config.training.batch_size - 1) /
+                                             config.training.batch_size);
+  // Up to the first step the training itself does again what was done here.
+  const double used = 2 * processor_seconds() - static_cast<double>(kTimed) * step;
+  const double fit = (budget - used) / (step + validation / per_epoch);
+  char text[200];
+  std::snprintf(
+      text, sizeof text,
+      "budget of %g core-minutes: %.3g core-seconds a step, %.3g for the validation after "
+      "an epoch: %.0f steps, %.1f epochs",
+      config.training.budget, step, validation, std::max(0.0, std::floor(fit)),
+      std::max(0.0, fit) / per_epoch);
+  NF_CHECK(fit >= 1, "[budget] ", text, "; give more");
+  common.note(text);
+  return static_cast<std::int64_t>(fit);
+}
+
+}  // namespace nf::cli

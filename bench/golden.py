@@ -116,7 +116,8 @@ def losses(path):
             group["lr"] = s["lr"] * schedule(s, i, steps)
         optimizer.step()
         for name, p in learned.items():
-            average[name] = s["ema"] * average[name] + (1 - s["ema"]) * p.detach()
+            decay = min(s["ema"], (1 + i) / (10 + i))
+            average[name] = decay * average[name] + (1 - decay) * p.detach()
     evaluated = average if s["ema"] > 0 else learned
     with torch.no_grad():
         out.append(loss_of(evaluated, steps).item())

@@ -334,7 +334,7 @@ BOOST_AUTO_TEST_CASE(a_module_of_two_parents_is_one) {
   Ema ema(pair, 0.5);
   stepped.step();
   reference.step();
-  ema.update();
+  ema.update(8);  // from 8 updates on a decay of 0.5 is less than (1 + n) / (10 + n)
   BOOST_CHECK(shared->a.value().to_vector<double>() == alone.a.value().to_vector<double>());
   BOOST_CHECK_EQUAL(ema.state().size(), 6U);
   BOOST_CHECK_CLOSE_FRACTION(ema.state()[0].second.to_vector<double>()[1],
@@ -354,7 +354,7 @@ BOOST_AUTO_TEST_CASE(a_parameter_made_of_a_view_is_updated_in_its_places) {
     Ema ema(module, 0.5);
     module.weight.slot()->accumulate(grad);
     optimizer.step();
-    ema.update();
+    ema.update(8);
     const Tensor expected = view - grad;
     BOOST_CHECK(module.weight.value().to_vector<double>() == expected.to_vector<double>());
     BOOST_CHECK(ema.state()[0].second.to_vector<double>() ==
@@ -367,7 +367,7 @@ BOOST_AUTO_TEST_CASE(a_parameter_made_of_a_view_is_updated_in_its_places) {
   module.weight.slot()->accumulate(matrix.t());
   check_error([&] { optimizer.step(); }, {"[optimizer]", "'weight'", "not contiguous"});
   Ema ema(module, 0.5);
-  check_error([&] { ema.update(); }, {"[optimizer]", "'weight'", "not contiguous"});
+  check_error([&] { ema.update(0); }, {"[optimizer]", "'weight'", "not contiguous"});
 }
 
 BOOST_AUTO_TEST_CASE(averages_follow_the_parameters) {
@@ -376,8 +376,9 @@ BOOST_AUTO_TEST_CASE(averages_follow_the_parameters) {
   double average = 1;
   for (int i = 0; i < 5; ++i) {
     model.a.mutable_value().fill_(i);
-    ema.update();
-    average = i == 0 ? 0.9 * 1 + 0.1 * 0 : 0.9 * average + 0.1 * i;
+    ema.update(78 + i);
+    const double decay = std::min(0.9, (79.0 + i) / (88.0 + i));  // 0.9 from the fourth on
+    average = decay * average + (1 - decay) * i;
   }
   const Tensor now = model.a.value().clone();
   ema.swap();
@@ -385,7 +386,7 @@ BOOST_AUTO_TEST_CASE(averages_follow_the_parameters) {
   BOOST_CHECK_EQUAL(model.idle.value().to_vector<double>()[0], 7);
   ema.swap();
   BOOST_CHECK(model.a.value().to_vector<double>() == now.to_vector<double>());
-  ema.update();  // still the average of before
+  ema.update(1000);  // still the average of before
   ema.swap();
   BOOST_CHECK_CLOSE_FRACTION(model.a.value().to_vector<double>()[0], 0.9 * average + 0.4, 1e-12);
   ema.swap();

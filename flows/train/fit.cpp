@@ -153,7 +153,7 @@ void Trainer::update_on(const data::Batch& batch, bool measure) {
   }
   optimizer_.step(scale);
   density_.clear_grads();
-  if (ema_) ema_->update();
+  if (ema_) ema_->update(step() - 1);
 }
 
 // The same by a recorded step. False when there is none for this batch.
@@ -182,7 +182,7 @@ bool Trainer::replay(const data::Batch& batch) {
   }
   rows_.copy_(rows);
   std::vector<UpdateArgs> constants = {optimizer_.advance()};
-  if (ema_) constants.push_back(ema_->args());
+  if (ema_) constants.push_back(ema_->args(step() - 1));
   graph_->replay(constants);
   return true;
 }

@@ -169,7 +169,12 @@ Ema::Ema(Module& module, double decay) : decay_(decay), parameters_(module.param
   for (const auto& [name, p] : parameters_) average_.push_back(p->value().clone());
 }
 
-void Ema::update() {
+UpdateArgs Ema::args(std::int64_t before) const {
+  const auto n = static_cast<double>(before);
+  return {.beta1 = std::min(decay_, (1 + n) / (10 + n))};
+}
+
+void Ema::update(std::int64_t before) {
   const Profile::Scope part("averages");
   std::vector<Tensor> values;
   for (const auto& [name, p] : parameters_) {
@@ -177,7 +182,7 @@ void Ema::update() {
     values.push_back(p->value());
   }
   if (values.empty()) return;
-  backend_of(values[0]).update(UpdateRule::Ema, args(), Tensor(), average_, values, {}, {});
+  backend_of(values[0]).update(UpdateRule::Ema, args(before), Tensor(), average_, values, {}, {});
 }
 
 void Ema::swap() {

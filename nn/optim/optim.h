@@ -82,13 +82,16 @@ Tensor gradient_norm(Module& module);
 /// NaN when the norm is NaN or infinite, so that no such update is done; the norm tells why.
 Tensor clip_scale(const Tensor& norm, double max_norm);
 
-/// Exponential moving average of a module's parameters: average += (1 - decay) (p - average).
+/// Exponential moving average of a module's parameters: average += (1 - d) (p - average). d is
+/// min(decay, (1 + n) / (10 + n)) at the update after n others, so that the weights of the
+/// beginning are soon forgotten, however slow the decay. (as TensorFlow's ExponentialMovingAverage,
+/// with num_updates)
 class Ema {
  public:
   Ema(Module& module, double decay);
-  void update();
+  void update(std::int64_t before);  ///< after so many updates
   /// The constants of update().
-  UpdateArgs args() const { return {.beta1 = decay_}; }
+  UpdateArgs args(std::int64_t before) const;
   /// Exchanges the averages with the parameters; calling it again brings them back.
   void swap();
   /// "ema.<parameter>": the averages themselves, not copies.

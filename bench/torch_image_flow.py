@@ -26,6 +26,7 @@ class ImageFlow(Flow):
             stay = x.shape[3] - x.shape[3] // 2
             stays, leaves = x[..., :stay], x[..., stay:]
             mean, log_std = self.two(self.conv(f"{name}factor_out.prior", stays, edge=True), self.code())
+            log_std = self.bounded(log_std)
             left = ((leaves - mean) * (-log_std).exp()).reshape(n, -1)
             row, more = self.scale_of(f"{name}factor_out.rest.", stays, number + 1)
             return torch.cat([row, left], 1), log_det + more - log_std.flatten(1).sum(1)
@@ -33,9 +34,13 @@ class ImageFlow(Flow):
             weight = self.t[f"{name}top.net.weight"]
             zeros = torch.zeros(1, *x.shape[1:3], weight.shape[1] - 1, dtype=torch.float64)
             mean, log_std = self.two(self.conv(f"{name}top.net", zeros, edge=True), False)
+            log_std = self.bounded(log_std)
             x = (x - mean) * (-log_std).exp()
             log_det = log_det - log_std.sum()
         return x.reshape(n, -1), log_det
+
+    def bounded(self, log_std):
+        return 5 * torch.tanh(log_std / 5) if "blocks" in self.s else log_std
 
     def step(self, name, x):
         pixels = x.shape[1] * x.shape[2]

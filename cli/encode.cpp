@@ -9,6 +9,7 @@
 #include "cli/given.h"
 #include "cli/table.h"
 #include "data/npy.h"
+#include "flows/models/model.h"
 #include "tensor/ops.h"
 
 namespace nf::cli {
@@ -20,10 +21,12 @@ double largest_difference(const Tensor& a, const Tensor& b) {
   return max(abs(a.to(DType::F64) - b.to(DType::F64))).item();
 }
 
-// Latents in parts, so that they need not fit into memory beside the data.
-void write_latents(const std::string& out, const data::Dataset& shape, std::int64_t n,
+// Latents in parts, so that they need not fit into memory beside the data. A file of numbers has
+// the shape of the data where a latent belongs to a pixel; on several scales (`scaled`) none does.
+void write_latents(const std::string& out, const data::Dataset& shape, bool scaled, std::int64_t n,
                    const Tensor& given, const std::function<Tensor()>& next) {
-  if (!is_csv(out)) return data::write_npy(out, DType::F32, data::shape_of(shape, n), next);
+  const Shape all = scaled ? Shape{n, shape.dims} : data::shape_of(shape, n);
+  if (!is_csv(out)) return data::write_npy(out, DType::F32, all, next);
   write_text(out, [&](const data::CsvWriter::Sink& sink) {
     std::vector<std::string> names = latent_columns(shape.dims);
     const std::vector<std::string> given_names = given_columns(shape);
@@ -67,7 +70,8 @@ void add_encode(CLI::App& app) {
   options->model.add_to(*command);
   options->rows.add_to(*command);
   command->add_option("--out", options->out,
-                      "FILE.npy: f32 (N, D), of images (N, H, W, C); FILE.csv or - (standard "
+                      "FILE.npy: f32 (N, D), of images (N, H, W, C) where a latent belongs to a "
+                      "pixel; FILE.csv or - (standard "
                       "output): columns z1,z2,... (default: RUN/latents.npy; of other rows than "
                       "the test part RUN/latents-NAME.npy of --data NAME, RUN/latents.PART.npy)");
   options->common.add_to(*command);
@@ -88,7 +92,8 @@ void add_encode(CLI::App& app) {
     const std::int64_t n = rows.x.dim(0), dims = density.dims();
     std::int64_t at = 0;
     double error = 0, largest = 0;
-    write_latents(out, model.shape, n, rows.given, [&] {
+    const bool scaled = flows::model_by_name(model.run.config().model).of_images();
+    write_latents(out, model.shape, scaled, n, rows.given, [&] {
       const Tensor x = rows.x.narrow(0, at, std::min(kPart, n - at)).to(device);
       const Tensor beside = flows::given_rows(rows.given, at, x.dim(0));
       const Var given = given_part(beside, 0, x.dim(0), device);

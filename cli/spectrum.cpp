@@ -24,7 +24,9 @@ std::vector<double> log_scale_of(flows::FlowDensity& density) {
       if (const auto* found = dynamic_cast<const flows::Scaling*>(part.get())) scaling = found;
     }
   }
-  NF_CHECK(scaling, "[spectrum] the model has no scaling layer; train one with --set scaling=true");
+  NF_CHECK(
+      scaling,
+      "[spectrum] the model has no scaling layer; nice and nice-plus have one, with scaling=true");
   return scaling->log_scale().to(DType::F64).to_vector<double>();
 }
 

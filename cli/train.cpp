@@ -7,6 +7,7 @@
 
 #include "cli/budget.h"
 #include "cli/cli.h"
+#include "cli/drift.h"
 #include "cli/evaluation.h"
 #include "cli/given.h"
 #include "cli/interrupt.h"
@@ -265,6 +266,7 @@ class Training {
 
   void finish_epoch(const flows::EpochReport& r) {
     common_.note(epoch_line(r, (trainer_.total_steps() - 1) / steps_per_epoch() + 1));
+    if (config_.text("memory", "") == "invertible") tell_drift(*density_, data_.train, common_);
     run_.append_log(r);
     log_.push_back(r);
     if (r.best) {
@@ -362,7 +364,7 @@ class Training {
   static data::Dataset checked(data::Dataset data, const flows::Config& config) {
     const double count = flows::parameter_count(config, shape_of(data));
     check_memory(4 * sizeof(float) * count, str("training ", count, " parameters"),
-                 "make the model smaller: hidden_units, hidden_layers, couplings");
+                 str("make the model smaller: ", flows::model_by_name(config.model).sizes()));
     const double batch =
         static_cast<double>(std::min(config.training.batch_size, data.train.size()));
     check_memory(

@@ -52,9 +52,9 @@ std::string underfit_text(const Evidence& e, const std::string& what) {
   const bool rising = log.end() - best_of(log) <= std::max<std::ptrdiff_t>(1, std::ssize(log) / 20);
   return "UNDERFIT: " + what +
          (rising ? " Validation was still rising when training ended: train longer (flowcli resume "
-                   "RUN --epochs N), then give the model more couplings or hidden units."
-                 : " Validation no longer rises: give the model more couplings or hidden units, or "
-                   "another --preprocess.");
+                   "RUN --epochs N), then make the model larger."
+                 : " Validation no longer rises: make the model larger, or take another "
+                   "--preprocess.");
 }
 
 }  // namespace

@@ -82,6 +82,21 @@ bool Compose::exact() const {
                      [](const Named& part) { return part.second->exact(); });
 }
 
+std::vector<Compose::Named> Compose::layers() const {
+  std::vector<Named> all;
+  for (const auto& [name, part] : parts_) {
+    const auto* inner = dynamic_cast<const Compose*>(part.get());
+    if (!inner) {
+      all.emplace_back(name, part);
+      continue;
+    }
+    for (const auto& [inner_name, layer] : inner->layers()) {
+      all.emplace_back(nn::join_names(name, inner_name), layer);
+    }
+  }
+  return all;
+}
+
 std::int64_t Compose::initial_rows() const {
   std::int64_t rows = 0;
   for (const auto& [name, part] : parts_) rows = std::max(rows, part->initial_rows());

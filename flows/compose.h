@@ -41,6 +41,8 @@ class Compose : public Transform {
 
   using Named = std::pair<std::string, std::shared_ptr<Transform>>;
   const std::vector<Named>& parts() const { return parts_; }
+  /// The parts, in place of each that is a Compose itself its own, with dotted names.
+  std::vector<Named> layers() const;
 
  private:
   Mapped forward_from(std::size_t first, Mapped at, const Var& context) const;

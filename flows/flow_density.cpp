@@ -155,7 +155,8 @@ std::optional<std::string> FlowDensity::find_nonfinite_inverse(const Tensor& z,
     if (finite(transform_->inverse(value, beside))) return std::nullopt;
     return str("the inverse of layer ", transform_->kind());
   }
-  for (auto part = parts->parts().rbegin(); part != parts->parts().rend(); ++part) {
+  const std::vector<Compose::Named> layers = parts->layers();
+  for (auto part = layers.rbegin(); part != layers.rend(); ++part) {
     const auto& [name, layer] = *part;
     const Mapped mapped = layer->inverse(value, beside);
     if (!finite(mapped)) return str("the inverse of layer ", name, " (", layer->kind(), ")");
@@ -170,7 +171,7 @@ std::optional<std::string> FlowDensity::find_nonfinite(const Tensor& x, const Te
   Var value = entering(x.to(device()));
   const Var beside = context(given, x.dim(0));
   if (const auto* parts = dynamic_cast<Compose*>(transform_.get())) {
-    for (const auto& [name, part] : parts->parts()) {
+    for (const auto& [name, part] : parts->layers()) {
       const Mapped mapped = part->forward(value, beside);
       if (!finite(mapped)) return str("layer ", name, " (", part->kind(), ")");
       value = mapped.value;

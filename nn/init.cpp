@@ -33,4 +33,11 @@ Tensor initial_weight(const Init& init, Generator& gen, std::int64_t out, std::i
   return (out >= in ? q : q.t()).contiguous();
 }
 
+Tensor standardizing_log_scale(const Tensor& variance) {
+  constexpr double kConstant = 1e-10;
+  const Tensor limit = Tensor::full({}, kConstant, variance.dtype(), variance.device());
+  const Tensor scale = -log(sqrt(variance) + 1e-6);
+  return where(greater(variance, limit), scale, scale.zeros_like());
+}
+
 }  // namespace nf::nn

@@ -26,4 +26,8 @@ struct Init {
 Tensor initial_weight(const Init& init, Generator& gen, std::int64_t out, std::int64_t in,
                       std::int64_t window = 1);
 
+/// s with exp(s) = 1 / (deviation + 1e-6), of what has this variance; 0 where a variance is hardly
+/// any (1e-10): a constant tells nothing of the size of what comes later. (Glow's ActNorm)
+Tensor standardizing_log_scale(const Tensor& variance);
+
 }  // namespace nf::nn

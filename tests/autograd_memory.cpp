@@ -8,22 +8,12 @@
 #include "autograd/functions.h"
 #include "tensor/backend.h"
 #include "tensor/random.h"
+#include "tests/peak.h"
 
 using namespace nf;
+using test::peak_of;
 
 namespace {
-
-/// The most bytes that `run` has in use beyond those that were in use before.
-std::size_t peak_of(const std::function<void()>& run) {
-  Backend& cpu = cpu_backend();
-  // Nothing is below the peak any more, so that it rises by all that is allocated.
-  const std::size_t ballast = cpu.peak_bytes() - cpu.bytes_in_use() + 1;
-  void* const block = cpu.allocate(ballast);
-  const std::size_t before = cpu.bytes_in_use();
-  run();
-  cpu.release(block, ballast);
-  return cpu.peak_bytes() - before;
-}
 
 using Doubles = std::vector<double>;
 

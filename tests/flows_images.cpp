@@ -1,10 +1,12 @@
 // Flows of images: pixels of a checkerboard, what is factored out, maps, and glow's sizes.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "flows/compose.h"
+#include "flows/examine/diagnose.h"
 #include "flows/layers/coupling.h"
 #include "flows/layers/factor_out.h"
 #include "flows/layers/permute.h"
@@ -17,6 +19,7 @@
 #include "nn/layers/conv2d.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
+#include "tests/peak.h"
 
 BOOST_AUTO_TEST_SUITE(flows_images)
 
@@ -114,6 +117,8 @@ BOOST_AUTO_TEST_CASE(actnorm_begins_from_the_first_rows) {
   BOOST_CHECK_SMALL(max(abs(mean(z.value(), {0, 1, 2}))).item(), 1e-5);
   BOOST_CHECK_SMALL(max(abs(variance(z.value(), {0, 1, 2}) - 1.0)).item(), 1e-3);
   BOOST_CHECK_CLOSE_FRACTION(log_det.value().narrow(0, 0, 1).item(), -48 * std::log(5.0), 0.02);
+  layer.initialize(Tensor::full({1, 4, 4, 3}, 7));  // a constant has no size to learn from
+  BOOST_CHECK_EQUAL(max(abs(layer.forward(Tensor::full({1, 4, 4, 3}, 8)).value.value())).item(), 1);
 }
 
 BOOST_AUTO_TEST_CASE(factors_of_a_rotation_are_the_rotation) {
@@ -257,6 +262,67 @@ BOOST_AUTO_TEST_CASE(scales_can_be_walked_back) {
       const double size = 1 + max(abs(plain[i])).item();
       CHECK_SAME(p->grad(), plain[i++], 2e-4 * size, name);
     }
+  }
+}
+
+// A step of a model three times as deep: with the tape its memory grows, with the other it hardly
+// does.
+BOOST_AUTO_TEST_CASE(memory_of_a_step_does_not_grow_with_depth) {
+  const DataShape data = images(16, 16, 1);
+  const auto peak = [&](const std::string& memory, int steps) {
+    const Config config =
+        configured("glow", data, {"width=8", "memory=" + memory, str("steps_per_level=", steps)});
+    const auto flow = make_flow(config, data);
+    Generator gen(4);
+    const Tensor x = (uniform(gen, {64, data.dims}) * 256.0).to(DType::U8);
+    const auto step = [&] {
+      Tape tape;
+      tape.backward(mean(flow->log_prob(x)));
+      flow->clear_grads();
+    };
+    step();  // what is made once is there
+    return static_cast<double>(test::peak_of(step)) -
+           4.0 * static_cast<double>(flow->parameter_count());  // their gradients
+  };
+  BOOST_CHECK_GT(peak("tape", 9), 2 * peak("tape", 3));
+  BOOST_CHECK_LT(peak("invertible", 9), 1.1 * peak("invertible", 3));
+}
+
+BOOST_AUTO_TEST_CASE(layers_of_images_are_examined_one_by_one) {
+  const DataShape data = images(4, 4, 2);
+  const auto flow = make_flow(configured("glow", data, {"steps_per_level=2", "width=5"}), data);
+  Generator gen(4);
+  const Tensor x = (uniform(gen, {6, data.dims}) * 256.0).to(DType::U8);
+  flow->initialize(x);
+  flow->to(DType::F64);
+  const auto rows = diagnose_layers(*flow, x.to(DType::F64), {.jacobians = 2});
+  std::set<std::string> names;
+  for (const LayerDiagnosis& row : rows) {
+    names.insert(row.name);
+    BOOST_CHECK_MESSAGE(row.round_trip < 1e-8 && row.jacobian_gap < 1e-4,
+                        row.name << ": " << row.round_trip << ", " << row.jacobian_gap);
+  }
+  for (const char* name : {"scales.squeeze", "scales.steps.1.coupling", "scales.factor_out"}) {
+    BOOST_CHECK_MESSAGE(names.contains(name), name);
+  }
+  flow->for_each_parameter([](const std::string& name, Var& p) {
+    if (name == "scales.steps.1.actnorm.shift") p.mutable_value().fill_(INFINITY);
+  });
+  BOOST_CHECK_EQUAL(flow->find_nonfinite(x).value_or(""), "parameter scales.steps.1.actnorm.shift");
+}
+
+// Images unlike all that were seen have a likelihood that is a number.
+BOOST_AUTO_TEST_CASE(image_plus_scores_what_it_never_saw) {
+  const DataShape data = images(8, 8, 1);
+  const auto flow =
+      make_flow(configured("image-plus", data, {"steps_per_level=2", "width=6"}), data);
+  Generator gen(4);
+  flow->initialize((uniform(gen, {40, data.dims}) * 20.0 + 60.0).to(DType::U8));
+  flow->for_each_parameter(
+      [&](const std::string&, Var& p) { p.set_value(p.value() + 0.3 * normal(gen, p.shape())); });
+  for (const double level : {0.0, 255.0}) {
+    const Tensor x = Tensor::full({1, data.dims}, level).to(DType::U8);
+    BOOST_CHECK_MESSAGE(all_finite(flow->log_prob(x).value()), level);
   }
 }
 

@@ -26,9 +26,12 @@ std::vector<Layer> layers_of(FlowDensity& density) {
   auto* parts = dynamic_cast<Compose*>(&density.transform());
   if (!parts) return {{"", &density.transform()}};
   std::vector<Layer> layers;
-  for (const auto& [name, part] : parts->parts()) layers.push_back({name, part.get()});
+  for (const auto& [name, part] : parts->layers()) layers.push_back({name, part.get()});
   return layers;
 }
+
+/// Numbers of a sample of x (N, ...): images count as rows.
+std::int64_t dims_of(const Tensor& x) { return x.numel() / std::max<std::int64_t>(1, x.dim(0)); }
 
 /// NaN is the larger of any two.
 void update_max(double& most, double value) {
@@ -40,10 +43,11 @@ double worst(const Tensor& x) { return max(abs(x)).item(); }
 /// For each of D columns how large its numbers usually are.
 using Sizes = std::vector<double>;
 
-/// The median of |x| in each column of (N, D), what is not finite left out; 0 where nothing is.
+/// The median of |x| in each column of (N, D), or place of images, what is not finite left out; 0
+/// where nothing is.
 Sizes usual_sizes(const Tensor& x) {
   const auto values = abs(x.to(Device::CPU).to(DType::F64)).to_vector<double>();
-  const auto dims = static_cast<std::size_t>(x.dim(1));
+  const auto dims = static_cast<std::size_t>(dims_of(x));
   Sizes sizes;
   for (std::size_t d = 0; d < dims; ++d) {
     std::vector<double> column;
@@ -63,7 +67,7 @@ Sizes usual_sizes(const Tensor& x) {
 double relative_distance(const Tensor& a, const Tensor& b, const Sizes& usual, bool alike) {
   const auto from = a.to(Device::CPU).to(DType::F64).to_vector<double>();
   const auto to = b.to(Device::CPU).to(DType::F64).to_vector<double>();
-  const auto dims = static_cast<std::size_t>(b.dim(1));
+  const auto dims = static_cast<std::size_t>(dims_of(b));
   Sizes size = usual, distance(dims);
   size.resize(dims);
   double largest = std::numeric_limits<double>::min(), out = 0;
@@ -110,11 +114,12 @@ double relative_gap(const Tensor& l, const Tensor& other) {
   return worst((l - other) / (abs(l) + 1));
 }
 
-/// J^T of the layer at x (1, D): row j holds dz/dx_j. Steps are small against x, because a logit
-/// bends where x is near 0, and have a floor where f64 still has seven digits.
+/// J^T of the layer at x (1, ...), its numbers in a row: row j holds dz/dx_j. Steps are small
+/// against x, because a logit bends where x is near 0, and have a floor where f64 still has seven
+/// digits.
 Tensor jacobian(Transform& layer, const Tensor& x, const Var& context) {
   constexpr std::int64_t kRows = 512;  // at a time
-  const std::int64_t dims = x.dim(1);
+  const std::int64_t dims = x.numel();
   const auto at = x.to_vector<double>();
   std::vector<Tensor> rows;
   for (std::int64_t first = 0; first < dims; first += kRows) {
@@ -125,11 +130,13 @@ Tensor jacobian(Transform& layer, const Tensor& x, const Var& context) {
       steps.mutable_data<double>()[i * dims + first + i] = size;
       sizes.mutable_data<double>()[i] = 2 * size;
     }
-    steps = steps.to(x.device());
+    Shape together = x.shape();
+    together[0] = n;
+    steps = steps.to(x.device()).reshape(together);
     const Var beside = context.defined() ? broadcast_to(context, {n, context.dim(1)}) : Var();
     const Tensor above = layer.forward(x + steps, beside).value.value();
     const Tensor below = layer.forward(x - steps, beside).value.value();
-    rows.push_back((above - below).to(Device::CPU) / sizes);
+    rows.push_back((above - below).to(Device::CPU).reshape({n, dims}) / sizes);
   }
   return concat(rows, 0);
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "flows/layers/rows.h"
+#include "nn/init.h"
 
 namespace nf::flows {
 
@@ -69,7 +70,7 @@ void ActNorm::initialize(const Samples& samples) {
   const Tensor x = samples.all();
   const Axes axes = all_but_channels(x);
   shift_.mutable_value().copy_(-mean(x, axes));
-  log_scale_.mutable_value().copy_(-log(sqrt(variance(x, axes)) + 1e-6));
+  log_scale_.mutable_value().copy_(nn::standardizing_log_scale(variance(x, axes)));
 }
 
 double ActNorm::flops(const Shape& in) const {

@@ -106,17 +106,25 @@ class TanhScale : public ElementwiseMap {
 
 class Gaussian : public ElementwiseMap {
  public:
+  explicit Gaussian(double limit) : limit_(limit) {}
   std::string kind() const override { return "gaussian"; }
   int parameters_per_dim() const override { return 2; }
   double flops_per_dim() const override { return 5; }  // -, exp, -, *, the sum
   Mapped forward(const Var& x, const Var& parameters) const override {
-    const auto [m, s] = two_of(x, parameters);
+    const auto [m, s] = mean_and_scale(x, parameters);
     return {(x - m) * exp(-s), -sum_event(s)};
   }
   Mapped inverse(const Var& z, const Var& parameters) const override {
-    const auto [m, s] = two_of(z, parameters);
+    const auto [m, s] = mean_and_scale(z, parameters);
     return {z * exp(s) + m, sum_event(s)};
   }
+
+ private:
+  std::pair<Var, Var> mean_and_scale(const Var& x, const Var& parameters) const {
+    const auto [m, s] = two_of(x, parameters);
+    return {m, limit_ > 0 ? soft_bound(s, limit_) : s};
+  }
+  double limit_;
 };
 
 class Interleaved : public ElementwiseMap {
@@ -152,7 +160,9 @@ std::shared_ptr<ElementwiseMap> tanh_map(double scale) {
   return std::make_shared<TanhScale>(scale);
 }
 
-std::shared_ptr<ElementwiseMap> gaussian_map() { return std::make_shared<Gaussian>(); }
+std::shared_ptr<ElementwiseMap> gaussian_map(double limit) {
+  return std::make_shared<Gaussian>(limit);
+}
 
 std::shared_ptr<ElementwiseMap> interleaved(std::shared_ptr<ElementwiseMap> map) {
   return std::make_shared<Interleaved>(std::move(map));

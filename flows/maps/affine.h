@@ -20,8 +20,8 @@ std::shared_ptr<ElementwiseMap> sigmoid_map();
 /// (RealNVP, its code)
 std::shared_ptr<ElementwiseMap> tanh_map(double scale = 1);
 /// z = (x - m) * exp(-s): what is Gaussian with mean m and deviation exp(s) becomes standard;
-/// parameters m, then s. (the learned prior of Glow)
-std::shared_ptr<ElementwiseMap> gaussian_map();
+/// parameters m, then s. (the learned prior of Glow) With `limit` > 0 s is bounded as above.
+std::shared_ptr<ElementwiseMap> gaussian_map(double limit = 0);
 /// `map` with the parameters of a dimension side by side, (N, ..., A, parameters_per_dim()) as one
 /// axis, as Glow's code has them.
 std::shared_ptr<ElementwiseMap> interleaved(std::shared_ptr<ElementwiseMap> map);

@@ -53,7 +53,7 @@ class Spline : public ElementwiseMap {
     const Var qa = b.height * (s - b.slope) + up * bend, qb = b.height * b.slope - up * bend;
     const Var qc = -(s * up);
     const Var root = clamp(square(qb) - qa * qc * 4, 1e-30, 1e30);
-    const Var t = qc * 2 / (-qb - sqrt(root));
+    const Var t = clamp(qc * 2 / (-qb - sqrt(root)), 0, 1);  // but for rounding it is within
     const Var below = s + bend * t * (1.0 - t);
     return {where(inside, t * b.width + b.left, z), -sum_event(log_slope(inside, b, t, s, below))};
   }

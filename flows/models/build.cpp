@@ -38,7 +38,7 @@ std::shared_ptr<Density> make_density(const Config& given, const DataShape& data
   check(model, config, data);
   const double count = model.parameters(config, data);
   check_memory(count * sizeof(float), str("a model of ", count, " parameters"),
-               "make it smaller: hidden_units, hidden_layers, couplings");
+               str("make it smaller: ", model.sizes()));
   std::shared_ptr<Density> density = model.build(config, data);
   density->set_description({{"version", "2"},
                             {"model", config.model},

@@ -27,6 +27,11 @@ std::vector<Field> ImageFlowSettings::fields() {
       {"width", "channels within the couplings' networks", &width, {}, 1, 1e5},
       {"mixing", "before each coupling: a learned matrix, its LU factors, or a fixed order",
        &mixing, channel_mixings().all()},
+      {"memory",
+       "of a step: tape keeps what layers compute; invertible recovers it from the output, in "
+       "memory that does not grow with depth",
+       &memory,
+       {"tape", "invertible"}},
   };
   for (const std::vector<Field>& more : {Preprocessing::fields(), Conditioning::fields()}) {
     all.insert(all.end(), more.begin(), more.end());
@@ -67,7 +72,9 @@ std::shared_ptr<Density> ImageFlow::build(const Config& full, const DataShape& d
   const std::shared_ptr<Condition> condition = make_condition(settings, data, weights);
   const Convention convention = add_preprocessing(settings, full.data, data, *flow, noise);
   flow->add("image", std::make_shared<Unflatten>(image_of(data, name())));
-  flow->add("scales", scales(full, data, weights));
+  const std::shared_ptr<Compose> all = scales(full, data, weights);
+  all->recompute(settings.memory == "invertible");
+  flow->add("scales", all);
   return std::make_shared<FlowDensity>(flow, base_by_name("gaussian"), data.dims, convention,
                                        condition);
 }

@@ -18,6 +18,7 @@ struct ImageFlowSettings : Preprocessing, Conditioning {
   std::int64_t steps_per_level = 8;
   std::int64_t width = 64;
   std::string mixing = "linear";
+  std::string memory = "tape";
 
   std::vector<Field> fields();
 };
@@ -28,6 +29,7 @@ class ImageFlow : public Model {
  public:
   bool of_images() const override { return true; }
   bool conditional() const override { return true; }
+  std::string sizes() const override { return "width, steps_per_level, levels"; }
   Config resolved(const Config& config, const DataShape& data) const override;
   void check(const Config& config, const DataShape& data) const override;
   std::string why_idle(const Config& config, const DataShape& data,

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "data/setting_error.h"
 #include "flows/layers/elementwise.h"
 #include "flows/maps/affine.h"
 #include "flows/maps/mixture.h"
@@ -47,6 +48,10 @@ std::shared_ptr<ElementwiseMap> map_of(const ImagePlusSettings& c) {
   return c.coupling == "spline" ? spline_map(parts) : mixture_map(parts, c.scale_limit);
 }
 
+// Log deviations of latents lie within +-kPriorLimit, so that an image unlike all others has a
+// likelihood that is a number.
+constexpr double kPriorLimit = 5;
+
 /// `weights` outlives the frame.
 MultiScale frame_of(const ImagePlusSettings& settings, const DataShape& data, Generator& weights) {
   const auto levels = static_cast<std::size_t>(levels_of(settings.levels, data));
@@ -67,14 +72,15 @@ MultiScale frame_of(const ImagePlusSettings& settings, const DataShape& data, Ge
                                        .activation = nn::activation_by_name(settings.activation)},
                 weights);
           },
-      .prior_map = [] { return gaussian_map(); },
+      .prior_map = [] { return gaussian_map(kPriorLimit); },
       .prior = [&weights](std::int64_t in, std::int64_t out,
                           std::int64_t) { return nn::zero_conv(in, out, weights); },
       .top =
           [&weights, context, given](std::int64_t channels) {
             const std::int64_t inputs = given ? context : 2 * channels;
-            return std::make_shared<LearnedPrior>(
-                inputs, gaussian_map(), nn::zero_conv(inputs, 2 * channels, weights), given);
+            return std::make_shared<LearnedPrior>(inputs, gaussian_map(kPriorLimit),
+                                                  nn::zero_conv(inputs, 2 * channels, weights),
+                                                  given);
           },
       .context = context};
 }
@@ -84,6 +90,7 @@ class ImagePlus : public ImageFlow {
   std::string name() const override { return "image-plus"; }
   std::string help() const override { return "our own for images: mixtures, residual networks"; }
   Config preset(const DataShape& data, const std::string& recipe) const override;
+  void check(const Config& config, const DataShape& data) const override;
   std::string why_idle(const Config& config, const DataShape& data,
                        const std::string& key) const override;
   double parameters(const Config& config, const DataShape& data) const override;
@@ -118,6 +125,13 @@ Config ImagePlus::preset(const DataShape&, const std::string&) const {
   config.training.clip = 100;
   config.training.ema = 0.999;
   return config;
+}
+
+void ImagePlus::check(const Config& config, const DataShape& data) const {
+  ImageFlow::check(config, data);
+  const ImagePlusSettings& c = config.of<ImagePlusSettings>();
+  data::check_setting(c.coupling != "spline" || c.components >= 2, "components",
+                      "[components] a spline needs 2 bins or more, got ", c.components);
 }
 
 std::string ImagePlus::why_idle(const Config& full, const DataShape& data,

@@ -47,6 +47,8 @@ class Model {
   /// sample: both from shapes alone, before anything is allocated.
   virtual double parameters(const Config& config, const DataShape& data) const = 0;
   virtual double widest(const Config& config, const DataShape& data) const = 0;
+  /// The settings that make a model smaller or larger, as advice names them.
+  virtual std::string sizes() const { return "hidden_units, hidden_layers, couplings"; }
   /// The density; weights and noise are drawn from config.training.seed. `config` is resolved and
   /// checked.
   virtual std::shared_ptr<Density> build(const Config& config, const DataShape& data) const = 0;

@@ -92,7 +92,7 @@ Var ScaledConv2d::initialize(const Var& x) {
   if (!options_.from_data) return (*this)(x);
   const Tensor plain = convolve(x, *weight_, bias_->value().zeros_like(), {}).value();
   bias_->mutable_value().copy_(-mean(plain, {0, 1, 2}));
-  log_scale_->mutable_value().copy_(-log(sqrt(variance(plain, {0, 1, 2})) + 1e-6));
+  log_scale_->mutable_value().copy_(standardizing_log_scale(variance(plain, {0, 1, 2})));
   return (*this)(x);
 }
 

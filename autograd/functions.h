@@ -25,7 +25,7 @@ namespace nf {
 #define NF_FUNCTIONS(X)                                                                      \
   X(where) X(matmul) X(linear) X(conv2d) X(reshape) X(permute) X(broadcast_to) X(slice) X(flip)        \
   X(concat) X(index_select) X(gather) X(scatter_add) X(index_add) X(pad) X(cast)             \
-  X(triangular_solve) X(cholesky) X(inverse) X(slogdet) X(checkpoint)
+  X(triangular_solve) X(cholesky) X(inverse) X(slogdet) X(mixture_log_odds) X(checkpoint)
 // clang-format on
 
 // --- elementwise --------------------------------------------------------------------------------
@@ -83,6 +83,10 @@ Var linear(const Var& x, const Var& w, const Var& bias, const UnaryOp* act = nul
 /// act(conv(x, w) + bias): x (N, H, W, C), w (O, C, kh, kw), bias (O) or undefined (tensor/conv.h).
 Var conv2d(const Var& x, const Var& w, const Var& bias, const ConvGeometry& geometry,
            const UnaryOp* act = nullptr, OpArgs args = {});
+
+// --- maps by mixtures of logistics --------------------------------------------------------------
+/// Backward computes everything from x and the parameters once more.
+LogOdds<Var> mixture_log_odds(const Var& x, const Var& parameters, int components, double limit);
 
 // --- shapes -------------------------------------------------------------------------------------
 Var reshape(const Var& x, const Shape& shape);

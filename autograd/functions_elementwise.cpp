@@ -54,4 +54,20 @@ Var where(const Tensor& condition, const Var& a, const Var& b) {
                         });
 }
 
+LogOdds<Var> mixture_log_odds(const Var& x, const Var& parameters, int components, double limit) {
+  auto [value, log_slope] = mixture_log_odds(x.value(), parameters.value(), components, limit);
+  if (!needs_record({&x, &parameters})) return {value, log_slope};
+  constexpr const char* kName = name_of(Function::mixture_log_odds);
+  std::vector<Var> outs = Tape::current()->record(
+      kName, std::vector{std::move(value), std::move(log_slope)},
+      [=, saved_x = Saved(kName, x.value()), saved_p = Saved(kName, parameters.value()),
+       slot_x = x.slot(), slot_p = parameters.slot()](std::span<Tensor> douts) mutable {
+        auto [dx, dparameters] = mixture_log_odds_backward({douts[0], douts[1]}, saved_x.take(),
+                                                           saved_p.take(), components, limit);
+        add_grad(slot_x, std::move(dx));
+        add_grad(slot_p, std::move(dparameters));
+      });
+  return {std::move(outs[0]), std::move(outs[1])};
+}
+
 }  // namespace nf

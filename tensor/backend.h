@@ -28,6 +28,12 @@ namespace nf {
 enum class Precision : std::uint8_t { F32, TF32, BF16 };
 const char* name_of(Precision precision);
 
+/// Of a mixture of logistics (mixture.h): how many there are, and the bound of their log scales.
+struct MixtureArgs {
+  std::int64_t components;
+  double limit;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -98,6 +104,17 @@ class Backend {
   /// dw (O, C, kh, kw), x and dout as above.
   virtual void conv2d_backward_weights(const Tensor& x, const Tensor& dout,
                                        const ConvGeometry& geometry, Tensor& dw) = 0;
+
+  // --- maps by mixtures of logistics (mixture.h) ------------------------------------------------
+  /// x (.., A), parameters (.., 3K A): A logits each of K components, their means, raw log scales.
+  virtual void mixture(const MixtureArgs& args, const Tensor& x, const Tensor& parameters,
+                       Tensor& value, Tensor& log_slope) = 0;
+  /// dx contiguous, dparameters (.., 3K A) with any strides.
+  virtual void mixture_backward(const MixtureArgs& args, const Tensor& dvalue,
+                                const Tensor& dlog_slope, const Tensor& x, const Tensor& parameters,
+                                Tensor& dx, Tensor& dparameters) = 0;
+
+  // --- precision of products --------------------------------------------------------------------
   virtual Precision precision() const { return Precision::F32; }
   virtual bool has_precision(Precision precision) const { return precision == Precision::F32; }
   /// Throws when the device does not have it.

@@ -125,6 +125,17 @@ class CountingBackend : public Backend {
     count(product_flops(dout, dw.numel() / dw.dim(0)), x, dout, dw);
     inner_.conv2d_backward_weights(x, dout, geometry, dw);
   }
+  void mixture(const MixtureArgs& args, const Tensor& x, const Tensor& parameters, Tensor& value,
+               Tensor& log_slope) override {
+    count(0, x, parameters, value, log_slope);
+    inner_.mixture(args, x, parameters, value, log_slope);
+  }
+  void mixture_backward(const MixtureArgs& args, const Tensor& dvalue, const Tensor& dlog_slope,
+                        const Tensor& x, const Tensor& parameters, Tensor& dx,
+                        Tensor& dparameters) override {
+    count(0, dvalue, dlog_slope, x, parameters, dx, dparameters);
+    inner_.mixture_backward(args, dvalue, dlog_slope, x, parameters, dx, dparameters);
+  }
   Precision precision() const override { return inner_.precision(); }
   bool has_precision(Precision p) const override { return inner_.has_precision(p); }
   void set_precision(Precision precision) override { inner_.set_precision(precision); }

@@ -375,4 +375,55 @@ Tensor pad(const Tensor& x, int axis, std::int64_t before, std::int64_t after, d
   return out;
 }
 
+// --- maps by mixtures of logistics --------------------------------------------------------------
+
+namespace {
+
+// The last 3K of all parameters of each dimension, a view.
+Tensor mixture_parameters(const Tensor& x, const Tensor& parameters, int components, double limit) {
+  check_float("mixture_log_odds", x);
+  check_same("mixture_log_odds", x, parameters);
+  NF_CHECK(components >= 1 && limit > 0,
+           "[mixture_log_odds] needs components and a positive bound of log scales, got ",
+           components, " and ", limit);
+  const std::int64_t dims = x.rank() > 0 ? x.dim(-1) : 0, used = 3 * dims * components;
+  bool fits = x.rank() > 0 && parameters.rank() == x.rank();
+  for (int d = 0; fits && d + 1 < x.rank(); ++d) fits = parameters.dim(d) == x.dim(d);
+  NF_CHECK(fits && parameters.dim(-1) >= used && (dims == 0 || parameters.dim(-1) % dims == 0),
+           "[mixture_log_odds] parameters ", parameters.shape(), " for x ", x.shape(), " and ",
+           components, " components: at least ", 3 * components, " for each number, last");
+  return parameters.narrow(-1, parameters.dim(-1) - used, used);
+}
+
+}  // namespace
+
+LogOdds<Tensor> mixture_log_odds(const Tensor& x, const Tensor& parameters, int components,
+                                 double limit) {
+  const Tensor used = mixture_parameters(x, parameters, components, limit);
+  LogOdds<Tensor> out{x.empty_like(), x.empty_like()};
+  if (x.numel() > 0) {
+    backend_of(x).mixture({components, limit}, x, used, out.value, out.log_slope);
+  }
+  return out;
+}
+
+std::pair<Tensor, Tensor> mixture_log_odds_backward(const LogOdds<Tensor>& douts, const Tensor& x,
+                                                    const Tensor& parameters, int components,
+                                                    double limit) {
+  const Tensor used = mixture_parameters(x, parameters, components, limit);
+  Tensor dx = x.empty_like(), dparameters = parameters.empty_like();
+  const std::int64_t others = parameters.dim(-1) - used.dim(-1);
+  dparameters.narrow(-1, 0, others).fill_(0);
+  if (x.numel() > 0) {
+    Tensor dused = dparameters.narrow(-1, others, used.dim(-1));
+    const auto given = [&](const Tensor& dout) {
+      return dout.defined() ? dout
+                            : Tensor::zeros({}, x.dtype(), x.device()).broadcast_to(x.shape());
+    };
+    backend_of(x).mixture_backward({components, limit}, given(douts.value), given(douts.log_slope),
+                                   x, used, dx, dused);
+  }
+  return {dx, dparameters};
+}
+
 }  // namespace nf

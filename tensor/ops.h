@@ -107,6 +107,24 @@ Tensor conv2d_backward_data(const Tensor& dout, const Tensor& w, const Shape& x,
 Tensor conv2d_backward_weights(const Tensor& x, const Tensor& dout, const Shape& w,
                                const ConvGeometry& geometry);
 
+// --- maps by mixtures of logistics (mixture.h) --------------------------------------------------
+/// ln F(x) - ln(1 - F(x)), F the distribution function of a mixture of K = `components` logistics,
+/// and the logarithm of its slope, both of x's shape (.., A). parameters (.., P A) with P >= 3K are
+/// all first parameters of the A dimensions, then all second ones; the last 3K of them are K logits
+/// of the weights, K means, K log scales, which limit * tanh(. / limit) bounds. Of an infinite x
+/// the slope is NaN. Throws Error unless 1 <= components and limit > 0.
+template <class V>
+struct LogOdds {
+  V value, log_slope;
+};
+LogOdds<Tensor> mixture_log_odds(const Tensor& x, const Tensor& parameters, int components,
+                                 double limit);
+/// The gradients of x and of all parameters, zeros for those that are not used, from those of the
+/// value and the log slope, which may be undefined for zero.
+std::pair<Tensor, Tensor> mixture_log_odds_backward(const LogOdds<Tensor>& douts, const Tensor& x,
+                                                    const Tensor& parameters, int components,
+                                                    double limit);
+
 // --- joining, taking apart, indexing ------------------------------------------------------------
 Tensor concat(std::span<const Tensor> parts, int axis);
 std::vector<Tensor> split(const Tensor& x, const std::vector<std::int64_t>& sizes, int axis);

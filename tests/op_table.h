@@ -562,6 +562,85 @@ inline std::vector<OpRow> matrix_rows() {
   return rows;
 }
 
+// --- maps by mixtures of logistics --------------------------------------------------------------
+
+/// x (.., A), parameters (.., P A): value and log_slope of a mixture, in f64 where nothing
+/// underflows.
+inline Array naive_mixture(const Array& x, const Array& p, std::int64_t components, double limit) {
+  const std::int64_t dims = x.shape.dim(-1);
+  Shape shape = x.shape;
+  shape[shape.rank() - 1] *= 2;
+  Array out(shape);
+  for_each_index(x.shape, [&](const Index& at) {
+    const auto parameter = [&](std::int64_t j) {
+      Index from = at;
+      from.back() += p.shape.dim(-1) + (j - 3 * components) * dims;
+      return p.at(from);
+    };
+    double weights = 0, below = 0, above = 0, density = 0;
+    for (std::int64_t k = 0; k < components; ++k) {
+      const double w = std::exp(parameter(k));
+      const double s = limit * std::tanh(parameter(2 * components + k) / limit);
+      const double e = std::exp((parameter(components + k) - x.at(at)) * std::exp(-s));
+      weights += w;
+      below += w / (1 + e);
+      above += w * e / (1 + e);
+      density += w * e / ((1 + e) * (1 + e)) * std::exp(-s);
+    }
+    Index to = at;
+    out.at(to) = std::log(below / above);
+    to.back() += dims;
+    out.at(to) = std::log(density * weights / (below * above));
+  });
+  return out;
+}
+
+inline std::vector<OpRow> mixture_rows() {
+  std::vector<OpRow> rows;
+  for (const int components : {1, 3}) {
+    const std::int64_t own = 3 * components;
+    OpRow row{
+        "mixture_log_odds",
+        str(components, " components"),
+        [=](const std::vector<Var>& in) {
+          const LogOdds<Var> out = mixture_log_odds(in[0], in[1], components, 5);
+          return concat({out.value, out.log_slope}, -1);
+        },
+        {{-3, 3}, {-1.5, 1.5}},
+        {{{3, 4}, {3, 4 * own}},
+         {{1}, {own}},
+         {{2, 3, 2}, {2, 3, 2 * (own + 2)}},
+         {{70, 1}, {70, own}},
+         {{0, 2}, {0, 2 * own}},
+         {{2, 0}, {2, 0}}},
+        [=](const std::vector<Array>& in) { return naive_mixture(in[0], in[1], components, 5); }};
+    row.large = {{900, 5}, {900, 5 * (own + 1)}};
+    row.wrong = [] { mixture_log_odds(Var(Tensor::zeros({2, 3})), Tensor::zeros({2, 8}), 1, 5); };
+    row.message = "[mixture_log_odds] parameters (2, 8) for x (2, 3) and 1 components";
+    rows.push_back(row);
+  }
+  // One of both: no gradient arrives at the other.
+  for (const bool slope : {false, true}) {
+    rows.push_back({"mixture_log_odds",
+                    slope ? "log_slope" : "value",
+                    [=](const std::vector<Var>& in) {
+                      const LogOdds<Var> out = mixture_log_odds(in[0], in[1], 2, 5);
+                      return slope ? out.log_slope : out.value;
+                    },
+                    {{-3, 3}, {-1.5, 1.5}},
+                    {{{3, 2}, {3, 12}}},
+                    [=](const std::vector<Array>& in) {
+                      const Array both = naive_mixture(in[0], in[1], 2, 5);
+                      Array out(in[0].shape);
+                      for_each_index(out.shape, [&](const Index& at) {
+                        out.at(at) = both.at({at[0], at[1] + (slope ? 2 : 0)});
+                      });
+                      return out;
+                    }});
+  }
+  return rows;
+}
+
 // --- shapes and indexing ------------------------------------------------------------------------
 
 inline std::vector<OpRow> shape_rows() {
@@ -846,7 +925,8 @@ inline std::vector<OpRow> index_rows() {
 /// Every row.
 inline std::vector<OpRow> op_table() {
   std::vector<OpRow> all = elementwise_rows();
-  for (auto* rows : {&reduction_rows, &matrix_rows, &conv_rows, &shape_rows, &index_rows}) {
+  for (auto* rows :
+       {&reduction_rows, &matrix_rows, &conv_rows, &mixture_rows, &shape_rows, &index_rows}) {
     for (OpRow& row : rows()) all.push_back(std::move(row));
   }
 

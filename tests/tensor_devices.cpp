@@ -329,4 +329,35 @@ BOOST_AUTO_TEST_CASE(levels_get_the_cpus_noise) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(mixtures_over_layouts) {
+  struct Case {
+    Shape x;
+    int components, others;
+  };
+  for (const Device device : other_devices()) {
+    for (const Case& c : {Case{{1, 1}, 1, 0}, Case{{7, 3}, 3, 2}, Case{{131, 67}, 2, 1},
+                          Case{{2, 3, 5, 4}, 4, 2}, Case{{3, 2}, 256, 0}}) {
+      for (const DType dtype : kFloats) {
+        Shape wide = c.x;
+        wide[wide.rank() - 1] *= 3 * c.components + c.others;
+        const Tensor x = draw(c.x, dtype, 1), p = draw(wide, dtype, 2);
+        const LogOdds<Tensor> dout = {draw(c.x, dtype, 3), draw(c.x, dtype, 4)};
+        const auto here = mixture_log_odds(x, p, c.components, 7);
+        const auto [dx, dp] = mixture_log_odds_backward(dout, x, p, c.components, 7);
+        const double tolerance = dtype == DType::F32 ? 1e-5 : 1e-12;
+        for (const View& view : kViews) {
+          const auto over = [&](const Tensor& t) { return view.make(t.to(device)); };
+          const auto there = mixture_log_odds(over(x), over(p), c.components, 7);
+          CHECK_SAME(there.value, here.value, tolerance, "value of ", c.x, " ", view.name);
+          CHECK_SAME(there.log_slope, here.log_slope, tolerance, "slope of ", c.x, " ", view.name);
+          const auto [da, db] = mixture_log_odds_backward({over(dout.value), over(dout.log_slope)},
+                                                          over(x), over(p), c.components, 7);
+          CHECK_SAME(da, dx, tolerance, "dx of ", c.x, " ", view.name);
+          CHECK_SAME(db, dp, tolerance, "dparameters of ", c.x, " ", view.name);
+        }
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

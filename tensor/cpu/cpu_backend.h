@@ -9,6 +9,7 @@
 //   matmul.cpp       matrix products and the fused linear layer
 //   gemm/            how both, and convolutions, are computed
 //   conv.cpp         convolutions
+//   mixture.cpp      maps by mixtures of logistics
 //   index.cpp        index_select, gather and their adjoints
 //   random.cpp       Philox draws
 //   update.cpp       optimizer steps
@@ -47,6 +48,12 @@ class CpuBackend final : public HostBackend {
                             Tensor& dx) override;
   void conv2d_backward_weights(const Tensor& x, const Tensor& dout, const ConvGeometry& geometry,
                                Tensor& dw) override;
+
+  void mixture(const MixtureArgs& args, const Tensor& x, const Tensor& parameters, Tensor& value,
+               Tensor& log_slope) override;
+  void mixture_backward(const MixtureArgs& args, const Tensor& dvalue, const Tensor& dlog_slope,
+                        const Tensor& x, const Tensor& parameters, Tensor& dx,
+                        Tensor& dparameters) override;
 
   void index_select(const Tensor& in, int axis, const Tensor& index, Tensor& out) override;
   void index_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) override;

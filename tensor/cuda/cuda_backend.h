@@ -1,5 +1,5 @@
 // The CUDA backend: the kernels are templates over the structs of elementwise.h, reductions.h,
-// philox.h and update_rules.h, so no formula stands here. One file for each family:
+// mixture.h, philox.h and update_rules.h, so no formula stands here. One file for each family:
 //   device.{h,cpp}   the device, its stream, checked calls and launches; the instance
 //   memory.cpp       cudaMallocAsync, transfers through pinned memory
 //   walk.h map.h     strided index arithmetic; the two elementwise kernels
@@ -10,6 +10,7 @@
 //   gemm.{h,cpp}     the only use of cuBLASLt
 //   linear.cu        bias and activation, forward and backward
 //   conv.cu          convolutions, as products with patches or with columns
+//   mixture.cu       maps by mixtures of logistics
 //   index.cu         index_select, gather and their adjoints
 //   random.cu        Philox draws
 //   linalg.cu        factorisations of small matrices; the rest on the CPU
@@ -59,6 +60,11 @@ class CudaBackend final : public Backend {
                             Tensor& dx) override;
   void conv2d_backward_weights(const Tensor& x, const Tensor& dout, const ConvGeometry& geometry,
                                Tensor& dw) override;
+  void mixture(const MixtureArgs& args, const Tensor& x, const Tensor& parameters, Tensor& value,
+               Tensor& log_slope) override;
+  void mixture_backward(const MixtureArgs& args, const Tensor& dvalue, const Tensor& dlog_slope,
+                        const Tensor& x, const Tensor& parameters, Tensor& dx,
+                        Tensor& dparameters) override;
   Precision precision() const override { return precision_; }
   bool has_precision(Precision) const override { return true; }
   void set_precision(Precision precision) override { precision_ = precision; }

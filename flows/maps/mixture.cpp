@@ -24,22 +24,25 @@ Tensor find(const Tensor& y, const Tensor& parameters, int components) {
   const Tensor scales = exp(soft_bound(some(2 + 2 * k), kScaleLimit)).value();
   const Tensor at = some(2 + k) + scales * y.unsqueeze(axis);
   Tensor low = min(at, {axis}), high = max(at, {axis});
-  Tensor x = (low + high) * 0.5;
-  // Halving alone reaches the last bit of f32 in 60 steps; Newton's steps end most searches in 8.
-  constexpr int kSteps = 64;
+  Tensor x = (low + high) * 0.5, last = high - low;  // the step that led to x
+  const double ulp = y.dtype() == DType::F32 ? 0x1p-23 : 0x1p-52;
+  // Newton's method ends most searches in 8 steps. Where its step leaves the bounds, is no number,
+  // or is not half as long as the one before, the bounds are halved instead.
+  constexpr int kSteps = 200;
   for (int i = 0; i < kSteps; ++i) {
     const LogOdds<Tensor> here = mixture_log_odds(x, parameters, components, kScaleLimit);
     const Tensor miss = y - here.value;
-    const Tensor too_low = greater(miss, Tensor::zeros({}, y.dtype(), y.device()));
+    const Tensor too_low = greater(miss, miss.zeros_like());
     low = where(too_low, x, low);
     high = where(too_low, high, x);
-    const Tensor newton = x + miss * exp(-here.log_slope);
-    const Tensor middle = (low + high) * 0.5;
-    const Tensor next =
-        where(less(newton, low), middle, where(greater(newton, high), middle, newton));
-    const bool still = sum(not_equal(next, x).to(DType::F32)).item() == 0;
-    x = next;
-    if (still) break;
+    const Tensor step = miss * exp(-here.log_slope), newton = x + step, middle = (low + high) * 0.5;
+    Tensor next = where(less_equal(abs(step), abs(last) * 0.5), newton, middle);  // NaN: middle
+    next = where(less(next, low), middle, where(greater(next, high), middle, next));
+    const Tensor moved = next - x;
+    const Tensor close = less_equal(abs(moved), abs(x) * (2 * ulp));
+    last = moved;
+    x = where(close, x, next);
+    if (sum(close.to(DType::F32)).item() == static_cast<double>(x.numel())) break;
   }
   return x;
 }
@@ -61,9 +64,14 @@ class Mixture : public ElementwiseMap {
     const Affine outer = affine_of(z, parameters);
     const Var y = (z - outer.shift) * exp(-outer.log_scale);
     const Var found = find(y.value(), parameters.value(), components_);
-    // found + (y - f(found)) / f'(found): the same number, with the gradients of y and of f.
+    // A last step of Newton's has the gradients of y and of f; its value, which on a plateau is any
+    // number, is taken off again.
+    constexpr double kSteepest = 60;
     const LogOdds<Var> there = log_odds(found, parameters);
-    const Var x = found + (y - there.value) * exp(-there.log_slope).detach();
+    const Var factor =
+        exp(minimum(-there.log_slope, Tensor::full({}, kSteepest, z.dtype(), z.device())));
+    const Var step = (y - there.value) * factor.detach();
+    const Var x = found + (step - step.detach());
     return {x, -sum_event(log_odds(x, parameters).log_slope + outer.log_scale)};
   }
 

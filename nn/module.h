@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -32,6 +33,8 @@ struct ParameterOptions {
   /// that of p: Adam, which moves a number by about the learning rate per step, moves it rate times
   /// as far.
   double rate = 1;
+  /// Whether weight decay is for it. Without a word: where its name ends with "weight".
+  std::optional<bool> decayed = {};
 };
 
 /// Tensors by dotted name, in order.

@@ -120,9 +120,10 @@ WeightNormConv2d::WeightNormConv2d(const WeightNormOptions& options, Generator& 
            "[WeightNormConv2d] sizes must be positive, got ", conv.in, " -> ", conv.out,
            ", kernel (", conv.kernel[0], ", ", conv.kernel[1], ")");
   const Tensor weight = drawn(conv, conv.in, gen);
-  weight_ = &add_parameter("weight", weight);
+  weight_ = &add_parameter("weight", weight, {.decayed = false});
   if (options.magnitude) {
-    magnitude_ = &add_parameter("magnitude", sqrt(sum_squares(weight, {1, 2, 3})));
+    const Tensor size = sqrt(sum_squares(weight, {1, 2, 3}));
+    magnitude_ = &add_parameter("magnitude", size, {.decayed = true});
   }
   if (conv.bias) bias_ = &add_parameter("bias", Tensor::zeros({conv.out}));
 }

@@ -54,7 +54,7 @@ Optimizer::Optimizer(Module& module, const OptimizerOptions& options)
   }
   module.for_each_parameter([&](const std::string& name, Var&, const ParameterOptions& p) {
     factors_.push_back(factors_of(options.rule, p.rate));
-    if (!name.ends_with("weight")) factors_.back().weight_decay = 0;
+    if (!p.decayed.value_or(name.ends_with("weight"))) factors_.back().weight_decay = 0;
   });
 }
 

@@ -17,8 +17,9 @@ struct OptimizerOptions {
   double beta1 = 0.9;    ///< momentum of SGD and RMSProp, decay of Adam's first moment
   double beta2 = 0.999;  ///< decay of the second moment
   double eps = 1e-8;
-  double weight_decay = 0;  ///< of the parameters named "weight": the size of biases, scales and
-                            ///< whitening matrices says something about the data
+  double weight_decay = 0;  ///< of the parameters named "weight", unless they say otherwise
+                            ///< (ParameterOptions): the size of biases, scales and whitening
+                            ///< matrices says something about the data
 };
 
 /// "sgd", "rmsprop", "rmsprop-floor", "adam", "adamw", "adamax". Throws Error for others.

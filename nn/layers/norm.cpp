@@ -1,0 +1,80 @@
+#include "nn/layers/norm.h"
+
+namespace nf::nn {
+
+namespace {
+
+thread_local const StatisticsPass* current_pass = nullptr;
+
+}  // namespace
+
+Moments moments_of(const Var& x) {
+  Axes axes;
+  for (int i = 0; i + 1 < x.rank(); ++i) axes.push_back(i);
+  return {mean(x, axes), variance(x, axes)};
+}
+
+StatisticsPass::StatisticsPass() : outer_(current_pass) { current_pass = this; }
+StatisticsPass::~StatisticsPass() { current_pass = outer_; }
+const StatisticsPass* StatisticsPass::current() { return current_pass; }
+
+// --- BatchStatistics ----------------------------------------------------------------------------
+
+BatchStatistics::BatchStatistics(std::int64_t channels)
+    : mean_(add_buffer("running_mean", Tensor::zeros({channels}))),
+      variance_(add_buffer("running_var", Tensor::ones({channels}))) {
+  NF_CHECK(channels > 0, "[BatchNorm] needs channels, got ", channels);
+}
+
+void BatchStatistics::observe(const Moments& batch) {
+  constexpr double kStep = 0.1;
+  const StatisticsPass* pass = StatisticsPass::current();
+  if (!pass && !Tape::recording()) return;
+  const Tensor &mean = batch.mean.value(), &variance = batch.variance.value();
+  if (pass && pass->batches() <= 1) {
+    mean_.copy_(mean);
+    variance_.copy_(variance);
+    return;
+  }
+  const double step = pass ? 1.0 / static_cast<double>(pass->batches()) : kStep;
+  const Tensor distance = mean - mean_;
+  Tensor moved = variance_ + (variance - variance_) * step;
+  if (pass) moved = moved + distance * distance * (step * (1 - step));  // of means among batches
+  mean_.copy_(mean_ + distance * step);
+  variance_.copy_(moved);
+}
+
+bool has_statistics(const Module& module) {
+  bool found = false;
+  module.for_each_module([&](const std::string&, const Module& part) {
+    found = found || dynamic_cast<const BatchStatistics*>(&part) != nullptr;
+  });
+  return found;
+}
+
+// --- BatchNorm ----------------------------------------------------------------------------------
+
+BatchNorm::BatchNorm(const BatchNormOptions& options)
+    : channels_(options.channels),
+      statistics_(add_module("", std::make_shared<BatchStatistics>(options.channels))) {
+  if (options.bias) bias_ = &add_parameter("bias", Tensor::zeros({channels_}));
+}
+
+Var BatchNorm::forward(const Var& x) {
+  NF_CHECK(x.rank() >= 2 && x.dim(-1) == channels_, "[BatchNorm] expected (N, ..., ", channels_,
+           "), got ", x.shape());
+  Moments moments = statistics_.running();
+  if (training() && x.numel() > 0) {
+    moments = moments_of(x);
+    statistics_.observe(moments);
+  }
+  const Var scale = rsqrt(moments.variance + kEps);
+  const Var shift = -moments.mean * scale;
+  return x * scale + (bias_ ? shift + *bias_ : shift);
+}
+
+double BatchNorm::flops(const Shape& in) const {
+  return static_cast<double>(2 * in.numel() + (bias_ ? 5 : 4) * channels_);
+}
+
+}  // namespace nf::nn

@@ -1,0 +1,81 @@
+// BatchNorm: channels with mean 0 and variance 1 in a batch.
+#pragma once
+
+#include <string>
+
+#include "nn/layers/linear.h"
+
+namespace nf::nn {
+
+/// Of channels: (C) each. The variance divides by the number of values.
+struct Moments {
+  Var mean, variance;
+};
+
+/// Of x (N, ..., C), over all axes but the last; gradients go through.
+Moments moments_of(const Var& x);
+
+/// While it lives, statistics that are observed are averaged, for data that pass in batches of one
+/// size: they become mean and variance of all of them. What a layer observes is exact for the
+/// values that reach it. Batches pass in train mode, without a tape, and next_batch() is called
+/// before each. (PyTorch's update_bn averages variances; here means may differ between batches.)
+class StatisticsPass {
+ public:
+  StatisticsPass();
+  ~StatisticsPass();
+  StatisticsPass(const StatisticsPass&) = delete;
+  StatisticsPass& operator=(const StatisticsPass&) = delete;
+  void next_batch() { ++batches_; }
+  std::int64_t batches() const { return batches_; }
+  static const StatisticsPass* current();  ///< of this thread, or null
+
+ private:
+  const StatisticsPass* outer_;
+  std::int64_t batches_ = 0;
+};
+
+/// Running statistics of batches, which a module that normalises adds under the name "": buffers
+/// running_mean and running_var (C), which begin as 0 and 1.
+class BatchStatistics : public Module {
+ public:
+  explicit BatchStatistics(std::int64_t channels);
+  Moments running() const { return {Var(mean_), Var(variance_)}; }
+  /// In a step of training, that is where a tape records, the running ones move by a tenth of the
+  /// difference; so a step that computes some values twice moves them once. Within a StatisticsPass
+  /// they become the averages. Else nothing happens.
+  void observe(const Moments& batch);
+  std::string kind() const override { return "BatchStatistics"; }
+
+ private:
+  Tensor& mean_;
+  Tensor& variance_;
+};
+
+/// Whether there are such statistics in the module.
+bool has_statistics(const Module& module);
+
+struct BatchNormOptions {
+  std::int64_t channels = 0;
+  bool bias = true;  ///< the learned b, from 0
+};
+
+/// y = (x - mean) / sqrt(variance + 1e-4) + b for each channel, x (N, ..., C): in train mode with
+/// the moments of the batch, in evaluation mode, and where the batch is empty, with the running
+/// ones. There is no learned scale. NaN goes through, into the running ones too. (Ioffe, Szegedy
+/// 2015; as Dinh et al., "Real NVP" (2017), have it in their networks) Throws Error for other
+/// channels.
+class BatchNorm : public Layer {
+ public:
+  static constexpr double kEps = 1e-4;
+  explicit BatchNorm(const BatchNormOptions& options);
+  Var forward(const Var& x) override;
+  std::string kind() const override { return str("BatchNorm(", channels_, ")"); }
+  double flops(const Shape& in) const override;  ///< in evaluation mode
+
+ private:
+  std::int64_t channels_;
+  Var* bias_ = nullptr;
+  BatchStatistics& statistics_;
+};
+
+}  // namespace nf::nn

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "flows/compose.h"
+#include "flows/layers/batch_norm.h"
 #include "flows/layers/coupling.h"
 #include "flows/layers/elementwise.h"
 #include "flows/layers/factor_out.h"
@@ -15,6 +16,7 @@
 #include "nn/layers/conv2d.h"
 #include "nn/nets/glow_net.h"
 #include "nn/nets/mlp.h"
+#include "nn/nets/realnvp_net.h"
 
 namespace nf::test {
 
@@ -46,6 +48,22 @@ class Calm : public nn::Layer {
 
  private:
   nn::Layer& net_;
+};
+
+// RealNVP's network, of an input that is not 0 at the origin: relu(x) and relu(-x) both have slope
+// 0 there, which is the slope to neither side.
+class Shifted : public nn::Layer {
+ public:
+  Shifted(const nn::RealNvpNetOptions& options, Generator& gen)
+      : net_(add_module("net", std::make_shared<nn::RealNvpNet>(options, gen))) {}
+  Var forward(const Var& x) override { return net_(x + 0.1); }
+  Var initialize(const Var& x) override { return net_.initialize(x + 0.1); }
+  std::int64_t initial_rows() const override { return net_.initial_rows(); }
+  std::string kind() const override { return "Shifted"; }
+  Shape out_shape(const Shape& in) const override { return net_.out_shape(in); }
+
+ private:
+  nn::RealNvpNet& net_;
 };
 
 std::shared_ptr<nn::Layer> conv(std::int64_t in, std::int64_t out, Generator& gen) {
@@ -89,6 +107,75 @@ std::vector<FlowRow> map_rows() {
                      .make = make,
                      .input = normals({6, 5}, row.scale),
                      .extremes = far(5)}});
+  }
+  return rows;
+}
+
+std::vector<FlowRow> realnvp_rows() {
+  std::vector<FlowRow> rows;
+  const auto images = normals({3, 4, 6, 3});
+  const auto add = [&](const std::string& type, BijectionCase test) {
+    test.name = type + " of RealNVP, " + test.name;
+    rows.push_back({type, std::move(test)});
+  };
+  for (const bool swap : {false, true}) {
+    for (const bool masked : {false, true}) {
+      const Partition board = Partition::checkerboard(3, swap, masked);
+      add("BatchNorm", {.name = board.text(),
+                        .make = [=](Generator&) { return std::make_shared<BatchNorm>(board); },
+                        .input = images,
+                        .of_batch = true});
+      for (const bool batch_norm : {false, true}) {
+        for (const std::int64_t context : {0, 2}) {
+          const std::optional<int> shown = masked ? std::optional<int>(swap ? 1 : 0) : std::nullopt;
+          const auto make = [=](Generator& gen) {
+            return std::make_shared<Coupling>(
+                board, tanh_map(0.5),
+                std::make_shared<Shifted>(nn::RealNvpNetOptions{.in = 3,
+                                                                .context = context,
+                                                                .out = 6,
+                                                                .width = 4,
+                                                                .blocks = 1,
+                                                                .batch_norm = batch_norm,
+                                                                .board = shown},
+                                          gen));
+          };
+          add("Coupling", {.name = str(board.text(), batch_norm ? ", batch norm" : "",
+                                       context ? ", given" : ""),
+                           .make = make,
+                           .input = images,
+                           .context = context,
+                           .of_batch = batch_norm});
+        }
+      }
+    }
+  }
+  add("BatchNorm",
+      {.name = "rows",
+       .make = [](Generator&) { return std::make_shared<BatchNorm>(Partition::halves(5)); },
+       .input = normals({6, 5}),
+       .of_batch = true});
+  add("BatchNorm", {.name = "among others",
+                    .make =
+                        [](Generator& gen) {
+                          auto flow = std::make_shared<Compose>();
+                          for (const bool swap : {false, true}) {
+                            const Partition halves = Partition::halves(4, swap);
+                            flow->add(str("coupling.", swap), conv_coupling(halves, 0, gen));
+                            flow->add(str("norm.", swap), std::make_shared<BatchNorm>(halves));
+                          }
+                          return flow;
+                        },
+                    .input = normals({4, 2, 4, 4}),
+                    .of_batch = true});
+  for (const SqueezeOrder order : {SqueezeOrder::ByChannel, SqueezeOrder::ByColour}) {
+    const std::string name = order == SqueezeOrder::ByColour ? "by colour" : "by channel";
+    add("Squeeze", {.name = name,
+                    .make = [=](Generator&) { return std::make_shared<Squeeze>(order); },
+                    .input = images});
+    add("Unsqueeze", {.name = name,
+                      .make = [=](Generator&) { return std::make_shared<Unsqueeze>(order); },
+                      .input = normals({3, 2, 3, 4})});
   }
   return rows;
 }
@@ -194,7 +281,8 @@ std::vector<FlowRow> image_rows() {
 BOOST_AUTO_TEST_SUITE(flows_rows)
 
 BOOST_AUTO_TEST_CASE(maps_and_layers_of_images_keep_their_promises) {
-  for (const auto& rows : {nf::test::map_rows(), nf::test::image_rows()}) {
+  for (const auto& rows :
+       {nf::test::map_rows(), nf::test::image_rows(), nf::test::realnvp_rows()}) {
     for (const nf::test::FlowRow& row : rows) {
       for (const std::string& failure : nf::flows::check_bijection(row.test)) BOOST_ERROR(failure);
     }

@@ -5,6 +5,7 @@
 
 #include "autograd/gradcheck.h"
 #include "flows/examine/diagnose.h"
+#include "nn/layers/norm.h"
 #include "tensor/linalg.h"
 
 namespace nf::flows {
@@ -68,6 +69,17 @@ class Checker {
     return flow_->forward(x, context(x.dim(0), x.dtype(), first));
   }
   Mapped inverse(const Tensor& z) { return flow_->inverse(z, context(z.dim(0), z.dtype())); }
+
+  // x_ and its context, as a training hands them to initialize().
+  Samples samples() const {
+    const auto part = [this](std::int64_t first, std::int64_t count) {
+      return x_.narrow(0, first, count);
+    };
+    const auto beside = [this](std::int64_t first, std::int64_t count) {
+      return context_.narrow(0, first, count);
+    };
+    return {x_.dim(0), part, {}, context_.defined() ? Samples::Part(beside) : Samples::Part()};
+  }
 
   // One kind of promise; when it throws, the others are checked all the same.
   void check(void (Checker::*promise)()) {
@@ -147,13 +159,32 @@ class Checker {
   }
 
   void train_mode() {
+    if (test_.of_batch) take_statistics();
+    const double tolerance = test_.of_batch ? test_.tolerance : 0;
     const auto z = forward(x_), x = inverse(z.value.value());
     flow_->train();
     const auto trained = forward(x_), back = inverse(z.value.value());
     flow_->eval();
-    expect_near(trained.value.value(), z.value.value(), 0, "train mode maps alike");
-    expect_near(trained.log_det.value(), z.log_det.value(), 0, "train mode's log_det is alike");
-    expect_near(back.value.value(), x.value.value(), 0, "train mode inverts alike");
+    expect_near(trained.value.value(), z.value.value(), tolerance, "train mode maps alike");
+    expect_near(trained.log_det.value(), z.log_det.value(), tolerance,
+                "train mode's log_det is alike");
+    expect_near(back.value.value(), x.value.value(), tolerance, "train mode inverts alike");
+  }
+
+  // Those of evaluation mode become the batch's.
+  void take_statistics() {
+    const auto before = forward(x_);
+    {
+      const NoGrad no_grad;
+      nn::StatisticsPass pass;
+      pass.next_batch();
+      flow_->train();
+      forward(x_);
+      flow_->eval();
+    }
+    if (distance(forward(x_).value.value(), before.value.value()) == 0) {
+      fail("the statistics of a batch change nothing, but .of_batch says that they do");
+    }
   }
 
   // A layer that is not conditional has no use for a context: it may take one or refuse it.
@@ -215,7 +246,11 @@ class Checker {
       inputs.push_back(p.value().clone());
     });
     const Tensor z = forward(x_).value.value();
-    for (const bool ahead : {true, false}) {
+    enum class Way { Ahead, Back, AheadInTraining };
+    for (const Way way : {Way::Ahead, Way::Back, Way::AheadInTraining}) {
+      if (way == Way::AheadInTraining && !test_.of_batch) continue;
+      flow_->train(way == Way::AheadInTraining);
+      const bool ahead = way != Way::Back;
       if (test_.differentiable) inputs[0] = ahead ? x_ : z;
       const Tensor at = ahead ? x_ : z;
       const auto fn = [&](const std::vector<Var>& in) -> std::vector<Var> {
@@ -230,9 +265,11 @@ class Checker {
       };
       const GradCheck result = gradcheck(fn, inputs, {.tolerance = 1e-6});
       if (!result.ok) {
-        fail(str("gradient of ", ahead ? "forward" : "inverse", ": ", result.message));
+        fail(str("gradient of ", ahead ? "forward" : "inverse",
+                 flow_->training() ? " in training" : "", ": ", result.message));
       }
     }
+    flow_->eval();
   }
 
   void gradients_at_kinks() {
@@ -349,7 +386,7 @@ class Checker {
   void initialisation() {
     Generator gen(13), other(14);
     const auto flow = make(gen);
-    flow->initialize(x_);
+    flow->initialize(samples());
     nn::StateDict once;
     for (const auto& [name, tensor] : flow->state()) once.emplace_back(name, tensor.clone());
     Generator same(13);
@@ -360,7 +397,7 @@ class Checker {
            "training does not call it");
     }
     const auto before = flow->forward(x_, context(x_.dim(0)));
-    flow->initialize(x_);
+    flow->initialize(samples());
     for (std::size_t i = 0; i < once.size(); ++i) {
       const auto [name, now] = flow->state()[i];
       expect_near(now.to(DType::F64), once[i].second.to(DType::F64), 0,

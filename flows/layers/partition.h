@@ -30,6 +30,7 @@ class Partition {
   std::int64_t dims() const { return board() ? passive_ : passive_ + active_; }
   std::int64_t passive() const { return passive_; }
   std::int64_t active() const { return active_; }
+  bool masked() const { return kind_ == Kind::MaskedCheckerboard; }
   /// Which part is changed and which conditions: "odd given even".
   const std::string& text() const { return text_; }
 

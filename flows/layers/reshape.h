@@ -35,15 +35,37 @@ class Flatten : public Bijection {
   Shape sample_;
 };
 
+/// Where the channels of a square's pixels go. ByChannel: channel c of pixel (row, column) becomes
+/// channel 4 c + 2 row + column. ByColour: the pixels (0, 0), (1, 1), (0, 1), (1, 0) follow each
+/// other with all their channels, so that the first half is one colour of the checkerboard
+/// (RealNVP, figure 3, and its code).
+enum class SqueezeOrder { ByChannel, ByColour };
+
 /// (N, H, W, C) to (N, H/2, W/2, 4 C): each square of 2 x 2 pixels becomes one with all their
-/// channels. Channel c of pixel (row, column) of the square becomes channel 4 c + 2 row + column.
-/// log_det 0. (RealNVP, section 3.6) Throws Error for odd sizes.
+/// channels. log_det 0. (RealNVP, section 3.6) Throws Error for odd sizes.
 class Squeeze : public Bijection {
  public:
+  explicit Squeeze(SqueezeOrder order = SqueezeOrder::ByChannel) : order_(order) {}
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   Shape out_shape(const Shape& in) const override;
-  std::string kind() const override { return "Squeeze"; }
+  std::string kind() const override;
+
+ private:
+  SqueezeOrder order_;
+};
+
+/// The way back: (N, H, W, 4 C) to (N, 2 H, 2 W, C). log_det 0.
+class Unsqueeze : public Bijection {
+ public:
+  explicit Unsqueeze(SqueezeOrder order = SqueezeOrder::ByChannel) : order_(order) {}
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  Shape out_shape(const Shape& in) const override;
+  std::string kind() const override;
+
+ private:
+  SqueezeOrder order_;
 };
 
 }  // namespace nf::flows

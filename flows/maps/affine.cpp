@@ -85,7 +85,8 @@ class SigmoidScale : public ElementwiseMap {
 
 class TanhScale : public ElementwiseMap {
  public:
-  explicit TanhScale(double scale) : scale_(add_parameter("scale", Tensor::full({}, scale))) {}
+  TanhScale(double scale, bool decayed)
+      : scale_(add_parameter("scale", Tensor::full({}, scale), {.decayed = decayed})) {}
   std::string kind() const override { return "tanh scale"; }
   int parameters_per_dim() const override { return 2; }
   double flops_per_dim() const override { return 6; }  // tanh, * a, exp, +, *, the sum
@@ -156,8 +157,8 @@ class Interleaved : public ElementwiseMap {
 
 std::shared_ptr<ElementwiseMap> sigmoid_map() { return std::make_shared<SigmoidScale>(); }
 
-std::shared_ptr<ElementwiseMap> tanh_map(double scale) {
-  return std::make_shared<TanhScale>(scale);
+std::shared_ptr<ElementwiseMap> tanh_map(double scale, bool decayed) {
+  return std::make_shared<TanhScale>(scale, decayed);
 }
 
 std::shared_ptr<ElementwiseMap> gaussian_map(double limit) {

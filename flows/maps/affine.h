@@ -17,8 +17,8 @@ std::shared_ptr<ElementwiseMap> affine_map(double limit = 2);
 /// beside it. (Kingma, Dhariwal, "Glow" (2018), its code)
 std::shared_ptr<ElementwiseMap> sigmoid_map();
 /// z = (x + t) * exp(a tanh(h)) with one learned a, which begins as `scale`; parameters t, then h.
-/// (RealNVP, its code)
-std::shared_ptr<ElementwiseMap> tanh_map(double scale = 1);
+/// `decayed`: weight decay is for a. (RealNVP, its code)
+std::shared_ptr<ElementwiseMap> tanh_map(double scale = 1, bool decayed = false);
 /// z = (x - m) * exp(-s): what is Gaussian with mean m and deviation exp(s) becomes standard;
 /// parameters m, then s. (the learned prior of Glow) With `limit` > 0 s is bounded as above.
 std::shared_ptr<ElementwiseMap> gaussian_map(double limit = 0);

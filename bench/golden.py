@@ -75,9 +75,16 @@ def rate_of(name, s):
         return WHITENING_RATE
     if name == "scaling.log_scale":
         return s["scale_rate"]
-    plain = "first.", "blocks.", "mixing."  # scales that learn as all others do
+    plain = "first.", "blocks.", "skip.", "mixing."  # scales that learn as all others do
     faster = name.startswith("scales.") and name.endswith("log_scale")
     return 3 if faster and not any(part in name for part in plain) else 1
+
+
+def decays(name, settings):
+    """Is weight decay for this parameter?"""
+    if settings.get("norm") != "batch":
+        return name.endswith("weight")
+    return name.endswith("magnitude") or ("boards" in name and name.endswith("map.scale"))
 
 
 def losses(path):
@@ -86,20 +93,21 @@ def losses(path):
     s = json.loads(metadata["training"])
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
     rates = {name: rate_of(name, s) for name in weights}
-    fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below")
+    fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below", "running_var")
     # All others are learned.
     learned = {name: (t / rates[name]).requires_grad_() for name, t in weights.items()
                if not name.endswith(fixed)}
-    decayed = [p for name, p in learned.items() if name.endswith("weight")]
-    others = [p for name, p in learned.items() if not name.endswith("weight")]
+    settings = json.loads(metadata["settings"])
+    decayed = [p for name, p in learned.items() if decays(name, settings)]
+    others = [p for name, p in learned.items() if not decays(name, settings)]
     optimizer = make_optimizer(s, [{"params": decayed, "weight_decay": s["weight_decay"]},
                                    {"params": others, "weight_decay": 0}])
     average = {name: p.detach().clone() for name, p in learned.items()}
-    settings = json.loads(metadata["settings"])
 
     def loss_of(values, i):
         true = {name: p * rates[name] for name, p in values.items()}
         flow = Flow.of(settings, {**weights, **true})
+        flow.training = True  # batch norm by the statistics of the batch
         return -flow.log_prob(tensors[f"x.{i}"], tensors.get(f"noise.{i}")).mean()
 
     out, steps = [], s["steps"]

@@ -36,8 +36,8 @@ class Flow:
         """The flow of these settings: of rows, or of images."""
         if "scales" not in settings:
             return Flow(settings, tensors)
-        from torch_image_flow import ImageFlow
-        return ImageFlow(settings, tensors)
+        from torch_image_flow import ImageFlow, RealNvp
+        return (RealNvp if "norm" in settings else ImageFlow)(settings, tensors)
 
     @staticmethod
     def of_file(path):

@@ -1,4 +1,4 @@
-"""glow and image-plus in PyTorch, from a file of weights alone. Written from docs/weights.md; images are
+"""glow, image-plus and realnvp in PyTorch, from a file of weights alone. Written from docs/weights.md; images are
 channels last here, as there."""
 import math
 
@@ -145,3 +145,108 @@ class ImageFlow(Flow):
         slope = 2 * s.log() + above.log() - 2 * below.log()
         inside = x.abs() < bound
         return torch.where(inside, value, x), torch.where(inside, slope, 0).flatten(1).sum(1)
+
+
+class RealNvp(ImageFlow):
+    """realnvp: batch norm with the statistics of the batch where `training` says so, else with those saved."""
+    training = False
+    EPS = 1e-4
+
+    def scale_of(self, name, x, number):
+        last = number + 1 == self.s["scales"]
+        n, h, w, c = x.shape
+        log_det = torch.zeros(n, dtype=torch.float64)
+        for i in range(4 if last else 3):
+            x, more = self.board(f"{name}boards.{i}.", x, i % 2)
+            log_det = log_det + more
+        if last:
+            return x.reshape(n, -1), log_det
+        x = x.reshape(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 5, 2, 4).reshape(n, h // 2, w // 2, 4 * c)
+        for i in range(3):
+            x, more = self.halves(f"{name}channels.{i}.", x, i % 2)
+            log_det = log_det + more
+        x = x.reshape(n, h // 2, w // 2, c, 2, 2)
+        x = torch.cat([x[..., a, b] for a, b in ((0, 0), (1, 1), (0, 1), (1, 0))], 3)
+        row, more = self.scale_of(f"{name}factor_out.rest.", x[..., :2 * c], number + 1)
+        return torch.cat([row, x[..., 2 * c:].reshape(n, -1)], 1), log_det + more
+
+    def board(self, name, x, swap):
+        """Pixels with (row + column) % 2 == swap are the condition, the others change."""
+        n, h, w, c = x.shape
+        parity = (torch.arange(h)[:, None] + torch.arange(w)) % 2
+        seen, change = (parity == swap), (parity != swap)
+        if self.s["masked"]:
+            mask = seen.double()[..., None]
+            shift, log_scale = self.parameters(name, self.net(name + "coupling.net.", x * mask, mask))
+            shift, log_scale = shift[:, change], log_scale[:, change]
+        else:  # of each row every second pixel
+            passive = x[:, seen].reshape(n, h, w // 2, c)
+            answer = self.parameters(name, self.net(name + "coupling.net.", passive, None))
+            shift, log_scale = (part.reshape(n, -1, c) for part in answer)
+        active, log_det = (x[:, change] + shift) * log_scale.exp(), log_scale.flatten(1).sum(1)
+        if self.s["norm"] == "batch":
+            among = torch.cat([active, torch.zeros_like(active)]) if self.s["masked"] else active
+            active, more = self.batch_norm(name, active, among)
+            log_det = log_det + more * active.shape[1]
+        x = x.masked_scatter(change[..., None].expand(x.shape), active)
+        return self.act_norm(name, x, log_det)
+
+    def halves(self, name, x, swap):
+        parts = list(x.chunk(2, 3))
+        shift, log_scale = self.parameters(name, self.net(name + "coupling.net.", parts[swap], None))
+        active, log_det = (parts[1 - swap] + shift) * log_scale.exp(), log_scale.flatten(1).sum(1)
+        if self.s["norm"] == "batch":
+            active, more = self.batch_norm(name, active, active)
+            log_det = log_det + more * x.shape[1] * x.shape[2]
+        parts[1 - swap] = active
+        return self.act_norm(name, torch.cat(parts, 3), log_det)
+
+    def parameters(self, name, h):
+        shift, raw = h.chunk(2, 3)
+        return shift, self.t[name + "coupling.map.scale"] * raw.tanh()
+
+    def batch_norm(self, name, x, among):
+        """x by the statistics of `among`; log_det of a pixel."""
+        mean, var = self.moments(name + "norm.", among)
+        return (x - mean) / (var + self.EPS).sqrt(), -0.5 * (var + self.EPS).log().sum()
+
+    def act_norm(self, name, x, log_det):
+        if self.s["norm"] == "batch":
+            return x, log_det
+        scale = self.t[name + "norm.log_scale"]
+        return (x + self.t[name + "norm.shift"]) * scale.exp(), log_det + x.shape[1] * x.shape[2] * scale.sum()
+
+    def moments(self, name, x):
+        if not self.training:
+            return self.t[name + "running_mean"], self.t[name + "running_var"]
+        x = x.flatten(0, -2)
+        return x.mean(0), x.var(0, unbiased=False)
+
+    def norm(self, name, x):
+        mean, var = self.moments(name, x)
+        return (x - mean) / (var + self.EPS).sqrt() + self.t[name + "bias"]
+
+    def weight_norm(self, name, x):
+        w = self.t[name + ".weight"]
+        w = w / w.flatten(1).norm(dim=1)[:, None, None, None]
+        if name + ".magnitude" in self.t:
+            w = w * self.t[name + ".magnitude"][:, None, None, None]
+        bias = self.t.get(name + ".bias")
+        return F.conv2d(x.permute(0, 3, 1, 2), w, bias, padding=w.shape[2] // 2).permute(0, 2, 3, 1)
+
+    def net(self, name, x, board):
+        batch = self.s["norm"] == "batch"
+        norm = (lambda part, h: self.norm(name + part + ".", h)) if batch else (lambda part, h: h)
+        conv = (lambda part, h: (self.weight_norm if batch else self.conv)(name + part, h))
+        x = norm("norm", x)
+        if batch and board is not None:
+            x = 2 * x
+        parts = [x, -x] + ([] if board is None else [board.expand(len(x), *board.shape)])
+        h = conv("first", F.relu(torch.cat(parts, 3)))
+        out = conv("skip", h)
+        for i in range(self.s["blocks"]):
+            block = f"blocks.{i}."
+            inner = conv(block + "first", F.relu(norm(block + "first_norm", h)))
+            h = h + conv(block + "second", F.relu(norm(block + "second_norm", inner)))
+            out = out + conv(block + "skip", h)
+        return conv("last", F.relu(norm("last_norm", out)))

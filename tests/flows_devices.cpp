@@ -141,13 +141,18 @@ BOOST_AUTO_TEST_CASE(steps_of_every_preset_are_recorded) {
                                      {"hidden_units", 12},
                                      {"hidden_layers", 2},
                                      {"steps_per_level", 2},
+                                     {"blocks", 1},
                                      {"width", 6}});
       config.training.batch_size = 20;
       config.training.steps = 25;
-      const Trained replayed = train(config, data, device),
-                    plain = train(config, data, device, false);
-      BOOST_CHECK_EQUAL(replayed.note, "");
-      BOOST_CHECK_EQUAL(weights_differ(replayed, plain, 0), "");
+      for (const bool batch_norm : {false, true}) {
+        if (batch_norm && name != "realnvp") continue;
+        if (batch_norm) set(config, "norm=batch");
+        const Trained replayed = train(config, data, device),
+                      plain = train(config, data, device, false);
+        BOOST_CHECK_EQUAL(replayed.note, "");
+        BOOST_CHECK_EQUAL(weights_differ(replayed, plain, 0), "");
+      }
     }
   }
 }

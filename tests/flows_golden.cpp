@@ -55,8 +55,9 @@ Golden images(const std::string& model, const std::string& recipe,
               std::vector<std::string> settings, std::vector<double> losses) {
   std::string name = model;
   for (const std::string& setting : settings) name += "-" + setting;
-  settings.insert(settings.end(),
-                  {"preprocess=symmetric", "steps_per_level=2", "width=6", "warmup=3"});
+  const bool steps = model != "realnvp";
+  settings.insert(settings.end(), {"preprocess=symmetric", steps ? "steps_per_level=2" : "blocks=2",
+                                   "width=6", "warmup=3"});
   return {name + "-" + recipe, model, 32, true, recipe, std::move(settings), std::move(losses)};
 }
 
@@ -140,6 +141,18 @@ std::vector<Golden> all_golden() {
       images("image-plus", "paper", {"coupling=spline", "components=4", "blocks=1"},
              {224.35876, 224.108307, 216.796134, 213.356971, 208.363047, 206.703924, 203.908219,
               204.278377, 203.311024, 203.004704, 202.789231}),
+      images("realnvp", "paper", {},
+             {201.67372, 201.994226, 199.278337, 199.561515, 197.587323, 194.93622, 195.534608,
+              193.637309, 192.243993, 191.868771, 190.477867}),
+      images("realnvp", "paper", {"masked=true", "levels=1"},
+             {191.188105, 191.935695, 185.557542, 188.573207, 190.044245, 184.330271, 185.590782,
+              186.229442, 186.335987, 184.114016, 183.788296}),
+      images("realnvp", "paper", {"norm=batch", "weight_decay=0.1"},
+             {179.931068, 175.447133, 180.948454, 176.169261, 175.298562, 177.150462, 173.991525,
+              170.029415, 177.836301, 170.270849, 171.771849}),
+      images("realnvp", "code", {"weight_decay=0.1"},
+             {182.912833, 177.703177, 172.431363, 172.631824, 179.770396, 173.900084, 171.333661,
+              173.712437, 177.632589, 173.549597, 172.174722}),
       rates("sgd", "1e-3",
             {11.0657628, 10.4878784, 10.985401, 10.5602748, 10.2834934, 10.8372728, 11.1665027,
              9.81202776, 9.34208341, 10.9522272, 10.328741}),
@@ -170,7 +183,7 @@ Tensor drawn(const std::string& name, const Tensor& like, Generator& gen) {
   if (ends("matrix") || ends("whiten")) {
     return Tensor::eye(shape[0]) + noise * (0.3 / std::sqrt(static_cast<double>(shape[0])));
   }
-  if (ends("std")) return exp(noise * 0.3);
+  if (ends("std") || ends("running_var")) return exp(noise * 0.3);
   if (ends("cdf.below")) {  // rows of probabilities, added up
     const std::int64_t levels = shape[0] - 1, dims = shape[1];
     const std::vector<float> mass = (uniform(gen, {levels, dims}) + 0.05).to_vector<float>();

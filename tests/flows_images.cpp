@@ -45,6 +45,16 @@ Config configured(const std::string& model, const DataShape& data,
   return resolved(config, data);
 }
 
+// A model and its settings.
+std::vector<std::vector<std::string>> small_models() {
+  return {{"glow", "steps_per_level=2"},
+          {"image-plus", "steps_per_level=2"},
+          {"realnvp", "blocks=1"},
+          {"realnvp", "blocks=1", "norm=batch"},
+          {"realnvp", "blocks=2", "masked=true", "levels=1"},
+          {"realnvp", "blocks=0", "masked=true", "norm=batch"}};
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(a_checkerboard_has_the_pixels_that_its_name_says) {
@@ -221,18 +231,49 @@ BOOST_AUTO_TEST_CASE(glow_has_the_published_number_of_parameters) {
   }
 }
 
+// The published model of CIFAR-10: base 64, 8 blocks, 2 scales (reference: 634,448 parameters in a
+// coupling of the first checkerboards, 2,528,799 of channels, 2,529,951 of the last checkerboards).
+BOOST_AUTO_TEST_CASE(realnvp_has_the_published_number_of_parameters) {
+  const DataShape cifar = images(32, 32, 3);
+  const Config config = configured("realnvp", cifar, {}, "code");
+  BOOST_CHECK_EQUAL(parameter_count(config, cifar), 19'609'545);
+  std::vector<std::int64_t> found;
+  make_density(config, cifar)->for_each_module([&](const std::string&, const nn::Module& part) {
+    if (dynamic_cast<const Coupling*>(&part)) found.push_back(part.parameter_count());
+  });
+  const std::vector<std::int64_t> expected = {634'448,   634'448,   634'448,   2'528'799,
+                                              2'528'799, 2'528'799, 2'529'951, 2'529'951,
+                                              2'529'951, 2'529'951};
+  BOOST_CHECK_EQUAL_COLLECTIONS(found.begin(), found.end(), expected.begin(), expected.end());
+}
+
+// Position by position, (0, 0), (1, 1), (0, 1), (1, 0): the first half is one colour of the board.
+BOOST_AUTO_TEST_CASE(squares_are_taken_apart_by_colour) {
+  const Tensor x = Tensor::arange(16, DType::F32).reshape({1, 2, 4, 2});
+  const Tensor expected = Tensor::from<float>({0, 1, 10, 11, 2, 3, 8, 9,  //
+                                               4, 5, 14, 15, 6, 7, 12, 13},
+                                              {1, 1, 2, 8});
+  CHECK_SAME(Squeeze(SqueezeOrder::ByColour).forward(x).value.value(), expected, 0, "Squeeze");
+  CHECK_SAME(Unsqueeze(SqueezeOrder::ByColour).forward(expected).value.value(), x, 0, "Unsqueeze");
+  CHECK_SAME(Unsqueeze().forward(Squeeze().forward(x).value).value.value(), x, 0, "by channel");
+}
+
 BOOST_AUTO_TEST_CASE(parameters_are_counted_as_they_are_made) {
-  for (const std::string& model : {std::string("glow"), std::string("image-plus")}) {
+  for (const std::vector<std::string>& settings_of_model : small_models()) {
+    const std::string& model = settings_of_model[0];
+    const std::vector<std::string> own(settings_of_model.begin() + 1, settings_of_model.end());
     for (const DataShape& shape : {images(4, 8, 1), images(8, 8, 3)}) {
       for (const char* const mixing : {"linear", "lu", "permute", "reverse"}) {
+        if (model == "realnvp" && mixing != std::string("linear")) continue;
         for (const bool given : {false, true}) {
           DataShape data = shape;
           if (given) {
             data.given = {"label"};
             data.given_classes = 3;
           }
-          std::vector<std::string> settings = {"steps_per_level=2", "width=6",
-                                               str("mixing=", mixing)};
+          std::vector<std::string> settings = own;
+          settings.push_back("width=6");
+          if (model != "realnvp") settings.push_back(str("mixing=", mixing));
           if (given) settings.push_back("embedding=4");
           const Config config = configured(model, data, settings);
           BOOST_CHECK_EQUAL(parameter_count(config, data),
@@ -255,15 +296,19 @@ BOOST_AUTO_TEST_CASE(models_of_images_say_what_they_cannot_take) {
 // What comes out of a freshly made model: exact in both directions, one latent for each number, and
 // a log-likelihood that is finite.
 BOOST_AUTO_TEST_CASE(models_of_images_invert_their_levels_exactly) {
-  for (const std::string& model : {std::string("glow"), std::string("image-plus")}) {
+  for (const std::vector<std::string>& settings_of_model : small_models()) {
+    const std::string& model = settings_of_model[0];
     for (const DataShape& data : {images(8, 8, 1), images(8, 12, 3)}) {
       for (const std::string& recipe : {std::string("paper"), std::string("code")}) {
-        if (recipe == "code" && model != "glow") continue;
-        const Config config = configured(model, data, {"steps_per_level=2", "width=8"}, recipe);
+        if (recipe == "code" && model == "image-plus") continue;
+        std::vector<std::string> settings(settings_of_model.begin() + 1, settings_of_model.end());
+        settings.push_back("width=8");
+        const Config config = configured(model, data, settings, recipe);
         const auto flow = make_flow(config, data);
         Generator gen(4);
         const Tensor x = (uniform(gen, {20, data.dims}) * 256.0).to(DType::U8);
         flow->initialize(x);
+        flow->eval();
         const Tensor z = flow->encode(x);
         BOOST_CHECK(z.shape() == x.shape());
         CHECK_SAME(flow->decode(z).to(DType::U8), x, 0, model);
@@ -276,25 +321,32 @@ BOOST_AUTO_TEST_CASE(models_of_images_invert_their_levels_exactly) {
 // Values computed anew on the way back: the gradients of the tape, and less memory.
 BOOST_AUTO_TEST_CASE(scales_can_be_walked_back) {
   const DataShape data = images(8, 8, 2);
-  const Config config = configured("glow", data, {"steps_per_level=3", "width=8"});
-  std::vector<Tensor> plain;
-  for (const bool recompute : {false, true}) {
-    const auto flow = make_flow(config, data);
-    Generator gen(4);
-    const Tensor x = (uniform(gen, {20, data.dims}) * 256.0).to(DType::U8);
-    flow->initialize(x);
-    auto& whole = dynamic_cast<Compose&>(flow->transform());
-    dynamic_cast<Compose&>(*whole.parts().back().second).recompute(recompute);
-    Tape tape;
-    tape.backward(mean(flow->log_prob(x)));
-    std::size_t i = 0;
-    for (const auto& [name, p] : flow->parameters()) {
-      if (!recompute) {
-        plain.push_back(p->grad());
-        continue;
+  const std::pair<std::string, std::vector<std::string>> models[] = {
+      {"glow", {"steps_per_level=3", "width=8"}},
+      {"realnvp", {"blocks=1", "width=8"}},
+      {"realnvp", {"blocks=1", "width=8", "norm=batch", "masked=true"}}};
+  for (const auto& [model, settings] : models) {
+    const Config config = configured(model, data, settings);
+    nn::StateDict plain;  // gradients, and buffers after the step
+    for (const bool recompute : {false, true}) {
+      const auto flow = make_flow(config, data);
+      Generator gen(4);
+      const Tensor x = (uniform(gen, {20, data.dims}) * 256.0).to(DType::U8);
+      flow->initialize(x);
+      auto& whole = dynamic_cast<Compose&>(flow->transform());
+      dynamic_cast<Compose&>(*whole.parts().back().second).recompute(recompute);
+      Tape tape;
+      tape.backward(mean(flow->log_prob(x)));
+      nn::StateDict found;
+      for (const auto& [name, p] : flow->parameters()) found.emplace_back(name, p->grad());
+      flow->for_each_buffer(
+          [&](const std::string& name, Tensor& buffer) { found.emplace_back(name, buffer); });
+      if (!recompute) plain = found;
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        const auto& [name, expected] = plain[i];
+        const double size = 1 + max(abs(expected.to(DType::F64))).item();
+        CHECK_SAME(found[i].second, expected, 2e-4 * size, name);
       }
-      const double size = 1 + max(abs(plain[i])).item();
-      CHECK_SAME(p->grad(), plain[i++], 2e-4 * size, name);
     }
   }
 }

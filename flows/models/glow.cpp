@@ -17,7 +17,7 @@ namespace nf::flows {
 
 namespace {
 
-struct GlowSettings : SettingsOf<GlowSettings>, ImageFlowSettings {
+struct GlowSettings : SettingsOf<GlowSettings>, StepSettings {
   std::string recipe = "paper";
   std::string coupling = "affine";
   bool learn_top = true;
@@ -30,7 +30,7 @@ std::vector<Field> GlowSettings::fields() {
       {"recipe", "the paper's, or that of its authors' program", &recipe, recipes().all()},
       {"coupling", "what a coupling does", &coupling, {"additive", "affine"}},
       {"learn_top", "location and scale of the coarsest latents are learned", &learn_top}};
-  const std::vector<Field> more = ImageFlowSettings::fields();
+  const std::vector<Field> more = StepSettings::fields();
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
@@ -160,6 +160,7 @@ double Glow::widest(const Config& full, const DataShape& data) const {
 
 void Glow::describe(const Config& full, nlohmann::ordered_json& json) const {
   const GlowSettings& c = full.of<GlowSettings>();
+  c.StepSettings::describe(json);
   json["recipe"] = c.recipe;
   json["coupling"] = c.coupling;
   json["learn_top"] = c.learn_top;

@@ -18,15 +18,7 @@ std::vector<Field> ImageFlowSettings::fields() {
        {},
        0,
        20},
-      {"steps_per_level",
-       "ActNorm, 1x1 convolution and coupling so often on each scale",
-       &steps_per_level,
-       {},
-       1,
-       1000},
       {"width", "channels within the couplings' networks", &width, {}, 1, 1e5},
-      {"mixing", "before each coupling: a learned matrix, its LU factors, or a fixed order",
-       &mixing, channel_mixings().all()},
       {"memory",
        "of a step: tape keeps what layers compute; invertible recovers it from the output, in "
        "memory that does not grow with depth",
@@ -88,9 +80,7 @@ nlohmann::ordered_json ImageFlow::described(const Config& full, const DataShape&
                                  {"preprocess", c.preprocess},
                                  {"alpha", c.alpha},
                                  {"scales", levels_of(c.levels, data)},
-                                 {"steps_per_level", c.steps_per_level},
-                                 {"width", c.width},
-                                 {"mixing", c.mixing}};
+                                 {"width", c.width}};
   describe(full, json);
   if (!data.given.empty()) {
     json["given"] = data.given;

@@ -1,4 +1,5 @@
-// Flows of images on several scales: what glow, image-plus and others like them share as models.
+// Flows of images on several scales: what realnvp, glow, image-plus and others like them share as
+// models.
 #pragma once
 
 #include <memory>
@@ -15,9 +16,7 @@ namespace nf::flows {
 /// A base of their settings.
 struct ImageFlowSettings : Preprocessing, Conditioning {
   std::int64_t levels = 0;
-  std::int64_t steps_per_level = 8;
   std::int64_t width = 64;
-  std::string mixing = "linear";
   std::string memory = "tape";
 
   std::vector<Field> fields();

@@ -18,7 +18,7 @@ namespace nf::flows {
 
 namespace {
 
-struct ImagePlusSettings : SettingsOf<ImagePlusSettings>, ImageFlowSettings {
+struct ImagePlusSettings : SettingsOf<ImagePlusSettings>, StepSettings {
   std::string coupling = "mixture";
   std::int64_t components = 4;
   double scale_limit = 2;
@@ -37,7 +37,7 @@ std::vector<Field> ImagePlusSettings::fields() {
       {"blocks", "residual blocks of a coupling's network", &blocks, {}, 0, 1000},
       {"gated", "blocks end with a gate", &gated},
       {"activation", "of the networks", &activation, nn::activation_names()}};
-  const std::vector<Field> more = ImageFlowSettings::fields();
+  const std::vector<Field> more = StepSettings::fields();
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
@@ -177,6 +177,7 @@ double ImagePlus::widest(const Config& full, const DataShape& data) const {
 
 void ImagePlus::describe(const Config& full, nlohmann::ordered_json& json) const {
   const ImagePlusSettings& c = full.of<ImagePlusSettings>();
+  c.StepSettings::describe(json);
   json["coupling"] = c.coupling;
   json["components"] = c.components;
   json["scale_limit"] = c.scale_limit;

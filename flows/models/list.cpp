@@ -7,6 +7,7 @@ namespace nf::flows {
   M(nice)            \
   M(nice_plus)       \
   M(realnvp_2d)      \
+  M(realnvp)         \
   M(glow)            \
   M(image_plus)
 

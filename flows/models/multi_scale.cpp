@@ -1,6 +1,7 @@
 #include "flows/models/multi_scale.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include "data/setting_error.h"
 #include "flows/layers/coupling.h"
@@ -17,6 +18,25 @@ const Names<ChannelMixing>& channel_mixings() {
                                                      {"permute", ChannelMixing::Permute},
                                                      {"reverse", ChannelMixing::Reverse}});
   return names;
+}
+
+std::vector<Field> StepSettings::fields() {
+  std::vector<Field> all = ImageFlowSettings::fields();
+  all.insert(all.end(),
+             {{"steps_per_level",
+               "ActNorm, 1x1 convolution and coupling so often on each scale",
+               &steps_per_level,
+               {},
+               1,
+               1000},
+              {"mixing", "before each coupling: a learned matrix, its LU factors, or a fixed order",
+               &mixing, channel_mixings().all()}});
+  return all;
+}
+
+void StepSettings::describe(nlohmann::ordered_json& json) const {
+  json["steps_per_level"] = steps_per_level;
+  json["mixing"] = mixing;
 }
 
 Shape image_of(const DataShape& data, const std::string& model) {

@@ -10,7 +10,7 @@
 
 #include "flows/compose.h"
 #include "flows/maps/map.h"
-#include "flows/models/config.h"
+#include "flows/models/image_flow.h"
 #include "nn/layers/linear.h"
 #include "tensor/names.h"
 
@@ -20,6 +20,15 @@ namespace nf::flows {
 /// order.
 enum class ChannelMixing { Linear, Lu, Permute, Reverse };
 const Names<ChannelMixing>& channel_mixings();
+
+/// A base of the settings of models in this frame.
+struct StepSettings : ImageFlowSettings {
+  std::int64_t steps_per_level = 8;
+  std::string mixing = "linear";
+
+  std::vector<Field> fields();
+  void describe(nlohmann::ordered_json& json) const;  ///< as Model::described
+};
 
 /// (H, W, C) of the data. Throws data::SettingError for `model` where they are no images.
 Shape image_of(const DataShape& data, const std::string& model);

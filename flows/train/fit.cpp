@@ -225,6 +225,7 @@ EpochReport Trainer::finish_epoch() {
     epoch_nats_ = 0;
     epoch_samples_ = 0;
   }
+  with_evaluated_weights([&] { objective_.measure_statistics(); });
   validate(report, whole);
   report.seconds = seconds_ + seconds_now() - started_;
   return report;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "nn/layers/norm.h"
+
 namespace nf::flows {
 
 namespace {
@@ -38,29 +40,47 @@ Var MaximumLikelihood::losses(const data::Batch& batch, const data::Split& all) 
   return -density_.log_prob_rows(all.x, batch.rows, all.given);
 }
 
-void MaximumLikelihood::initialize() {
-  // In an order drawn at random, for layers that take the first ones: files may be sorted.
-  constexpr std::uint64_t kRowsStream = 0x726F7773;           // "rows"
-  constexpr std::uint64_t kBeforeEpochs = ~std::uint64_t{0};  // the round of its noise
+// In an order drawn at random, for layers that take the first ones: files may be sorted.
+Samples MaximumLikelihood::some_samples(std::int64_t rows, std::uint64_t round) {
+  constexpr std::uint64_t kRowsStream = 0x726F7773;  // "rows"
   const data::Split& train = data_.train;
-  const std::int64_t rows = std::min(density_.initial_rows(), train.size());
-  if (rows == 0) return;
   Generator gen(0, kRowsStream);
   const Tensor order = permutation(gen, train.size());
-  const std::vector<Generator*> noise = density_.generators();
-  const KeepGenerators keep(noise);
-  const auto rows_of = [&](const Tensor& all) {
-    return [&](std::int64_t first, std::int64_t count) {
-      return index_select(all, 0, order.narrow(0, first, count)).to(density_.device());
+  const Device device = density_.device();
+  const auto rows_of = [order, device](const Tensor& all) {
+    return [=](std::int64_t first, std::int64_t count) {
+      return index_select(all, 0, order.narrow(0, first, count)).to(device);
     };
   };
-  const auto place = [&](std::int64_t first, std::int64_t count) {
-    const Tensor of = order.narrow(0, first, count).to(density_.device());
-    for (Generator* gen_of_layer : noise) gen_of_layer->place(of, kBeforeEpochs);
+  const auto place = [=, noise = density_.generators()](std::int64_t first, std::int64_t count) {
+    const Tensor of = order.narrow(0, first, count).to(device);
+    for (Generator* gen_of_layer : noise) gen_of_layer->place(of, round);
   };
-  density_.initialize(
-      {rows, rows_of(train.x), place,
-       train.given.defined() ? Samples::Part(rows_of(train.given)) : Samples::Part()});
+  return {rows, rows_of(train.x), place,
+          train.given.defined() ? Samples::Part(rows_of(train.given)) : Samples::Part()};
+}
+
+void MaximumLikelihood::initialize() {
+  constexpr std::uint64_t kBeforeEpochs = ~std::uint64_t{0};  // the round of its noise
+  const std::int64_t rows = std::min(density_.initial_rows(), data_.train.size());
+  if (rows == 0) return;
+  const KeepGenerators keep(density_.generators());
+  density_.initialize(some_samples(rows, kBeforeEpochs));
+}
+
+void MaximumLikelihood::measure_statistics() {
+  constexpr std::int64_t kRows = 10'000, kBatch = 250;
+  constexpr std::uint64_t kRound = ~std::uint64_t{2};  // of no epoch
+  if (!nn::has_statistics(density_)) return;
+  const std::int64_t rows = std::min(kRows, data_.train.size()), batch = std::min(kBatch, rows);
+  const KeepGenerators keep(density_.generators());
+  const Samples samples = some_samples(rows, kRound);
+  const NoGrad no_grad;
+  nn::StatisticsPass pass;
+  for (std::int64_t at = 0; at + batch <= rows; at += batch) {  // all of one size
+    pass.next_batch();
+    density_.log_prob(samples.part(at, batch), samples.context(at, batch));
+  }
 }
 
 std::optional<Evaluation> MaximumLikelihood::evaluate() {

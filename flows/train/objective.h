@@ -27,6 +27,9 @@ class Objective {
   virtual std::vector<Generator*> generators() { return density().generators(); }
   /// Lets the density set its initial values from the samples.
   virtual void initialize() {}
+  /// Running statistics of batches (nn::BatchStatistics) become those of the samples, for the
+  /// density as it is and in train mode: before it is evaluated or kept.
+  virtual void measure_statistics() {}
   /// What training is to bring up, -loss on what is not trained on, of the density as it is;
   /// nothing where nothing is held out.
   virtual std::optional<Evaluation> evaluate() = 0;
@@ -47,12 +50,17 @@ class MaximumLikelihood : public Objective {
   const data::Split& samples() const override { return data_.train; }
   Var losses(const data::Batch& batch, const data::Split& all) override;
   void initialize() override;
+  /// Of at most 10,000 training rows, drawn at random, in batches of 250.
+  void measure_statistics() override;
   std::optional<Evaluation> evaluate() override;
   std::optional<std::string> find_nonfinite(const data::Batch& batch,
                                             const data::Split& all) override;
   std::optional<std::string> find_nonfinite_held_out() override;
 
  private:
+  /// The first `rows` training rows in an order drawn at random, with the noise of `round`.
+  Samples some_samples(std::int64_t rows, std::uint64_t round);
+
   Density& density_;
   const data::Dataset& data_;
   data::Split valid_;

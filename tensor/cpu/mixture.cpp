@@ -15,34 +15,34 @@ using namespace nf::mixture;
 
 using Index = std::int64_t;
 
-constexpr int kLanes = 64;  ///< numbers of a block
+constexpr int kSlots = 64;  ///< numbers of a block
 
 /// One of something for each number of a block.
 template <class T>
-struct alignas(64) Lanes {
-  T at[kLanes];
+struct alignas(64) Slots {
+  T at[kSlots];
 
   T& operator[](Index l) { return at[l]; }
   const T& operator[](Index l) const { return at[l]; }
 };
 
-/// Where the elements [begin, begin + n) of a layout are; the lanes behind repeat the last one.
-Lanes<Index> places_of(const Collapsed<1>& layout, Index begin, Index n) {
-  Lanes<Index> places;
+/// Where the elements [begin, begin + n) of a layout are; the slots behind repeat the last one.
+Slots<Index> places_of(const Collapsed<1>& layout, Index begin, Index n) {
+  Slots<Index> places;
   for_parts(layout, begin, n, [&](auto offset, auto stride, auto done, auto count) {
     for (Index i = 0; i < count; ++i) places[done + i] = offset + i * stride;
   });
-  std::fill(places.at + n, places.at + kLanes, places[n - 1]);
+  std::fill(places.at + n, places.at + kSlots, places[n - 1]);
   return places;
 }
 
 template <class T>
-void load(const T* from, const Lanes<Index>& places, Lanes<T>& to) {
-  for (Index l = 0; l < kLanes; ++l) to[l] = from[places[l]];
+void load(const T* from, const Slots<Index>& places, Slots<T>& to) {
+  for (Index l = 0; l < kSlots; ++l) to[l] = from[places[l]];
 }
 
 template <class T>
-void store(const Lanes<T>& from, T* to, const Lanes<Index>& places, Index n) {
+void store(const Slots<T>& from, T* to, const Slots<Index>& places, Index n) {
   for (Index l = 0; l < n; ++l) to[places[l]] = from[l];
 }
 
@@ -78,11 +78,11 @@ struct Source {
 template <class T>
 struct Block {
   const Source<T>& from;
-  Lanes<Index> places;  ///< of the first parameters
-  Lanes<T> x;
-  Lanes<T> logit, mean, raw;  ///< of the component that it is at
-  Lanes<T> max[4], sum[4];    ///< of Sums, in its order
-  Lanes<T> log[4];            ///< of Logs
+  Slots<Index> places;  ///< of the first parameters
+  Slots<T> x;
+  Slots<T> logit, mean, raw;  ///< of the component that it is at
+  Slots<T> max[4], sum[4];    ///< of Sums, in its order
+  Slots<T> log[4];            ///< of Logs
 
   Block(const Source<T>& source, Index begin, Index n)
       : from(source), places(places_of(source.table.first, begin, n)) {
@@ -98,15 +98,15 @@ struct Block {
     load(from.parameters + (2 * components + k) * step, places, raw);
     const T limit = static_cast<T>(from.args.limit);
     NF_INDEPENDENT_ITERATIONS
-    for (Index l = 0; l < kLanes; ++l) {
+    for (Index l = 0; l < kSlots; ++l) {
       body(l, logit[l], Logistic<T>(x[l], mean[l], raw[l], limit));
     }
   }
 
   void add_up() {
     for (int i = 0; i < 4; ++i) {
-      std::fill_n(max[i].at, kLanes, LogSum<T>().max);
-      std::fill_n(sum[i].at, kLanes, LogSum<T>().sum);
+      std::fill_n(max[i].at, kSlots, LogSum<T>().max);
+      std::fill_n(sum[i].at, kSlots, LogSum<T>().sum);
     }
     for (Index k = 0; k < from.args.components; ++k) {
       at(k, [this](Index l, T z, const Logistic<T>& component) {
@@ -119,7 +119,7 @@ struct Block {
       });
     }
     NF_INDEPENDENT_ITERATIONS
-    for (Index l = 0; l < kLanes; ++l) {
+    for (Index l = 0; l < kSlots; ++l) {
       const Logs<T> of = sums(l).logs();
       log[0][l] = of.weights, log[1][l] = of.below, log[2][l] = of.above, log[3][l] = of.density;
     }
@@ -137,9 +137,9 @@ struct Block {
 template <class Body>
 void for_lanes(Index numbers, Index components, const Body& body) {
   constexpr Index kWork = 16;  // of a component, in elements of a plain loop
-  const Index grain = std::max<Index>(1, kSerial / (kWork * components * kLanes)) * kLanes;
+  const Index grain = std::max<Index>(1, kSerial / (kWork * components * kSlots)) * kSlots;
   parallel_for(numbers, grain, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; i += kLanes) body(i, std::min<Index>(kLanes, end - i));
+    for (Index i = begin; i < end; i += kSlots) body(i, std::min<Index>(kSlots, end - i));
   });
 }
 
@@ -173,10 +173,10 @@ void CpuBackend::mixture_backward(const MixtureArgs& args, const Tensor& dvalue,
     T* const to_x = dx.mutable_data<T>();
     for_lanes(x.numel(), args.components, [&](Index begin, Index n) {
       Block<T> block(source, begin, n);
-      Lanes<T> dv, ds, logit, mean, raw, sum = {};
+      Slots<T> dv, ds, logit, mean, raw, sum = {};
       load(dvalue.data<T>(), places_of(dvalues, begin, n), dv);
       load(dlog_slope.data<T>(), places_of(dslopes, begin, n), ds);
-      const Lanes<Index> places = places_of(table.first, begin, n);
+      const Slots<Index> places = places_of(table.first, begin, n);
       block.add_up();
       for (Index k = 0; k < args.components; ++k) {
         block.at(k, [&](Index l, T z, const Logistic<T>& component) {

@@ -1,10 +1,11 @@
 #include "flows/layers/permute.h"
 
-#include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "flows/layers/rows.h"
 #include "nn/init.h"
+#include "tensor/linalg.h"
 
 namespace nf::flows {
 
@@ -83,44 +84,21 @@ double InvertibleLinear::flops(const Shape& in) const {
 
 namespace {
 
-// 1 on the diagonal, or below it.
-Tensor diagonal(std::int64_t dims) {
-  const Tensor row = Tensor::arange(dims);
-  return equal(row.reshape({dims, 1}), row.reshape({1, dims})).to(DType::F32);
-}
 Tensor below_diagonal(std::int64_t dims) {
   const Tensor row = Tensor::arange(dims);
   return greater(row.reshape({dims, 1}), row.reshape({1, dims})).to(DType::F32);
 }
 
-// P, L, U with P L U = a, by rows of partial pivoting in f64.
-struct Factors {
-  std::vector<double> p, l, u;
-};
-Factors factors_of(const Tensor& a) {
-  const std::int64_t d = a.dim(0);
-  std::vector<double> u = a.to(DType::F64).to_vector<double>();
-  std::vector<double> l(static_cast<std::size_t>(d * d), 0), p = l;
-  std::vector<std::int64_t> order(static_cast<std::size_t>(d));
-  for (std::int64_t i = 0; i < d; ++i) order[i] = i;
-  for (std::int64_t k = 0; k < d; ++k) {
-    std::int64_t best = k;
-    for (std::int64_t i = k + 1; i < d; ++i) {
-      if (std::abs(u[i * d + k]) > std::abs(u[best * d + k])) best = i;
-    }
-    for (std::int64_t j = 0; j < d; ++j) {
-      std::swap(u[k * d + j], u[best * d + j]);
-      std::swap(l[k * d + j], l[best * d + j]);
-    }
-    std::swap(order[k], order[best]);
-    for (std::int64_t i = k + 1; i < d; ++i) {
-      const double factor = u[i * d + k] / u[k * d + k];
-      l[i * d + k] = factor;
-      for (std::int64_t j = k; j < d; ++j) u[i * d + j] -= factor * u[k * d + j];
-    }
-  }
-  for (std::int64_t i = 0; i < d; ++i) p[order[i] * d + i] = 1;
-  return {p, l, u};
+// P with P L U = A, of the swaps that lu() made.
+Tensor permutation_of(const Tensor& pivots) {
+  const std::vector<std::int32_t> swaps = pivots.to_vector<std::int32_t>();
+  const std::size_t dims = swaps.size();
+  std::vector<std::size_t> order(dims);
+  std::iota(order.begin(), order.end(), 0);
+  for (std::size_t i = 0; i < dims; ++i) std::swap(order[i], order[swaps[i]]);
+  std::vector<float> p(dims * dims, 0);
+  for (std::size_t i = 0; i < dims; ++i) p[order[i] * dims + i] = 1;
+  return Tensor::from(p, {std::ssize(swaps), std::ssize(swaps)});
 }
 
 }  // namespace
@@ -132,20 +110,20 @@ InvertibleLu::InvertibleLu(std::int64_t dims, Generator& gen)
       lower_(add_parameter("lower", Tensor::zeros({dims, dims}))),
       upper_(add_parameter("upper", Tensor::zeros({dims, dims}))),
       log_scale_(add_parameter("log_scale", Tensor::zeros({dims}))) {
-  const Factors found =
-      factors_of(nn::initial_weight({nn::Init::Kind::Orthogonal, 1}, gen, dims, dims));
-  const Tensor l = Tensor::from(found.l, {dims, dims}), u = Tensor::from(found.u, {dims, dims});
-  const Tensor on_diagonal = sum(u * diagonal(dims).to(DType::F64), {1});
-  permutation_.copy_(Tensor::from(found.p, {dims, dims}).to(DType::F32));
+  const Tensor rotation =
+      nn::initial_weight({nn::Init::Kind::Orthogonal, 1}, gen, dims, dims).to(DType::F64);
+  const auto [packed, pivots] = lu(rotation);
+  const Tensor on_diagonal = sum(packed * Tensor::eye(dims, DType::F64), {1});
+  permutation_.copy_(permutation_of(pivots));
   sign_.copy_(sign(on_diagonal).to(DType::F32));
-  lower_.mutable_value().copy_(l.to(DType::F32));
-  upper_.mutable_value().copy_((u.to(DType::F32) * below_.transpose(0, 1)).contiguous());
+  lower_.mutable_value().copy_(packed.to(DType::F32) * below_);
+  upper_.mutable_value().copy_(packed.to(DType::F32) * below_.t());
   log_scale_.mutable_value().copy_(log(abs(on_diagonal)).to(DType::F32));
 }
 
 Var InvertibleLu::matrix() const {
   const std::int64_t dims = sign_.numel();
-  const Var one = diagonal(dims).to(sign_.device()).to(sign_.dtype());
+  const Var one = Tensor::eye(dims, sign_.dtype()).to(sign_.device());
   const Var above = below_.transpose(0, 1).contiguous();
   const Var l = lower_ * Var(below_) + one;
   const Var u = upper_ * above + one * (exp(log_scale_) * Var(sign_));

@@ -1,5 +1,7 @@
 #include "flows/models/conditioning.h"
 
+#include <nlohmann/json.hpp>
+
 #include "flows/layers/conditions.h"
 #include "flows/layers/elementwise.h"
 #include "flows/maps/affine.h"
@@ -57,6 +59,15 @@ double conditioning_parameters(const Conditioning& settings, const DataShape& da
     count += (context + 1) * 2 * static_cast<double>(data.dims);
   }
   return count;
+}
+
+void describe_given(const Conditioning& settings, const DataShape& data,
+                    nlohmann::ordered_json& json) {
+  if (data.given.empty()) return;
+  json["given"] = data.given;
+  json["given_classes"] = data.given_classes;
+  json["embedding"] = settings.embedding;
+  json["conditional_prior"] = settings.conditional_prior;
 }
 
 std::string why_idle(const Conditioning&, const DataShape& data, const std::string& key) {

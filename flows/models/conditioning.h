@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <vector>
 
 #include "flows/compose.h"
@@ -32,6 +33,9 @@ void add_conditional_prior(const Conditioning& settings, const DataShape& data, 
 double embedding_parameters(const Conditioning& settings, const DataShape& data);
 /// About how many parameters the two have.
 double conditioning_parameters(const Conditioning& settings, const DataShape& data);
+/// What a file of weights says of it, where something is given (docs/weights.md).
+void describe_given(const Conditioning& settings, const DataShape& data,
+                    nlohmann::ordered_json& json);
 /// Why `key`, one of these settings, changes nothing; empty when it does something.
 std::string why_idle(const Conditioning& settings, const DataShape& data, const std::string& key);
 

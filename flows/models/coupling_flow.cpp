@@ -274,12 +274,7 @@ nlohmann::ordered_json CouplingFlow::described(const Config& full, const DataSha
                                  {"scale_limit", config.scale_limit},
                                  {"scaling", config.scaling},
                                  {"prior", config.prior}};
-  if (!data.given.empty()) {
-    json["given"] = data.given;
-    json["given_classes"] = data.given_classes;
-    json["embedding"] = config.embedding;
-    json["conditional_prior"] = config.conditional_prior;
-  }
+  describe_given(config, data, json);
   return json;
 }
 

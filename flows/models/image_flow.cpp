@@ -82,12 +82,7 @@ nlohmann::ordered_json ImageFlow::described(const Config& full, const DataShape&
                                  {"scales", levels_of(c.levels, data)},
                                  {"width", c.width}};
   describe(full, json);
-  if (!data.given.empty()) {
-    json["given"] = data.given;
-    json["given_classes"] = data.given_classes;
-    json["embedding"] = c.embedding;
-    json["conditional_prior"] = c.conditional_prior;
-  }
+  describe_given(c, data, json);
   return json;
 }
 

@@ -8,22 +8,14 @@ Conv2d::Conv2d(const Conv2dOptions& options, Generator& gen) : options_(options)
            "[Conv2d] sizes must be positive, got ", options.in, " -> ", options.out, ", kernel (",
            kh, ", ", kw, ")");
   const Shape shape = {options.out, options.in, kh, kw};
-  conv_sizes({1, kh, kw, options.in}, shape, geometry());  // refuses the wrong ones
+  conv_sizes({1, kh, kw, options.in}, shape, geometry_of(options_));  // refuses the wrong ones
   const Tensor drawn = initial_weight(options.init, gen, options.out, options.in, kh * kw);
   weight_ = &add_parameter("weight", drawn.reshape(shape));
   if (options.bias) bias_ = &add_parameter("bias", Tensor::zeros({options.out}));
 }
 
-ConvGeometry Conv2d::geometry() const {
-  return {options_.stride, options_.padding[0], options_.padding[1], options_.exact};
-}
-
 Var Conv2d::forward(const Var& x) {
-  const Var bias = bias_ ? *bias_ : Var();
-  const auto& act = options_.activation;
-  if (!act) return conv2d(x, *weight_, bias, geometry());
-  if (needs_of(act->op) == Needs::Input) return (*act)(conv2d(x, *weight_, bias, geometry()));
-  return conv2d(x, *weight_, bias, geometry(), &act->op, act->args);
+  return activated(options_.activation, x, *weight_, bias_ ? *bias_ : Var(), geometry_of(options_));
 }
 
 std::string Conv2d::kind() const {
@@ -37,14 +29,31 @@ std::string Conv2d::kind() const {
 }
 
 Shape Conv2d::out_shape(const Shape& in) const {
-  return conv_sizes(in, weight_->shape(), geometry()).out_shape();
+  return conv_sizes(in, weight_->shape(), geometry_of(options_)).out_shape();
 }
 
 double Conv2d::flops(const Shape& in) const {
-  const auto out = static_cast<double>(out_shape(in).numel());
-  const auto products = static_cast<double>(weight_->value().numel() / options_.out);
+  return conv_flops(options_, options_.in, out_shape(in));
+}
+
+// --- shared by layers that convolve -------------------------------------------------------------
+
+ConvGeometry geometry_of(const Conv2dOptions& options) {
+  return {options.stride, options.padding[0], options.padding[1], options.exact};
+}
+
+Var activated(const std::optional<Activation>& act, const Var& x, const Var& weight,
+              const Var& bias, const ConvGeometry& geometry) {
+  if (!act) return conv2d(x, weight, bias, geometry);
+  if (needs_of(act->op) == Needs::Input) return (*act)(conv2d(x, weight, bias, geometry));
+  return conv2d(x, weight, bias, geometry, &act->op, act->args);
+}
+
+double conv_flops(const Conv2dOptions& options, std::int64_t in, const Shape& out) {
+  const auto outputs = static_cast<double>(out.numel());
+  const auto products = static_cast<double>(in * options.kernel[0] * options.kernel[1]);
   // A sum of products has one addition less; the bias is one more.
-  return out * (2 * products - (options_.bias ? 0 : 1) + (options_.activation ? 1 : 0));
+  return outputs * (2 * products - (options.bias ? 0 : 1) + (options.activation ? 1 : 0));
 }
 
 }  // namespace nf::nn

@@ -36,11 +36,18 @@ class Conv2d : public Layer {
   double flops(const Shape& in) const override;  ///< the padding counts like the image
 
  private:
-  ConvGeometry geometry() const;
-
   Conv2dOptions options_;
   Var* weight_;
   Var* bias_ = nullptr;
 };
+
+// For layers that convolve with weights of their own making:
+ConvGeometry geometry_of(const Conv2dOptions& options);
+/// act(conv(x, weight) + bias), the activation within the convolution's kernel where its derivative
+/// is a function of its output.
+Var activated(const std::optional<Activation>& act, const Var& x, const Var& weight,
+              const Var& bias, const ConvGeometry& geometry);
+/// Of an output of shape `out`, each of whose numbers sees `in` channels: see Module::flops.
+double conv_flops(const Conv2dOptions& options, std::int64_t in, const Shape& out);
 
 }  // namespace nf::nn

@@ -4,10 +4,6 @@ namespace nf::nn {
 
 namespace {
 
-ConvGeometry geometry_of(const Conv2dOptions& options) {
-  return {options.stride, options.padding[0], options.padding[1], options.exact};
-}
-
 Shape weight_shape(const Conv2dOptions& options, std::int64_t in) {
   return {options.out, in, options.kernel[0], options.kernel[1]};
 }
@@ -21,25 +17,10 @@ Tensor drawn(const Conv2dOptions& options, std::int64_t in, Generator& gen) {
 // One number for each output channel, as it stands beside weights (out, in, kh, kw).
 Var beside_weights(const Var& x) { return reshape(x, {x.numel(), 1, 1, 1}); }
 
-// The activation inside the convolution where its derivative follows from its output.
-Var activated(const std::optional<Activation>& act, const Var& x, const Var& weight,
-              const Var& bias, const ConvGeometry& geometry) {
-  if (!act) return conv2d(x, weight, bias, geometry);
-  if (needs_of(act->op) == Needs::Input) return (*act)(conv2d(x, weight, bias, geometry));
-  return conv2d(x, weight, bias, geometry, &act->op, act->args);
-}
-
 std::string text_of(const char* name, const Conv2dOptions& o, const char* more) {
   std::string text = str(name, "(", o.in, " -> ", o.out, ", ", o.kernel[0], "x", o.kernel[1], more);
   if (o.activation) text += str(", ", name_of(o.activation->op));
   return text + ")";
-}
-
-// Two for each multiply-add, the bias in place of the addition that a sum has not; the activation.
-double conv_flops(const Conv2dOptions& o, std::int64_t in, const Shape& out) {
-  const auto outputs = static_cast<double>(out.numel());
-  const auto products = static_cast<double>(in * o.kernel[0] * o.kernel[1]);
-  return outputs * (2 * products - (o.bias ? 0 : 1) + (o.activation ? 1 : 0));
 }
 
 }  // namespace

@@ -22,16 +22,26 @@ namespace {
 
 constexpr std::uint64_t kAgainstStream = 0x6761696E;  // "gain"
 
-// Positions of the scores, the lowest first; NaN, a density that cannot even be told, before all.
-std::vector<std::int32_t> most_unusual_first(const std::vector<double>& scores) {
-  std::vector<std::int32_t> order(scores.size());
+// What scores are ordered by, the most unusual lowest; NaN, a density that cannot even be told,
+// before all.
+std::vector<double> ranks_of(const std::vector<double>& scores,
+                             const std::optional<Flagging>& flagging) {
+  std::vector<double> ranks;
+  for (const double score : scores) {
+    ranks.push_back(flagging            ? flagging->held_out.rank(score)
+                    : std::isnan(score) ? -std::numeric_limits<double>::infinity()
+                                        : score);
+  }
+  return ranks;
+}
+
+// Positions of the ranks, the lowest first.
+std::vector<std::int32_t> most_unusual_first(const std::vector<double>& ranks) {
+  std::vector<std::int32_t> order(ranks.size());
   std::iota(order.begin(), order.end(), 0);
-  const auto rank = [&](std::int32_t i) {
-    const double score = scores[static_cast<std::size_t>(i)];
-    return std::isnan(score) ? -std::numeric_limits<double>::infinity() : score;
-  };
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::int32_t a, std::int32_t b) { return rank(a) < rank(b); });
+  std::stable_sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
+    return ranks[static_cast<std::size_t>(a)] < ranks[static_cast<std::size_t>(b)];
+  });
   return order;
 }
 
@@ -52,7 +62,7 @@ struct Scored {
   }
 };
 
-// Lines of the rows at `order`. As .npy f64 (N, 3), or (N, 5) with p-values and flags.
+// Lines of the rows at `order`. As .npy f64 (N, 3), and columns for p-values and for flags.
 void write_scores(const std::string& out, const Scored& scored,
                   const std::vector<std::int32_t>& order, const flows::Density& density) {
   if (out.ends_with(".npy")) {
@@ -64,9 +74,11 @@ void write_scores(const std::string& out, const Scored& scored,
                                  density.bits_per_dim(score)});
       if (!scored.flagging) continue;
       const double p = scored.p_value(at);
-      table.insert(table.end(), {p, scored.flagging->flags(p) ? 1.0 : 0.0});
+      table.push_back(p);
+      if (scored.flagging->level) table.push_back(scored.flagging->flags(p) ? 1 : 0);
     }
-    return data::write_npy(out, Tensor::from(table, {std::ssize(order), scored.flagging ? 5 : 3}));
+    return data::write_npy(
+        out, Tensor::from(table, {std::ssize(table)}).reshape({std::ssize(order), -1}));
   }
   const ScoreLines csv(density, scored.flagging);
   write_text(out, [&](const data::CsvWriter::Sink& write) {
@@ -99,7 +111,7 @@ std::string table_of_lowest(const Scored& scored, const std::vector<std::int32_t
     if (scored.flagging) {
       const double p = scored.p_value(at);
       lowest.back()["p_value"] = p;
-      lowest.back()["flag"] = scored.flagging->flags(p);
+      if (scored.flagging->level) lowest.back()["flag"] = scored.flagging->flags(p);
       lines.back().push_back(fixed(p, 4));
     }
     if (in_file) lines.back().push_back(str(*file_row));
@@ -108,16 +120,27 @@ std::string table_of_lowest(const Scored& scored, const std::vector<std::int32_t
 }
 
 // Also into JSON.
-std::string flagged_text(const Scored& scored, Json& json) {
+std::string flagged_text(const Scored& scored, const ScoreOptions& options,
+                         const flows::Density& density, Json& json) {
   if (!scored.flagging) return "";
   const Flagging& flagging = *scored.flagging;
-  const std::int64_t flagged = scored.flagged();
-  json["flagged"] = flagged;
-  json["flag_level"] = flagging.level;
   json["held_out"] = flagging.held_out.size();
   json["held_out_split"] = flagging.split;
-  return str("  flagged: ", flagged, " of ", scored.scores.size(), ", with a p-value below ",
-             flagging.level, " beside ", flagging.held_out.size(), " ", flagging.split, " rows\n");
+  json["typicality"] = options.typicality;
+  std::string text;
+  if (options.typicality) {
+    const double mean = density.nats(flagging.held_out.mean());
+    json["held_out_nats"] = number(mean);
+    text += str("  unusual is what is far from ", fixed(mean, 2), " nats, the mean of ",
+                flagging.held_out.size(), " ", flagging.split, " rows\n");
+  }
+  if (!flagging.level) return text;
+  const std::int64_t flagged = scored.flagged();
+  json["flagged"] = flagged;
+  json["flag_level"] = *flagging.level;
+  return text + str("  flagged: ", flagged, " of ", scored.scores.size(), ", with a p-value below ",
+                    *flagging.level, " beside ", flagging.held_out.size(), " ", flagging.split,
+                    " rows\n");
 }
 
 // What scores are compared with: the part --split; else the test part of what is drawn and of the
@@ -145,7 +168,8 @@ Rows rows_against(const ScoreOptions& options, const TrainedModel& model,
 // Scores of other sources, and how well the density tells them from `scores`. Of more rows than
 // there are scores, so many are drawn at random, since files may be sorted.
 Json scores_against(const ScoreOptions& options, const TrainedModel& model,
-                    const std::vector<double>& scores, std::string& text) {
+                    const std::vector<double>& scores, const std::optional<Flagging>& flagging,
+                    std::string& text) {
   Json out = Json::array();
   for (const std::string& source : options.against) {
     const Rows rows = rows_against(options, model, source);
@@ -164,8 +188,15 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
     const double nats = model.density->nats(mean);
     out.push_back(
         {{"source", rows.name}, {"count", others.size()}, {"auroc", area}, {"nats", number(nats)}});
-    text += str("  AUROC ", fixed(area, 4), ", mean ", fixed(nats, 2),
-                " nats: ", printable(rows.name), " (", others.size(), " samples)\n");
+    text += str("  AUROC ", fixed(area, 4));
+    if (options.typicality) {
+      const double of_distance =
+          flows::auroc(ranks_of(scores, flagging), ranks_of(others, flagging));
+      out.back()["typicality_auroc"] = of_distance;
+      text += str(", of typicality ", fixed(of_distance, 4));
+    }
+    text += str(", mean ", fixed(nats, 2), " nats: ", printable(rows.name), " (", others.size(),
+                " samples)\n");
   }
   return out;
 }
@@ -195,7 +226,7 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
   }
   if (!broken.empty()) options.common.note("note: " + broken);
   const Scored scored{rows, scores, flagging};
-  const std::vector<std::int32_t> unusual = most_unusual_first(scores);
+  const std::vector<std::int32_t> unusual = most_unusual_first(ranks_of(scores, flagging));
   std::vector<std::int32_t> as_given(unusual.size());
   std::iota(as_given.begin(), as_given.end(), 0);
   write_scores(out, scored, options.sort ? unusual : as_given, *model.density);
@@ -214,7 +245,7 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
                {"noise_draws", options.evaluate.noise_draws},
                {"bound", model.density->bound()},
                {"convention", convention_of(*model.density)}};
-  text += flagged_text(scored, json);
+  text += flagged_text(scored, options, *model.density, json);
   if (!options.png.empty()) {
     const std::int64_t strangest = std::min(n, options.strangest);
     const Tensor first = Tensor::from(unusual, {n}).narrow(0, 0, strangest);
@@ -223,7 +254,8 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
     json["picture"] = options.png;
     text += str("  picture of the ", strangest, " strangest: ", options.png, "\n");
   }
-  if (!options.against.empty()) json["against"] = scores_against(options, model, scores, text);
+  if (!options.against.empty())
+    json["against"] = scores_against(options, model, scores, flagging, text);
   tell_result(options.common, out, json, text + "  " + convention_of(*model.density) + "\n");
 }
 
@@ -247,6 +279,10 @@ void add_score(CLI::App& app) {
                    "flag, 1 where it is below P")
       ->check(real(0, 1))
       ->type_name("P");
+  command->add_flag("--typicality", options->typicality,
+                    "Unusual is what is far from the mean nats of held-out rows, above or below: "
+                    "p_value (also without --flag), --sort, --png and a second AUROC are of this "
+                    "distance");
   auto* png =
       command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
   command->add_option("--strangest", options->strangest, "How many the picture shows")
@@ -269,11 +305,15 @@ void add_score(CLI::App& app) {
       "of ordinary rows one in a hundred is flagged by --flag 0.01, whatever the data. Many more\n"
       "flags mean that the new rows are not like the old ones, or some are faulty. A p-value\n"
       "cannot be below 1/(n+1) of n held-out rows.\n\n"
+      "Of images a foreign one can be more likely than all others, as a plain one under a model "
+      "of\n"
+      "photographs; --typicality finds it, too.\n\n"
       "With --data - rows are scored line by line, as they come. The first one that the run was\n"
       "trained on is told at once, how many there were at the end.\n\n"
       "Examples:\n  flowcli score runs/table --data new.csv --sort --out scores.csv\n"
       "  flowcli score runs/mnist --sort --png strangest.png\n"
       "  flowcli score runs/mnist --against glyphs\n"
+      "  flowcli score runs/mnist --against glyphs --typicality\n"
       "  flowcli score runs/mnist --data glyphs --flag 0.05\n"
       "  tail -n +1 -f new.csv | flowcli score runs/table --data - --flag 0.02");
   command->callback([options] {

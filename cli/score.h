@@ -18,6 +18,7 @@ struct ScoreOptions {
   std::vector<std::string> against;
   bool sort = false;
   std::optional<double> flag;  ///< the p-value below which a row is flagged
+  bool typicality = false;     ///< unusual is what is far from the held-out mean, on either side
   EvaluateOptions evaluate;
   std::int64_t strangest = 64;
   int scale = 0;
@@ -28,18 +29,19 @@ struct ScoreOptions {
 
 /// The scores of held-out rows that a run keeps, and the level below which a p-value is flagged.
 struct Flagging {
-  double level;
+  std::optional<double> level;
   flows::HeldOutScores held_out;
   std::string split;  ///< of the held-out rows
 
-  bool flags(double p_value) const { return p_value < level; }
+  bool flags(double p_value) const { return level && p_value < *level; }
 };
-/// Nothing without --flag. Throws Error where the run has no held-out scores, UsageError where they
-/// are of other weights or noise, or so few that none can be flagged.
+/// Nothing without --flag and --typicality. Throws Error where the run has no held-out scores,
+/// UsageError where they are of other weights or noise, or so few that none can be flagged.
 std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedModel& model);
 
 /// Lines of CSV: row, nats in the model's convention, bits/dim, the row of the file (empty where
-/// there is none), and with --flag p-value and flag (0 or 1).
+/// there is none), the p-value where held-out rows are compared with, and with --flag flag (0 or
+/// 1).
 class ScoreLines {
  public:
   ScoreLines(const flows::Density& density, const std::optional<Flagging>& flagging)

@@ -29,28 +29,31 @@ bool ScoreOptions::line_by_line() const {
 // --- flags --------------------------------------------------------------------------------------
 
 std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedModel& model) {
-  if (!options.flag) return std::nullopt;
+  if (!options.flag && !options.typicality) return std::nullopt;
+  const char* const what = options.flag ? "[flag] " : "[typicality] ";
   const std::optional<HeldOut> kept = held_out_of(model);
-  NF_CHECK(kept, "[flag] ", model.run.path(),
+  NF_CHECK(kept, what, model.run.path(),
            " has no held-out scores to compare with (heldout.safetensors): its training has not "
            "ended, or had no rows for validation or test");
   const bool best = model.state.best_epoch > 0;
-  check_usage(options.model.weights == "best" || !best,
-              "[flag] the held-out scores are of the best weights: leave --weights out");
-  check_usage(options.evaluate.noise_draws == 1 || !model.density->bound(),
-              "[flag] the held-out scores are of one draw of the noise: leave --noise-draws out");
-  Flagging flagging{*options.flag, flows::HeldOutScores(kept->scores), kept->split};
+  check_usage(options.model.weights == "best" || !best, what,
+              "the held-out scores are of the best weights: leave --weights out");
+  check_usage(options.evaluate.noise_draws == 1 || !model.density->bound(), what,
+              "the held-out scores are of one draw of the noise: leave --noise-draws out");
+  const auto unusual = options.typicality ? flows::Unusual::Far : flows::Unusual::Low;
+  Flagging flagging{options.flag, flows::HeldOutScores(kept->scores, unusual), kept->split};
   const double least = flagging.held_out.least();
-  check_usage(flagging.flags(least), "[flag] ", *options.flag, " would flag nothing: beside ",
-              flagging.held_out.size(), " held-out rows the least p-value is ", least,
-              "; give a level above that");
+  check_usage(!options.flag || flagging.flags(least), "[flag] ", options.flag.value_or(0),
+              " would flag nothing: beside ", flagging.held_out.size(),
+              " held-out rows the least p-value is ", least, "; give a level above that");
   return flagging;
 }
 
 // --- lines --------------------------------------------------------------------------------------
 
 std::string ScoreLines::header() const {
-  return str("row,nats,bits_per_dim", flagging_ ? ",p_value,flag" : "", ",file_row\n");
+  return str("row,nats,bits_per_dim", flagging_ ? ",p_value" : "",
+             flagging_ && flagging_->level ? ",flag" : "", ",file_row\n");
 }
 
 std::string ScoreLines::line(std::int64_t row, double log_prob,
@@ -59,7 +62,8 @@ std::string ScoreLines::line(std::int64_t row, double log_prob,
                          fixed(density_.bits_per_dim(log_prob), 6));
   if (flagging_) {
     const double p = flagging_->held_out.p_value(log_prob);
-    text += str(",", p, ",", flagging_->flags(p) ? 1 : 0);
+    text += str(",", p);
+    if (flagging_->level) text += flagging_->flags(p) ? ",1" : ",0";
   }
   return text + "," + (file_row ? str(*file_row) : std::string()) + "\n";
 }

@@ -144,6 +144,51 @@ BOOST_AUTO_TEST_CASE(of_like_rows_few_are_flagged_and_of_far_rows_all) {
              text.out);
 }
 
+// Rows at the mean of a Gaussian are more likely than nearly all of its draws.
+BOOST_AUTO_TEST_CASE(typicality_finds_what_is_too_likely) {
+  const ScratchFolder folder;
+  const std::string run = train(folder), out = folder.file("s.csv");
+  std::string rows = "a,n\n";
+  for (int i = 0; i < 100; ++i) rows += "0,0\n";
+  const std::string middle = file(folder, "middle.csv", rows);
+  const std::string far = file(folder, "far.csv", gaussian(2000, 2100, 30));
+  const auto json = good(flowcli(folder, {"score", run, "--typicality", "--against", middle,
+                                          "--against", far, "--out", out, "--json"}))
+                        .json();
+  const auto& against = json["against"];
+  BOOST_TEST(against[0]["auroc"].get<double>() < 0.2);
+  BOOST_TEST(against[0]["typicality_auroc"].get<double>() > 0.6);
+  BOOST_TEST(against[1]["auroc"].get<double>() > 0.99);
+  BOOST_TEST(against[1]["typicality_auroc"].get<double>() > 0.99);
+  BOOST_TEST(json["typicality"] == true);
+  BOOST_TEST(!json.contains("flagged"));
+  // p-values are of the distance from the mean that is told.
+  const nf::Tensor kept =
+      nf::nn::load_safetensors(run + "/heldout.safetensors").tensors.at("log_prob");
+  const double mean = nf::mean(kept).item();
+  BOOST_TEST(json["held_out_nats"].get<double>() == mean, boost::test_tools::tolerance(1e-9));
+  std::istringstream csv(slurp(out));
+  std::string line;
+  std::getline(csv, line);
+  BOOST_TEST(line == "row,nats,bits_per_dim,p_value,file_row");
+  int lines = 0;
+  for (; std::getline(csv, line); ++lines) {
+    double row = 0, nats = 0, bits = 0, p = 0;
+    BOOST_TEST(std::sscanf(line.c_str(), "%lf,%lf,%lf,%lf", &row, &nats, &bits, &p) == 4);
+    int as_far = 0;
+    for (const double score : kept.to_vector<double>()) {
+      as_far += std::abs(score - mean) >= std::abs(nats - mean) ? 1 : 0;
+    }
+    BOOST_TEST(std::abs(p - (as_far + 1) / 201.0) < 1.1 / 201.0, line);
+  }
+  BOOST_TEST(lines == json["count"]);
+  const std::string npy = folder.file("s.npy");
+  good(flowcli(folder, {"score", run, "--typicality", "--out", npy}));
+  BOOST_TEST(nf::data::read_npy(npy).dim(1) == 4);
+  BOOST_TEST(flowcli(folder, {"score", run, "--typicality", "--weights", "last"})
+                 .err.find("[typicality]") != std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(without_validation_the_test_rows_are_held_out) {
   const ScratchFolder folder;
   const std::string run = train(folder, {"--valid", "0"});

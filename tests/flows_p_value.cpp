@@ -44,6 +44,22 @@ BOOST_AUTO_TEST_CASE(ties_and_nan_are_counted) {
   BOOST_TEST(HeldOutScores({1, 2, 3}).least() == 0.25);
 }
 
+BOOST_AUTO_TEST_CASE(far_from_the_mean_is_unusual_on_either_side) {
+  const HeldOutScores far({1, 2, 3, 6}, flows::Unusual::Far);  // mean 3, distances 2 1 0 3
+  BOOST_TEST(far.mean() == 3);
+  const std::pair<double, double> rows[] = {{3, 1},        {4, 4.0 / 5},       {2, 4.0 / 5},
+                                            {5, 3.0 / 5},  {1, 3.0 / 5},       {0.5, 2.0 / 5},
+                                            {-3, 1.0 / 5}, {9.5, 1.0 / 5},     {NAN, 1.0 / 5},
+                                            {6, 2.0 / 5},  {INFINITY, 1.0 / 5}};
+  for (const auto& [score, p] : rows) BOOST_TEST(std::abs(far.p_value(score) - p) < 1e-15, score);
+  BOOST_TEST(far.rank(5) == far.rank(1));
+  // What is not finite has no part in the mean, and is the farthest.
+  const HeldOutScores broken({1, 3, NAN, -INFINITY}, flows::Unusual::Far);
+  BOOST_TEST(broken.mean() == 2);
+  BOOST_TEST(broken.p_value(2) == 1);
+  BOOST_TEST(std::abs(broken.p_value(1e9) - 3.0 / 5) < 1e-15);
+}
+
 // ln of a Gaussian in ten dimensions at its own draws, and at draws that are further away.
 BOOST_AUTO_TEST_CASE(p_values_of_like_rows_are_uniform_and_of_far_rows_small) {
   constexpr std::int64_t kRows = 4000;

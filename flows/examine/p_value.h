@@ -6,21 +6,33 @@
 
 namespace nf::flows {
 
+/// Which scores are unusual: low ones, or those that are far from the mean of the held-out ones on
+/// either side. Of many dimensions no draw has a density near the highest: what is more likely than
+/// nearly all draws is as foreign as what is less likely (Nalisnick et al., "Detecting
+/// out-of-distribution inputs to deep generative models using typicality", 2019, for one row).
+enum class Unusual { Low, Far };
+
 /// The log densities of held-out rows. A row drawn as they were has a p-value that is uniform on
 /// 1/(n+1), 2/(n+1), ..., 1, so that one in a hundred of such rows is below 0.01 whatever the
 /// shape of the density: a conformal p-value (Vovk, Gammerman, Shafer 2005). A NaN, a density that
 /// cannot even be told, is below every number.
 class HeldOutScores {
  public:
-  explicit HeldOutScores(std::vector<double> scores);  ///< throws Error for none
+  /// Throws Error for none.
+  explicit HeldOutScores(std::vector<double> scores, Unusual unusual = Unusual::Low);
 
-  /// (k + 1) / (n + 1), where k of the n held-out rows are at least as unlikely; ties count.
+  /// (k + 1) / (n + 1), where k of the n held-out rows are at least as unusual; ties count.
   double p_value(double score) const;
+  /// The lower the more unusual: the score, or minus its distance from mean(); -infinity for NaN.
+  double rank(double score) const;
+  double mean() const { return mean_; }                                     ///< of the finite ones
   double least() const { return 1.0 / (static_cast<double>(size()) + 1); }  ///< of all p-values
-  std::int64_t size() const { return std::ssize(scores_); }                 ///< n
+  std::int64_t size() const { return std::ssize(ranks_); }                  ///< n
 
  private:
-  std::vector<double> scores_;  // ascending, -infinity for NaN
+  Unusual unusual_;
+  double mean_ = 0;
+  std::vector<double> ranks_;  // ascending
 };
 
 }  // namespace nf::flows

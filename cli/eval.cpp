@@ -1,4 +1,5 @@
 // flowcli eval: how likely the model finds data, in nats and bits per dimension.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <memory>
@@ -6,6 +7,8 @@
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/evaluation.h"
+#include "cli/lines.h"
+#include "data/png.h"
 
 namespace nf::cli {
 
@@ -35,6 +38,28 @@ std::string add_importance(flows::Density& density, const Rows& rows, const Eval
                 "  %.4f +- %.4f nats, %.5f bits/dim: importance weighted, draws for each: %d\n",
                 e.nats, e.nats_se, e.bits_per_dim, options.importance);
   return text;
+}
+
+/// What lossless codes take of the same levels, in `json` and as a line: one that knows nothing,
+/// and a PNG file of each image with its headers.
+std::string add_codes(const TrainedModel& model, const Tensor& x, Json& json) {
+  constexpr std::int64_t kMostFiles = 1000;
+  const int levels = model.density->levels();
+  if (levels == 0) return "";
+  const double uniform = std::log2(levels);
+  json["uniform_bits_per_dim"] = uniform;
+  std::string line = str("  codes: uniform levels ", uniform, " bits/dim");
+  const data::Dataset& shape = model.shape;
+  if (x.dtype() != DType::U8 || (shape.channels != 1 && shape.channels != 3)) return line + "\n";
+  const std::int64_t count = std::min(kMostFiles, x.dim(0));
+  double bytes = 0;
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Tensor image = x.narrow(0, i, 1).reshape({1, shape.height, shape.width, shape.channels});
+    bytes += static_cast<double>(data::grid_png(image, {.padding = 0}).size());
+  }
+  const double bits = 8 * bytes / static_cast<double>(count * shape.dims);
+  json["png_bits_per_dim"] = bits;
+  return line + str(", PNG files ", fixed(bits, 3), " (", count, " images)\n");
 }
 
 }  // namespace
@@ -85,9 +110,10 @@ void add_eval(CLI::App& app) {
       entropy =
           str("  entropy of the data ", floor, " nats: ", -e.nats - floor, " above the floor\n");
     }
-    options->common.result(json, text + importance + compared + entropy + "  " + convention + "\n" +
-                                     "  on " + name(device) + ", matrix products in " +
-                                     model.precision + "\n");
+    const std::string codes = add_codes(model, rows.x, json);
+    options->common.result(json, text + importance + compared + codes + entropy + "  " +
+                                     convention + "\n" + "  on " + name(device) +
+                                     ", matrix products in " + model.precision + "\n");
     if (std::isnan(e.nats)) {
       throw flows::Diverged("[eval] " +
                             describe_nan(*model.density, rows.x, evaluated.scores, rows.given));

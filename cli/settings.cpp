@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <optional>
-#include <set>
 
 #include "cli/trained_model.h"
 #include "data/setting_error.h"
@@ -104,6 +104,13 @@ auto as_usage(const Work& work) {
   }
 }
 
+// Models may allow different texts for one setting.
+void add_new(std::vector<std::string>& all, const std::vector<std::string>& more) {
+  for (const std::string& text : more) {
+    if (std::find(all.begin(), all.end(), text) == all.end()) all.push_back(text);
+  }
+}
+
 std::string key_of(const std::string& assignment) {
   return assignment.substr(0, assignment.find('='));
 }
@@ -115,13 +122,14 @@ std::vector<flows::Field> all_fields() {
   presets.clear();
   for (const std::string& model : shown_models()) presets.push_back(flows::preset(model));
   std::vector<flows::Field> all;
-  std::set<std::string> seen;
+  std::map<std::string, std::size_t> places;
   for (const bool of_model : {true, false}) {
     for (flows::Config& config : presets) {
       for (flows::Field& field : config.fields()) {
-        if ((field.group == "model") == of_model && seen.insert(field.key).second) {
-          all.push_back(field);
-        }
+        if ((field.group == "model") != of_model) continue;
+        const auto [at, first] = places.emplace(field.key, all.size());
+        if (first) all.push_back(field);
+        add_new(all[at->second].choices, field.choices);
       }
     }
   }

@@ -202,6 +202,15 @@ BOOST_AUTO_TEST_CASE(help_fits_and_tells_types_and_defaults) {
 }
 
 // An option is shown where the model has values for it; given all the same, it is told why not.
+// Of all models together: glow's mixing has an LU form, which realnvp-2d's has not.
+BOOST_AUTO_TEST_CASE(all_choices_of_a_setting_are_shown) {
+  const ScratchFolder folder;
+  const std::vector<std::string> all = words_of(help_of(folder, {"train"}));
+  for (const char* choice : {"none,", "lu,", "spline", "tape,"}) {
+    BOOST_TEST((std::find(all.begin(), all.end(), choice) != all.end()), choice);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(recipes_are_shown_of_models_that_have_some) {
   const ScratchFolder folder;
   const std::pair<std::vector<std::string>, bool> cases[] = {{{"train"}, true},

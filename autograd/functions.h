@@ -24,7 +24,7 @@ namespace nf {
 // clang-format off
 #define NF_FUNCTIONS(X)                                                                      \
   X(where) X(matmul) X(linear) X(conv2d) X(reshape) X(permute) X(broadcast_to) X(slice) X(flip)        \
-  X(concat) X(index_select) X(gather) X(scatter_add) X(index_add) X(pad) X(cast)             \
+  X(concat) X(append) X(index_select) X(gather) X(scatter_add) X(index_add) X(pad) X(cast)             \
   X(triangular_solve) X(cholesky) X(inverse) X(slogdet) X(mixture_log_odds) X(checkpoint)
 // clang-format on
 
@@ -102,6 +102,10 @@ Var concat(std::span<const Var> parts, int axis);
 inline Var concat(std::initializer_list<Var> parts, int axis) {
   return concat(std::span<const Var>(parts.begin(), parts.size()), axis);
 }
+/// `whole` with `part` at start, start + 1, ... of `axis`, in whole's own memory: what grows by a
+/// part in each step is never copied. Nobody may have read this place in `whole`, which begins as
+/// Tensor::empty. The gradient of `whole` has that of `part` in it, where nobody looks.
+Var append(Var whole, int axis, std::int64_t start, const Var& part);
 std::vector<Var> split(const Var& x, const std::vector<std::int64_t>& sizes, int axis);
 Var pad(const Var& x, int axis, std::int64_t before, std::int64_t after, double value = 0);
 /// To f32 or f64; the gradient comes back in x's dtype.

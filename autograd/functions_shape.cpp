@@ -79,6 +79,18 @@ Var concat(std::span<const Var> parts, int axis) {
   });
 }
 
+Var append(Var whole, int axis, std::int64_t start, const Var& part) {
+  const std::int64_t size = part.dim(axis);
+  Tensor value = whole.value();
+  value.narrow(axis, start, size).write_unread_(part.value());
+  if (!needs_record({&whole, &part})) return value;
+  return detail::record(Function::append, std::move(value),
+                        [=, slot = whole.slot(), slot_part = part.slot()](Tensor dout) {
+                          detail::add_grad(slot_part, dout.narrow(axis, start, size).clone());
+                          detail::add_grad(slot, std::move(dout));
+                        });
+}
+
 std::vector<Var> split(const Var& x, const std::vector<std::int64_t>& sizes, int axis) {
   std::vector<Var> parts;
   std::int64_t at = 0;

@@ -75,7 +75,7 @@ def rate_of(name, s):
         return WHITENING_RATE
     if name == "scaling.log_scale":
         return s["scale_rate"]
-    plain = "first.", "blocks.", "skip.", "mixing."  # scales that learn as all others do
+    plain = "first.", "blocks.", "layers.", "skip.", "mixing."  # scales that learn as all others do
     faster = name.startswith("scales.") and name.endswith("log_scale")
     return 3 if faster and not any(part in name for part in plain) else 1
 

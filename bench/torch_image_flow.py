@@ -74,12 +74,21 @@ class ImageFlow(Flow):
             return self.conv(name + "2", h, edge=True)
         act = ACTIVATIONS[self.s["activation"]]
         h = self.conv(name + "first", x, edge=True)
+        if self.s["net"] == "dense":
+            h = act(h)
+            for i in range(self.s["blocks"]):
+                more = act(self.conv(f"{name}layers.{i}.inner", h))
+                h = torch.cat([h, act(self.conv(f"{name}layers.{i}.outer", more))], 3)
+            return self.conv(name + "last", h)
         for i in range(self.s["blocks"]):
             more = self.conv(f"{name}blocks.{i}.outer", act(self.conv(f"{name}blocks.{i}.inner", act(h))))
-            if self.s["gated"]:
+            if self.s["net"] != "residual":
                 a, b = more.chunk(2, 3)
                 more = a * b.sigmoid()
             h = h + more
+            if self.s["net"] == "normalised":
+                norm = f"{name}blocks.{i}.norm."
+                h = F.layer_norm(h, h.shape[-1:], self.t[norm + "scale"], self.t[norm + "bias"])
         return self.conv(name + "last", act(h))
 
     # --- maps ---

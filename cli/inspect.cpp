@@ -117,11 +117,10 @@ void add_inspect(CLI::App& app) {
     std::vector<nn::LayerInfo> rows;
     density->inspect({batch, density->dims()}, "", rows);
 
-    double flops = 0, activations = 0;
+    double flops = 0;
     Json layers = Json::array();
     for (const nn::LayerInfo& row : rows) {
       flops += row.flops;
-      activations += static_cast<double>(row.out_shape.numel()) * sizeof(float);
       layers.push_back(
           {{"name", row.name},
            {"kind", row.kind},
@@ -130,6 +129,7 @@ void add_inspect(CLI::App& app) {
            {"flops", row.flops}});
     }
     const double parameters = static_cast<double>(density->parameter_count());
+    const double activations = nn::kept_bytes(rows);
     const double training = 4 * parameters * sizeof(float) + activations;
     const Json json = {{"model", config.model},
                        {"layers", layers},

@@ -365,17 +365,20 @@ class Training {
     const double count = flows::parameter_count(config, shape_of(data));
     check_memory(4 * sizeof(float) * count, str("training ", count, " parameters"),
                  str("make the model smaller: ", flows::model_by_name(config.model).sizes()));
-    const double batch =
-        static_cast<double>(std::min(config.training.batch_size, data.train.size()));
-    check_memory(
-        sizeof(float) * batch * flows::model_by_name(config.model).widest(config, shape_of(data)),
-        "a batch", "give a smaller --batch-size");
     return data;
   }
 
   /// With its weights before the trainer takes it: averages begin where they are.
   std::shared_ptr<flows::Density> first_density(Start start) const {
     auto density = make_density(config_, data_, device_);
+    const std::int64_t batch = std::min(config_.training.batch_size, data_.train.size());
+    std::vector<nn::LayerInfo> layers;
+    density->inspect({batch, density->dims()}, "", layers);
+    if (device_ == Device::CPU) {
+      const bool images = flows::model_by_name(config_.model).of_images();
+      check_memory(nn::kept_bytes(layers), str("a batch of ", batch),
+                   str("give a smaller --batch-size", images ? " or --memory invertible" : ""));
+    }
     if (start == Start::New && !config_.output.from.empty()) {
       begin_from(*density, config_, data_, common_);
     }

@@ -170,7 +170,12 @@ Shape Compose::inspect(const Shape& in, const std::string& name,
                        std::vector<nn::LayerInfo>& rows) const {
   Shape shape = in;
   for (const auto& [part_name, part] : parts_) {
+    const std::size_t first = rows.size();
     shape = part->inspect(shape, nn::join_names(name, part_name), rows);
+    for (std::size_t i = first; i < rows.size(); ++i) {
+      if (rows[i].part == 0) rows[i].part = rows.size();
+      rows[i].recovered = rows[i].recovered || recomputes_;
+    }
   }
   return shape;
 }

@@ -1,5 +1,7 @@
 #include "nn/module.h"
 
+#include <algorithm>
+
 namespace nf::nn {
 
 std::string join_names(const std::string& prefix, const std::string& name) {
@@ -150,6 +152,19 @@ Tensor& Module::add_buffer(std::string name, Tensor init) {
 
 Generator& Module::add_generator(std::string name, const Generator& gen) {
   return generators_.emplace_back(std::move(name), gen).second;
+}
+
+double kept_bytes(const std::vector<LayerInfo>& layers) {
+  double kept = 0, most = 0;
+  std::map<std::size_t, double> parts;
+  for (const LayerInfo& layer : layers) {
+    const double numbers = static_cast<double>(layer.out_shape.numel()) + layer.beside;
+    const double bytes = numbers * sizeof(float);
+    double& sum = layer.recovered ? parts[layer.part] : kept;
+    sum += bytes;
+    if (layer.recovered) most = std::max(most, sum);
+  }
+  return kept + most;
 }
 
 }  // namespace nf::nn

@@ -25,7 +25,16 @@ struct LayerInfo {
   Shape out_shape;   ///< of a batch; the first size is the batch size asked for
   std::int64_t parameters = 0;
   double flops = 0;  ///< of one forward pass, as Module::flops counts them
+  /// A step of training recovers the output from what comes behind, and needs it beside those of
+  /// the same part only (flows::Compose); parts are counted from 1, 0: of none.
+  bool recovered = false;
+  std::size_t part = 0;
+  double beside = 0;  ///< numbers that the layer computes on its way, and backward needs
 };
+
+/// About the bytes that a step of training keeps, in f32, before backward begins: of all layers, of
+/// those that are recovered the most in one part.
+double kept_bytes(const std::vector<LayerInfo>& layers);
 
 /// What an optimizer should know of a parameter.
 struct ParameterOptions {

@@ -29,6 +29,8 @@ class Storage {
   Device device() const { return device_; }
   std::uint64_t version() const { return version_; }
   void bump_version() { ++version_; }
+  /// Takes back what a write raised that nobody can notice (Tensor::write_unread_).
+  void restore_version(std::uint64_t version) { version_ = version; }
 
   /// The smallest and largest of `count` indices from `offset` on, as they were at `version`.
   struct IndexRange {

@@ -230,6 +230,13 @@ Tensor& Tensor::copy_(const Tensor& from) {
   return *this;
 }
 
+Tensor& Tensor::write_unread_(const Tensor& from) {
+  const std::uint64_t version = this->version();
+  copy_(from);
+  storage_->restore_version(version);
+  return *this;
+}
+
 Tensor& Tensor::add_(const Tensor& other) {
   NF_CHECK(is_float(dtype_) && dtype_ == other.dtype() && device() == other.device(), "[add_] ",
            describe(other), " cannot be added to ", describe(*this));

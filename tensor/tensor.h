@@ -106,6 +106,9 @@ class Tensor {
   // --- writing in place -------------------------------------------------------------------------
   Tensor& fill_(double value);
   Tensor& copy_(const Tensor& from);  ///< broadcasts and converts; on the same or another device
+  /// copy_ to where nobody has read since the memory was allocated: what a tape saved of other
+  /// parts of the storage stays valid.
+  Tensor& write_unread_(const Tensor& from);
   Tensor& add_(const Tensor& other);
   Tensor& mul_(double factor);
 

@@ -27,6 +27,44 @@ Outcome run_within(const ScratchFolder& folder, int kib,
 
 BOOST_AUTO_TEST_SUITE(cli_memory)
 
+// What layers compute is kept for all steps of a scale; recovered on the way back, for one.
+BOOST_AUTO_TEST_CASE(what_a_step_keeps_is_told_and_refused_where_it_is_too_much) {
+  const ScratchFolder folder;
+  const auto kept = [&](const char* steps, const char* memory) {
+    const Outcome outcome = flowcli(
+        folder, {"inspect", "image-plus", "--shape", "16x16x1", "--width", "8", "--steps-per-level",
+                 steps, "--memory", memory, "--levels", "2", "--json"});
+    return outcome.json()["activation_bytes"].get<double>();
+  };
+  BOOST_TEST(kept("8", "tape") > 1.9 * kept("4", "tape"));
+  BOOST_TEST(kept("8", "invertible") == kept("4", "invertible"));
+  BOOST_TEST(kept("4", "invertible") < 0.3 * kept("4", "tape"));
+  const Outcome outcome = flowcli(folder, {"train",
+                                           "image-plus",
+                                           "--data",
+                                           "glyphs",
+                                           "--train",
+                                           "70000",
+                                           "--test",
+                                           "10",
+                                           "--valid",
+                                           "0",
+                                           "--batch-size",
+                                           "70000",
+                                           "--width",
+                                           "100000",
+                                           "--out",
+                                           folder.file("run"),
+                                           "--blocks",
+                                           "0",
+                                           "--steps-per-level",
+                                           "1"});
+  BOOST_TEST(outcome.status == 1);
+  BOOST_TEST(outcome.err.find("a batch of 70000 needs") != std::string::npos, outcome.err);
+  BOOST_TEST(outcome.err.find("smaller --batch-size or --memory invertible") != std::string::npos,
+             outcome.err);
+}
+
 BOOST_AUTO_TEST_CASE(every_command_ends_within_any_address_space,
                      *boost::unit_test::precondition(addresses_can_be_limited)) {
   const ScratchFolder folder;

@@ -7,7 +7,9 @@
 #include <vector>
 
 #include "autograd/gradcheck.h"
+#include "nn/layers/norm.h"
 #include "nn/layers/scaled_conv.h"
+#include "nn/nets/dense_net.h"
 #include "nn/nets/glow_net.h"
 #include "nn/nets/residual_net.h"
 #include "tests/data_util.h"
@@ -102,16 +104,25 @@ BOOST_AUTO_TEST_CASE(gradients) {
         WeightNormOptions{.conv = {.in = 2, .out = 3, .padding = {1, 1}}, .magnitude = magnitude},
         gen));
   }
-  for (const bool gated : {false, true}) {
+  for (const auto& [gated, normalised] : {std::pair(false, false), {true, false}, {true, true}}) {
     layers.push_back(
         std::make_shared<ResidualNet>(ResidualNetOptions{.in = 2,
                                                          .out = 3,
                                                          .width = 4,
                                                          .blocks = 2,
                                                          .gated = gated,
+                                                         .normalised = normalised,
                                                          .activation = activation_by_name("silu")},
                                       gen));
   }
+  layers.push_back(
+      std::make_shared<DenseNet>(DenseNetOptions{.in = 2,
+                                                 .out = 3,
+                                                 .width = 4,
+                                                 .growth = 2,
+                                                 .layers = 3,
+                                                 .activation = activation_by_name("silu")},
+                                 gen));
   for (const auto& layer : layers) {
     moved(*layer);
     std::vector<Tensor> inputs = {x};
@@ -162,7 +173,16 @@ BOOST_AUTO_TEST_CASE(networks_begin_with_zeros_and_know_their_sizes) {
        36 * 8 + 16 + 2 * 2 * (72 * 8 + 16) + 72 * 6 + 12},
       {std::make_shared<ResidualNet>(
            ResidualNetOptions{.in = 3, .out = 6, .width = 8, .blocks = 1, .gated = true}, gen),
-       36 * 8 + 16 + (72 * 8 + 16) + (8 * 16 + 32) + 72 * 6 + 12}};
+       36 * 8 + 16 + (72 * 8 + 16) + (8 * 16 + 32) + 72 * 6 + 12},
+      {std::make_shared<ResidualNet>(
+           ResidualNetOptions{
+               .in = 3, .out = 6, .width = 8, .blocks = 1, .gated = true, .normalised = true},
+           gen),
+       36 * 8 + 16 + (72 * 8 + 16) + (8 * 16 + 32) + 16 + 72 * 6 + 12},
+      // 1x1 from 8 and from 11 channels to 8, 3x3 from 8 to 3; the last sees 14.
+      {std::make_shared<DenseNet>(
+           DenseNetOptions{.in = 3, .out = 6, .width = 8, .growth = 3, .layers = 2}, gen),
+       36 * 8 + 16 + (8 + 11) * 8 + 2 * 16 + 2 * (72 * 3 + 6) + 9 * 14 * 6 + 12}};
   for (const auto& [net, parameters] : nets) {
     BOOST_CHECK_EQUAL(net->parameter_count(), parameters);
     BOOST_CHECK_GT(net->initial_rows(), 0);
@@ -176,6 +196,38 @@ BOOST_AUTO_TEST_CASE(networks_begin_with_zeros_and_know_their_sizes) {
     for (const LayerInfo& row : rows) counted += row.parameters;
     BOOST_CHECK_EQUAL(counted, parameters);
   }
+}
+
+// Of places far from 0 too: the variance is that of differences.
+BOOST_AUTO_TEST_CASE(layer_norm_makes_channels_standard_at_each_place) {
+  LayerNorm norm(6);
+  const Tensor x = (draws({5, 3, 2, 6}, 8) * 0.1 + 30.0).to(DType::F32);
+  const Tensor y = norm(x).value();
+  BOOST_CHECK_SMALL(max(abs(mean(y, {3}))).item(), 1e-3);
+  BOOST_CHECK_SMALL(max(abs(variance(y, {3}) - 1.0)).item(), 0.02);
+  moved(norm);
+  const auto p = values_of(norm);
+  const Tensor wide = draws({4, 6}, 9);
+  const Tensor centred = wide - mean(wide, {1}, true);
+  const Tensor deviation = sqrt(variance(wide, {1}, true) + LayerNorm::kEps);
+  CHECK_SAME(norm(wide).value(), centred / deviation * p.at("scale") + p.at("bias"), 1e-12, "");
+}
+
+// The buffer of a pass belongs to it: what is recorded of one stays valid while others pass.
+BOOST_AUTO_TEST_CASE(a_dense_net_passes_twice_on_one_tape) {
+  Generator gen(1);
+  DenseNet net({.in = 2, .out = 2, .width = 4, .growth = 3, .layers = 2}, gen);
+  moved(net);
+  const Tensor a = draws({1, 3, 3, 2}, 1), b = draws({1, 3, 3, 2}, 2);
+  const auto gradient = [&](const std::vector<Tensor>& images) {
+    for (const auto& [name, p] : net.parameters()) p->clear_grad();
+    Tape tape;
+    Var loss = sum(net(images[0]));
+    for (std::size_t i = 1; i < images.size(); ++i) loss = loss + sum(net(images[i]));
+    tape.backward(loss);
+    return net.parameters()[0].second->grad().clone();
+  };
+  CHECK_SAME(gradient({a, b}), gradient({a}) + gradient({b}), 1e-12, "");
 }
 
 BOOST_AUTO_TEST_CASE(wrong_sizes_are_refused) {
@@ -192,6 +244,9 @@ BOOST_AUTO_TEST_CASE(wrong_sizes_are_refused) {
               {"[WeightNormConv2d] sizes must be positive"});
   check_error([&] { ResidualNet({.in = 2, .out = 2, .blocks = -1}, gen); },
               {"[ResidualNet] needs 0 blocks or more"});
+  check_error([&] { DenseNet({.in = 2, .out = 2, .growth = 0}, gen); },
+              {"[DenseNet] needs 0 layers or more and a positive growth"});
+  check_error([&] { LayerNorm(3)(Tensor::zeros({2, 4})); }, {"[LayerNorm] expected (N, ..., 3)"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -768,6 +768,31 @@ inline std::vector<OpRow> shape_rows() {
       },
       "[concat] (3, 3) beside (2, 3): only axis 1 may differ");
   add(
+      {"append",
+       "of x and y, from the front and from the back",
+       [](const std::vector<Var>& in) {
+         const std::int64_t a = in[0].dim(1), b = in[1].dim(1);
+         const Var room =
+             Tensor::empty({in[0].dim(0), a + b}, in[0].dtype(), in[0].value().device());
+         return append(append(room, 1, b, in[0]), 1, 0, in[1]);
+       },
+       {wide, wide},
+       {{{3, 2}, {3, 4}}, {{1, 1}, {1, 1}}, {{0, 2}, {0, 1}}, {{3, 2}, {3, 0}}},
+       [](const std::vector<Array>& in) {
+         const std::int64_t a = in[0].shape[1], b = in[1].shape[1];
+         Array out({in[0].shape[0], a + b});
+         for_each_index(out.shape, [&](const Index& i) {
+           out.at(i) = i[1] < b ? in[1].at(i) : in[0].at({i[0], i[1] - b});
+         });
+         return out;
+       },
+       false,
+       {{300, 200}, {300, 100}}},
+      [] {
+        append(Var(Tensor::empty({2, 3})), 1, 2, x);
+      },
+      "[slice]");
+  add(
       {"pad",
        "",
        [](const std::vector<Var>& in) { return pad(in[0], -1, 2, 1, 7); },

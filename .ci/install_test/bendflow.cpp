@@ -40,9 +40,6 @@ class Bends : public flows::Model {
     const auto dims = static_cast<double>(data.dims);
     return static_cast<double>(config.of<BendSettings>().bends) * (dims * dims + 2 * dims);
   }
-  double widest(const Config&, const DataShape& data) const override {
-    return static_cast<double>(data.dims);
-  }
 
   std::shared_ptr<flows::Density> build(const Config& config,
                                         const DataShape& data) const override {

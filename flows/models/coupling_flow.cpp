@@ -209,10 +209,6 @@ double CouplingFlow::parameters(const Config& full, const DataShape& data) const
   return count;
 }
 
-double CouplingFlow::widest(const Config& full, const DataShape& data) const {
-  return static_cast<double>(std::max(coupling_flow(full).hidden_units, data.dims));
-}
-
 std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape& data) const {
   const CouplingFlowSettings& config = coupling_flow(full);
   const auto seed = static_cast<std::uint64_t>(full.training.seed);

@@ -43,7 +43,6 @@ class CouplingFlow : public Model {
   std::string why_idle(const Config& config, const DataShape& data,
                        const std::string& key) const override;
   double parameters(const Config& config, const DataShape& data) const override;
-  double widest(const Config& config, const DataShape& data) const override;
   std::shared_ptr<Density> build(const Config& config, const DataShape& data) const override;
   nlohmann::ordered_json described(const Config& config, const DataShape& data) const override;
 };

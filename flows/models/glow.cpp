@@ -88,7 +88,6 @@ class Glow : public ImageFlow {
   std::string why_idle(const Config& config, const DataShape& data,
                        const std::string& key) const override;
   double parameters(const Config& config, const DataShape& data) const override;
-  double widest(const Config& config, const DataShape& data) const override;
 
  protected:
   ImageFlowSettings& shared(Config& config) const override { return config.of<GlowSettings>(); }
@@ -150,12 +149,6 @@ double Glow::parameters(const Config& full, const DataShape& data) const {
   const int per_dim = c.coupling == "additive" ? 1 : 2;
   return embedding_parameters(c, data) +
          multi_scale_parameters(frame, data.channels, per_dim, net, zero, top);
-}
-
-double Glow::widest(const Config& full, const DataShape& data) const {
-  const auto pixels = static_cast<double>(data.height * data.width / 4);
-  return std::max(pixels * static_cast<double>(full.of<GlowSettings>().width),
-                  static_cast<double>(data.dims));
 }
 
 void Glow::describe(const Config& full, nlohmann::ordered_json& json) const {

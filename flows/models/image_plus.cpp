@@ -11,6 +11,7 @@
 #include "flows/models/idle.h"
 #include "flows/models/image_flow.h"
 #include "flows/models/multi_scale.h"
+#include "nn/nets/dense_net.h"
 #include "nn/nets/glow_net.h"
 #include "nn/nets/residual_net.h"
 
@@ -22,8 +23,9 @@ struct ImagePlusSettings : SettingsOf<ImagePlusSettings>, StepSettings {
   std::string coupling = "mixture";
   std::int64_t components = 4;
   double scale_limit = 2;
+  std::string net = "gated";
   std::int64_t blocks = 2;
-  bool gated = true;
+  std::int64_t growth = 32;
   std::string activation = "elu";
 
   std::vector<Field> fields() override;
@@ -34,8 +36,13 @@ std::vector<Field> ImagePlusSettings::fields() {
       {"coupling", "what a coupling does", &coupling, {"affine", "mixture", "spline"}},
       {"components", "logistics of a mixture, bins of a spline", &components, {}, 1, 256},
       {"scale_limit", "bound of the log scales of affine maps", &scale_limit, {}, 1e-3, 50},
-      {"blocks", "residual blocks of a coupling's network", &blocks, {}, 0, 1000},
-      {"gated", "blocks end with a gate", &gated},
+      {"net",
+       "network of a coupling: residual blocks, with a gate, with a gate and layer norm; or "
+       "densely connected layers",
+       &net,
+       {"residual", "gated", "normalised", "dense"}},
+      {"blocks", "residual blocks or dense layers of a network", &blocks, {}, 0, 1000},
+      {"growth", "channels that a dense layer adds", &growth, {}, 1, 1e5},
       {"activation", "of the networks", &activation, nn::activation_names()}};
   const std::vector<Field> more = StepSettings::fields();
   all.insert(all.end(), more.begin(), more.end());
@@ -48,6 +55,30 @@ std::shared_ptr<ElementwiseMap> map_of(const ImagePlusSettings& c) {
   return c.coupling == "spline" ? spline_map(parts) : mixture_map(parts, c.scale_limit);
 }
 
+std::shared_ptr<nn::Layer> net_of(const ImagePlusSettings& c, std::int64_t in, std::int64_t out,
+                                  Generator& weights) {
+  const nn::Activation activation = nn::activation_by_name(c.activation);
+  const int blocks = static_cast<int>(c.blocks);
+  if (c.net == "dense") {
+    return std::make_shared<nn::DenseNet>(nn::DenseNetOptions{.in = in,
+                                                              .out = out,
+                                                              .width = c.width,
+                                                              .growth = c.growth,
+                                                              .layers = blocks,
+                                                              .activation = activation},
+                                          weights);
+  }
+  return std::make_shared<nn::ResidualNet>(
+      nn::ResidualNetOptions{.in = in,
+                             .out = out,
+                             .width = c.width,
+                             .blocks = blocks,
+                             .gated = c.net != "residual",
+                             .normalised = c.net == "normalised",
+                             .activation = activation},
+      weights);
+}
+
 // Log deviations of latents lie within +-kPriorLimit, so that an image unlike all others has a
 // likelihood that is a number.
 constexpr double kPriorLimit = 5;
@@ -57,32 +88,22 @@ MultiScale frame_of(const ImagePlusSettings& settings, const DataShape& data, Ge
   const auto levels = static_cast<std::size_t>(levels_of(settings.levels, data));
   const std::int64_t context = context_dims(settings, data);
   const bool given = context > 0 && settings.conditional_prior;
-  return {
-      .steps = std::vector<std::int64_t>(levels, settings.steps_per_level),
-      .mixing = channel_mixings().at(settings.mixing),
-      .map = [settings] { return map_of(settings); },
-      .net =
-          [&weights, settings](std::int64_t in, std::int64_t out, std::int64_t) {
-            return std::make_shared<nn::ResidualNet>(
-                nn::ResidualNetOptions{.in = in,
-                                       .out = out,
-                                       .width = settings.width,
-                                       .blocks = static_cast<int>(settings.blocks),
-                                       .gated = settings.gated,
-                                       .activation = nn::activation_by_name(settings.activation)},
-                weights);
-          },
-      .prior_map = [] { return gaussian_map(kPriorLimit); },
-      .prior = [&weights](std::int64_t in, std::int64_t out,
-                          std::int64_t) { return nn::zero_conv(in, out, weights); },
-      .top =
-          [&weights, context, given](std::int64_t channels) {
-            const std::int64_t inputs = given ? context : 2 * channels;
-            return std::make_shared<LearnedPrior>(inputs, gaussian_map(kPriorLimit),
-                                                  nn::zero_conv(inputs, 2 * channels, weights),
-                                                  given);
-          },
-      .context = context};
+  return {.steps = std::vector<std::int64_t>(levels, settings.steps_per_level),
+          .mixing = channel_mixings().at(settings.mixing),
+          .map = [settings] { return map_of(settings); },
+          .net = [&weights, settings](std::int64_t in, std::int64_t out,
+                                      std::int64_t) { return net_of(settings, in, out, weights); },
+          .prior_map = [] { return gaussian_map(kPriorLimit); },
+          .prior = [&weights](std::int64_t in, std::int64_t out,
+                              std::int64_t) { return nn::zero_conv(in, out, weights); },
+          .top =
+              [&weights, context, given](std::int64_t channels) {
+                const std::int64_t inputs = given ? context : 2 * channels;
+                return std::make_shared<LearnedPrior>(inputs, gaussian_map(kPriorLimit),
+                                                      nn::zero_conv(inputs, 2 * channels, weights),
+                                                      given);
+              },
+          .context = context};
 }
 
 class ImagePlus : public ImageFlow {
@@ -94,7 +115,6 @@ class ImagePlus : public ImageFlow {
   std::string why_idle(const Config& config, const DataShape& data,
                        const std::string& key) const override;
   double parameters(const Config& config, const DataShape& data) const override;
-  double widest(const Config& config, const DataShape& data) const override;
 
  protected:
   ImageFlowSettings& shared(Config& config) const override {
@@ -141,7 +161,7 @@ std::string ImagePlus::why_idle(const Config& full, const DataShape& data,
   if (!why.empty()) return why;
   return first_idle({{{"components"}, c.coupling == "affine", "coupling = affine has none"},
                      {{"scale_limit"}, c.coupling == "spline", "coupling = spline has no scales"},
-                     {{"gated"}, c.blocks == 0, "there are no blocks"}},
+                     {{"growth"}, c.net != "dense", str("net = ", c.net, " does not grow")}},
                     key);
 }
 
@@ -155,9 +175,18 @@ double ImagePlus::parameters(const Config& full, const DataShape& data) const {
     return 9 * (in + 1) * out + 2 * out;
   };
   const auto net = [&](double in, double out, std::int64_t) {
-    const double outer = c.gated ? 2 * width * (width + 2) : width * (9 * width + 2);
+    const auto blocks = static_cast<double>(c.blocks);
+    if (c.net == "dense") {
+      const auto growth = static_cast<double>(c.growth);
+      const double before = blocks * width + growth * blocks * (blocks - 1) / 2;  // of all layers
+      const double layers = width * (before + 2 * blocks) + blocks * growth * (9 * width + 2);
+      return edged(in, width) + layers + out * (9 * (width + blocks * growth) + 2);
+    }
+    const double norm = c.net == "normalised" ? 2 * width : 0;
+    const double outer =
+        c.net == "residual" ? width * (9 * width + 2) : 2 * width * (width + 2) + norm;
     const double block = width * (9 * width + 2) + outer;
-    return edged(in, width) + static_cast<double>(c.blocks) * block + out * (9 * width + 2);
+    return edged(in, width) + blocks * block + out * (9 * width + 2);
   };
   const auto top = [&](double channels) {
     const bool given = frame.context > 0 && c.conditional_prior;
@@ -168,13 +197,6 @@ double ImagePlus::parameters(const Config& full, const DataShape& data) const {
                                                                 net, edged, top);
 }
 
-double ImagePlus::widest(const Config& full, const DataShape& data) const {
-  const ImagePlusSettings& c = full.of<ImagePlusSettings>();
-  const auto pixels = static_cast<double>(data.height * data.width) / 4;
-  const auto outputs = static_cast<double>(2 * data.channels * map_of(c)->parameters_per_dim());
-  return pixels * std::max(outputs, 2 * static_cast<double>(c.width));
-}
-
 void ImagePlus::describe(const Config& full, nlohmann::ordered_json& json) const {
   const ImagePlusSettings& c = full.of<ImagePlusSettings>();
   c.StepSettings::describe(json);
@@ -182,7 +204,8 @@ void ImagePlus::describe(const Config& full, nlohmann::ordered_json& json) const
   json["components"] = c.components;
   json["scale_limit"] = c.scale_limit;
   json["blocks"] = c.blocks;
-  json["gated"] = c.gated;
+  if (c.net == "dense") json["growth"] = c.growth;
+  json["net"] = c.net;
   json["activation"] = c.activation;
 }
 

@@ -43,10 +43,8 @@ class Model {
                                const std::string& /*key*/) const {
     return "";
   }
-  /// About how many parameters build() makes, and the most numbers that one layer makes of a
-  /// sample: both from shapes alone, before anything is allocated.
+  /// About how many parameters build() makes, from shapes alone, before anything is allocated.
   virtual double parameters(const Config& config, const DataShape& data) const = 0;
-  virtual double widest(const Config& config, const DataShape& data) const = 0;
   /// The settings that make a model smaller or larger, as advice names them.
   virtual std::string sizes() const { return "hidden_units, hidden_layers, couplings"; }
   /// The density; weights and noise are drawn from config.training.seed. `config` is resolved and

@@ -147,7 +147,6 @@ class RealNvp : public ImageFlow {
   std::string sizes() const override { return "width, blocks, levels"; }
   Config preset(const DataShape& data, const std::string& recipe) const override;
   double parameters(const Config& config, const DataShape& data) const override;
-  double widest(const Config& config, const DataShape& data) const override;
 
  protected:
   ImageFlowSettings& shared(Config& config) const override { return config.of<RealNvpSettings>(); }
@@ -210,13 +209,6 @@ double RealNvp::parameters(const Config& full, const DataShape& data) const {
   if (context == 0 || !c.conditional_prior) return count;
   // A 3x3 convolution that is told the edge, with a bias and a scale for each output.
   return count + static_cast<double>(2 * channels * (9 * (context + 1) + 2));
-}
-
-double RealNvp::widest(const Config& full, const DataShape& data) const {
-  const RealNvpSettings& c = full.of<RealNvpSettings>();
-  const auto pixels = static_cast<double>(data.height * data.width);
-  return std::max(pixels * static_cast<double>(c.width) * (c.masked ? 1 : 0.5),
-                  static_cast<double>(data.dims));
 }
 
 void RealNvp::describe(const Config& full, nlohmann::ordered_json& json) const {

@@ -77,4 +77,25 @@ double BatchNorm::flops(const Shape& in) const {
   return static_cast<double>(2 * in.numel() + (bias_ ? 5 : 4) * channels_);
 }
 
+// --- LayerNorm ----------------------------------------------------------------------------------
+
+LayerNorm::LayerNorm(std::int64_t channels)
+    : channels_(channels),
+      scale_(add_parameter("scale", Tensor::ones({channels}))),
+      bias_(add_parameter("bias", Tensor::zeros({channels}))) {
+  NF_CHECK(channels > 0, "[LayerNorm] needs channels, got ", channels);
+}
+
+Var LayerNorm::forward(const Var& x) {
+  NF_CHECK(x.rank() >= 2 && x.dim(-1) == channels_, "[LayerNorm] expected (N, ..., ", channels_,
+           "), got ", x.shape());
+  const Var centred = x - mean(x, {-1}, true);
+  const Var scale = rsqrt(mean(square(centred), {-1}, true) + kEps);
+  return centred * scale * scale_ + bias_;
+}
+
+double LayerNorm::flops(const Shape& in) const {
+  return 7 * static_cast<double>(in.numel());  // mean, x - mean, square, its mean, three more
+}
+
 }  // namespace nf::nn

@@ -1,4 +1,4 @@
-// BatchNorm: channels with mean 0 and variance 1 in a batch.
+// BatchNorm and LayerNorm: channels with mean 0 and variance 1, in a batch or at each place.
 #pragma once
 
 #include <string>
@@ -76,6 +76,23 @@ class BatchNorm : public Layer {
   std::int64_t channels_;
   Var* bias_ = nullptr;
   BatchStatistics& statistics_;
+};
+
+/// y = (x - mean) / sqrt(variance + 1e-5) * scale + bias, mean and variance over the channels of
+/// each place by itself: x (N, ..., C), scale (C) from 1, bias (C) from 0. It is the same in train
+/// and evaluation mode. (Ba, Kiros, Hinton 2016) Throws Error for other channels.
+class LayerNorm : public Layer {
+ public:
+  static constexpr double kEps = 1e-5;
+  explicit LayerNorm(std::int64_t channels);
+  Var forward(const Var& x) override;
+  std::string kind() const override { return str("LayerNorm(", channels_, ")"); }
+  double flops(const Shape& in) const override;
+
+ private:
+  std::int64_t channels_;
+  Var& scale_;
+  Var& bias_;
 };
 
 }  // namespace nf::nn

@@ -1,5 +1,6 @@
 #include "nn/nets/residual_net.h"
 
+#include "nn/layers/norm.h"
 #include "nn/layers/scaled_conv.h"
 
 namespace nf::nn {
@@ -28,8 +29,10 @@ ResidualNet::ResidualNet(const ResidualNetOptions& options, Generator& gen) : op
     ScaledConv2dOptions outer = options.gated ? conv(width, 2 * width, 1) : conv(width, width, 3);
     outer.conv.init.scale = 0.1;
     const std::string name = str("blocks.", i, ".");
-    Layer* const a = add(name + "inner", inner);
-    blocks_.emplace_back(a, add(name + "outer", outer));
+    Block block{add(name + "inner", inner), add(name + "outer", outer), nullptr};
+    if (options.normalised)
+      block.norm = &add_module(name + "norm", std::make_shared<LayerNorm>(width));
+    blocks_.push_back(block);
   }
   ScaledConv2dOptions last = conv(width, options.out, 3);
   last.conv.init = {Init::Kind::Zeros, 0};
@@ -37,31 +40,33 @@ ResidualNet::ResidualNet(const ResidualNetOptions& options, Generator& gen) : op
   last_ = add("last", last);
 }
 
-// What a block adds, of what its last convolution gives.
-Var ResidualNet::added(const Var& h) const {
-  if (!options_.gated) return h;
-  return narrow(h, 3, 0, options_.width) * sigmoid(narrow(h, 3, options_.width, options_.width));
+// h behind a block whose last convolution gives `outer`.
+Var ResidualNet::behind(const Block& block, const Var& h, Var outer) const {
+  const std::int64_t width = options_.width;
+  if (options_.gated) outer = narrow(outer, 3, 0, width) * sigmoid(narrow(outer, 3, width, width));
+  Var sum = h + std::move(outer);
+  return block.norm ? (*block.norm)(sum) : sum;
 }
 
 Var ResidualNet::forward(const Var& x) {
   Var h = (*first_)(x);
-  for (const auto& [inner, outer] : blocks_) {
-    h = h + added((*outer)((*inner)(options_.activation(h))));
+  for (const Block& block : blocks_) {
+    h = behind(block, h, (*block.outer)((*block.inner)(options_.activation(h))));
   }
   return (*last_)(options_.activation(h));
 }
 
 Var ResidualNet::initialize(const Var& x) {
   Var h = first_->initialize(x);
-  for (const auto& [inner, outer] : blocks_) {
-    h = h + added(outer->initialize(inner->initialize(options_.activation(h))));
+  for (const Block& block : blocks_) {
+    h = behind(block, h, block.outer->initialize(block.inner->initialize(options_.activation(h))));
   }
   return last_->initialize(options_.activation(h));
 }
 
 std::string ResidualNet::kind() const {
-  return str("ResidualNet(", options_.blocks, options_.gated ? " gated" : "", " blocks of ",
-             options_.width, ")");
+  return str("ResidualNet(", options_.blocks, options_.gated ? " gated" : "",
+             options_.normalised ? " normalised" : "", " blocks of ", options_.width, ")");
 }
 
 Shape ResidualNet::inspect(const Shape& in, const std::string& name,
@@ -70,10 +75,13 @@ Shape ResidualNet::inspect(const Shape& in, const std::string& name,
   const auto numbers = static_cast<double>(shape.numel());
   for (std::size_t i = 0; i < blocks_.size(); ++i) {
     const std::string block = join_names(name, str("blocks.", i));
-    blocks_[i].first->inspect(shape, join_names(block, "inner"), rows);
-    blocks_[i].second->inspect(shape, join_names(block, "outer"), rows);
+    blocks_[i].inner->inspect(shape, join_names(block, "inner"), rows);
+    blocks_[i].outer->inspect(shape, join_names(block, "outer"), rows);
+    if (blocks_[i].norm) blocks_[i].norm->inspect(shape, join_names(block, "norm"), rows);
     // The activation before it, the gate, and the sum.
-    rows.push_back({block, "block", shape, 0, numbers * (options_.gated ? 4 : 2)});
+    LayerInfo sum{block, "block", shape, 0, numbers * (options_.gated ? 4 : 2)};
+    sum.beside = numbers * (options_.gated ? 3 : 1);  // what the activation, the gate and it give
+    rows.push_back(sum);
   }
   return last_->inspect(shape, join_names(name, "last"), rows);
 }

@@ -17,6 +17,8 @@ struct ResidualNetOptions {
   /// A block adds a * sigmoid(b) of its last convolution's two halves, in place of its output, and
   /// that convolution is 1x1 (van den Oord et al. 2016; Ho et al., "Flow++", 2019).
   bool gated = false;
+  /// LayerNorm behind each block (as Flow++ has it).
+  bool normalised = false;
   Activation activation = {};
 };
 
@@ -39,11 +41,15 @@ class ResidualNet : public Layer {
                 std::vector<LayerInfo>& rows) const override;
 
  private:
-  Var added(const Var& h) const;
+  struct Block {
+    Layer *inner, *outer;
+    Layer* norm;  ///< null: none
+  };
+  Var behind(const Block& block, const Var& h, Var outer) const;
 
   ResidualNetOptions options_;
   Layer* first_;
-  std::vector<std::pair<Layer*, Layer*>> blocks_;
+  std::vector<Block> blocks_;
   Layer* last_;
 };
 

@@ -33,20 +33,16 @@ static Tensor seven_loops(const Tensor& images, const Tensor& weights) {
   return out;
 }
 
-/// The windows of padded images (N, H + 2, W + 2, C): (N, H, W, kh, kw C). A view: a run of kw C
-/// numbers for each row of the kernel, the same elements in many windows.
-static Tensor windows_of(const Tensor& padded) {
+/// im2col: (N H W, kh kw C), a row for each window. The windows themselves, (N, H, W, kh, kw C),
+/// are a view of the padded images, the same elements in many windows; reshape() stores them.
+static Tensor patches_of(const Tensor& x) {
+  const Tensor padded = pad(pad(x, 1, kPad, kPad), 2, kPad, kPad);
   const Strides& s = padded.strides();
   Layout windows;
   windows.shape = {kImages, kSide, kSide, kKernel, kKernel * kIn};
   windows.strides = {s[0], s[1], s[2], s[1], 1};
-  return padded.with_layout(windows);
-}
-
-/// im2col: the same, stored, with a row for each window (N H W, kh kw C).
-static Tensor patches_of(const Tensor& x) {
-  const Tensor padded = pad(pad(x, 1, kPad, kPad), 2, kPad, kPad);
-  return windows_of(padded).reshape({kImages * kSide * kSide, kKernel * kKernel * kIn});
+  const Tensor view = padded.with_layout(windows);
+  return view.reshape({kImages * kSide * kSide, kKernel * kKernel * kIn});
 }
 
 /// w (O, C, kh, kw) as the matrix (O, kh kw C) that belongs to patches.

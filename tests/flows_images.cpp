@@ -276,8 +276,11 @@ BOOST_AUTO_TEST_CASE(parameters_are_counted_as_they_are_made) {
           if (model != "realnvp") settings.push_back(str("mixing=", mixing));
           if (given) settings.push_back("embedding=4");
           const Config config = configured(model, data, settings);
+          const auto density = make_density(config, data);
           BOOST_CHECK_EQUAL(parameter_count(config, data),
-                            static_cast<double>(make_density(config, data)->parameter_count()));
+                            static_cast<double>(density->parameter_count()));
+          std::vector<nn::LayerInfo> rows;
+          BOOST_CHECK_EQUAL(density->inspect({2, data.dims}, "", rows).dim(0), 2);
         }
       }
     }

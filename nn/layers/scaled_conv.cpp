@@ -82,7 +82,9 @@ std::string ScaledConv2d::kind() const {
 }
 
 Shape ScaledConv2d::out_shape(const Shape& in) const {
-  return conv_sizes(in, weight_shape(options_.conv, options_.conv.in), geometry_of(options_.conv))
+  // Who inspects a coupling knows the channels that it splits, not those of a context beside them.
+  const Shape own = in.without(in.rank() - 1).with_inserted(in.rank() - 1, options_.conv.in);
+  return conv_sizes(own, weight_shape(options_.conv, options_.conv.in), geometry_of(options_.conv))
       .out_shape();
 }
 

@@ -76,7 +76,7 @@ def rate_of(name, s):
     if name == "scaling.log_scale":
         return s["scale_rate"]
     plain = "first.", "blocks.", "layers.", "skip.", "mixing."  # scales that learn as all others do
-    faster = name.startswith("scales.") and name.endswith("log_scale")
+    faster = name.startswith(("scales.", "dequantize.flow.")) and name.endswith("log_scale")
     return 3 if faster and not any(part in name for part in plain) else 1
 
 

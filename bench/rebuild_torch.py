@@ -52,9 +52,9 @@ def round_stream(stream, number):
     return mix_bits((mix_bits(stream) + number) & (2**64 - 1))
 
 
-def noise_of(shape, double):
+def noise_of(shape, double, logistic=False):
     """The noise of `flowcli score --seed 0`: of row i, a function of i (tensor/philox.h). A word makes an
-    f32 number, two an f64."""
+    f32 number, two an f64. `logistic`: what a flow makes noise of, in f32."""
     stream = round_stream(round_stream(EVALUATION, DEQUANTIZE), 0)
     per_block = 2 if double else 4
     blocks = np.arange((shape[1] + per_block - 1) // per_block, dtype=np.uint64)
@@ -62,6 +62,9 @@ def noise_of(shape, double):
     if double:
         bits = (words[:, 0::2] << np.uint64(32) | words[:, 1::2]) >> np.uint64(11)
         return torch.from_numpy(bits[:, :shape[1]].astype(np.float64) * 2.0**-53)
+    if logistic:
+        u = ((words[:, :shape[1]] >> np.uint64(9)).astype(np.float32) + np.float32(0.5)) * np.float32(2**-23)
+        return torch.from_numpy(np.log(u) - np.log(1 - u))
     return torch.from_numpy((words[:, :shape[1]] >> np.uint64(8)).astype(np.float32) * np.float32(2**-24))
 
 
@@ -77,7 +80,8 @@ def compare(run, args, folder):
     flow = Flow.of_file(f"{run}/best.safetensors")
     x = torch.from_numpy(np.load(rows)).reshape(args.count, -1)
     with torch.no_grad():
-        log_prob = flow.log_prob(x, noise_of(x.shape, flow.s["levels"] == 0))
+        by_flow = flow.s.get("dequantize") == "variational"
+        log_prob = flow.log_prob(x, noise_of(x.shape, flow.s["levels"] == 0, by_flow))
     nats = torch.from_numpy(np.load(scores)[:, 1]) - flow.nats_offset()
     return (log_prob - nats).abs(), nats.abs().max().item()
 

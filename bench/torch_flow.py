@@ -45,7 +45,8 @@ class Flow:
         return Flow.of(json.loads(metadata["settings"]), tensors)
 
     def log_prob(self, x, noise=None):
-        """x (N, D), levels or reals; noise in [0, 1) of levels. Gives (N), in nats."""
+        """x (N, D), levels or reals; noise of levels, in [0, 1), or logistic where a flow makes noise of
+        it. Gives (N), in nats."""
         z, log_det = self.preprocess(x.double(), noise)
         for step in self.steps():
             z, more = step(z)
@@ -90,6 +91,8 @@ class Flow:
             x = x / self.t["standardize.std"]
             log_det = log_det - self.t["standardize.std"].log().sum()
         if self.s["levels"] > 0:
+            noise, more = self.draw(x, noise)
+            log_det = log_det + more
             x, more = self.from_levels(x, noise)
             log_det = log_det + more
         if kind in ("logit", "cdf"):
@@ -98,6 +101,10 @@ class Flow:
             x = s.log() - (1 - s).log()
             log_det = log_det + ((1 - 2 * alpha) / (s * (1 - s))).log().sum(1)
         return x, log_det
+
+    def draw(self, x, noise):
+        """Noise in [0, 1) of levels, and -ln of its density: uniform."""
+        return noise, 0
 
     def from_levels(self, x, noise):
         kind, level = self.s["preprocess"], x.long()

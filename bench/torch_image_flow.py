@@ -11,6 +11,26 @@ from torch_flow import ACTIVATIONS, Flow
 class ImageFlow(Flow):
     """ln p of rows that are images."""
 
+    def draw(self, x, noise):
+        if self.s.get("dequantize") != "variational":
+            return noise, 0
+        n, (h, w, c) = len(x), self.s["image"]
+        seen = (2 * x / (self.s["levels"] - 1) - 1).reshape(n, h, w, c)
+        start, log_det = noise.double(), 0
+        z = start.reshape(n, h, w, c)
+        parity = (torch.arange(h)[:, None] + torch.arange(w)) % 2
+        for i in range(self.s["dequantize_steps"]):
+            change = parity != i % 2  # the others are the condition
+            half = lambda image, where: image[:, where].reshape(n, h, w // 2, c)
+            beside = torch.cat([half(z, ~change), half(seen, ~change), half(seen, change)], 3)
+            raw, shift = self.residual(f"dequantize.flow.couplings.{i}.net.", beside, 2, "gated", F.elu).chunk(2, 3)
+            scale = 2 * torch.tanh(raw / 2)
+            z = z.masked_scatter(change[..., None].expand(z.shape), half(z, change) * scale.exp() + shift)
+            log_det = log_det + scale.flatten(1).sum(1)
+        z = z.reshape(n, -1)
+        logistic = lambda v: (v - 2 * F.softplus(v)).sum(1)
+        return z.sigmoid(), log_det + logistic(z) - logistic(start)
+
     def steps(self):
         """One step: all scales, from images to a row."""
         yield lambda z: self.scale_of("scales.", z.reshape(len(z), *self.s["image"]), 0)
@@ -73,20 +93,23 @@ class ImageFlow(Flow):
             h = F.relu(self.conv(name + "1", h))
             return self.conv(name + "2", h, edge=True)
         act = ACTIVATIONS[self.s["activation"]]
-        h = self.conv(name + "first", x, edge=True)
-        if self.s["net"] == "dense":
-            h = act(h)
-            for i in range(self.s["blocks"]):
-                more = act(self.conv(f"{name}layers.{i}.inner", h))
-                h = torch.cat([h, act(self.conv(f"{name}layers.{i}.outer", more))], 3)
-            return self.conv(name + "last", h)
+        if self.s["net"] != "dense":
+            return self.residual(name, x, self.s["blocks"], self.s["net"], act)
+        h = act(self.conv(name + "first", x, edge=True))
         for i in range(self.s["blocks"]):
+            more = act(self.conv(f"{name}layers.{i}.inner", h))
+            h = torch.cat([h, act(self.conv(f"{name}layers.{i}.outer", more))], 3)
+        return self.conv(name + "last", h)
+
+    def residual(self, name, x, blocks, kind, act):
+        h = self.conv(name + "first", x, edge=True)
+        for i in range(blocks):
             more = self.conv(f"{name}blocks.{i}.outer", act(self.conv(f"{name}blocks.{i}.inner", act(h))))
-            if self.s["net"] != "residual":
+            if kind != "residual":
                 a, b = more.chunk(2, 3)
                 more = a * b.sigmoid()
             h = h + more
-            if self.s["net"] == "normalised":
+            if kind == "normalised":
                 norm = f"{name}blocks.{i}.norm."
                 h = F.layer_norm(h, h.shape[-1:], self.t[norm + "scale"], self.t[norm + "bias"])
         return self.conv(name + "last", act(h))

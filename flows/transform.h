@@ -26,7 +26,7 @@ struct Walked {
 
 /// forward is data -> latent everywhere, inverse is latent -> data. Value and log-determinant come
 /// out of one pass. x is (N, ...), f32 or f64 as the parameters are. `context` (N, C) is what a
-/// conditional layer conditions on; the others ignore it.
+/// conditional layer conditions on, couplings of images also (N, H, W, C); the others ignore it.
 ///
 /// A Transform may draw random numbers z ~ q(z|x) on its way forward, from generators of its own
 /// (Module::add_generator). Then ln p(x|z) - ln q(z|x)

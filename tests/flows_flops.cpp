@@ -14,6 +14,7 @@
 #include "flows/layers/permute.h"
 #include "flows/layers/scaling.h"
 #include "flows/layers/standardize.h"
+#include "flows/layers/variational_dequantize.h"
 #include "flows/layers/whitening.h"
 #include "flows/maps/affine.h"
 #include "nn/nets/mlp.h"
@@ -35,8 +36,8 @@ double total(const nn::Module& module) {
   return flops;
 }
 
-std::shared_ptr<nn::Layer> net_of(std::int64_t outputs, Generator& gen) {
-  return nn::mlp({.in = 2,
+std::shared_ptr<nn::Layer> net_of(std::int64_t outputs, Generator& gen, std::int64_t inputs = 2) {
+  return nn::mlp({.in = inputs,
                   .out = outputs,
                   .hidden_units = 5,
                   .hidden_layers = 1,
@@ -44,9 +45,10 @@ std::shared_ptr<nn::Layer> net_of(std::int64_t outputs, Generator& gen) {
                  gen);
 }
 
-std::shared_ptr<Coupling> coupling(const std::shared_ptr<ElementwiseMap>& map, Generator& gen) {
+std::shared_ptr<Coupling> coupling(const std::shared_ptr<ElementwiseMap>& map, Generator& gen,
+                                   std::int64_t context = 0) {
   return std::make_shared<Coupling>(Partition::halves(kDims), map,
-                                    net_of(2 * map->parameters_per_dim(), gen));
+                                    net_of(2 * map->parameters_per_dim(), gen, 2 + context));
 }
 
 }  // namespace
@@ -59,7 +61,9 @@ BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
   const double product = 12 * (4 + 3);
   // The networks, of 2 numbers: 5 units with 2 multiplications, 2 additions (one the bias) and
   // tanh; then 5 and 5 for each output.
-  const auto net = [](int outputs) { return 3.0 * (5 * (2 + 2 + 1) + outputs * (5 + 5)); };
+  const auto net = [](int outputs, int inputs = 2) {
+    return 3.0 * (5 * (2 * inputs + 1) + outputs * (5 + 5));
+  };
   struct Row {
     std::shared_ptr<nn::Module> module;
     double flops;
@@ -72,7 +76,11 @@ BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
       {scaling, 12 + 4 + 4},                  // x exp(s); exp; sum
       {std::make_shared<Scale>(2), 12 + 12},  // times, plus
       {Permute::reverse(kDims), 0},
-      {std::make_shared<Dequantize>(noise), 12 + 12},           // plus the noise, clamp
+      {std::make_shared<Dequantize>(noise), 12 + 12},  // plus the noise, clamp
+      // the coupling with a context of 4; context: times, minus; sigmoid; plus, clamp; both
+      // logistic densities, minus; plus the coupling's
+      {std::make_shared<VariationalDequantize>(noise, coupling(additive_map(), gen, 4), Shape{4}),
+       net(2, 6) + 6 + 12 + 12 + 12 + 12 + 12 + 2 * 12 * (1 + 1 + 1 + 1) + 3 + 3},
       {std::make_shared<Standardize>(kDims), 12 + 12 + 4 + 4},  // minus, divided; ln, sum
       // z: s = a + b x, 1 - s as log1p of -s: 2, 2 logarithms, 1 minus, 1 difference; log_det: two
       // softplus, one of -z, two additions, sum

@@ -20,6 +20,7 @@
 #include "flows/layers/reshape.h"
 #include "flows/layers/scaling.h"
 #include "flows/layers/standardize.h"
+#include "flows/layers/variational_dequantize.h"
 #include "flows/layers/whitening.h"
 #include "flows/maps/affine.h"
 #include "nn/nets/mlp.h"
@@ -172,6 +173,16 @@ std::vector<FlowRow> flow_table() {
                      .input = levels,
                      .differentiable = false,
                      .extremes = Tensor::from<double>({0, 255, 0, 255, 128}, {1, 5})});
+  add("VariationalDequantize",
+      {.name = "of rows",
+       .make =
+           [](Generator& gen) {
+             const auto flow = coupling(Partition::halves(5), affine_map(), gen, /*context=*/5);
+             return std::make_shared<VariationalDequantize>(Generator(4), flow, Shape{5});
+           },
+       .input = levels,
+       .differentiable = false,
+       .extremes = Tensor::from<double>({0, 255, 0, 255, 128}, {1, 5})});
   add("DequantizeColumns", {.name = "",
                             .make =
                                 [](Generator&) {

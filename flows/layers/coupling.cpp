@@ -14,7 +14,8 @@ Coupling::Coupling(Partition partition, std::shared_ptr<ElementwiseMap> map,
 
 Var Coupling::shown(const Var& passive, const Var& context) const {
   const Var pixels = partition_.shown(passive);
-  return context.defined() ? with_context(pixels, context) : pixels;
+  if (!context.defined()) return pixels;
+  return with_context(pixels, context.rank() > 2 ? partition_.beside(context) : context);
 }
 
 Var Coupling::parameters_for(const Var& passive, const Var& context) {

@@ -13,7 +13,9 @@ namespace nf::flows {
 
 /// (passive, active) -> (passive, map(active; net(passive))). The conditioner `net` takes
 /// (N, ..., passive), with the context's columns appended when one is given, at every pixel of
-/// images, and returns (N, ..., active * map->parameters_per_dim()).
+/// images, and returns (N, ..., active * map->parameters_per_dim()). For images (N, H, W, D) the
+/// context may be an image, too, (N, H, W, G): `net` then sees what lies beside its pixels
+/// (Partition::beside).
 class Coupling : public Bijection {
  public:
   Coupling(Partition partition, std::shared_ptr<ElementwiseMap> map,

@@ -16,12 +16,19 @@ Dequantize::Dequantize(const Generator& noise, int levels)
 
 Mapped Dequantize::forward(const Var& x, const Var&) {
   if (x.rank() == 2 && x.dtype() == DType::U8) return forward_rows(x.value(), {});
-  const Tensor levels = is_float(x.dtype()) ? x.value() : x.value().to(DType::F32);
+  const Tensor levels = as_floats(x.value());
   const Tensor noise = uniform(noise_, levels.shape(), levels.dtype(), levels.device());
-  const Tensor next = levels + 1, sum = levels + noise;  // f32 may round k + u up to k + 1
-  const double below = 1 - (levels.dtype() == DType::F32 ? 0x1p-24 : 0x1p-53);
-  const Var value = where(less(sum, next), sum, next * below);
+  const Var value = between_levels(levels, noise);
   return {value, zero_log_det(value)};
+}
+
+Tensor Dequantize::as_floats(const Tensor& x) { return is_float(x.dtype()) ? x : x.to(DType::F32); }
+
+Var Dequantize::between_levels(const Tensor& x, const Var& u) {
+  const Tensor next = x + 1;
+  const Var sum = x + u;
+  const double below = 1 - (x.dtype() == DType::F32 ? 0x1p-24 : 0x1p-53);
+  return where(less(sum.value(), next), sum, Var(next * below));
 }
 
 Mapped Dequantize::forward_rows(const Tensor& data, const Tensor& rows, const Var&) {
@@ -30,9 +37,7 @@ Mapped Dequantize::forward_rows(const Tensor& data, const Tensor& rows, const Va
   return {value, zero_log_det(value)};
 }
 
-Var Dequantize::encode(const Var& x, const Var&) {
-  return (is_float(x.dtype()) ? x.value() : x.value().to(DType::F32)) + 0.5;
-}
+Var Dequantize::encode(const Var& x, const Var&) { return as_floats(x.value()) + 0.5; }
 
 double Dequantize::flops(const Shape& in) const {
   return 2.0 * static_cast<double>(in.numel());  // x + u, below x + 1

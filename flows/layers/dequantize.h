@@ -26,6 +26,13 @@ class Dequantize : public Transform {
   double flops(const Shape& in) const override;
   std::string kind() const override { return str("Dequantize(", levels_, " levels)"); }
 
+ protected:
+  Generator& noise() { return noise_; }
+  /// Levels as floats: f64 stay f64, all else becomes f32.
+  static Tensor as_floats(const Tensor& x);
+  /// x + u; where floats round that up to x + 1, the number below.
+  static Var between_levels(const Tensor& x, const Var& u);
+
  private:
   Generator& noise_;
   int levels_;

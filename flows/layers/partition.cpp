@@ -101,6 +101,11 @@ Var Partition::of_active(const Var& answer) const {
   return kind_ == Kind::MaskedCheckerboard ? pixels_of(answer, swap_ ? 0 : 1) : answer;
 }
 
+Var Partition::beside(const Var& image) const {
+  if (kind_ != Kind::Checkerboard) return image;
+  return concat({pixels_of(image, swap_ ? 1 : 0), pixels_of(image, swap_ ? 0 : 1)}, 3);
+}
+
 // --- all of them
 // ----------------------------------------------------------------------------------
 

@@ -40,6 +40,10 @@ class Partition {
   /// belongs to the active part: both the same unless masked.
   Var shown(const Var& passive) const;
   Var of_active(const Var& answer) const;
+  /// What lies beside images x, (N, H, W, G), as the conditioner sees it at its own pixels. Those
+  /// of a checkerboard are half as many, each with what lies beside a passive pixel and beside the
+  /// active one that belongs to it: (N, H, W/2, 2 G).
+  Var beside(const Var& image) const;
   Shape shown_shape(const Shape& x) const;   ///< of shown(passive), for x of this shape
   Shape active_shape(const Shape& x) const;  ///< of the active part
 

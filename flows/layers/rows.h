@@ -36,9 +36,10 @@ inline Var map_events(const Var& x, const Var& w, const Var& bias = {}) {
   return reshape(linear(reshape(x, {rows, x.dim(-1)}), w, bias), x.shape());
 }
 
-/// x (N, ..., D) with the context (N, C) behind the last axis, at every pixel: (N, ..., D + C).
+/// x (N, ..., D) with the context behind the last axis: (N, ..., D + C). The context is (N, C), the
+/// same at every pixel, or has numbers of its own for each, (N, ..., C).
 inline Var with_context(const Var& x, const Var& context) {
-  if (x.rank() == 2) return concat({x, context}, 1);
+  if (x.rank() == context.rank()) return concat({x, context}, x.rank() - 1);
   Shape one = {context.dim(0)}, all = one;
   for (int i = 1; i + 1 < x.rank(); ++i) {
     one = one.with_inserted(i, 1);

@@ -87,7 +87,6 @@ class Glow : public ImageFlow {
   Config preset(const DataShape& data, const std::string& recipe) const override;
   std::string why_idle(const Config& config, const DataShape& data,
                        const std::string& key) const override;
-  double parameters(const Config& config, const DataShape& data) const override;
 
  protected:
   ImageFlowSettings& shared(Config& config) const override { return config.of<GlowSettings>(); }
@@ -97,6 +96,7 @@ class Glow : public ImageFlow {
     return multi_scale(frame_of(config.of<GlowSettings>(), data, weights), image_of(data, name()),
                        weights);
   }
+  double scales_parameters(const Config& config, const DataShape& data) const override;
   void describe(const Config& config, nlohmann::ordered_json& json) const override;
 };
 
@@ -130,7 +130,7 @@ std::string Glow::why_idle(const Config& full, const DataShape& data,
                     key);
 }
 
-double Glow::parameters(const Config& full, const DataShape& data) const {
+double Glow::scales_parameters(const Config& full, const DataShape& data) const {
   const GlowSettings& c = full.of<GlowSettings>();
   Generator none(0);
   const MultiScale frame = frame_of(c, data, none);
@@ -147,8 +147,7 @@ double Glow::parameters(const Config& full, const DataShape& data) const {
     return inputs > 0 ? zero(inputs, 2 * channels) : 0;
   };
   const int per_dim = c.coupling == "additive" ? 1 : 2;
-  return embedding_parameters(c, data) +
-         multi_scale_parameters(frame, data.channels, per_dim, net, zero, top);
+  return multi_scale_parameters(frame, data.channels, per_dim, net, zero, top);
 }
 
 void Glow::describe(const Config& full, nlohmann::ordered_json& json) const {

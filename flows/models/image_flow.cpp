@@ -1,5 +1,6 @@
 #include "flows/models/image_flow.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "data/dataset.h"
@@ -25,7 +26,8 @@ std::vector<Field> ImageFlowSettings::fields() {
        &memory,
        {"tape", "invertible"}},
   };
-  for (const std::vector<Field>& more : {Preprocessing::fields(), Conditioning::fields()}) {
+  for (const std::vector<Field>& more :
+       {Preprocessing::fields(), Noise::fields(), Conditioning::fields()}) {
     all.insert(all.end(), more.begin(), more.end());
   }
   return all;
@@ -46,26 +48,37 @@ void ImageFlow::check(const Config& config, const DataShape& data) const {
 
 std::string ImageFlow::why_idle(const Config& full, const DataShape& data,
                                 const std::string& key) const {
-  const ImageFlowSettings& c = shared(full);
-  const std::string why = flows::why_idle(static_cast<const Conditioning&>(c), data, key);
+  const Config whole = resolved(full, data);  // preprocess auto may have a logit
+  const ImageFlowSettings& c = shared(whole);
+  std::string why = flows::why_idle(static_cast<const Conditioning&>(c), data, key);
+  if (why.empty()) why = flows::why_idle(static_cast<const Noise&>(c), data, key);
   if (!why.empty()) return why;
   return first_idle(
       {{{"alpha"}, !has_logit(c, data), str("preprocess = ", c.preprocess, " has no logit")}}, key);
 }
 
+double ImageFlow::parameters(const Config& full, const DataShape& data) const {
+  const ImageFlowSettings& c = shared(full);
+  return embedding_parameters(c, data) + noise_parameters(c, data) + scales_parameters(full, data);
+}
+
 std::shared_ptr<Density> ImageFlow::build(const Config& full, const DataShape& data) const {
   // Random streams of one seed: what is drawn for one purpose does not move the others.
-  enum Stream : std::uint64_t { kWeights = 1, kNoise = 2 };
+  enum Stream : std::uint64_t { kWeights = 1, kNoise = 2, kNoiseWeights = 3 };
   const ImageFlowSettings& settings = shared(full);
   const auto seed = static_cast<std::uint64_t>(full.training.seed);
-  Generator weights(seed, kWeights);
+  Generator weights(seed, kWeights), noise_weights(seed, kNoiseWeights);
   const Generator noise(seed, kNoise);
   auto flow = std::make_shared<Compose>();
   const std::shared_ptr<Condition> condition = make_condition(settings, data, weights);
-  const Convention convention = add_preprocessing(settings, full.data, data, *flow, noise);
+  const bool recompute = settings.memory == "invertible";
+  const auto drawing = has_noise_flow(settings, data)
+                           ? variational_dequantize(settings, data, noise, noise_weights, recompute)
+                           : nullptr;
+  const Convention convention = add_preprocessing(settings, full.data, data, *flow, noise, drawing);
   flow->add("image", std::make_shared<Unflatten>(image_of(data, name())));
   const std::shared_ptr<Compose> all = scales(full, data, weights);
-  all->recompute(settings.memory == "invertible");
+  all->recompute(recompute);
   flow->add("scales", all);
   return std::make_shared<FlowDensity>(flow, base_by_name("gaussian"), data.dims, convention,
                                        condition);
@@ -81,6 +94,7 @@ nlohmann::ordered_json ImageFlow::described(const Config& full, const DataShape&
                                  {"alpha", c.alpha},
                                  {"scales", levels_of(c.levels, data)},
                                  {"width", c.width}};
+  describe_noise(c, data, json);
   describe(full, json);
   describe_given(c, data, json);
   return json;

@@ -9,12 +9,13 @@
 #include "flows/compose.h"
 #include "flows/models/conditioning.h"
 #include "flows/models/model.h"
+#include "flows/models/noise.h"
 #include "flows/models/preprocessing.h"
 
 namespace nf::flows {
 
 /// A base of their settings.
-struct ImageFlowSettings : Preprocessing, Conditioning {
+struct ImageFlowSettings : Preprocessing, Noise, Conditioning {
   std::int64_t levels = 0;
   std::int64_t width = 64;
   std::string memory = "tape";
@@ -33,6 +34,7 @@ class ImageFlow : public Model {
   void check(const Config& config, const DataShape& data) const override;
   std::string why_idle(const Config& config, const DataShape& data,
                        const std::string& key) const override;
+  double parameters(const Config& config, const DataShape& data) const final;
   std::shared_ptr<Density> build(const Config& config, const DataShape& data) const override;
   nlohmann::ordered_json described(const Config& config, const DataShape& data) const override;
 
@@ -46,6 +48,8 @@ class ImageFlow : public Model {
   /// Images (H, W, C) to rows. What is random is drawn from `weights`.
   virtual std::shared_ptr<Compose> scales(const Config& config, const DataShape& data,
                                           Generator& weights) const = 0;
+  /// As parameters(), of the scales alone.
+  virtual double scales_parameters(const Config& config, const DataShape& data) const = 0;
   /// The settings beside the shared ones, as a file of weights says them.
   virtual void describe(const Config& config, nlohmann::ordered_json& json) const = 0;
 };

@@ -55,28 +55,29 @@ std::shared_ptr<ElementwiseMap> map_of(const ImagePlusSettings& c) {
   return c.coupling == "spline" ? spline_map(parts) : mixture_map(parts, c.scale_limit);
 }
 
+nn::DenseNetOptions dense_of(const ImagePlusSettings& c, std::int64_t in, std::int64_t out) {
+  return {.in = in,
+          .out = out,
+          .width = c.width,
+          .growth = c.growth,
+          .layers = static_cast<int>(c.blocks),
+          .activation = nn::activation_by_name(c.activation)};
+}
+
+nn::ResidualNetOptions residual_of(const ImagePlusSettings& c, std::int64_t in, std::int64_t out) {
+  return {.in = in,
+          .out = out,
+          .width = c.width,
+          .blocks = static_cast<int>(c.blocks),
+          .gated = c.net != "residual",
+          .normalised = c.net == "normalised",
+          .activation = nn::activation_by_name(c.activation)};
+}
+
 std::shared_ptr<nn::Layer> net_of(const ImagePlusSettings& c, std::int64_t in, std::int64_t out,
                                   Generator& weights) {
-  const nn::Activation activation = nn::activation_by_name(c.activation);
-  const int blocks = static_cast<int>(c.blocks);
-  if (c.net == "dense") {
-    return std::make_shared<nn::DenseNet>(nn::DenseNetOptions{.in = in,
-                                                              .out = out,
-                                                              .width = c.width,
-                                                              .growth = c.growth,
-                                                              .layers = blocks,
-                                                              .activation = activation},
-                                          weights);
-  }
-  return std::make_shared<nn::ResidualNet>(
-      nn::ResidualNetOptions{.in = in,
-                             .out = out,
-                             .width = c.width,
-                             .blocks = blocks,
-                             .gated = c.net != "residual",
-                             .normalised = c.net == "normalised",
-                             .activation = activation},
-      weights);
+  if (c.net == "dense") return std::make_shared<nn::DenseNet>(dense_of(c, in, out), weights);
+  return std::make_shared<nn::ResidualNet>(residual_of(c, in, out), weights);
 }
 
 // Log deviations of latents lie within +-kPriorLimit, so that an image unlike all others has a
@@ -114,7 +115,6 @@ class ImagePlus : public ImageFlow {
   void check(const Config& config, const DataShape& data) const override;
   std::string why_idle(const Config& config, const DataShape& data,
                        const std::string& key) const override;
-  double parameters(const Config& config, const DataShape& data) const override;
 
  protected:
   ImageFlowSettings& shared(Config& config) const override {
@@ -126,6 +126,7 @@ class ImagePlus : public ImageFlow {
     return multi_scale(frame_of(config.of<ImagePlusSettings>(), data, weights),
                        image_of(data, name()), weights);
   }
+  double scales_parameters(const Config& config, const DataShape& data) const override;
   void describe(const Config& config, nlohmann::ordered_json& json) const override;
 };
 
@@ -165,36 +166,25 @@ std::string ImagePlus::why_idle(const Config& full, const DataShape& data,
                     key);
 }
 
-double ImagePlus::parameters(const Config& full, const DataShape& data) const {
+double ImagePlus::scales_parameters(const Config& full, const DataShape& data) const {
   const ImagePlusSettings& c = full.of<ImagePlusSettings>();
   Generator none(0);
   const MultiScale frame = frame_of(c, data, none);
-  const auto width = static_cast<double>(c.width);
-  // 3x3 with one more channel for the edge, or without; bias and scale of each output.
+  // 3x3 with one more channel for the edge, bias and scale of each output.
   const auto edged = [](double in, double out, std::int64_t = 0) {
     return 9 * (in + 1) * out + 2 * out;
   };
   const auto net = [&](double in, double out, std::int64_t) {
-    const auto blocks = static_cast<double>(c.blocks);
-    if (c.net == "dense") {
-      const auto growth = static_cast<double>(c.growth);
-      const double before = blocks * width + growth * blocks * (blocks - 1) / 2;  // of all layers
-      const double layers = width * (before + 2 * blocks) + blocks * growth * (9 * width + 2);
-      return edged(in, width) + layers + out * (9 * (width + blocks * growth) + 2);
-    }
-    const double norm = c.net == "normalised" ? 2 * width : 0;
-    const double outer =
-        c.net == "residual" ? width * (9 * width + 2) : 2 * width * (width + 2) + norm;
-    const double block = width * (9 * width + 2) + outer;
-    return edged(in, width) + blocks * block + out * (9 * width + 2);
+    const auto inputs = static_cast<std::int64_t>(in), outputs = static_cast<std::int64_t>(out);
+    return c.net == "dense" ? nn::DenseNet::parameters_of(dense_of(c, inputs, outputs))
+                            : nn::ResidualNet::parameters_of(residual_of(c, inputs, outputs));
   };
   const auto top = [&](double channels) {
     const bool given = frame.context > 0 && c.conditional_prior;
     return edged(given ? static_cast<double>(frame.context) : 2 * channels, 2 * channels);
   };
-  return embedding_parameters(c, data) + multi_scale_parameters(frame, data.channels,
-                                                                map_of(c)->parameters_per_dim(),
-                                                                net, edged, top);
+  return multi_scale_parameters(frame, data.channels, map_of(c)->parameters_per_dim(), net, edged,
+                                top);
 }
 
 void ImagePlus::describe(const Config& full, nlohmann::ordered_json& json) const {

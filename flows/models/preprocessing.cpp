@@ -1,6 +1,7 @@
 #include "flows/models/preprocessing.h"
 
 #include <cmath>
+#include <utility>
 
 #include "data/columns.h"
 #include "data/setting_error.h"
@@ -48,10 +49,15 @@ void check_kind(const std::string& kind, const DataShape& data) {
 
 // Pixels to the space in which the couplings work, and how their density is told.
 Convention add_pixels(const Preprocessing& settings, std::int64_t dims, Compose& flow,
-                      const Generator& noise) {
+                      const Generator& noise, std::shared_ptr<Transform> variational) {
   const std::string& kind = settings.preprocess;
   const bool symmetric = kind == "symmetric";
-  flow.add("dequantize", std::make_shared<Dequantize>(noise));
+  const std::string drawn = variational ? "variational" : "uniform";
+  if (variational) {
+    flow.add("dequantize", std::move(variational));
+  } else {
+    flow.add("dequantize", std::make_shared<Dequantize>(noise));
+  }
   if (kind == "cdf") {
     flow.add("cdf", std::make_shared<LevelCdf>(dims));
   } else if (symmetric) {
@@ -60,10 +66,9 @@ Convention add_pixels(const Preprocessing& settings, std::int64_t dims, Compose&
     flow.add("scale", std::make_shared<Scale>(1.0 / 256));
   }
   if (kind == "logit" || kind == "cdf") flow.add("logit", std::make_shared<Logit>(settings.alpha));
-  return {
-      static_cast<double>(dims) * std::log(symmetric ? 128.0 : 256.0),
-      str("nats of x in ", symmetric ? "[-1,1]^" : "[0,1]^", dims,
-          ", uniform dequantisation; bits/dim = ", symmetric ? 7 : 8, " - nats/(", dims, " ln 2)")};
+  return {static_cast<double>(dims) * std::log(symmetric ? 128.0 : 256.0),
+          str("nats of x in ", symmetric ? "[-1,1]^" : "[0,1]^", dims, ", ", drawn,
+              " dequantisation; bits/dim = ", symmetric ? 7 : 8, " - nats/(", dims, " ln 2)")};
 }
 
 // The same for real numbers.
@@ -99,8 +104,9 @@ void check_preprocessing(const Preprocessing& settings, const DataSettings& data
 }
 
 Convention add_preprocessing(const Preprocessing& settings, const DataSettings& data_settings,
-                             const DataShape& data, Compose& flow, const Generator& noise) {
-  return data.discrete ? add_pixels(settings, data.dims, flow, noise)
+                             const DataShape& data, Compose& flow, const Generator& noise,
+                             std::shared_ptr<Transform> variational) {
+  return data.discrete ? add_pixels(settings, data.dims, flow, noise, std::move(variational))
                        : add_reals(settings, data_settings.types, data, flow, noise);
 }
 

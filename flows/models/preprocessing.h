@@ -1,6 +1,7 @@
 // Preprocessing: from data as they are to the space in which a model's layers work.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,10 @@ void check_preprocessing(const Preprocessing& settings, const DataSettings& data
                          const DataShape& data);
 /// Whether the data pass through a logit, whose alpha it is.
 bool has_logit(const Preprocessing& settings, const DataShape& data);
-/// Adds the layers to `flow`, and says how the density is told.
+/// Adds the layers to `flow`, and says how the density is told. `variational`: the layer that draws
+/// noise for pixels by a flow, in place of the one that draws uniform noise.
 Convention add_preprocessing(const Preprocessing& settings, const DataSettings& data_settings,
-                             const DataShape& data, Compose& flow, const Generator& noise);
+                             const DataShape& data, Compose& flow, const Generator& noise,
+                             std::shared_ptr<Transform> variational = nullptr);
 
 }  // namespace nf::flows

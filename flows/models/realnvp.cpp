@@ -146,7 +146,6 @@ class RealNvp : public ImageFlow {
   bool has_recipes() const override { return true; }
   std::string sizes() const override { return "width, blocks, levels"; }
   Config preset(const DataShape& data, const std::string& recipe) const override;
-  double parameters(const Config& config, const DataShape& data) const override;
 
  protected:
   ImageFlowSettings& shared(Config& config) const override { return config.of<RealNvpSettings>(); }
@@ -156,6 +155,7 @@ class RealNvp : public ImageFlow {
     const RealNvpSettings& c = config.of<RealNvpSettings>();
     return scale_of(c, plan_of(c, data), 0, context_dims(c, data), weights);
   }
+  double scales_parameters(const Config& config, const DataShape& data) const override;
   void describe(const Config& config, nlohmann::ordered_json& json) const override;
 };
 
@@ -192,9 +192,9 @@ Config RealNvp::preset(const DataShape& data, const std::string& recipe) const {
   return config;
 }
 
-double RealNvp::parameters(const Config& full, const DataShape& data) const {
+double RealNvp::scales_parameters(const Config& full, const DataShape& data) const {
   const RealNvpSettings& c = full.of<RealNvpSettings>();
-  double count = embedding_parameters(c, data);
+  double count = 0;
   std::int64_t channels = 0;
   for (const ScalePlan& scale : plan_of(c, data)) {
     for (const std::vector<Step>* steps : {&scale.boards, &scale.of_channels}) {

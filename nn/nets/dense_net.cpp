@@ -58,6 +58,17 @@ Var DenseNet::initialize(const Var& x) {
   return passed_through(x, [](Layer& layer, const Var& h) { return layer.initialize(h); });
 }
 
+// Convolutions with bias and scale of each output; the first sees one channel more, for the edge.
+double DenseNet::parameters_of(const DenseNetOptions& options) {
+  const auto in = static_cast<double>(options.in), out = static_cast<double>(options.out);
+  const auto width = static_cast<double>(options.width),
+             growth = static_cast<double>(options.growth);
+  const double layers = options.layers;
+  const double seen = layers * width + growth * layers * (layers - 1) / 2;  // by all 1x1
+  return width * (9 * (in + 1) + 2) + width * (seen + 2 * layers) +
+         layers * growth * (9 * width + 2) + out * (9 * (width + layers * growth) + 2);
+}
+
 std::string DenseNet::kind() const {
   return str("DenseNet(", options_.layers, " layers of ", options_.width, " -> ", options_.growth,
              ")");

@@ -37,6 +37,9 @@ class DenseNet : public Layer {
   Shape inspect(const Shape& in, const std::string& name,
                 std::vector<LayerInfo>& rows) const override;
 
+  /// Parameters of such a network.
+  static double parameters_of(const DenseNetOptions& options);
+
  private:
   std::int64_t channels_before(std::size_t layer) const;
   /// run(layer, input): what the layer makes of it.

@@ -64,6 +64,16 @@ Var ResidualNet::initialize(const Var& x) {
   return last_->initialize(options_.activation(h));
 }
 
+// Convolutions with bias and scale of each output; the first sees one channel more, for the edge.
+double ResidualNet::parameters_of(const ResidualNetOptions& options) {
+  const auto in = static_cast<double>(options.in), out = static_cast<double>(options.out);
+  const auto width = static_cast<double>(options.width);
+  const double inner = width * (9 * width + 2);
+  const double norm = options.normalised ? 2 * width : 0;
+  const double outer = (options.gated ? 2 * width * (width + 2) : inner) + norm;
+  return width * (9 * (in + 1) + 2) + options.blocks * (inner + outer) + out * (9 * width + 2);
+}
+
 std::string ResidualNet::kind() const {
   return str("ResidualNet(", options_.blocks, options_.gated ? " gated" : "",
              options_.normalised ? " normalised" : "", " blocks of ", options_.width, ")");

@@ -40,6 +40,9 @@ class ResidualNet : public Layer {
   Shape inspect(const Shape& in, const std::string& name,
                 std::vector<LayerInfo>& rows) const override;
 
+  /// Parameters of such a network.
+  static double parameters_of(const ResidualNetOptions& options);
+
  private:
   struct Block {
     Layer *inner, *outer;

@@ -2,13 +2,19 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/evaluation.h"
+#include "cli/interrupt.h"
 #include "cli/lines.h"
+#include "cli/progress.h"
 #include "data/png.h"
+#include "tensor/fault.h"
 
 namespace nf::cli {
 
@@ -22,21 +28,61 @@ struct EvalOptions {
   int importance = 0;  // draws; 0: no importance-weighted bound
 };
 
-/// The importance-weighted bound, in `json` and as a line.
+/// A bar for `options`, until it dies; `goes_on` is asked after each draw.
+class ScoringBar {
+ public:
+  ScoringBar(flows::EvaluateOptions& options, const char* what, const Common& common,
+             std::function<bool()> goes_on)
+      : progress_(common.quiet) {
+    options.on_draw = [this, what, goes_on = std::move(goes_on), draws = options.noise_draws](
+                          std::int64_t done, std::int64_t total) {
+      progress_.step(done, total, what, str(done / draws, " of ", total / draws, " samples"));
+      return goes_on();
+    };
+  }
+  ~ScoringBar() { progress_.clear(); }
+  ScoringBar(const ScoringBar&) = delete;
+  ScoringBar& operator=(const ScoringBar&) = delete;
+
+ private:
+  Progress progress_;
+};
+
+/// The importance-weighted bound of those rows that were done before a signal came, in `json` and
+/// as a line.
 std::string add_importance(flows::Density& density, const Rows& rows, const EvalOptions& options,
                            Json& json) {
   flows::EvaluateOptions evaluate = rows.evaluated_with(options.evaluate);
   evaluate.noise_draws = options.importance;
   evaluate.importance = true;
-  const flows::Evaluation e = flows::evaluate(density, rows.x, evaluate);
+  catch_interrupts();
+  std::vector<double> scores;
+  {
+    const ScoringBar bar(evaluate, "importance", options.common, [] {
+      fault_point("importance-draw", "");
+      return !interrupted();
+    });
+    scores = flows::score(density, rows.x, evaluate);
+  }
+  const flows::Evaluation e = flows::evaluation_of(density, scores, options.importance);
   json["importance"] = options.importance;
+  json["importance_count"] = e.count;
   json["importance_nats"] = number(e.nats);
   json["importance_nats_se"] = number(e.nats_se);
   json["importance_bits_per_dim"] = number(e.bits_per_dim);
-  char text[200];
-  std::snprintf(text, sizeof text,
-                "  %.4f +- %.4f nats, %.5f bits/dim: importance weighted, draws for each: %d\n",
-                e.nats, e.nats_se, e.bits_per_dim, options.importance);
+  json["importance_bits_per_dim_se"] = number(e.bits_per_dim_se);
+  const bool all = e.count == rows.x.dim(0);
+  if (!all) {
+    options.common.note(str("interrupted: importance weights of the first ", e.count, " of ",
+                            rows.x.dim(0), " samples"));
+  }
+  if (e.count == 0) return "";
+  char text[250];
+  std::snprintf(
+      text, sizeof text,
+      "  %.4f +- %.4f nats, %.5f +- %.5f bits/dim: importance weighted, draws for each: %d%s\n",
+      e.nats, e.nats_se, e.bits_per_dim, e.bits_per_dim_se, options.importance,
+      all ? "" : str(", of the first ", e.count, " samples").c_str());
   return text;
 }
 
@@ -62,6 +108,55 @@ std::string add_codes(const TrainedModel& model, const Tensor& x, Json& json) {
   return line + str(", PNG files ", fixed(bits, 3), " (", count, " images)\n");
 }
 
+void eval_run(const EvalOptions& options) {
+  const Device device = options.common.apply();
+  const TrainedModel model = options.model.load(options.common, device);
+  check_usage(options.importance == 0 || model.density->bound(),
+              "[importance] would change nothing: the log-likelihood of this model is exact");
+  const Rows rows = options.rows.load(model);
+  Evaluated evaluated = [&] {
+    flows::EvaluateOptions evaluate = options.evaluate;
+    const ScoringBar bar(evaluate, "eval", options.common, [] { return true; });
+    return evaluate_rows(model, rows, evaluate);
+  }();
+  const flows::Evaluation& e = evaluated.mean;
+  Json& json = evaluated.json;
+  const std::string convention = convention_of(*model.density);
+  char text[512];
+  std::snprintf(text, sizeof text,
+                "%s, %s split, %lld samples of %lld dimension%s\n"
+                "  %.4f +- %.4f nats\n  %.5f +- %.5f bits/dim\n",
+                printable(rows.name).c_str(), rows.split.c_str(), static_cast<long long>(e.count),
+                static_cast<long long>(model.density->dims()),
+                model.density->dims() == 1 ? "" : "s", e.nats, e.nats_se, e.bits_per_dim,
+                e.bits_per_dim_se);
+  const std::string importance =
+      options.importance > 0 ? add_importance(*model.density, rows, options, json) : "";
+  std::string compared;
+  for (const std::string& line : evaluated.beside.lines) compared += "  " + line + "\n";
+  std::string entropy;
+  if (const double floor = rows.source.entropy; std::isfinite(floor)) {
+    json["entropy"] = floor;
+    entropy =
+        str("  entropy of the data ", floor, " nats: ", -e.nats - floor, " above the floor\n");
+  }
+  const std::string codes = add_codes(model, rows.x, json);
+  options.common.result(json, text + importance + compared + codes + entropy + "  " + convention +
+                                  "\n" + "  on " + name(device) + ", matrix products in " +
+                                  model.precision + "\n");
+  if (std::isnan(e.nats)) {
+    throw flows::Diverged("[eval] " +
+                          describe_nan(*model.density, rows.x, evaluated.scores, rows.given));
+  }
+  NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats,
+           "; the model gives some samples no density");
+  if (interrupted()) throw Interrupted();
+  if (!importance.empty() && json["importance_nats"].is_null()) {
+    throw flows::Diverged(
+        "[eval] the importance-weighted bound is no number: a draw of the noise gives NaN");
+  }
+}
+
 }  // namespace
 
 void add_eval(CLI::App& app) {
@@ -71,56 +166,19 @@ void add_eval(CLI::App& app) {
   options->rows.add_to(*command);
   options->evaluate.add_to(*command);
   command
-      ->add_option(
-          "--importance", options->importance,
-          "Also ln of the mean of exp over so many draws for each sample: closer to the log "
-          "probability than the mean of ln")
+      ->add_option("--importance", options->importance,
+                   "Also the importance-weighted bound, ln of the mean of p/q over so many draws "
+                   "of noise with density q (1 where it is uniform) for each sample: closer to the "
+                   "log probability than the mean of ln p/q")
       ->check(whole(1, 1'000'000))
       ->type_name("K");
   options->common.add_to(*command);
   command->footer(
+      "Ctrl-C during importance weights leaves those of the samples that are done.\n"
       "Examples:\n  flowcli eval runs/mnist --split test --json\n"
       "  flowcli eval runs/glyphs --data path/to/mnist\n"
-      "  flowcli eval runs/mnist --importance 100          a tighter bound for pixels\n");
-  command->callback([options] {
-    const Device device = options->common.apply();
-    const TrainedModel model = options->model.load(options->common, device);
-    check_usage(options->importance == 0 || model.density->bound(),
-                "[importance] would change nothing: the log-likelihood of this model is exact");
-    const Rows rows = options->rows.load(model);
-    Evaluated evaluated = evaluate_rows(model, rows, options->evaluate);
-    const flows::Evaluation& e = evaluated.mean;
-    Json& json = evaluated.json;
-    const std::string convention = convention_of(*model.density);
-    char text[512];
-    std::snprintf(text, sizeof text,
-                  "%s, %s split, %lld samples of %lld dimension%s\n"
-                  "  %.4f +- %.4f nats\n  %.5f +- %.5f bits/dim\n",
-                  printable(rows.name).c_str(), rows.split.c_str(), static_cast<long long>(e.count),
-                  static_cast<long long>(model.density->dims()),
-                  model.density->dims() == 1 ? "" : "s", e.nats, e.nats_se, e.bits_per_dim,
-                  e.bits_per_dim_se);
-    const std::string importance =
-        options->importance > 0 ? add_importance(*model.density, rows, *options, json) : "";
-    std::string compared;
-    for (const std::string& line : evaluated.beside.lines) compared += "  " + line + "\n";
-    std::string entropy;
-    if (const double floor = rows.source.entropy; std::isfinite(floor)) {
-      json["entropy"] = floor;
-      entropy =
-          str("  entropy of the data ", floor, " nats: ", -e.nats - floor, " above the floor\n");
-    }
-    const std::string codes = add_codes(model, rows.x, json);
-    options->common.result(json, text + importance + compared + codes + entropy + "  " +
-                                     convention + "\n" + "  on " + name(device) +
-                                     ", matrix products in " + model.precision + "\n");
-    if (std::isnan(e.nats)) {
-      throw flows::Diverged("[eval] " +
-                            describe_nan(*model.density, rows.x, evaluated.scores, rows.given));
-    }
-    NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats,
-             "; the model gives some samples no density");
-  });
+      "  flowcli eval runs/mnist --importance 128          a tighter bound for pixels\n");
+  command->callback([options] { eval_run(*options); });
 }
 
 }  // namespace nf::cli

@@ -21,7 +21,7 @@ namespace nf {
 /// Points, in the order of a save: atomic_write has write-begin (nothing is there yet), write-part
 /// (after each piece of bytes), write-sync (all bytes, before fsync), write-rename and write-done
 /// (renamed); append_to_file has log-append (half of it); flowcli has save-between (the files of a
-/// checkpoint).
+/// checkpoint) and importance-draw (after each of a batch, where nothing is written).
 void fault_point(const char* point, const std::string& path, std::FILE* file = nullptr);
 
 }  // namespace nf

@@ -122,8 +122,30 @@ BOOST_AUTO_TEST_CASE(images_are_trained_sampled_and_evaluated) {
   BOOST_TEST(weighted["importance"] == 4);
   BOOST_TEST(weighted["importance_nats"].get<double>() > weighted["nats"].get<double>());
   BOOST_TEST(weighted["importance_nats_se"].get<double>() > 0);
+  BOOST_TEST(weighted["importance_count"] == 100);
   BOOST_TEST(weighted["importance_bits_per_dim"].get<double>() <
              weighted["bits_per_dim"].get<double>());
+  BOOST_TEST(weighted["importance_bits_per_dim_se"].get<double>() ==
+                 weighted["importance_nats_se"].get<double>() / (784 * std::log(2.0)),
+             boost::test_tools::tolerance(1e-9));
+  // One weight is the plain draw, in batches of any size.
+  const auto one =
+      flowcli(folder, {"eval", run, "--importance", "1", "--batch-size", "30", "--json"}).json();
+  BOOST_TEST(one["importance_nats"] == one["nats"]);
+
+  // Ctrl-C in the third batch of 40 leaves the first two, of which all draws are done.
+  const std::vector<std::string> asked = {"eval",         run,  "--importance", "5",
+                                          "--batch-size", "40", "--json"};
+  const Child child(folder, asked, "importance-draw:12:stop");
+  BOOST_TEST_REQUIRE(child.wait_until_stopped(), child.err());
+  child.signal(SIGINT);
+  child.signal(SIGCONT);
+  BOOST_TEST(child.wait() == 130, child.err());
+  BOOST_TEST(child.err().find("the first 80 of 100 samples") != std::string::npos, child.err());
+  const auto partly = nlohmann::json::parse(child.out());
+  BOOST_TEST(partly["count"] == 100);
+  BOOST_TEST(partly["importance_count"] == 80);
+  BOOST_TEST(std::isfinite(partly["importance_nats"].get<double>()));
 }
 
 // Its noise is its own: that of its row in the file.

@@ -33,6 +33,8 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
   const ScratchFolder folder;
   const std::string out = folder.file("never"), three = folder.file("three.csv");
   std::ofstream(three) << "1,2\n2,1\n3,3\n";
+  const std::string exact =
+      (std::filesystem::path(__FILE__).parent_path() / "golden_runs" / "table").string();
   const Row rows[] = {
       {{}, "a command is missing"},
       {{"trian", "nice"}, "unknown command 'trian'; did you mean 'train'?"},
@@ -65,6 +67,8 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
       {{"train", "nice", "--epochs", "2", "--steps", "3"}, "[epochs] would change nothing"},
       {{"train", "nice", "--scale-limit", "3"}, "[scale_limit] would change nothing"},
       {{"train", "nice", "--set", "lr_every=5"}, "schedule is constant"},
+      {{"train", "glow", "--dequantize-width", "8"}, "dequantize = uniform has no flow"},
+      {{"eval", exact, "--importance", "4"}, "[importance] would change nothing"},
       {{"eval", "run", "--split", "tset"}, "did you mean 'test'?"},
       {{"eval", "run", "--seed", "-1"}, "'-1' is not a whole number of at least 0"},
       {{"eval", "run", "--seed", "18446744073709551616"}, "from 0 to 9223372036854775807"},

@@ -274,22 +274,85 @@ BOOST_AUTO_TEST_CASE(generators_are_saved_and_resumed) {
   BOOST_CHECK_EQUAL(again.step(), 4);
 }
 
-// A logistic over unit levels: the probability of a level is a difference of distribution
-// functions.
-BOOST_AUTO_TEST_CASE(importance_weighting_rises_to_the_log_probability) {
+namespace {
+
+/// A logistic over 8 unit levels: the probability of a level is a difference of distribution
+/// functions. Steep: bound and truth are far apart.
+std::shared_ptr<FlowDensity> steep_logistic() {
   auto flow = std::make_shared<Compose>();
   flow->add("dequantize", std::make_shared<Dequantize>(Generator(1), 8));
-  flow->add("scale", std::make_shared<Scale>(6, -24));  // steep: bound and truth are far apart
-  FlowDensity density(flow, base_by_name("logistic"), 1);
-  const Tensor x = Tensor::arange(8, DType::U8).reshape({8, 1});
+  flow->add("scale", std::make_shared<Scale>(6, -24));
+  return std::make_shared<FlowDensity>(flow, base_by_name("logistic"), 1);
+}
+
+double log_probability(int level) {
+  const double low = 6 * level - 24, high = low + 6;
+  return std::log(1 / (1 + std::exp(-high)) - 1 / (1 + std::exp(-low)));
+}
+
+const Tensor& every_level() {
+  static const Tensor x = Tensor::arange(8, DType::U8).reshape({8, 1});
+  return x;
+}
+
+}  // namespace
+
+// On average over the noise, which the bound is a statement of.
+BOOST_AUTO_TEST_CASE(more_importance_weights_make_a_higher_bound) {
+  const auto density = steep_logistic();
+  double truth = 0, before = -INFINITY;
+  for (int k = 0; k < 8; ++k) truth += log_probability(k) / 8;
+  for (const int draws : {1, 2, 4, 16, 64}) {
+    double bound = 0;
+    constexpr int kSeeds = 400;
+    for (std::uint64_t seed = 0; seed < kSeeds; ++seed) {
+      const auto scores =
+          score(*density, every_level(), {.noise_draws = draws, .importance = true, .seed = seed});
+      bound += mean_and_error(scores).mean / kSeeds;
+    }
+    BOOST_TEST(bound > before + 0.01, draws << " draws: " << bound << " after " << before);
+    BOOST_TEST(bound < truth, draws << " draws: " << bound << " for " << truth);
+    before = bound;
+  }
+  BOOST_CHECK_SMALL(before - truth, 0.05);
+  // One weight is one plain draw, to the last bit.
+  BOOST_CHECK(score(*density, every_level(), {.importance = true}) ==
+              score(*density, every_level()));
+}
+
+BOOST_AUTO_TEST_CASE(scores_can_be_watched_and_ended) {
+  const auto density = steep_logistic();
+  const EvaluateOptions plain{.batch_size = 3, .noise_draws = 4, .importance = true};
+  const std::vector<double> all = score(*density, every_level(), plain);
+  // Three batches of 4 draws; what is asked to end after so many keeps the batches that are done.
+  for (const int end : {1, 3, 4, 7, 8, 12}) {
+    std::vector<std::int64_t> told;
+    EvaluateOptions watched = plain;
+    watched.on_draw = [&](std::int64_t done, std::int64_t total) {
+      BOOST_CHECK_EQUAL(total, 32);
+      told.push_back(done);
+      return std::ssize(told) < end;
+    };
+    const std::vector<double> some = score(*density, every_level(), watched);
+    const std::vector<std::int64_t> expected = {3, 6, 9, 12, 15, 18, 21, 24, 26, 28, 30, 32};
+    BOOST_CHECK_EQUAL_COLLECTIONS(told.begin(), told.end(), expected.begin(),
+                                  expected.begin() + end);
+    BOOST_CHECK_EQUAL(std::ssize(some), end < 4 ? 0 : end < 8 ? 3 : end < 12 ? 6 : 8);
+    BOOST_CHECK(std::equal(some.begin(), some.end(), all.begin()));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(importance_weighting_rises_to_the_log_probability) {
+  const auto shared = steep_logistic();
+  FlowDensity& density = *shared;
+  const Tensor& x = every_level();
   const auto mean = score(density, x, {.noise_draws = 4000}),
              few = score(density, x, {.noise_draws = 5, .importance = true}),
              many = score(density, x, {.noise_draws = 4000, .importance = true});
   const auto same = score(density, x, {.noise_draws = 5});
   for (int k = 0; k < 8; ++k) {
     const auto at = static_cast<std::size_t>(k);
-    const double low = 6 * k - 24, high = low + 6;
-    const double truth = std::log(1 / (1 + std::exp(-high)) - 1 / (1 + std::exp(-low)));
+    const double truth = log_probability(k);
     BOOST_TEST(std::abs(many[at] - truth) < 0.1, k << ": " << many[at] << " for " << truth);
     BOOST_TEST(mean[at] < truth - 0.3);
     BOOST_TEST(few[at] >= same[at]);  // of the same draws

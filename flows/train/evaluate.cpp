@@ -48,7 +48,8 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
            " rows, but what is given with ", options.given.dim(0));
   std::vector<double> scores;
   scores.reserve(static_cast<std::size_t>(n));
-  for (std::int64_t at = 0; at < n; at += options.batch_size) {
+  bool goes_on = true;
+  for (std::int64_t at = 0; at < n && goes_on; at += options.batch_size) {
     const std::int64_t count = std::min(options.batch_size, n - at);
     const Tensor rows = x.narrow(0, at, count).to(density.device());
     const Tensor numbers = samples.narrow(0, at, count).to(density.device());
@@ -60,6 +61,10 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
       const Placed placed(noise, numbers, static_cast<std::uint64_t>(draw));
       const auto values = density.log_prob(rows, given).value().to(DType::F64).to_vector<double>();
       for (std::size_t i = 0; i < values.size(); ++i) means[i].add(values[i], options.importance);
+      const bool last = draw + 1 == options.noise_draws;
+      const std::int64_t done = at * options.noise_draws + (draw + 1) * count;
+      goes_on = !options.on_draw || options.on_draw(done, n * options.noise_draws);
+      if (!goes_on && !last) return scores;
     }
     for (const DrawMean& mean : means) scores.push_back(mean.result(options.importance));
   }

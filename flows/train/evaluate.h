@@ -1,6 +1,7 @@
 // Scores of rows, and what a density reaches on average.
 #pragma once
 
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -20,13 +21,17 @@ struct EvaluateOptions {
   int noise_draws = 1;  ///< of a density that is a bound, for each sample
   /// false: the mean of log_prob over the draws, a bound however many there are. true: ln of the
   /// mean of exp(log_prob), importance weighted: a bound that rises with the draws to the log
-  /// probability itself (Burda, Grosse, Salakhutdinov 2016, eq. 8).
+  /// probability itself (Burda, Grosse, Salakhutdinov 2016, eq. 8). Of noise that is not uniform
+  /// log_prob has ln p - ln q, so that these are the weights p / q.
   bool importance = false;
   std::uint64_t seed = 0;  ///< of the noise; the density's own generators are left as they were
   /// i32 (N): whose noise the rows get, so that a row has the same score in any company; undefined:
   /// 0 to N - 1.
   Tensor samples = {};
   Tensor given = {};  ///< (N, G), of a conditional density; see Density
+  /// Called after each draw of each batch: so many log densities are done of N * noise_draws. False
+  /// ends it: score() gives the scores of the batches that are done, which may be none.
+  std::function<bool(std::int64_t done, std::int64_t total)> on_draw = {};
 };
 
 /// The mean of some numbers and its standard error; NaN is kept. The error of one number is NaN.
@@ -38,7 +43,9 @@ MeanAndError mean_and_error(const std::vector<double>& values);
 /// Of a - b, row by row: what scores of the same rows differ by. Throws Error for other sizes.
 MeanAndError paired_difference(const std::vector<double>& a, const std::vector<double>& b);
 
-/// log_prob of each row of x, nats, in evaluation mode. Throws Error for no rows.
+/// log_prob of each row of x, nats, in evaluation mode. Draw k of a row is its noise of round k:
+/// the same in any batch, and whatever is drawn besides. A batch is mapped once for each draw, so
+/// that memory does not grow with them. Throws Error for no rows.
 std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options = {});
 
 /// Area under the ROC curve of telling `inside` from `outside` by their scores: the probability

@@ -19,12 +19,15 @@ class ImageFlow(Flow):
         start, log_det = noise.double(), 0
         z = start.reshape(n, h, w, c)
         parity = (torch.arange(h)[:, None] + torch.arange(w)) % 2
+        changes = (self.s["dequantize_steps"] + 1) // 2
+        limit = 1 / changes
+        furthest = 5 / sum(math.exp(j * limit) for j in range(changes))
         for i in range(self.s["dequantize_steps"]):
             change = parity != i % 2  # the others are the condition
             half = lambda image, where: image[:, where].reshape(n, h, w // 2, c)
             beside = torch.cat([half(z, ~change), half(seen, ~change), half(seen, change)], 3)
             raw, shift = self.residual(f"dequantize.flow.couplings.{i}.net.", beside, 2, "gated", F.elu).chunk(2, 3)
-            scale = 2 * torch.tanh(raw / 2)
+            scale, shift = limit * torch.tanh(raw / limit), furthest * torch.tanh(shift / furthest)
             z = z.masked_scatter(change[..., None].expand(z.shape), half(z, change) * scale.exp() + shift)
             log_det = log_det + scale.flatten(1).sum(1)
         z = z.reshape(n, -1)

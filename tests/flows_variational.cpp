@@ -2,6 +2,7 @@
 // of every noise.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <map>
 
 #include "autograd/gradcheck.h"
 #include "flows/compose.h"
@@ -260,6 +261,33 @@ BOOST_AUTO_TEST_CASE(no_noise_makes_the_next_level) {
   }
   BOOST_CHECK_EQUAL(lowest, 0);
   BOOST_CHECK_EQUAL(highest, 1 - 0x1p-16);
+}
+
+// At a number that much of the noise becomes, a density could be as high as it likes.
+BOOST_AUTO_TEST_CASE(models_spread_their_noise_over_several_floats) {
+  constexpr std::int64_t kDraws = 4000;
+  const data::Dataset data = dependent_bytes(8, 0, 4);
+  for (const int steps : {1, 2, 3, 4, 9}) {
+    Config config = small_images("glow");
+    set(config, str("dequantize_steps=", steps));
+    const auto density = make_flow(config, pictures(data));
+    Generator gen(6);
+    density->for_each_parameter([&](const std::string& name, Var& p) {
+      // The networks' answers, each far beyond its bound.
+      if (!name.starts_with("dequantize.flow.") || !name.ends_with("last.bias")) return;
+      p.set_value(normal(gen, p.shape()) * 1e6);
+    });
+    auto& whole = dynamic_cast<Compose&>(density->transform());
+    const Tensor x = Tensor::full({kDraws, data.dims}, 255, DType::U8);
+    const Tensor z = whole.parts()[0].second->forward(x).value.value();
+    for (std::int64_t pixel = 0; pixel < data.dims; ++pixel) {
+      std::map<float, int> count;
+      for (const float value : z.narrow(1, pixel, 1).to_vector<float>()) ++count[value];
+      int most = 0;
+      for (const auto& [value, n] : count) most = std::max(most, n);
+      BOOST_CHECK_MESSAGE(most < 0.13 * kDraws, steps << ": " << most);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(gradients_reach_the_flow_of_the_noise) {

@@ -18,8 +18,10 @@ namespace nf::flows {
 /// p the density of the logistic, whose distribution function is the sigmoid: where f is the
 /// identity, u is uniform and log_det 0, as of Dequantize. The expected log density stays a lower
 /// bound of the log probability of the levels whatever f is; where q is learned together with the
-/// density, a higher one (Ho et al., "Flow++", 2019, section 3.1, eq. 12). What is given with x is
-/// not looked at. encode and inverse, with log_det 0, are those of Dequantize.
+/// density, a higher one (Ho et al., "Flow++", 2019, section 3.1, eq. 12). That is so as long as
+/// floats can hold the noise: f has to spread it over several of the numbers that there are between
+/// K - 1 and K, 2^16 in f32 for K = 256. What is given with x is not looked at. encode and inverse,
+/// with log_det 0, are those of Dequantize.
 class VariationalDequantize : public Dequantize {
  public:
   /// `flow` is f, a bijection of samples (N, `sample`...) that keeps their shape and gets c, of

@@ -36,10 +36,12 @@ class Multiplicative : public ElementwiseMap {
 
 class Affine : public ElementwiseMap {
  public:
-  explicit Affine(double limit) : limit_(limit) {}
+  Affine(double limit, double shift_limit) : limit_(limit), shift_limit_(shift_limit) {}
   std::string kind() const override { return "affine"; }
   int parameters_per_dim() const override { return 2; }
-  double flops_per_dim() const override { return kSoftBoundFlops + 4; }  // exp, *, +, and the sum
+  double flops_per_dim() const override {  // exp, *, +, and the sum
+    return kSoftBoundFlops * (shift_limit_ > 0 ? 2 : 1) + 4;
+  }
   Mapped forward(const Var& x, const Var& parameters) const override {
     const auto [s, t] = scale_and_shift(x, parameters);
     return {x * exp(s) + t, sum_event(s)};
@@ -52,9 +54,11 @@ class Affine : public ElementwiseMap {
  private:
   std::pair<Var, Var> scale_and_shift(const Var& x, const Var& parameters) const {
     const std::int64_t n = x.dim(-1);
-    return {soft_bound(narrow(parameters, -1, 0, n), limit_), narrow(parameters, -1, n, n)};
+    const Var shift = narrow(parameters, -1, n, n);
+    return {soft_bound(narrow(parameters, -1, 0, n), limit_),
+            shift_limit_ > 0 ? soft_bound(shift, shift_limit_) : shift};
   }
-  double limit_;
+  double limit_, shift_limit_;  // 0: any shift
 };
 
 // Both parameters of each dimension.
@@ -178,7 +182,13 @@ std::shared_ptr<ElementwiseMap> multiplicative_map(double limit) {
 
 std::shared_ptr<ElementwiseMap> affine_map(double limit) {
   NF_CHECK(limit > 0, "[affine] the bound of log scales must be positive, got ", limit);
-  return std::make_shared<Affine>(limit);
+  return std::make_shared<Affine>(limit, 0);
+}
+
+std::shared_ptr<ElementwiseMap> bounded_affine_map(double limit, double shift_limit) {
+  NF_CHECK(limit > 0 && shift_limit > 0, "[affine] bounds must be positive, got ", limit, " and ",
+           shift_limit);
+  return std::make_shared<Affine>(limit, shift_limit);
 }
 
 }  // namespace nf::flows

@@ -12,6 +12,8 @@ std::shared_ptr<ElementwiseMap> additive_map();
 std::shared_ptr<ElementwiseMap> multiplicative_map(double limit = 2);
 /// z = x * exp(s) + t, s bounded as above. (RealNVP, eq. 7)
 std::shared_ptr<ElementwiseMap> affine_map(double limit = 2);
+/// The same with t = shift_limit * tanh(h / shift_limit), too.
+std::shared_ptr<ElementwiseMap> bounded_affine_map(double limit, double shift_limit);
 
 /// z = (x + t) * sigmoid(h + 2); parameters t, then h. It can only contract, and needs a scale
 /// beside it. (Kingma, Dhariwal, "Glow" (2018), its code)

@@ -1,5 +1,6 @@
 #include "flows/models/noise.h"
 
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "flows/compose.h"
@@ -41,6 +42,19 @@ nn::ResidualNetOptions net_of(const Noise& settings, const DataShape& data) {
           .activation = nn::activation_by_name("elu")};
 }
 
+// f32 has 2^16 numbers between 255 and 256. Noise of which much is drawn within one of them, as it
+// can be near the ends, would be that number, where a density may be as high as it likes: no bound
+// any more. So the log scales of a pixel, which every second coupling changes, add up to kScale at
+// most, and its shifts to kShift: a number then gets a tenth of all draws at most.
+constexpr double kScale = 1, kShift = 5;
+
+std::shared_ptr<ElementwiseMap> map_of(const Noise& settings) {
+  const auto changes = static_cast<double>((settings.dequantize_steps + 1) / 2);
+  double grown = 0;  // the sum of shifts of 1, each scaled as much as those behind it can
+  for (double i = 0; i < changes; ++i) grown += std::exp(i * kScale / changes);
+  return bounded_affine_map(kScale / changes, kShift / grown);
+}
+
 }  // namespace
 
 std::shared_ptr<Transform> variational_dequantize(const Noise& settings, const DataShape& data,
@@ -50,7 +64,7 @@ std::shared_ptr<Transform> variational_dequantize(const Noise& settings, const D
   for (std::int64_t i = 0; i < settings.dequantize_steps; ++i) {
     flow->add(str("couplings.", i),
               std::make_shared<Coupling>(
-                  Partition::checkerboard(data.channels, i % 2 == 1), affine_map(),
+                  Partition::checkerboard(data.channels, i % 2 == 1), map_of(settings),
                   std::make_shared<nn::ResidualNet>(net_of(settings, data), weights)));
   }
   flow->recompute(recompute);

@@ -148,6 +148,56 @@ BOOST_AUTO_TEST_CASE(images_are_trained_sampled_and_evaluated) {
   BOOST_TEST(std::isfinite(partly["importance_nats"].get<double>()));
 }
 
+BOOST_AUTO_TEST_CASE(a_flow_draws_the_noise_of_images) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), whole = folder.file("whole");
+  const auto train = [&](const std::string& out, const std::string& steps) {
+    const Outcome trained = flowcli(folder, {"train",
+                                             "image-plus",
+                                             "--data",
+                                             "glyphs",
+                                             "--out",
+                                             out,
+                                             "--train",
+                                             "60",
+                                             "--valid",
+                                             "20",
+                                             "--test",
+                                             "20",
+                                             "--steps",
+                                             steps,
+                                             "--batch-size",
+                                             "20",
+                                             "--set",
+                                             "steps_per_level=1",
+                                             "--width",
+                                             "4",
+                                             "--dequantize",
+                                             "variational",
+                                             "--dequantize-width",
+                                             "3",
+                                             "--memory",
+                                             "invertible",
+                                             "--samples",
+                                             "4"});
+    BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  };
+  train(whole, "5");
+  train(run, "2");
+  const Outcome resumed = flowcli(folder, {"resume", run, "--steps", "5"});
+  BOOST_TEST_REQUIRE(resumed.status == 0, resumed.err);
+  BOOST_TEST((slurp(run + "/last.safetensors") == slurp(whole + "/last.safetensors")));
+  const auto json = flowcli(folder, {"eval", run, "--importance", "4", "--json"}).json();
+  BOOST_TEST(json["bound"] == true);
+  BOOST_TEST(json["convention"].get<std::string>().find("variational dequantisation") !=
+             std::string::npos);
+  BOOST_TEST(json["importance_nats"].get<double>() > json["nats"].get<double>());
+  const Outcome encoded = flowcli(folder, {"encode", run, "--out", folder.file("z.npy")});
+  BOOST_TEST(encoded.out.find("decoding them is exact") != std::string::npos, encoded.out);
+  BOOST_TEST(flowcli(folder, {"inspect", run}).out.find("dequantize.flow.couplings.3") !=
+             std::string::npos);
+}
+
 // Its noise is its own: that of its row in the file.
 BOOST_AUTO_TEST_CASE(a_picture_has_the_same_score_alone_and_among_others) {
   const ScratchFolder folder;

@@ -54,7 +54,7 @@ Shape Coupling::inspect(const Shape& in, const std::string& name,
                         std::vector<nn::LayerInfo>& rows) const {
   net_.inspect(partition_.shown_shape(in), nn::join_names(name, "net"), rows);
   const auto changed = static_cast<double>(partition_.active_shape(in).numel());
-  rows.push_back({name, kind(), in, 0, changed * map_.flops_per_dim()});
+  rows.push_back({name, kind(), in, map_.parameter_count(), changed * map_.flops_per_dim()});
   return in;
 }
 

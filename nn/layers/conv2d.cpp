@@ -28,15 +28,19 @@ std::string Conv2d::kind() const {
   return text + ")";
 }
 
-Shape Conv2d::out_shape(const Shape& in) const {
-  return conv_sizes(in, weight_->shape(), geometry_of(options_)).out_shape();
-}
+Shape Conv2d::out_shape(const Shape& in) const { return conv_out_shape(options_, in); }
 
 double Conv2d::flops(const Shape& in) const {
   return conv_flops(options_, options_.in, out_shape(in));
 }
 
 // --- shared by layers that convolve -------------------------------------------------------------
+
+Shape conv_out_shape(const Conv2dOptions& options, const Shape& in) {
+  const Shape own = in.rank() == 4 ? in.without(3).with_inserted(3, options.in) : in;
+  const Shape weight = {options.out, options.in, options.kernel[0], options.kernel[1]};
+  return conv_sizes(own, weight, geometry_of(options)).out_shape();
+}
 
 ConvGeometry geometry_of(const Conv2dOptions& options) {
   return {options.stride, options.padding[0], options.padding[1], options.exact};

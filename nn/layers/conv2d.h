@@ -47,6 +47,9 @@ ConvGeometry geometry_of(const Conv2dOptions& options);
 /// is a function of its output.
 Var activated(const std::optional<Activation>& act, const Var& x, const Var& weight,
               const Var& bias, const ConvGeometry& geometry);
+/// Of the output. How many channels `in` has is not looked at: who holds a layer may not know them,
+/// where a context stands behind its own.
+Shape conv_out_shape(const Conv2dOptions& options, const Shape& in);
 /// Of an output of shape `out`, each of whose numbers sees `in` channels: see Module::flops.
 double conv_flops(const Conv2dOptions& options, std::int64_t in, const Shape& out);
 

@@ -81,12 +81,7 @@ std::string ScaledConv2d::kind() const {
   return text_of("ScaledConv2d", options_.conv, options_.edge ? ", edge" : "");
 }
 
-Shape ScaledConv2d::out_shape(const Shape& in) const {
-  // Who inspects a coupling knows the channels that it splits, not those of a context beside them.
-  const Shape own = in.without(in.rank() - 1).with_inserted(in.rank() - 1, options_.conv.in);
-  return conv_sizes(own, weight_shape(options_.conv, options_.conv.in), geometry_of(options_.conv))
-      .out_shape();
-}
+Shape ScaledConv2d::out_shape(const Shape& in) const { return conv_out_shape(options_.conv, in); }
 
 double ScaledConv2d::flops(const Shape& in) const {
   const std::int64_t inputs = options_.conv.in + (options_.edge ? 1 : 0);
@@ -123,7 +118,7 @@ std::string WeightNormConv2d::kind() const {
 }
 
 Shape WeightNormConv2d::out_shape(const Shape& in) const {
-  return conv_sizes(in, weight_->shape(), geometry_of(options_.conv)).out_shape();
+  return conv_out_shape(options_.conv, in);
 }
 
 double WeightNormConv2d::flops(const Shape& in) const {

@@ -1,7 +1,5 @@
 #include "cli/choice.h"
 
-#include "cli/given.h"
-
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,14 +8,12 @@
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <functional>
 #include <numeric>
 
 #include "data/csv.h"
 #include "flows/train/fit.h"
 #include "tensor/checksum.h"
 #include "tensor/files.h"
-#include "tensor/memory.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -297,48 +293,6 @@ std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t si
   }
 }
 
-Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& map) {
-  constexpr std::int64_t kPart = 1000;
-  std::vector<Tensor> parts;
-  for (std::int64_t at = 0; at < x.dim(0); at += kPart) {
-    const Tensor part = x.narrow(0, at, std::min(kPart, x.dim(0) - at)).to(device);
-    parts.push_back(map(part).to(Device::CPU));
-  }
-  return concat(parts, 0);
-}
-
-Tensor decode_in_parts(const char* command, flows::FlowDensity& density, std::int64_t n,
-                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents,
-                       const Tensor& given) {
-  constexpr std::int64_t kPart = 10000;
-  check_memory(2.0 * sizeof(float) * static_cast<double>(n) * static_cast<double>(density.dims()),
-               str(n, " samples"), "take fewer at a time");
-  std::vector<Tensor> parts;
-  std::int64_t broken = 0;
-  std::string where;
-  for (std::int64_t at = 0; at < n; at += kPart) {
-    const std::int64_t count = std::min(kPart, n - at);
-    const Tensor z = latents(at, count).to(density.device());
-    const Var beside = given_part(given, at, count, density.device());
-    parts.push_back(density.decode(z, beside).to(Device::CPU));
-    const Tensor& x = parts.back();
-    if (all_finite(x)) continue;
-    // x - x is 0 where x is finite, else NaN.
-    const Tensor finite = greater_equal(sum(x - x, {1}), Tensor::scalar(0, x.dtype()));
-    broken += x.dim(0) - static_cast<std::int64_t>(sum(finite.to(DType::F64)).item());
-    if (where.empty())
-      where = density.find_nonfinite_inverse(z, flows::given_rows(given, at, count))
-                  .value_or("the data itself");
-  }
-  if (broken > 0) {
-    throw flows::Diverged(str("[", command, "] ", broken, " of ", n,
-                              " samples are NaN or infinite, first in ", where,
-                              "; try a lower temperature or --weights best, and see 'flowcli "
-                              "check'"));
-  }
-  return concat(parts, 0);
-}
-
 std::string describe_nan(flows::Density& density, const Tensor& x,
                          const std::vector<double>& scores, const Tensor& given) {
   const auto is_nan = [](double score) { return std::isnan(score); };
@@ -348,14 +302,6 @@ std::string describe_nan(flows::Density& density, const Tensor& x,
   const auto where = density.find_nonfinite(x.narrow(0, row, 1), flows::given_rows(given, row, 1));
   return str("the model gives NaN for ", std::count_if(first, scores.end(), is_nan), " of ",
              scores.size(), " rows, first in ", where.value_or("some draws of the noise"));
-}
-
-void check_latents(const char* command, flows::Density& density, const Tensor& x, const Tensor& z,
-                   const Tensor& given) {
-  if (all_finite(z)) return;
-  throw flows::Diverged(str("[", command, "] some latents are NaN or infinite, first in ",
-                            density.find_nonfinite(x, given).value_or("the latents"),
-                            "; see 'flowcli check'"));
 }
 
 void check_ending(const char* command, const std::string& path,

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -108,24 +107,9 @@ struct EvaluateOptions : flows::EvaluateOptions {
 /// that are not there and for what is no list.
 std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t size);
 
-/// map(x) for x (N, D) in parts, each moved to `device` and back, so that memory does not grow with
-/// N twice.
-Tensor in_parts(const Tensor& x, Device device, const std::function<Tensor(const Tensor&)>& map);
-
-/// The data (n, D), on the CPU, of latents that `latents(first, count)` gives in parts. Throws
-/// flows::Diverged when some are not finite: how many, and in which layer that began.
-/// `given` (n, G): of a conditional model.
-Tensor decode_in_parts(const char* command, flows::FlowDensity& density, std::int64_t n,
-                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents,
-                       const Tensor& given = {});
-
 /// How many of the scores of x's rows are NaN, and in which layer that begins; empty when none is.
 std::string describe_nan(flows::Density& density, const Tensor& x,
                          const std::vector<double>& scores, const Tensor& given = {});
-/// Throws flows::Diverged unless z, the latents of x, are finite: in which layer that began.
-void check_latents(const char* command, flows::Density& density, const Tensor& x, const Tensor& z,
-                   const Tensor& given = {});
-
 /// Throws UsageError unless `path` ends in one of `endings`, naming the command.
 void check_ending(const char* command, const std::string& path,
                   std::initializer_list<std::string> endings);

@@ -7,6 +7,7 @@
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
+#include "cli/latents.h"
 #include "cli/table.h"
 #include "data/npy.h"
 #include "flows/models/model.h"
@@ -163,9 +164,7 @@ void add_decode(CLI::App& app) {
     const Tensor z = read_latents(options->latents, model.shape);
     check_picture(out, z.dim(0), model.shape, 0, options->scale);
     const Tensor given = given_of_latents(options->given, model, z.dim(0));
-    const Tensor x = decode_in_parts(
-        "decode", model.flow("decode"), z.dim(0),
-        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); }, given);
+    const Tensor x = decode_in_parts("decode", model, z, given);
     write_samples(out, x, model, options->scale, given);
     tell_result(options->common, out, {{"file", out}, {"count", x.dim(0)}, {"dims", x.dim(1)}},
                 str("wrote ", x.dim(0), " samples to ", shown_out(out), "\n"));

@@ -15,6 +15,7 @@
 #include "cli/progress.h"
 #include "data/png.h"
 #include "tensor/fault.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 

@@ -3,7 +3,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
-#include "cli/given.h"
+#include "cli/latents.h"
 #include "tensor/ops.h"
 
 namespace nf::cli {
@@ -71,20 +71,9 @@ void add_interpolate(CLI::App& app) {
     const std::int64_t n = rows.x.dim(0);
     check_usage(n % 2 == 0, "[interpolate] rows are taken in pairs; ", n, " rows have an odd one");
     check_picture(out, n / 2 * options->steps, model.shape, options->steps, options->scale);
-    flows::FlowDensity& density = model.flow("interpolate");
-    const Tensor given = between(rows.given, options->steps);
-    std::int64_t at = 0;
-    const auto encode = [&](const Tensor& part) {
-      const Tensor beside = flows::given_rows(rows.given, at, part.dim(0));
-      at += part.dim(0);
-      const Tensor latents = density.encode(part, given_part(beside, 0, part.dim(0), device));
-      check_latents("interpolate", density, part, latents, beside);
-      return latents;
-    };
-    const Tensor z = lines_between(in_parts(rows.x, device, encode), options->steps);
-    const Tensor x = decode_in_parts(
-        "interpolate", density, z.dim(0),
-        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); }, given);
+    const Tensor ends = encode_in_parts("interpolate", model, rows.x, rows.given);
+    const Tensor x = decode_in_parts("interpolate", model, lines_between(ends, options->steps),
+                                     between(rows.given, options->steps));
     write_samples(out, x, model.shape, options->steps, options->scale);
     options->common.result({{"file", out}, {"lines", n / 2}, {"steps", options->steps}},
                            str("wrote ", n / 2, n == 2 ? " line of " : " lines of ", options->steps,

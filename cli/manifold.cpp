@@ -4,6 +4,7 @@
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
+#include "cli/latents.h"
 #include "flows/examine/sphere.h"
 
 namespace nf::cli {
@@ -53,10 +54,7 @@ void add_manifold(CLI::App& app) {
     Generator gen(options->seed);
     const Tensor z = flows::latent_sphere(density.base(), gen, density.dims(), options->rows,
                                           options->columns, options->temperature);
-    const Tensor x = decode_in_parts(
-        "manifold", density, z.dim(0),
-        [&](std::int64_t first, std::int64_t count) { return z.narrow(0, first, count); },
-        spread_over(given, z.dim(0)));
+    const Tensor x = decode_in_parts("manifold", model, z, spread_over(given, z.dim(0)));
     write_samples(out, x, model.shape, options->columns, options->scale);
     options->common.result(
         {{"file", out},

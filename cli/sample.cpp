@@ -5,6 +5,7 @@
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
+#include "cli/latents.h"
 #include "cli/table.h"
 #include "tensor/memory.h"
 
@@ -52,7 +53,7 @@ Tensor draw(const TrainedModel& model, std::int64_t n, double temperature, std::
   const auto latents = [&](std::int64_t, std::int64_t count) {
     return flow->base().sample(gen, count, flow->dims(), temperature);
   };
-  return decode_in_parts("sample", *flow, n, latents, given);
+  return decode_in_parts("sample", model, n, latents, given);
 }
 
 }  // namespace

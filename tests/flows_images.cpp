@@ -16,6 +16,7 @@
 #include "flows/maps/mixture.h"
 #include "flows/maps/spline.h"
 #include "flows/models/build.h"
+#include "flows/models/idle.h"
 #include "nn/layers/conv2d.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
@@ -49,7 +50,10 @@ Config configured(const std::string& model, const DataShape& data,
 std::vector<std::vector<std::string>> small_models() {
   return {{"glow", "steps_per_level=2"},
           {"image-plus", "steps_per_level=2"},
+          {"image-plus", "dequantize=variational", "steps_per_level=1"},
+          {"glow", "dequantize=variational", "steps_per_level=1", "dequantize_steps=3"},
           {"realnvp", "blocks=1"},
+          {"realnvp", "dequantize=variational", "blocks=1", "dequantize_width=5"},
           {"realnvp", "blocks=1", "norm=batch"},
           {"realnvp", "blocks=2", "masked=true", "levels=1"},
           {"realnvp", "blocks=0", "masked=true", "norm=batch"}};
@@ -280,7 +284,7 @@ BOOST_AUTO_TEST_CASE(parameters_are_counted_as_they_are_made) {
           BOOST_CHECK_EQUAL(parameter_count(config, data),
                             static_cast<double>(density->parameter_count()));
           std::vector<nn::LayerInfo> rows;  // also where a context stands behind the channels
-          density->inspect({2, data.dims}, "", rows);
+          BOOST_CHECK_EQUAL(density->inspect({2, data.dims}, "", rows).dim(0), 2);
           std::int64_t told = 0;
           for (const nn::LayerInfo& row : rows) told += row.parameters;
           BOOST_CHECK_EQUAL(told, density->parameter_count());
@@ -295,6 +299,20 @@ BOOST_AUTO_TEST_CASE(models_of_images_say_what_they_cannot_take) {
               {"[glow] is for images; rows of 6 numbers have no height and width"});
   check_error([] { configured("image-plus", images(7, 8, 1), {}); },
               {"[levels] images of 7 x 8 can be halved 0 times"});
+  const auto idle = [](const std::string& key, const DataShape& data, bool variational) {
+    const std::string kind = variational ? "variational" : "uniform";
+    return why_idle(configured("glow", data, {"dequantize=" + kind}), data, key);
+  };
+  DataShape reals = images(8, 8, 1);
+  reals.discrete = false;
+  for (const char* key : {"dequantize", "dequantize_width", "dequantize_steps"}) {
+    BOOST_CHECK_EQUAL(idle(key, images(8, 8, 1), true), "");
+    BOOST_CHECK_EQUAL(idle(key, reals, true), "the data are no levels, and get no noise");
+    const std::string uniform = idle(key, images(8, 8, 1), false);
+    BOOST_CHECK_EQUAL(uniform,
+                      key == std::string("dequantize") ? "" : "dequantize = uniform has no flow");
+  }
+  BOOST_CHECK(!make_flow(configured("glow", reals, {"dequantize=variational"}), reals)->bound());
   check_error([] { configured("glow", images(28, 28, 1), {"levels=3"}); },
               {"[levels] images of 28 x 28 can be halved 2 times"});
 }

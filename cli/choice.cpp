@@ -72,6 +72,15 @@ data::Split all_rows(const data::Dataset& source) {
   return rows;
 }
 
+std::string Rows::text() const {
+  constexpr std::size_t kFew = 10;
+  std::string text = number.size() == 1 ? "row " : "rows ";
+  for (std::size_t i = 0; i < std::min(number.size(), kFew); ++i) {
+    text += str(i > 0 ? ", " : "", number[i]);
+  }
+  return str(text, number.size() > kFew ? ", ..." : "", " of ", name, " (", split, ")");
+}
+
 Rows RowOptions::load(const TrainedModel& model) const {
   Rows rows;
   rows.split = !split.empty() ? split : data.empty() ? "test" : "all";

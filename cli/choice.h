@@ -50,6 +50,8 @@ struct Rows {
     options.given = given;
     return options;
   }
+  /// "rows 3, 7 of faces.mat (test)"; of many the first ten.
+  std::string text() const;
 };
 
 /// The rows that a run was trained on, to know them among others, bit for bit.

@@ -130,11 +130,15 @@ void make_what_examples_need(const ScratchFolder& folder) {
     std::ofstream("path/to/cifar-10-batches-bin/" + std::string(batch) + ".bin")
         << cifar_file({"\1", "\2"});
   }
+  std::ofstream attributes("path/to/photos/attributes.csv");
+  attributes << "file,smile,young\n";
   for (int i = 0; i < 100; ++i) {
+    attributes << i << ".png," << i % 2 << "," << i % 3 << "\n";
     std::string rows;
     for (int p = 0; p < 9 * 8; ++p) rows += static_cast<char>(i * 31 + p * 17);
     std::ofstream("path/to/photos/" + std::to_string(i) + ".png") << png_file(9, 8, kGray, 8, rows);
   }
+  attributes.close();
   for (const char* name : {"table.csv", "new.csv"}) {
     std::ofstream table(name);
     for (int i = 0; i < 90; ++i) table << i % 7 << "," << i % 11 + 0.5 << "," << i * i % 13 << "\n";
@@ -142,6 +146,9 @@ void make_what_examples_need(const ScratchFolder& folder) {
   std::ofstream("my-model.json") << R"({"model": "realnvp-2d", "data": "moons"})";
   const std::vector<std::vector<std::string>> first = {
       {"data", "make", "glyphs", "--out", "path/to/mnist", "--train", "100", "--test", "40"},
+      {"train", "realnvp", "--data", "path/to/photos", "--images", "crop:8", "--given",
+       "smile,young", "--levels", "2", "--width", "4", "--blocks", "0", "--steps", "3", "--out",
+       "runs/faces"},
       {"flowcli", "train", "realnvp-2d", "--out", "runs/moons"},
       {"flowcli", "train", "realnvp-2d", "--data", "table.csv", "--out", "runs/table"},
       {"flowcli", "train", "nice", "--data", "glyphs", "--out", "runs/glyphs"},

@@ -16,6 +16,7 @@
 #include "flows/layers/whitening.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
+#include "tests/devices.h"
 
 using namespace nf;
 using namespace nf::flows;
@@ -252,6 +253,28 @@ BOOST_AUTO_TEST_CASE(a_sphere_in_latent_space) {
   BOOST_TEST(max(abs(half * 2.0 - z)).item() < 1e-4);
   check_error([&] { latent_sphere(*base, gen, 2, 3, 4); }, {"3 dimensions", "have 2"});
   check_error([&] { latent_sphere(*base, gen, 3, 0, 4); }, {"0 x 4"});
+}
+
+BOOST_AUTO_TEST_CASE(four_latents_are_corners_of_their_manifold) {
+  const Tensor weights = four_point_weights(8, 4);
+  BOOST_CHECK(weights.shape() == Shape({32, 4}));
+  const double r = std::sqrt(0.5);
+  const struct {
+    std::int64_t at;
+    std::vector<double> expected;
+  } rows[] = {{0, {1, 0, 0, 0}},           // p = q = 0
+              {1, {0, 1, 0, 0}},           // q = pi / 2
+              {8, {0, 0, 1, 0}},           // p = pi / 2
+              {9, {0, 0, 0, 1}},           // both
+              {4, {r, 0, r, 0}},           // p = pi / 4
+              {3 * 4 + 3, {0, r, 0, -r}},  // p = 3 pi / 4, q = 3 pi / 2
+              {4 * 4 + 2, {1, 0, 0, 0}}};  // half around, both ways
+  for (const auto& [at, expected] : rows) {
+    CHECK_SAME(weights.narrow(0, at, 1), Tensor::from(expected, {1, 4}), 1e-15, str("point ", at));
+  }
+  CHECK_SAME(weights.narrow(0, 0, 1), Tensor::from<double>({1, 0, 0, 0}, {1, 4}), 0, "exactly");
+  CHECK_SAME(sum(square(weights), {1}), Tensor::full({32}, 1, DType::F64), 1e-15, "squares");
+  check_error([] { four_point_weights(0, 3); }, {"[manifold]", "0 x 3"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

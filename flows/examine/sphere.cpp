@@ -33,4 +33,23 @@ Tensor latent_sphere(Base& base, Generator& gen, std::int64_t dims, std::int64_t
   return matmul(Tensor::from(points, {rows * columns, 3}), axes.contiguous()).to(DType::F32);
 }
 
+Tensor four_point_weights(std::int64_t rows, std::int64_t columns) {
+  NF_CHECK(rows >= 1 && columns >= 1, "[manifold] needs rows and columns, got ", rows, " x ",
+           columns);
+  const auto angle = [](std::int64_t at, std::int64_t of) {
+    return 2 * std::numbers::pi * static_cast<double>(at) / static_cast<double>(of);
+  };
+  std::vector<double> weights;
+  weights.reserve(static_cast<std::size_t>(4 * rows * columns));
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const double p = angle(i, rows);
+    for (std::int64_t j = 0; j < columns; ++j) {
+      const double q = angle(j, columns);
+      weights.insert(weights.end(), {std::cos(p) * std::cos(q), std::cos(p) * std::sin(q),
+                                     std::sin(p) * std::cos(q), std::sin(p) * std::sin(q)});
+    }
+  }
+  return Tensor::from(weights, {rows * columns, 4});
+}
+
 }  // namespace nf::flows

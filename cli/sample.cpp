@@ -1,13 +1,17 @@
 // flowcli sample: draws from a trained model, as a picture or as numbers.
 #include <algorithm>
+#include <charconv>
 #include <memory>
+#include <utility>
 
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "cli/latents.h"
 #include "cli/table.h"
+#include "flows/models/resize.h"
 #include "tensor/memory.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 
@@ -19,8 +23,13 @@ constexpr std::int64_t kMost = 10'000'000;
 // label.
 std::int64_t how_many(std::int64_t n, const TrainedModel& model, const GivenOptions& options,
                       const Tensor& given) {
-  constexpr std::int64_t kImages = 64, kPoints = 20'000, kOfEach = 8;
+  constexpr std::int64_t kPoints = 20'000;
   const bool images = model.shape.images();
+  // Of larger images as many pixels.
+  const auto fewer = [&](std::int64_t count) {
+    const std::int64_t trained = model.run.known().shape.dims;
+    return std::clamp(count * trained / model.shape.dims, std::int64_t{1}, count);
+  };
   if (!options.file.empty()) {
     const std::int64_t each = std::max<std::int64_t>(n, 1), all = each * given.dim(0);
     check_usage(all <= kMost, "[sample] ", each, " samples for each of ", given.dim(0),
@@ -36,8 +45,58 @@ std::int64_t how_many(std::int64_t n, const TrainedModel& model, const GivenOpti
     }
     return n;
   }
-  if (images && given.defined() && given.dim(0) > 1) return kOfEach * given.dim(0);
-  return images ? kImages : kPoints;
+  if (images && given.defined() && given.dim(0) > 1) return fewer(8) * given.dim(0);
+  return images ? fewer(64) : kPoints;
+}
+
+// Height and width of "2x", so many times those of the data, or of "64x96".
+std::pair<std::int64_t, std::int64_t> size_of(const std::string& text, const data::Dataset& shape) {
+  constexpr std::int64_t kTimes = 16;
+  const char *at = text.data(), *const end = at + text.size();
+  const auto number = [&] {
+    std::int64_t value = 0;
+    const auto [next, error] = std::from_chars(at, end, value);
+    at = next;
+    return error == std::errc() ? value : 0;
+  };
+  const std::int64_t first = number();
+  const bool times = at < end && *at == 'x';
+  at += times ? 1 : 0;
+  const bool factor = times && at == end;
+  const std::int64_t second = times && !factor ? number() : first;
+  check_usage(times && at == end && first > 0 && second > 0, "[size] '", printable(text),
+              "' is no size; say 2x, or HEIGHTxWIDTH as 64x96");
+  const bool fits =
+      factor ? first <= kTimes : first <= kTimes * shape.height && second <= kTimes * shape.width;
+  check_usage(fits, "[size] '", printable(text), "' is more than ", kTimes, " times ", shape.height,
+              " x ", shape.width, ", the size of the training");
+  return factor ? std::pair{first * shape.height, first * shape.width} : std::pair{first, second};
+}
+
+// The model for images of another size, with the same weights.
+TrainedModel with_size(const TrainedModel& model, const std::string& text) {
+  check_usage(model.shape.images(), "[size] would change nothing: ", model.run.path(),
+              " is no model of images");
+  const auto [height, width] = size_of(text, model.shape);
+  const flows::DataShape trained = shape_of(model.shape);
+  const flows::Config config = flows::resolved(model.run.config(), trained);
+  const std::int64_t step = flows::model_by_name(config.model).side_step(config);
+  check_usage(height % step == 0 && width % step == 0, "[size] ", height, " x ", width,
+              ": the model halves its images, so height and width must be multiples of ", step);
+  const std::string stuck = flows::layer_of_one_size(config, trained, *model.density);
+  check_usage(stuck.empty(), "[size] ", stuck, " has numbers of its own for each of the ",
+              model.shape.height, " x ", model.shape.width,
+              " pixels, so the model knows no other size; realnvp, glow and image-plus do, without "
+              "preprocess = cdf");
+  TrainedModel other = model;
+  other.density = flows::resized(config, trained, *model.density, height, width);
+  other.shape.height = height;
+  other.shape.width = width;
+  other.shape.dims = other.density->dims();
+  constexpr double kAlive = 8;  // what is held at a time beside the widest of all
+  check_memory(kAlive * sizeof(float) * widest_layer(other.flow("sample")),
+               str("an image of ", height, " x ", width), "give a smaller --size");
+  return other;
 }
 
 // (n, D) on the CPU.
@@ -64,7 +123,7 @@ void add_sample(CLI::App& app) {
     ModelOptions model;
     GivenOptions given;
     int scale = 0;
-    std::string out;
+    std::string out, size;
     std::int64_t n = 0;
     double temperature = 1;
     std::uint64_t seed = 0;
@@ -81,6 +140,10 @@ void add_sample(CLI::App& app) {
       ->check(real(0))
       ->capture_default_str();
   add_seed(*command, options->seed, "Of the draws");
+  command
+      ->add_option("--size", options->size,
+                   "Images of another size than those of training: 2x, to 16x, or HEIGHTxWIDTH")
+      ->type_name("SIZE");
   command->add_option("--out", options->out,
                       "FILE.png, FILE.npy, of a table FILE.csv or - (CSV to standard output) "
                       "(default: RUN/samples/sample.png, .csv where there is no picture)");
@@ -89,13 +152,15 @@ void add_sample(CLI::App& app) {
   command->footer(
       "Examples:\n  flowcli sample runs/mnist -n 100 --temperature 0.8 --out grid.png\n"
       "  flowcli sample runs/moons -n 100000 --out points.npy\n"
+      "  flowcli sample runs/faces --size 2x -n 4 --out large.png\n"
       "  flowcli sample runs/table -n 500 --out samples.csv\n"
       "  flowcli sample runs/table -n 5 --out - | column -s, -t\n"
       "  flowcli sample runs/digits --given all --out classes.png\n"
       "  flowcli sample runs/regression --given 0.5 -n 1000 --out -\n");
   command->callback([options] {
     const Device device = options->common.apply();
-    const TrainedModel model = options->model.load(options->common, device);
+    const TrainedModel trained = options->model.load(options->common, device);
+    const TrainedModel model = options->size.empty() ? trained : with_size(trained, options->size);
     const bool images = model.shape.images();
     const Tensor asked = options->given.rows(model);
     const std::int64_t n = how_many(options->n, model, options->given, asked);
@@ -110,9 +175,15 @@ void add_sample(CLI::App& app) {
     const Tensor given = spread_over(asked, n);
     const Tensor samples = draw(model, n, options->temperature, options->seed, given);
     write_samples(out, samples, model, options->scale, given, across);
-    tell_result(options->common, out,
-                {{"file", out}, {"count", n}, {"temperature", options->temperature}},
-                str("wrote ", n, " samples to ", shown_out(out), "\n"));
+    Json result = {{"file", out}, {"count", n}, {"temperature", options->temperature}};
+    if (!options->size.empty()) {
+      result["height"] = model.shape.height;
+      result["width"] = model.shape.width;
+    }
+    const std::string of_size =
+        options->size.empty() ? "" : str(" of ", model.shape.height, " x ", model.shape.width);
+    tell_result(options->common, out, result,
+                str("wrote ", n, " samples", of_size, " to ", shown_out(out), "\n"));
   });
 }
 

@@ -372,9 +372,10 @@ void begin_from(flows::Density& density, const flows::Config& config, const data
   NF_CHECK(whole(run.config(), then) == whole(config, data), where, " was trained with types = '",
            printable(run.config().data.types), "', not '", printable(config.data.types),
            "'; give the same --types");
+  const flows::Config full = flows::resolved(run.config(), shape_of(then));
   for (const flows::Field& field : config.fields()) {
     const std::string now = field.text();
-    const std::string before = field.group == "model" ? run.config().text(field.key, now) : now;
+    const std::string before = field.group == "model" ? full.text(field.key, now) : now;
     NF_CHECK(before == now, where, " has ", field.key, " = ", printable(before), ", not ",
              printable(now), "; train with the same settings, as in its config.json");
   }

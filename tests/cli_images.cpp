@@ -1,10 +1,13 @@
-// flowcli on models of images: the manifold of four images.
+// flowcli on models of images: the manifold of four images, other sizes.
+#include <sys/resource.h>
+
 #include <boost/test/unit_test.hpp>
 
 #include "cli_runs.h"
 #include "data/npy.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tests/addresses.h"
 #include "tests/file_makers.h"
 
 using namespace nf::test;
@@ -108,6 +111,67 @@ BOOST_AUTO_TEST_CASE(a_manifold_goes_through_four_images) {
   for (const auto& [more, says] : failures) {
     expect_failure(images.call("manifold", more), {says}, 2);
   }
+}
+
+BOOST_AUTO_TEST_CASE(samples_have_other_sizes) {
+  const Images images;
+  for (const Arguments& norm : {Arguments{}, {"--norm", "batch", "--masked", "true"}}) {
+    images.train_realnvp(norm);
+    const Arguments five = {"-n", "5", "--temperature", "0.7", "--seed", "3"};
+    const Pixels plain = images.drawn("sample", five);
+    BOOST_TEST((images.drawn("sample", joined(five, {"--size", "1x"})) == plain));
+    BOOST_TEST((images.drawn("sample", joined(five, {"--size", "8x8"})) == plain));
+    const struct {
+      std::string size;
+      nf::Shape shape;
+    } sizes[] = {{"2x", {16, 16, 16, 1}}, {"10x", {1, 80, 80, 1}}, {"8x24", {21, 8, 24, 1}}};
+    for (const auto& [size, shape] : sizes) {
+      const Outcome drawn =
+          images.call("sample", {"--size", size, "--out", images.npy_out, "--json"});
+      BOOST_TEST_REQUIRE(drawn.status == 0, drawn.err);
+      BOOST_TEST(nf::data::read_npy(images.npy_out).shape() == shape, size);
+      BOOST_TEST(drawn.json()["height"] == shape.dim(1));
+      BOOST_TEST(drawn.json()["count"] == shape.dim(0));
+    }
+  }
+  const std::pair<std::string, std::string> failures[] = {
+      {"17x", "'17x' is more than 16 times 8 x 8"},
+      {"8x136", "more than 16 times"},
+      {"12x16", "12 x 16: the model halves its images, so height and width must be multiples of 8"},
+      {"0x", "'0x' is no size"},
+      {"x2", "'x2' is no size"},
+      {"2", "'2' is no size"},
+      {"8x8x", "'8x8x' is no size"},
+      {"big", "say 2x, or HEIGHTxWIDTH"}};
+  for (const auto& [size, says] : failures) {
+    expect_failure(images.call("sample", {"--size", size}), {"[size]", says}, 2);
+  }
+  images.train_realnvp({"--preprocess", "cdf"});
+  expect_failure(images.call("sample", {"--size", "2x"}),
+                 {"[size] layer cdf (LevelCdf(64)) has numbers of its own for each of the 8 x 8"},
+                 2);
+  images.train("nice", {"--hidden-units", "8", "--hidden-layers", "1", "--couplings", "2"});
+  expect_failure(images.call("sample", {"--size", "2x"}), {"Linear(", "for each of the 8 x 8"}, 2);
+  images.train_realnvp({"--given", "label"});
+  BOOST_TEST(images.drawn("sample", {"--size", "2x"}).size() == 3U * 2 * 4 * kPixels);
+  const std::string table = images.folder.file("table");
+  expect_ok(flowcli(images.folder, joined(tiny_training(table, 1), {"--quiet"})));
+  expect_failure(flowcli(images.folder, {"sample", table, "--size", "2x"}), {"no model of images"},
+                 2);
+}
+
+BOOST_AUTO_TEST_CASE(images_that_are_too_large_are_refused_first,
+                     *boost::unit_test::precondition(addresses_can_be_limited)) {
+  const Images images;
+  images.train("realnvp", {"--levels", "1", "--width", "512", "--blocks", "0"});
+  const Arguments call = {"sample", images.run, "--size", "16x", "-n", "1", "--threads", "1"};
+  const auto limited = [] {
+    const rlim_t bytes = 150 << 20;
+    const rlimit limit = {bytes, bytes};
+    setrlimit(RLIMIT_AS, &limit);
+  };
+  expect_failure(flowcli(images.folder, call, "", limited),
+                 {"[memory] an image of 128 x 128 needs", "give a smaller --size"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -35,7 +35,9 @@ std::vector<Field> ImageFlowSettings::fields() {
 
 Config ImageFlow::resolved(const Config& config, const DataShape& data) const {
   Config full = config;
-  std::string& kind = shared(full).preprocess;
+  ImageFlowSettings& settings = shared(full);
+  if (data.channels > 0) settings.levels = levels_of(settings.levels, data);
+  std::string& kind = settings.preprocess;
   kind = kind == "auto" && data.discrete ? preprocess_of_levels() : resolved_preprocess(kind, data);
   return full;
 }

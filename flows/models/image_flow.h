@@ -30,6 +30,9 @@ class ImageFlow : public Model {
   bool of_images() const override { return true; }
   bool conditional() const override { return true; }
   std::string sizes() const override { return "width, steps_per_level, levels"; }
+  std::int64_t side_step(const Config& config) const override {
+    return std::int64_t{1} << shared(config).levels;  // a half on each scale
+  }
   Config resolved(const Config& config, const DataShape& data) const override;
   void check(const Config& config, const DataShape& data) const override;
   std::string why_idle(const Config& config, const DataShape& data,

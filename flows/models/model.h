@@ -30,6 +30,8 @@ class Model {
   virtual bool has_recipes() const { return false; }
   /// Whether it takes images alone, and refuses rows without height and width.
   virtual bool of_images() const { return false; }
+  /// Height and width of images are multiples of this. `config` is resolved.
+  virtual std::int64_t side_step(const Config& /*config*/) const { return 1; }
   /// The configuration with what "auto" means for the data.
   virtual Config resolved(const Config& config, const DataShape& /*data*/) const { return config; }
   /// Throws data::SettingError for a setting that does not go with the data or with another one.

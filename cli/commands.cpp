@@ -18,6 +18,8 @@
   X(spectrum)          \
   X(manifold)          \
   X(inpaint)           \
+  X(compress_latents)  \
+  X(attributes)        \
   X(inspect)           \
   X(bench)             \
   X(data)              \

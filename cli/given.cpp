@@ -50,14 +50,6 @@ std::string unknown_label(double label, int classes) {
   return str("label ", label, " is none of the model's, which are 0 to ", classes - 1);
 }
 
-// (1, G) of numbers, as the data have them.
-Tensor as_row(const std::vector<double>& values, const data::Dataset& shape) {
-  if (shape.given_classes == 0) return Tensor::from(values, {1, std::ssize(values)});
-  check_usage(knows_label(values[0], shape.given_classes), "[given] ",
-              unknown_label(values[0], shape.given_classes));
-  return Tensor::from(std::vector<std::int32_t>{static_cast<std::int32_t>(values[0])}, {1, 1});
-}
-
 // "the model is given a, b"
 std::string what_is_given(const data::Dataset& shape) {
   return "the model is given " + printable(join(shape.given, ", "));
@@ -74,27 +66,17 @@ std::size_t place_of(const std::string& name, const data::Dataset& shape) {
   return 0;
 }
 
-// "a=1,b=2", or "1" where one thing is given.
+// "a=1,b=2" of all that is given, (1, G).
 Tensor parse_row(const std::string& text, const data::Dataset& shape) {
-  const std::vector<std::string>& names = shape.given;
-  std::vector<double> values(names.size(), std::nan(""));
-  const std::string known = "; " + what_is_given(shape);
-  const bool bare = names.size() == 1 && text.find('=') == std::string::npos;
-  const std::vector<std::string> parts = data::between_commas(text);
-  check_usage(!bare || parts.size() == 1, "[given] '", printable(text), "' is ", parts.size(),
-              " values, where one is taken; write numbers with a point", known);
-  for (const std::string& part : parts) {
-    const std::size_t equals = part.rfind('=');
-    check_usage(bare || equals != std::string::npos, "[given] '", printable(part),
-                "' is not NAME=VALUE", known);
-    const std::size_t at = bare ? 0 : place_of(data::unquoted(part.substr(0, equals)), shape);
-    check_usage(std::isnan(values[at]), "[given] ", printable(names[at]), " stands twice");
-    values[at] = value_of(bare ? part : part.substr(equals + 1), names[at]);
+  const GivenValues values = parse_given_values(text, shape);
+  for (std::size_t i = 0; i < shape.given.size(); ++i) {
+    const bool there = std::any_of(values.begin(), values.end(),
+                                   [&](const auto& value) { return value.first == i; });
+    check_usage(there, "[given] ", printable(shape.given[i]), " is missing; ",
+                what_is_given(shape));
   }
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    check_usage(!std::isnan(values[i]), "[given] ", printable(names[i]), " is missing", known);
-  }
-  return as_row(values, shape);
+  const DType dtype = shape.given_classes > 0 ? DType::I32 : DType::F64;
+  return with_values(Tensor::zeros({1, std::ssize(shape.given)}, dtype), values);
 }
 
 // "csv:FILE", as other sources are written; there is no other format.
@@ -181,6 +163,37 @@ Tensor GivenOptions::one_row(const TrainedModel& model, const char* command,
   check_usage(false, "[", command, "] the model is conditional: say --given ",
               printable(join(model.shape.given, "=..,")), "=..", or_else);
   return {};
+}
+
+GivenValues parse_given_values(const std::string& text, const data::Dataset& shape) {
+  const std::vector<std::string>& names = shape.given;
+  std::vector<bool> named(names.size(), false);
+  const std::string known = "; " + what_is_given(shape);
+  const bool bare = names.size() == 1 && text.find('=') == std::string::npos;
+  const std::vector<std::string> parts = data::between_commas(text);
+  check_usage(!bare || parts.size() == 1, "[given] '", printable(text), "' is ", parts.size(),
+              " values, where one is taken; write numbers with a point", known);
+  GivenValues values;
+  for (const std::string& part : parts) {
+    const std::size_t equals = part.rfind('=');
+    check_usage(bare || equals != std::string::npos, "[given] '", printable(part),
+                "' is not NAME=VALUE", known);
+    const std::size_t at = bare ? 0 : place_of(data::unquoted(part.substr(0, equals)), shape);
+    check_usage(!named[at], "[given] ", printable(names[at]), " stands twice");
+    named[at] = true;
+    values.emplace_back(at, value_of(bare ? part : part.substr(equals + 1), names[at]));
+    check_usage(shape.given_classes == 0 || knows_label(values.back().second, shape.given_classes),
+                "[given] ", unknown_label(values.back().second, shape.given_classes));
+  }
+  return values;
+}
+
+Tensor with_values(const Tensor& given, const GivenValues& values) {
+  Tensor changed = given.clone();
+  for (const auto& [at, value] : values) {
+    changed.narrow(1, static_cast<std::int64_t>(at), 1).fill_(value);
+  }
+  return changed;
 }
 
 Tensor spread_over(const Tensor& given, std::int64_t n) {

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/trained_model.h"
 
@@ -26,6 +28,14 @@ struct GivenOptions {
   /// (1, G), where one row is wanted: --given must say which. `or_else`: another way, for messages.
   Tensor one_row(const TrainedModel& model, const char* command, const char* or_else = "") const;
 };
+
+/// What "a=1,b=2" names, or "1" where one thing is given: which column of what is given, and its
+/// value. Throws UsageError for what the model is not given, a value that it cannot have, and a
+/// name that stands twice.
+using GivenValues = std::vector<std::pair<std::size_t, double>>;
+GivenValues parse_given_values(const std::string& text, const data::Dataset& shape);
+/// given (N, G), the same in all rows where it says so.
+Tensor with_values(const Tensor& given, const GivenValues& values);
 
 /// (n, G), the rows of `given` (M, G) in turn, each as often as the others: n / M times in a row.
 /// Undefined stays undefined.

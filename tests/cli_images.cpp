@@ -1,4 +1,5 @@
-// flowcli on models of images: the manifold of four images, other sizes.
+// flowcli on models of images: the manifold of four images, other sizes, coarse latents alone,
+// images decoded as something else.
 #include <sys/resource.h>
 
 #include <boost/test/unit_test.hpp>
@@ -8,7 +9,7 @@
 #include "tensor/ops.h"
 #include "tensor/random.h"
 #include "tests/addresses.h"
-#include "tests/file_makers.h"
+#include "tests/picture_makers.h"
 
 using namespace nf::test;
 
@@ -54,7 +55,7 @@ struct Images {
     train("realnvp", joined({"--levels", "3", "--width", "4", "--blocks", "0"}, more));
   }
   Outcome call(const std::string& command, const Arguments& more) const {
-    return flowcli(folder, joined({command, run}, more));
+    return flowcli(folder, joined({command, run, "--threads", "1"}, more));
   }
   /// The images that a command writes, one after the other.
   Pixels drawn(const std::string& command, const Arguments& more) const {
@@ -172,6 +173,129 @@ BOOST_AUTO_TEST_CASE(images_that_are_too_large_are_refused_first,
   };
   expect_failure(flowcli(images.folder, call, "", limited),
                  {"[memory] an image of 128 x 128 needs", "give a smaller --size"});
+}
+
+BOOST_AUTO_TEST_CASE(pictures_keep_their_coarse_latents) {
+  const Images images;
+  images.train_realnvp();
+  const Arguments rows = {"--data", images.data, "--indices", "2,3,5"};
+  const Outcome told = images.call("compress-latents", joined(rows, {"--json"}));
+  BOOST_TEST_REQUIRE(told.status == 0, told.err);
+  BOOST_TEST(told.json()["rows"] == nlohmann::json::parse(R"(["data", {"latents": 64, "of": 64},
+      {"latents": 32, "of": 64}, {"latents": 16, "of": 64}])"));
+  BOOST_TEST(slurp(images.run + "/compressed.png").starts_with("\x89PNG"));
+
+  const Pixels zeros = images.drawn("compress-latents", joined(rows, {"--rest", "zero"}));
+  const Pixels noise = images.drawn("compress-latents", rows);
+  BOOST_TEST((images.drawn("compress-latents", joined(rows, {"--seed", "0"})) == noise));
+  BOOST_TEST((images.drawn("compress-latents", joined(rows, {"--seed", "1"})) != noise));
+  BOOST_TEST((images.drawn("compress-latents", joined(rows, {"--temperature", "0"})) == zeros));
+  BOOST_TEST_REQUIRE(zeros.size() == 4U * 3 * kPixels);
+  const std::int64_t of[] = {2, 3, 5};
+  for (std::int64_t i = 0; i < 3; ++i) {
+    for (const Pixels& all : {zeros, noise}) {
+      BOOST_TEST((Images::cut(all, i) == images.image(of[i])), i);      // the data
+      BOOST_TEST((Images::cut(all, 3 + i) == images.image(of[i])), i);  // all latents
+      BOOST_TEST((Images::cut(all, 6 + i) != images.image(of[i])), i);
+    }
+  }
+  // The same by hand: the first latents of a row, then zeros.
+  expect_ok(images.call("encode", joined(rows, {"--out", images.npy_out})));
+  const nf::Tensor z = nf::data::read_npy(images.npy_out);
+  for (const std::int64_t kept : {32, 16}) {
+    nf::Tensor some = z.clone();
+    some.narrow(1, kept, kPixels - kept).fill_(0);
+    const std::string file = images.folder.file("some.npy");
+    nf::data::write_npy(file, some);
+    const Pixels decoded = images.drawn("decode", {file});
+    const std::int64_t row = kept == 32 ? 2 : 3;
+    for (std::int64_t i = 0; i < 3; ++i) {
+      BOOST_TEST((Images::cut(zeros, row * 3 + i) == Images::cut(decoded, i)), kept);
+    }
+  }
+  expect_failure(images.call("compress-latents", {"--rest", "zero", "--seed", "1"}),
+                 {"--seed would change nothing"}, 2);
+  expect_failure(images.call("compress-latents", {"--out", "a.csv"}), {".png or .npy"}, 2);
+  images.train("nice", {"--hidden-units", "8", "--hidden-layers", "1", "--couplings", "2"});
+  expect_failure(images.call("compress-latents", {}), {"has one scale"}, 2);
+}
+
+BOOST_AUTO_TEST_CASE(images_are_decoded_with_another_label) {
+  const Images images;
+  images.train_realnvp({"--given", "label"});
+  const Arguments rows = {"--data", images.data, "--indices", "0,1,2,7"};
+  const std::int64_t of[] = {0, 1, 2, 7};
+  const Outcome told = images.call("attributes", joined(rows, {"--json"}));
+  BOOST_TEST_REQUIRE(told.status == 0, told.err);
+  BOOST_TEST(told.json()["rows"] ==
+             nlohmann::json::parse(R"(["data", {"label": 0}, {"label": 1}, {"label": 2}])"));
+  const Pixels all = images.drawn("attributes", rows);
+  BOOST_TEST_REQUIRE(all.size() == 4U * 4 * kPixels);
+  for (std::int64_t i = 0; i < 4; ++i) {
+    BOOST_TEST((Images::cut(all, i) == images.image(of[i])));
+    for (std::int64_t label = 0; label < 3; ++label) {
+      const bool same = Images::cut(all, (label + 1) * 4 + i) == images.image(of[i]);
+      BOOST_TEST(same == (of[i] % 3 == label), "image " << of[i] << " as " << label);
+    }
+  }
+  // One row, as encode and decode have it.
+  const Pixels one = images.drawn("attributes", joined(rows, {"--given", "label=1"}));
+  BOOST_TEST_REQUIRE(one.size() == 2U * 4 * kPixels);
+  const std::string z = images.folder.file("z.npy");
+  expect_ok(images.call("encode", joined(rows, {"--out", z})));
+  BOOST_TEST((Pixels(one.begin() + 4 * kPixels, one.end()) ==
+              images.drawn("decode", {z, "--given", "1"})));
+  expect_failure(images.call("attributes", {"--given", "label=3"}), {"label 3 is none"}, 2);
+  expect_failure(images.call("attributes", {"--given", "all", "--given", "1"}), {"all"}, 2);
+  images.train_realnvp();
+  expect_failure(images.call("attributes", {}), {"is no conditional model"}, 2);
+  const std::string table = images.folder.file("table");
+  expect_ok(flowcli(images.folder, joined(tiny_training(table, 1), {"--quiet"})));
+  expect_failure(flowcli(images.folder, {"attributes", table}), {"is no model of images"}, 2);
+}
+
+// Columns of attributes.csv: one of two values, one of many.
+BOOST_AUTO_TEST_CASE(images_are_decoded_with_one_attribute_changed) {
+  const Images images;
+  const std::string pictures = images.folder.file("pictures");
+  std::filesystem::create_directory(pictures);
+  std::string table = "file,smile,age\n";
+  for (int i = 0; i < 60; ++i) {
+    const Pixels pixels = images.image(i);
+    const std::string name = std::to_string(i) + ".png";
+    write(pictures + "/" + name,
+          png_file(kSide, kSide, kGray, 8, std::string(pixels.begin(), pixels.end())));
+    table += name + "," + std::to_string(i % 2) + "," + std::to_string(i) + "\n";
+  }
+  write(pictures + "/attributes.csv", table);
+  images.train("glow",
+               {"--given", "smile,age", "--levels", "2", "--steps-per-level", "1", "--width", "4"},
+               pictures);
+  const Outcome told = images.call("attributes", {"-n", "4", "--json"});
+  BOOST_TEST_REQUIRE(told.status == 0, told.err);
+  BOOST_TEST(
+      told.json()["rows"] ==
+      nlohmann::json::parse(R"(["data", {"smile": 0}, {"smile": 1}, {"age": 6}, {"age": 53}])"));
+  const Pixels all = images.drawn("attributes", {"-n", "4"});
+  BOOST_TEST_REQUIRE(all.size() == 5U * 4 * kPixels);
+  int same = 0;
+  for (std::int64_t i = 0; i < 4; ++i) {  // each smiles or does not
+    const Pixels data = Images::cut(all, i);
+    const bool no = Images::cut(all, 4 + i) == data, yes = Images::cut(all, 8 + i) == data;
+    BOOST_TEST(no != yes);
+    same += no ? 1 : 0;
+  }
+  BOOST_TEST((same > 0 && same < 4));
+  const Outcome chosen = images.call(
+      "attributes", {"-n", "2", "--given", "age=3", "--given", "smile=1,age=40", "--json"});
+  BOOST_TEST_REQUIRE(chosen.status == 0, chosen.err);
+  BOOST_TEST(chosen.json()["rows"] ==
+             nlohmann::json::parse(R"(["data", {"age": 3}, {"smile": 1, "age": 40}])"));
+  for (const auto& [given, says] : {std::pair{"old=1", "not given 'old'"},
+                                    {"age", "'age' is not NAME=VALUE"},
+                                    {"age=1,age=2", "age stands twice"}}) {
+    expect_failure(images.call("attributes", {"-n", "2", "--given", given}), {"[given]", says}, 2);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -122,6 +122,19 @@ BOOST_AUTO_TEST_CASE(coarse_latents_come_first) {
   check_error([&] { layer.forward(Tensor::zeros({1, 2, 2, 4})); }, {"[FactorOut] expected images"});
 }
 
+// RealNVP's five scales of 64 x 64 keep 100, 50, 25, 12.5 and 6.25 %.
+BOOST_AUTO_TEST_CASE(coarser_scales_have_half_the_latents) {
+  const DataShape data = images(32, 32, 1);
+  const auto of = [&](const std::string& model, const std::vector<std::string>& settings) {
+    return latents_from_scale(*make_flow(configured(model, data, settings), data), data.dims);
+  };
+  const std::vector<std::int64_t> five = {1024, 512, 256, 128, 64}, one = {1024};
+  BOOST_TEST(of("realnvp", {"blocks=0", "width=2", "levels=5"}) == five);
+  BOOST_TEST(of("glow", {"steps_per_level=1", "width=2", "levels=5"}) == five);
+  BOOST_TEST(of("glow", {"steps_per_level=1", "width=2", "levels=1"}) == one);
+  BOOST_TEST(of("nice", {"hidden_units=2"}) == one);
+}
+
 BOOST_AUTO_TEST_CASE(actnorm_begins_from_the_first_rows) {
   Generator gen(2);
   const Tensor x = normal(gen, {50, 4, 4, 3}) * 5.0 - 3.0;

@@ -113,4 +113,13 @@ Shape FactorOut::inspect(const Shape& in, const std::string& name,
   return out_shape(in);
 }
 
+std::vector<std::int64_t> latents_from_scale(const nn::Module& flow, std::int64_t dims) {
+  std::vector<std::int64_t> counts = {dims};
+  flow.for_each_module([&](const std::string&, const nn::Module& module) {
+    const auto* layer = dynamic_cast<const FactorOut*>(&module);
+    if (layer) counts.push_back(counts.back() - layer->leaving());
+  });
+  return counts;
+}
+
 }  // namespace nf::flows

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "flows/bijection.h"
 #include "flows/maps/map.h"
@@ -31,6 +32,7 @@ class FactorOut : public Bijection {
   void initialize(const Samples& x) override;
   std::int64_t initial_rows() const override { return rest_.initial_rows(); }
   Shape out_shape(const Shape& in) const override { return {in.dim(0), image_.numel()}; }
+  std::int64_t leaving() const { return leaving_.numel(); }  ///< numbers of an image that leave
   std::string kind() const override;
   Shape inspect(const Shape& in, const std::string& name,
                 std::vector<nn::LayerInfo>& rows) const override;
@@ -45,5 +47,10 @@ class FactorOut : public Bijection {
   ElementwiseMap* map_ = nullptr;
   nn::Layer* prior_ = nullptr;
 };
+
+/// How many of the `dims` latents of a flow belong to each scale and the coarser ones, the finest
+/// scale first: {784, 392, 196} of three. They are the first so many of a row. {dims} where nothing
+/// is factored out.
+std::vector<std::int64_t> latents_from_scale(const nn::Module& flow, std::int64_t dims);
 
 }  // namespace nf::flows

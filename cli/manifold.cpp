@@ -58,14 +58,17 @@ void sphere(const ManifoldCommand& options, const TrainedModel& model, const std
 }
 
 // What is given (4, G) on the manifold of four rows, (M, G) by weights (M, 4): of columns a mean,
-// whose weights are the squares, for they add up to 1; of labels that of the largest one.
+// whose weights are the squares, for they add up to 1; of labels that of the largest one, the first
+// of equals.
 Tensor given_between(const Tensor& given, const Tensor& weights) {
   const Tensor shares = square(weights);
   if (is_float(given.dtype())) return matmul(shares, given.to(DType::F64));
   const std::vector<double> all = shares.to_vector<double>();
   std::vector<std::int32_t> largest;
   for (auto at = all.begin(); at != all.end(); at += 4) {
-    largest.push_back(static_cast<std::int32_t>(std::max_element(at, at + 4) - at));
+    const double enough = *std::max_element(at, at + 4) - 1e-9;  // rounding makes equals differ
+    const auto first = std::find_if(at, at + 4, [&](double share) { return share >= enough; });
+    largest.push_back(static_cast<std::int32_t>(first - at));
   }
   return index_select(given, 0, Tensor::from(largest, {std::ssize(largest)}));
 }

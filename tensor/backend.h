@@ -146,6 +146,12 @@ class Backend {
   virtual void dequantize(const Tensor& levels, const Tensor* rows, const RowDraw& draw,
                           Tensor& out) = 0;
 
+  /// out[i] = images[rows[i]] moved by image_move() of block 0 of the row's draw: images
+  /// (N, H, W, C) contiguous, rows i32 (B) and contiguous, or null for all; out (B, H, W, C) of the
+  /// same type.
+  virtual void move_images(const Tensor& images, const Tensor* rows, const ImageMoves& moves,
+                           const RowDraw& draw, Tensor& out) = 0;
+
   // --- linear algebra: contiguous f64 matrices, a and b overwritten in place --------------------
   // What a training step may need does not say whether it went well, for that would be to wait:
   // the front end looks at the results, or while a step is recorded lets them go on.

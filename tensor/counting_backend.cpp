@@ -184,6 +184,12 @@ class CountingBackend : public Backend {
     inner_.dequantize(levels, rows, draw, out);
   }
 
+  void move_images(const Tensor& images, const Tensor* rows, const ImageMoves& moves,
+                   const RowDraw& draw, Tensor& out) override {
+    profile_.count(size_in_bytes(rows) + size_in_bytes(draw.samples) + 2 * size_in_bytes(out), 0);
+    inner_.move_images(images, rows, moves, draw, out);
+  }
+
   // --- linear algebra ---------------------------------------------------------------------------
   void cholesky(Tensor& a) override {
     count(0, a, a);

@@ -76,6 +76,31 @@ NF_HD inline float within_level(float level, float u) {
   return value < next ? value : next * (1 - 0x1p-24F);
 }
 
+/// How one image is moved: output (y, x) is the pixel (y - down, x - right) of the image, which was
+/// mirrored before where `flip` says so.
+struct ImageMove {
+  bool flip;
+  std::int32_t down, right;
+};
+
+/// One of -most..most, equally likely to (2 most + 1) / 2^32 (Lemire 2019).
+NF_HD inline std::int32_t symmetric_i32(std::uint32_t bits, std::int32_t most) {
+  const std::uint64_t numbers = 2 * static_cast<std::uint64_t>(most) + 1;
+  return static_cast<std::int32_t>(bits * numbers >> 32) - most;
+}
+
+/// The move that the words of a block mean: the first its flip, the next two its shifts.
+NF_HD inline ImageMove image_move(const PhiloxBlock& words, bool flip, std::int32_t shift) {
+  return {flip && words[0] >> 31 != 0, symmetric_i32(words[1], shift),
+          symmetric_i32(words[2], shift)};
+}
+
+/// Where pixel `at` of `size` comes from after a shift, with the edge repeated.
+NF_HD inline std::int32_t shifted_from(std::int32_t at, std::int32_t shift, std::int32_t size) {
+  const std::int32_t from = at - shift;
+  return from < 0 ? 0 : from >= size ? size - 1 : from;
+}
+
 /// 53 random bits as a double in [0, 1).
 NF_HD inline double uniform_f64(std::uint32_t high, std::uint32_t low) {
   const std::uint64_t bits = (std::uint64_t{high} << 32 | low) >> 11;

@@ -1,5 +1,6 @@
 #include "tensor/random.h"
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -35,6 +36,22 @@ RowDraw draw_for(Generator& gen, const Shape& shape, std::int64_t per_block, Dev
            "[random] the samples of the rows are on ", name(draw.samples.device()),
            ", the draw is on ", name(device), "; place the generator with samples.to(device)");
   return draw;
+}
+
+// The same without a place: a number of its own, which no draw of a round has, of a new block.
+RowDraw draw_of_rows(Generator& gen, const Shape& shape, Device device) {
+  if (gen.placed()) return draw_for(gen, shape, 4, device);
+  return {gen.seed(), gen.stream(), gen.advance(1), kRoundDraws, Tensor()};
+}
+
+// How many rows of `data` are asked for: those that `rows` names, or all.
+std::int64_t rows_taken(const char* what, const Tensor& data, const Tensor& rows) {
+  if (!rows.defined()) return data.dim(0);
+  NF_CHECK(rows.rank() == 1 && rows.device() == data.device(), "[", what,
+           "] rows must be i32 (B) on the device of what they are taken from, got ",
+           describe(rows));
+  check_indices(rows, data.dim(0));
+  return rows.numel();
 }
 
 }  // namespace
@@ -112,18 +129,29 @@ Tensor bernoulli(Generator& gen, double p, const Shape& shape, DType dtype, Devi
 Tensor dequantize(Generator& gen, const Tensor& levels, const Tensor& rows) {
   NF_CHECK(levels.rank() == 2 && levels.dtype() == DType::U8,
            "[dequantize] levels must be u8 (N, D), got ", describe(levels));
-  const std::int64_t count = rows.defined() ? rows.numel() : levels.dim(0);
-  if (rows.defined()) {
-    NF_CHECK(rows.rank() == 1 && rows.device() == levels.device(),
-             "[dequantize] rows must be i32 (B) on the levels' device, got ", describe(rows));
-    check_indices(rows, levels.dim(0));
-  }
+  const std::int64_t count = rows_taken("dequantize", levels, rows);
   Tensor out = Tensor::empty({count, levels.dim(1)}, DType::F32, levels.device());
-  const RowDraw draw =
-      gen.placed() ? draw_for(gen, out.shape(), 4, out.device())
-                   : RowDraw{gen.seed(), gen.stream(), gen.advance(1), kRoundDraws, Tensor()};
+  const RowDraw draw = draw_of_rows(gen, out.shape(), out.device());
   if (out.numel() > 0) {
     backend_of(out).dequantize(levels.contiguous(), rows.defined() ? &rows : nullptr, draw, out);
+  }
+  return out;
+}
+
+Tensor move_images(Generator& gen, const Tensor& images, const Tensor& rows,
+                   const ImageMoves& moves) {
+  NF_CHECK(images.rank() == 4, "[move_images] images must be (N, H, W, C), got ", describe(images));
+  const std::int64_t height = images.dim(1), width = images.dim(2);
+  NF_CHECK(moves.shift >= 0 && moves.shift < std::max<std::int64_t>(1, std::min(height, width)),
+           "[move_images] images of ", width, " x ", height, " cannot be shifted by ", moves.shift,
+           " pixels; a shift is below both sides");
+  Shape shape = images.shape();
+  shape[0] = rows_taken("move_images", images, rows);
+  Tensor out = Tensor::empty(shape, images.dtype(), images.device());
+  const RowDraw draw = draw_of_rows(gen, {shape[0], 1}, out.device());
+  if (out.numel() > 0) {
+    backend_of(out).move_images(images.contiguous(), rows.defined() ? &rows : nullptr, moves, draw,
+                                out);
   }
   return out;
 }

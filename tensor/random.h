@@ -117,6 +117,22 @@ Tensor bernoulli(Generator& gen, double p, const Shape& shape, DType dtype = DTy
 /// row i is for samples[i], whatever rows[i] is; otherwise they are new at every call, which claims
 /// one block.
 Tensor dequantize(Generator& gen, const Tensor& levels, const Tensor& rows = {});
+/// How images are moved at random.
+struct ImageMoves {
+  bool flip = false;  ///< half of the images are mirrored: left becomes right
+  /// Then they are shifted by whole pixels, down and to the right by any number of -shift..shift
+  /// each, all equally likely. What comes in repeats the edge.
+  std::int64_t shift = 0;
+
+  bool any() const { return flip || shift > 0; }
+};
+/// Images moved at random, each in its own way: images (N, H, W, C) of any type, rows i32 (B) or
+/// undefined for all; (B, H, W, C). Rows are picked and moved in one pass. Of a placed generator
+/// row i moves as samples[i] does in this round, whatever rows[i] is; otherwise moves are new at
+/// every call, which claims one block. philox.h has how many pixels (image_move). Throws Error for
+/// a shift that is not below both sides.
+Tensor move_images(Generator& gen, const Tensor& images, const Tensor& rows,
+                   const ImageMoves& moves);
 /// A random order of 0..n-1, i32, shape (n). Claims ceil(n/4) blocks; no draw of a placed
 /// generator.
 Tensor permutation(Generator& gen, std::int64_t n);

@@ -125,6 +125,23 @@ BOOST_AUTO_TEST_CASE(recorded_steps_are_the_steps) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(moved_images_are_the_same_on_every_device) {
+  const data::Dataset data = dependent_bytes(190, 40, 4);
+  Config config = small_nice();
+  set(config, "flip=true");
+  set(config, "shift=1");
+  config.training.steps = 25;
+  for (const Device device : other_devices()) {
+    const Trained here = train(config, data, Device::CPU), there = train(config, data, device),
+                  plain = train(config, data, device, false),
+                  resumed = train(config, data, device, true, 13);
+    BOOST_CHECK_EQUAL(there.note, "");
+    BOOST_CHECK_EQUAL(weights_differ(there, plain, 0), "");
+    BOOST_CHECK_EQUAL(weights_differ(resumed, plain, 0), "");
+    BOOST_CHECK_CLOSE_FRACTION(here.epochs[0].train_nats, there.epochs[0].train_nats, 1e-3);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(steps_of_every_preset_are_recorded) {
   const data::Dataset bytes = dependent_bytes(190, 40), images = dependent_bytes(190, 40, 4);
   data::Dataset reals = bytes;

@@ -308,6 +308,28 @@ BOOST_AUTO_TEST_CASE(rows_of_samples_are_the_cpus) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(images_move_as_on_the_cpu) {
+  for (const Device device : other_devices()) {
+    for (const Shape& shape : {Shape{1, 1, 1, 1}, Shape{7, 3, 5, 2}, Shape{40, 28, 28, 1}}) {
+      const ImageMoves most = {.flip = true, .shift = std::min(shape[1], shape[2]) - 1};
+      for (const DType dtype : kDTypes) {
+        const Tensor images = numbers(shape, dtype), rows = indices({11}, shape[0]);
+        Generator one(7, 3), two(7, 3);
+        CHECK_SAME(move_images(one, images.to(device), {}, most),
+                   move_images(two, images, {}, most), 0, shape);
+        BOOST_TEST(one.offset() == two.offset());
+        const Tensor samples = indices({11}, 300);
+        one.place(samples.to(device), 4);
+        two.place(samples, 4);
+        for (const ImageMoves& moves : {most, ImageMoves{.flip = true}, ImageMoves{}}) {
+          CHECK_SAME(move_images(one, images.to(device), rows.to(device), moves),
+                     move_images(two, images, rows, moves), 0, "rows of ", shape);
+        }
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(levels_get_the_cpus_noise) {
   for (const Device device : other_devices()) {
     for (const Shape& shape : {Shape{1, 1}, Shape{7, 5}, Shape{40, 784}, Shape{3, 1023}}) {

@@ -431,26 +431,28 @@ BOOST_AUTO_TEST_CASE(replays_draw_for_the_samples_and_the_round_of_their_step) {
   for (const Device device : other_devices()) {
     const Tensor levels = numbers({9, 6}, DType::U8).to(device);
     Tensor samples = Tensor::from<std::int32_t>({1, 2, 3}, {3}).to(device), out;
-    Generator one(5, 1), two(5, 2);
+    Generator one(5, 1), two(5, 2), three(5, 3);
     const auto step = [&] {
+      const Tensor moved =
+          move_images(three, levels.reshape({9, 3, 2, 1}), samples, {.flip = true, .shift = 1});
       out = dequantize(one, levels, samples) + normal(two, {3, 6}, DType::F32, device) +
-            uniform(one, {3, 6}, DType::F32, device);
+            uniform(one, {3, 6}, DType::F32, device) + moved.reshape({3, 6}).to(DType::F32);
     };
-    Generator* const both[] = {&one, &two};
+    Generator* const all[] = {&one, &two, &three};
     const auto graph = [&] {
-      const Placed placed(both, samples, 40);
+      const Placed placed(all, samples, 40);
       step();
-      const Placed again(both, samples, 40);
-      return Graph(device, {&one, &two}, step);
+      const Placed again(all, samples, 40);
+      return Graph(device, {&one, &two, &three}, step);
     };
     Graph recorded = graph();
     const Tensor replayed = out;
     for (const std::uint64_t round : {40, 41, 7}) {
       for (const auto& rows : {std::vector<std::int32_t>{1, 2, 3}, {8, 3, 0}}) {
         samples.copy_(Tensor::from(rows, {3}).to(device));
-        const Placed placed(both, samples, round);
+        const Placed placed(all, samples, round);
         step();
-        const Placed again(both, samples, round);
+        const Placed again(all, samples, round);
         recorded.replay();
         CHECK_SAME(replayed, out, 0, "round ", round);
       }

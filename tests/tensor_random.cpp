@@ -363,4 +363,71 @@ BOOST_AUTO_TEST_CASE(dequantize_is_levels_and_uniform_noise) {
   BOOST_CHECK_THROW(dequantize(gen, levels, Tensor::from<std::int32_t>({2}, {1})), Error);
 }
 
+// Against philox.h's words of blocks, by plain loops.
+BOOST_AUTO_TEST_CASE(images_move_as_their_words_say) {
+  struct Row {
+    Shape shape;
+    ImageMoves moves;
+  };
+  const Row table[] = {{{6, 1, 1, 1}, {.flip = true}},
+                       {{9, 4, 3, 3}, {.flip = true}},
+                       {{9, 3, 4, 1}, {.shift = 2}},
+                       {{30, 5, 6, 2}, {.flip = true, .shift = 4}},
+                       {{2, 3, 3, 1}, {}}};
+  for (const auto& [shape, moves] : table) {
+    const std::int64_t n = shape[0], h = shape[1], w = shape[2], c = shape[3], s = moves.shift;
+    const Tensor images = Tensor::arange(shape.numel(), DType::I32).reshape(shape);
+    const std::vector<std::int32_t> in = images.to_vector<std::int32_t>();
+    const std::vector<std::int32_t> rows = {0, static_cast<std::int32_t>(n - 1), 1},
+                                    of = {70, 3, 11};
+    Generator gen(4, 2);
+    gen.place(samples(of), 5);
+    uniform(gen, {3, 1});  // the next draw is number 1
+    const Tensor moved = move_images(gen, images, samples(rows), moves);
+    BOOST_CHECK_EQUAL(moved.shape(), Shape({3, h, w, c}));
+    const std::vector<std::int32_t> out = moved.to_vector<std::int32_t>();
+    std::size_t at = 0;
+    for (std::size_t i = 0; i < 3; ++i) {
+      const auto words = philox(4, std::uint64_t(of[i]) << 32 | 1 << 24, round_stream(2, 5));
+      const bool flip = moves.flip && words[0] >= std::uint32_t{1} << 31;
+      const auto shift = [&](std::uint32_t word) {
+        return static_cast<std::int64_t>(word * 0x1p-32 * static_cast<double>(2 * s + 1)) - s;
+      };
+      const std::int64_t down = shift(words[1]), right = shift(words[2]);
+      for (std::int64_t y = 0; y < h; ++y) {
+        for (std::int64_t x = 0; x < w; ++x) {
+          const std::int64_t from_y = std::clamp<std::int64_t>(y - down, 0, h - 1);
+          std::int64_t from_x = std::clamp<std::int64_t>(x - right, 0, w - 1);
+          if (flip) from_x = w - 1 - from_x;
+          for (std::int64_t k = 0; k < c; ++k, ++at) {
+            const std::int64_t pixel = ((rows[i] * h + from_y) * w + from_x) * c + k;
+            BOOST_REQUIRE_EQUAL(out[at], in[static_cast<std::size_t>(pixel)]);
+          }
+        }
+      }
+    }
+    // Flipped twice an image is what it was.
+    Generator one(3, 1), two(3, 1);
+    const ImageMoves flips = {.flip = moves.flip};
+    BOOST_CHECK(move_images(two, move_images(one, images, {}, flips), {}, flips)
+                    .to_vector<std::int32_t>() == in);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(images_that_cannot_be_moved_are_refused) {
+  Generator gen(1);
+  const Tensor images = Tensor::zeros({2, 3, 4, 1}, DType::U8);
+  const auto says = [](const char* words) {
+    return [=](const Error& e) { return std::string(e.what()).find(words) != std::string::npos; };
+  };
+  BOOST_CHECK_EXCEPTION(move_images(gen, images, {}, {.shift = 3}), Error, says("4 x 3"));
+  BOOST_CHECK_EXCEPTION(move_images(gen, images, {}, {.shift = -1}), Error, says("by -1"));
+  BOOST_CHECK_EXCEPTION(move_images(gen, images.reshape({2, 12}), {}, {}), Error,
+                        says("(N, H, W, C)"));
+  BOOST_CHECK_THROW(move_images(gen, images, samples({2}), {}), Error);
+  gen.place(samples({3, 4, 5}), 0);
+  BOOST_CHECK_EXCEPTION(move_images(gen, images, {}, {}), Error, says("2 rows"));
+  BOOST_CHECK_EQUAL(move_images(gen, images, samples({0, 1, 1}), {}).dim(0), 3);
+}
+
 BOOST_AUTO_TEST_SUITE_END()

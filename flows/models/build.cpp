@@ -1,5 +1,6 @@
 #include "flows/models/build.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -11,9 +12,21 @@ namespace nf::flows {
 
 namespace {
 
+void check_moves(const TrainingSettings& training, const DataShape& data) {
+  const std::int64_t shift = training.shift;
+  data::check_setting(!training.flip || data.height > 0, "flip",
+                      "[flip] only images are mirrored, and these data are none; leave it out");
+  data::check_setting(shift == 0 || data.height > 0, "shift",
+                      "[shift] only images are shifted, and these data are none; leave it out");
+  data::check_setting(shift == 0 || shift < std::min(data.height, data.width), "shift",
+                      "[shift] images of ", data.width, " x ", data.height,
+                      " cannot be shifted by ", shift, " pixels; a shift is below both sides");
+}
+
 void check(const Model& model, const Config& resolved, const DataShape& data) {
   data::check_setting(data.given.empty() || model.conditional(), "given", "[given] ", model.name(),
                       " is no conditional model: it would not look at what is given");
+  check_moves(resolved.training, data);
   model.check(resolved, data);
 }
 
@@ -94,6 +107,7 @@ FitOptions fit_options(const Config& config) {
           .clip_norm = config.training.clip,
           .ema_decay = config.training.ema,
           .patience = config.training.patience,
+          .moves = {.flip = config.training.flip, .shift = config.training.shift},
           .seed = static_cast<std::uint64_t>(config.training.seed)};
 }
 

@@ -56,6 +56,14 @@ std::vector<Field> TrainingSettings::fields() {
        {},
        0,
        1e9},
+      {"flip", "of training images: half of them are mirrored, drawn anew in every epoch", &flip},
+      {"shift",
+       "of training images: by up to so many pixels, drawn anew in every epoch; the edge is "
+       "repeated",
+       &shift,
+       {},
+       0,
+       10'000},
       {"precision",
        "of matrix products: f32, tf32 (CUDA), bf16 (CUDA, CPUs with AVX512_BF16); auto: f32, on "
        "CUDA tf32",

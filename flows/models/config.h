@@ -31,6 +31,8 @@ struct TrainingSettings {
   double clip = 0;
   double ema = 0;
   std::int64_t patience = 0;
+  bool flip = false;
+  std::int64_t shift = 0;
   std::string precision = "auto";
   std::int64_t seed = 1;
 

@@ -159,7 +159,8 @@ class RealNvp : public ImageFlow {
   void describe(const Config& config, nlohmann::ordered_json& json) const override;
 };
 
-// The paper has no MNIST: that preset is ours, of a size for a processor.
+// The paper has no MNIST: that preset is ours, of a size for a processor. Its flips are of CIFAR,
+// CelebA and LSUN; which pictures of a folder may be mirrored, only their owner knows.
 Config RealNvp::preset(const DataShape& data, const std::string& recipe) const {
   Config config(name(), std::make_unique<RealNvpSettings>());
   RealNvpSettings& model = config.of<RealNvpSettings>();
@@ -184,6 +185,7 @@ Config RealNvp::preset(const DataShape& data, const std::string& recipe) const {
     model.masked = true;
     config.training.weight_decay = 5e-5;
   }
+  config.training.flip = data.family.starts_with("cifar-");
   config.training.epochs = 100;
   config.training.batch_size = 64;
   config.training.beta2 = 0.999;

@@ -24,7 +24,8 @@ namespace {
 }  // namespace
 
 Trainer::Trainer(Density& density, const data::Dataset& data, const FitOptions& options)
-    : Trainer(std::make_unique<MaximumLikelihood>(density, data), options) {}
+    : Trainer(std::make_unique<MaximumLikelihood>(density, data, options.moves, options.seed),
+              options) {}
 
 Trainer::Trainer(std::unique_ptr<Objective> own, const FitOptions& options)
     : Trainer(*own, options) {

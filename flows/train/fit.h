@@ -35,7 +35,8 @@ struct FitOptions {
   std::int64_t patience = 0;   ///< training ends after so many epochs without a better validation
                                ///< result; 0: it does not
   bool keep_best = true;       ///< a copy of the best weights is kept, which fit() leaves behind
-  std::uint64_t seed = 0;      ///< of the order of batches
+  ImageMoves moves = {};       ///< of training images, anew in every epoch; of Trainers with data
+  std::uint64_t seed = 0;      ///< of the order of batches, and of moves
 };
 
 /// After every step.

@@ -22,22 +22,48 @@ Tensor given_with(const data::Batch& batch, const data::Split& all) {
 
 // --- MaximumLikelihood --------------------------------------------------------------------------
 
-MaximumLikelihood::MaximumLikelihood(Density& density, const data::Dataset& data)
-    : density_(density), data_(data), valid_(data.valid) {
+MaximumLikelihood::MaximumLikelihood(Density& density, const data::Dataset& data,
+                                     const ImageMoves& moves, std::uint64_t seed)
+    : density_(density),
+      data_(data),
+      valid_(data.valid),
+      moves_(moves),
+      moving_(seed, /*stream=*/0x6D6F7665) {  // "move"
   NF_CHECK(data.dims == density.dims(), "[fit] the model is for ", density.dims(),
            " dimensions, the data has ", data.dims);
   const std::int64_t wanted = density.condition() ? density.condition()->given_dims() : 0;
   const std::int64_t there = data.train.given.defined() ? data.train.given.dim(1) : 0;
   NF_CHECK(wanted == 0 || wanted == there, "[fit] the model wants ", wanted,
            " numbers given with each sample, the data have ", there);
+  NF_CHECK(!moves.any() || data.images(),
+           "[fit] only images are flipped and shifted; these data are rows of ", data.dims,
+           " numbers");
   for (Tensor* part : {&valid_.x, &valid_.given}) {
     if (part->defined()) *part = part->to(density.device());
   }
 }
 
 Var MaximumLikelihood::losses(const data::Batch& batch, const data::Split& all) {
-  if (batch.x.defined()) return -density_.log_prob(batch.x, given_with(batch, all));
+  if (batch.x.defined() || moves_.any()) {
+    return -density_.log_prob(trained_on(batch, all), given_with(batch, all));
+  }
   return -density_.log_prob_rows(all.x, batch.rows, all.given);
+}
+
+std::vector<Generator*> MaximumLikelihood::generators() {
+  std::vector<Generator*> drawn = density_.generators();
+  if (moves_.any()) drawn.push_back(&moving_);
+  return drawn;
+}
+
+// Where the samples of a batch are not gathered, moving them takes them from their rows on its way.
+Tensor MaximumLikelihood::trained_on(const data::Batch& batch, const data::Split& all) {
+  if (!moves_.any()) return samples_of(batch, all);
+  const bool gathered = batch.x.defined();
+  const Tensor& x = gathered ? batch.x : all.x;
+  const Tensor images = x.reshape({x.dim(0), data_.height, data_.width, data_.channels});
+  return move_images(moving_, images, gathered ? Tensor() : batch.rows, moves_)
+      .reshape({batch.rows.dim(0), data_.dims});
 }
 
 // In an order drawn at random, for layers that take the first ones: files may be sorted.
@@ -90,7 +116,7 @@ std::optional<Evaluation> MaximumLikelihood::evaluate() {
 
 std::optional<std::string> MaximumLikelihood::find_nonfinite(const data::Batch& batch,
                                                              const data::Split& all) {
-  return density_.find_nonfinite(samples_of(batch, all), given_with(batch, all));
+  return density_.find_nonfinite(trained_on(batch, all), given_with(batch, all));
 }
 
 std::optional<std::string> MaximumLikelihood::find_nonfinite_held_out() {

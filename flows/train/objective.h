@@ -43,12 +43,16 @@ class Objective {
 /// -ln p(x | given): maximum likelihood, exact or of the bound that a density with noise has.
 class MaximumLikelihood : public Objective {
  public:
-  /// Keeps references. Validation rows are moved to the density's device, where they stay. Throws
-  /// Error when the data do not fit the density.
-  MaximumLikelihood(Density& density, const data::Dataset& data);
+  /// Keeps references. Validation rows are moved to the density's device, where they stay. `moves`:
+  /// how training images are moved before their losses, anew in every epoch, by draws of `seed`;
+  /// nothing else sees them moved. Throws Error when the data do not fit the density, and for moves
+  /// of what is no image.
+  MaximumLikelihood(Density& density, const data::Dataset& data, const ImageMoves& moves = {},
+                    std::uint64_t seed = 0);
   Density& density() override { return density_; }
   const data::Split& samples() const override { return data_.train; }
   Var losses(const data::Batch& batch, const data::Split& all) override;
+  std::vector<Generator*> generators() override;
   void initialize() override;
   /// Of at most 10,000 training rows, drawn at random, in batches of 250.
   void measure_statistics() override;
@@ -60,10 +64,14 @@ class MaximumLikelihood : public Objective {
  private:
   /// The first `rows` training rows in an order drawn at random, with the noise of `round`.
   Samples some_samples(std::int64_t rows, std::uint64_t round);
+  /// The batch's samples, (B, D), moved where images are.
+  Tensor trained_on(const data::Batch& batch, const data::Split& all);
 
   Density& density_;
   const data::Dataset& data_;
   data::Split valid_;
+  ImageMoves moves_;
+  Generator moving_;
 };
 
 struct ReverseKlOptions {

@@ -64,6 +64,8 @@ class CpuBackend final : public HostBackend {
 
   void dequantize(const Tensor& levels, const Tensor* rows, const RowDraw& draw,
                   Tensor& out) override;
+  void move_images(const Tensor& images, const Tensor* rows, const ImageMoves& moves,
+                   const RowDraw& draw, Tensor& out) override;
   void random_rows(Distribution kind, const RowDraw& draw, Tensor& out) override;
   void random(Distribution kind, std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
               Tensor& out) override;

@@ -169,4 +169,38 @@ void CpuBackend::dequantize(const Tensor& levels, const Tensor* rows, const RowD
       });
 }
 
+void CpuBackend::move_images(const Tensor& images, const Tensor* rows, const ImageMoves& moves,
+                             const RowDraw& draw, Tensor& out) {
+  const auto height = static_cast<std::int32_t>(out.dim(1)),
+             width = static_cast<std::int32_t>(out.dim(2)),
+             shift = static_cast<std::int32_t>(moves.shift);
+  const Index channels = out.dim(3), line = width * channels;
+  const std::int32_t* const row_of = rows ? rows->data<std::int32_t>() : nullptr;
+  const std::int32_t* const samples =
+      draw.samples.defined() ? draw.samples.data<std::int32_t>() : nullptr;
+  const std::uint64_t stream = round_stream(draw.stream, draw.round);
+  visit_dtype(out.dtype(), [&]<class T>() {
+    const T* const from = images.data<T>();
+    T* const to = out.mutable_data<T>();
+    const auto move_one = [&](Index i) {
+      const std::int32_t sample = samples ? samples[i] : static_cast<std::int32_t>(i);
+      const ImageMove move = image_move(
+          philox(draw.seed, row_counter(sample, draw.number, 0), stream), moves.flip, shift);
+      const T* const image = from + (row_of ? row_of[i] : i) * height * line;
+      T* pixel = to + i * height * line;
+      for (std::int32_t y = 0; y < height; ++y) {
+        const T* const source = image + shifted_from(y, move.down, height) * line;
+        for (std::int32_t x = 0; x < width; ++x) {
+          const std::int32_t at = shifted_from(x, move.right, width);
+          const T* const taken = source + (move.flip ? width - 1 - at : at) * channels;
+          for (Index c = 0; c < channels; ++c) *pixel++ = taken[c];
+        }
+      }
+    };
+    parallel_for(out.dim(0), 8, [&](Index begin, Index end) {
+      for (Index i = begin; i < end; ++i) move_one(i);
+    });
+  });
+}
+
 }  // namespace nf

@@ -78,6 +78,8 @@ class CudaBackend final : public Backend {
 
   void dequantize(const Tensor& levels, const Tensor* rows, const RowDraw& draw,
                   Tensor& out) override;
+  void move_images(const Tensor& images, const Tensor* rows, const ImageMoves& moves,
+                   const RowDraw& draw, Tensor& out) override;
   void random_rows(Distribution kind, const RowDraw& draw, Tensor& out) override;
   void random(Distribution kind, std::uint64_t seed, std::uint64_t stream, std::uint64_t offset,
               Tensor& out) override;

@@ -125,6 +125,39 @@ __global__ void dequantize_rows(RowPosition at, RowBlocks<I> blocks, const std::
   }
 }
 
+/// The pixels of (B, H, W, C). I: unsigned type of indices.
+template <class I>
+struct Pixels {
+  I count;                   ///< of pixels
+  Divider<I> width, height;  ///< W, H
+  I channels;
+};
+
+/// A thread takes one pixel.
+template <class T, class I>
+__global__ void move_pixels(RowPosition at, Pixels<I> pixels, bool flip, std::int32_t shift,
+                            const T* images, const std::int32_t* rows, T* out) {
+  const std::uint64_t stream = at.stream_now();
+  const I step = gridDim.x * blockDim.x;
+  const auto width = static_cast<std::int32_t>(pixels.width.divisor),
+             height = static_cast<std::int32_t>(pixels.height.divisor);
+  for (I p = blockIdx.x * blockDim.x + threadIdx.x; p < pixels.count; p += step) {
+    const I line = pixels.width.divide(p), row = pixels.height.divide(line);
+    const auto x = static_cast<std::int32_t>(p - line * pixels.width.divisor),
+               y = static_cast<std::int32_t>(line - row * pixels.height.divisor);
+    const ImageMove move = image_move(philox(at.seed, at.counter(row, 0), stream), flip, shift);
+    const std::int32_t from_x = shifted_from(x, move.right, width);
+    const std::uint64_t image = rows ? static_cast<std::uint64_t>(rows[row]) : row;
+    const std::uint64_t from = (image * pixels.height.divisor +
+                                static_cast<std::uint64_t>(shifted_from(y, move.down, height))) *
+                                   pixels.width.divisor +
+                               static_cast<std::uint64_t>(move.flip ? width - 1 - from_x : from_x);
+    for (I c = 0; c < pixels.channels; ++c) {
+      out[p * pixels.channels + c] = images[from * pixels.channels + c];
+    }
+  }
+}
+
 /// run(blocks) with indices of 32 bits where they suffice.
 template <class Run>
 void with_row_blocks(const Tensor& out, std::int64_t per_block, const Run& run) {
@@ -189,6 +222,26 @@ void CudaBackend::dequantize(const Tensor& levels, const Tensor* rows, const Row
            dequantize_rows<I>, at, blocks, levels.data<std::uint8_t>(),
            rows ? rows->data<std::int32_t>() : nullptr, out.mutable_data<float>());
   });
+}
+
+void CudaBackend::move_images(const Tensor& images, const Tensor* rows, const ImageMoves& moves,
+                              const RowDraw& draw, Tensor& out) {
+  const RowPosition at = position(draw);
+  const std::int64_t count = out.numel() / out.dim(3);
+  const auto with = [&]<class I>() {
+    const Pixels<I> pixels{static_cast<I>(count), Divider<I>(out.dim(2)), Divider<I>(out.dim(1)),
+                           static_cast<I>(out.dim(3))};
+    visit_dtype(out.dtype(), [&]<class T>() {
+      launch("move_images", grid_for(count), dim3(kThreads), move_pixels<T, I>, at, pixels,
+             moves.flip, static_cast<std::int32_t>(moves.shift), images.data<T>(),
+             rows ? rows->data<std::int32_t>() : nullptr, out.mutable_data<T>());
+    });
+  };
+  if (out.numel() < std::int64_t{1} << 30) {
+    with.template operator()<std::uint32_t>();
+  } else {
+    with.template operator()<std::uint64_t>();
+  }
 }
 
 }  // namespace nf

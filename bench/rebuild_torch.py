@@ -79,6 +79,8 @@ def compare(run, args, folder):
     flowcli("score", run, "--data", rows, "--split", "all", "--out", scores)
     flow = Flow.of_file(f"{run}/best.safetensors")
     x = torch.from_numpy(np.load(rows)).reshape(args.count, -1)
+    if flow.s["levels"] > 0:  # the file has grey of 8 bits
+        x = x.long() * flow.s["levels"] // 256
     with torch.no_grad():
         by_flow = flow.s.get("dequantize") == "variational"
         log_prob = flow.log_prob(x, noise_of(x.shape, flow.s["levels"] == 0, by_flow))

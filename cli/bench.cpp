@@ -40,7 +40,7 @@ data::Dataset random_data(std::int64_t rows, const data::Dataset& shape) {
   data::Dataset data = shape;
   Generator gen(1);
   const Tensor noise = uniform(gen, {rows, shape.dims});
-  data.train = {.x = shape.discrete ? (noise * 256).to(DType::U8) : noise};
+  data.train = {.x = shape.discrete ? (noise * shape.levels).to(DType::U8) : noise};
   if (shape.given_classes > 0) {
     data.train.given = (uniform(gen, {rows, 1}) * shape.given_classes).to(DType::I32);
   } else if (!shape.given.empty()) {

@@ -28,6 +28,7 @@ struct Compared {
   std::int64_t parameters = 0;
   double seconds = flows::kNaN;
   std::string data_checksum;
+  int levels = data::kLevels;
   KnownData::Part part;             // which rows it is evaluated on
   std::vector<double> scores = {};  // log_prob of each; empty: none could be had
   flows::Evaluation mean = {.nats = flows::kNaN,
@@ -79,6 +80,7 @@ Compared compared(const std::string& path, const CompareOptions& options, Device
                .data = std::filesystem::path(run.config().data.source).filename().string(),
                .status = state.status,
                .data_checksum = known.shape.checksum,
+               .levels = known.shape.levels,
                .part = known.part(options.split)};
   if (const auto log = run.log_of(state); log && !log->empty()) row.seconds = log->back().seconds;
   try {
@@ -98,6 +100,7 @@ std::string unlike(const Compared& a, const Compared& first) {
     return "";
   }
   if (a.data_checksum != first.data_checksum) return "was trained on other data than";
+  if (a.levels != first.levels) return "is of pixels of other bits than";
   if (a.part.count != first.part.count || a.part.checksum != first.part.checksum) {
     return "has other rows in that part than";
   }

@@ -59,7 +59,7 @@ std::string line_of(const char* who, const Beside& b) {
 flows::Baselines fit_baselines(const data::Dataset& data, const flows::Config& config) {
   return flows::Baselines(data.train.x,
                           data::integer_columns(config.data.types, data.columns, data.dims),
-                          data.train.given, data.given_classes);
+                          data.train.given, data.given_classes, data.levels);
 }
 
 void save_baselines(const RunFolder& run, const flows::Config& config, const KnownData& known,

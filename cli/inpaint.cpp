@@ -60,10 +60,10 @@ Tensor masks_for(std::int64_t n, const std::string& mask, const data::Dataset& s
 }
 
 // Rows x, then x with gray where it is not observed, then filled (N, D), for each image in turn.
-Tensor triples(const Tensor& x, const Tensor& observed, const Tensor& filled) {
-  constexpr double kMissing = 96;
+Tensor triples(const Tensor& x, const Tensor& observed, const Tensor& filled, int levels) {
+  const double missing = 0.375 * levels;
   const std::int64_t n = x.dim(0), dims = x.dim(1);
-  const Tensor masked = where(observed, x.to(DType::F32), Tensor::scalar(kMissing)).to(DType::U8);
+  const Tensor masked = where(observed, x.to(DType::F32), Tensor::scalar(missing)).to(DType::U8);
   std::vector<Tensor> parts;
   for (const Tensor& part : {x, masked, filled}) parts.push_back(part.reshape({n, 1, dims}));
   return concat(parts, 1).reshape({3 * n, dims});
@@ -122,7 +122,8 @@ void inpaint(const InpaintCommand& options) {
 
   const std::int64_t across = options.mask == "all" ? n / 10 : std::min<std::int64_t>(n, 5);
   const Tensor filled = result.x.to(Device::CPU).to(DType::U8);
-  write_samples_png(out, triples(x, observed, filled), shape, {}, 3 * across, options.scale);
+  write_samples_png(out, triples(x, observed, filled, shape.levels), shape, {}, 3 * across,
+                    options.scale);
   const auto nats = [&](const std::vector<double>& log_probs) {
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
     return density->nats(sum / static_cast<double>(log_probs.size()));

@@ -10,6 +10,7 @@
 #include "cli/lines.h"
 #include "cli/settings.h"
 #include "cli/trained_model.h"
+#include "data/levels.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -85,7 +86,11 @@ void add_inspect(CLI::App& app) {
         check_usage(!settings.given("source"), "--shape says what --data would: leave out one");
         check_usage(!std::filesystem::is_directory(model), "--shape is for models; the run '",
                     printable(model), "' has the shape of its data");
-        return settings.configure(model, [&](const flows::Config&) { return of_shape(shape); });
+        return settings.configure(model, [&](const flows::Config& config) {
+          data::Dataset data = of_shape(shape);
+          data::reduce_bits(data, static_cast<int>(config.data.bits));
+          return data;
+        });
       }
       if (!std::filesystem::is_directory(model)) return settings.configure(model, peek_data);
       const RunFolder run = RunFolder::open(model);

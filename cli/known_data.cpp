@@ -1,6 +1,7 @@
 #include "cli/known_data.h"
 
 #include <algorithm>
+#include <bit>
 #include <filesystem>
 
 #include "data/csv.h"
@@ -15,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using data::kLevels;
 constexpr double kMostRows = 0x1p31, kMostDims = 0x1p31;
 
 const std::vector<std::string>& fact_keys() {
@@ -163,7 +163,7 @@ void write_facts(const KnownData& known, Json& data) {
           ? Json{{"height", shape.height}, {"width", shape.width}, {"channels", shape.channels}}
           : Json();
   data["columns"] = shape.columns;
-  data["levels"] = shape.discrete ? Json(kLevels) : Json();
+  data["levels"] = shape.discrete ? Json(shape.levels) : Json();
   data["given_names"] = shape.given;
   data["given_classes"] = shape.given_classes;
   data["label_counts"] = known.label_counts;
@@ -229,8 +229,12 @@ KnownData known_from_facts(const nlohmann::json& json, const std::string& where)
            "'columns' has ", shape.columns.size(), " names for ", shape.dims, " dimensions");
   read_given(json, facts, where, known);
   shape.discrete = !facts.null("levels");
-  NF_CHECK(!shape.discrete || facts.count("levels") == kLevels, where, "'levels' must be ", kLevels,
-           " or null");
+  if (shape.discrete) {
+    const auto levels = static_cast<std::uint64_t>(facts.count("levels"));
+    NF_CHECK(levels >= 2 && levels <= data::kLevels && std::has_single_bit(levels), where,
+             "'levels' must be 256, of fewer bits 2 to 128 by doubling, or null");
+    shape.levels = static_cast<int>(levels);
+  }
   shape.family = facts.text("family");
   shape.classes = static_cast<int>(facts.count("classes", 0x1p30));
   shape.entropy = facts.real("entropy");

@@ -8,6 +8,7 @@
 #include "cli/choice.h"
 #include "data/columns.h"
 #include "data/input.h"
+#include "data/levels.h"
 #include "data/npy.h"
 #include "tensor/files.h"
 #include "tensor/ops.h"
@@ -101,13 +102,13 @@ void write_samples(const std::string& out, const Tensor& x, const TrainedModel& 
     std::transform(values.begin(), values.end(), whole.begin(), [](double w) { return w != 0; });
   }
   std::vector<std::string> names = data_columns(model.shape);
-  Tensor table = x;
+  Tensor table = model.shape.discrete ? data::pixels_of_levels(x, model.shape.levels) : x;
   if (given.defined()) {
     const std::vector<std::string> beside = given_columns(model.shape);
     names.insert(names.end(), beside.begin(), beside.end());
     whole.resize(names.size(), model.shape.given_classes > 0);
     const std::vector<std::int32_t> order = file_order(model.shape);
-    table = index_select(concat(std::vector{x.to(DType::F64), given.to(DType::F64)}, 1), 1,
+    table = index_select(concat(std::vector{table.to(DType::F64), given.to(DType::F64)}, 1), 1,
                          Tensor::from(order, {std::ssize(order)}));
     names = picked(names, order);
     whole = picked(whole, order);

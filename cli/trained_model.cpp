@@ -7,6 +7,7 @@
 #include "data/csv.h"
 #include "data/formats.h"
 #include "data/given.h"
+#include "data/levels.h"
 #include "data/npy.h"
 #include "data/png.h"
 #include "flows/models/kinds.h"
@@ -33,6 +34,7 @@ data::LoadOptions options_for(const flows::Config& config, const KnownData& know
   if (built_in(config.data.source)) {
     return {.seed = static_cast<std::uint64_t>(config.training.seed),
             .given = config.data.given,
+            .bits = static_cast<int>(config.data.bits),
             .of_run = true};
   }
   data::LoadOptions options = own_options(config);
@@ -157,6 +159,7 @@ data::Dataset peek_data(const flows::Config& config) {
 flows::DataShape shape_of(const data::Dataset& data) {
   return {.dims = data.dims,
           .discrete = data.discrete,
+          .levels = data.levels,
           .unit_scale = data.unit_scale,
           .columns = data.columns,
           .rows = data.train.size(),
@@ -350,7 +353,9 @@ void begin_from(flows::Density& density, const flows::Config& config, const data
   const data::Dataset& then = run.known().shape;
   const std::string where = "[from] " + run.path();
   const auto numbers = [](const data::Dataset& d) {
-    return str(d.dims, "-dimensional ", d.discrete ? "pixels" : "real numbers");
+    const bool few = d.discrete && d.levels < data::kLevels;
+    return str(d.dims, "-dimensional ", d.discrete ? "pixels" : "real numbers",
+               few ? str(" of ", d.levels, " levels") : "");
   };
   const auto names = [](const std::vector<std::string>& columns) {
     return columns.empty() ? std::string("none") : printable(join(columns, ","));
@@ -412,7 +417,7 @@ std::string samples_png(const Tensor& samples, const data::Dataset& shape, const
                               " samples are NaN or infinite; see 'flowcli check'"));
   }
   if (shape.images()) {
-    const Tensor pixels = samples.to(Device::CPU).to(DType::U8);
+    const Tensor pixels = data::pixels_of_levels(samples, shape.levels);
     return data::grid_png(pixels.reshape({-1, shape.height, shape.width, shape.channels}),
                           {.columns = columns, .zoom = scale});
   }
@@ -433,7 +438,7 @@ void write_samples(const std::string& path, const Tensor& samples, const data::D
   if (!path.ends_with(".npy")) {
     return atomic_write(path, samples_png(samples, shape, {}, columns, scale));
   }
-  const Tensor values = shape.discrete ? samples.to(DType::U8) : samples;
+  const Tensor values = shape.discrete ? data::pixels_of_levels(samples, shape.levels) : samples;
   data::write_npy(path, values.reshape(data::shape_of(shape, samples.dim(0))));
 }
 

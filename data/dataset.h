@@ -11,14 +11,15 @@
 
 namespace nf::data {
 
-/// Of a u8 value: 0..255.
+/// Of a byte: 0..255.
 inline constexpr int kLevels = 256;
 
 struct Parts;  // formats.h
 
 struct Split {
-  /// (N, D): u8 for pixels. Real numbers are f64 when they come from a file, because columns far
-  /// from 0 lose digits in f32 before they can be standardised; built-in densities are f32.
+  /// (N, D): u8 for pixels, of fewer bits their levels (levels.h). Real numbers are f64 when they
+  /// come from a file, because columns far from 0 lose digits in f32 before they can be
+  /// standardised; built-in densities are f32.
   Tensor x;
   Tensor labels = {};  ///< i32 (N), or undefined
   /// i32 (N): which row of its file each is, from 0; undefined for what is drawn.
@@ -37,7 +38,8 @@ struct Dataset {
   std::string family;  ///< "mnist", "cifar-10", "cifar-100", "svhn", or empty: what its form says
   std::int64_t dims = 0;                             ///< D
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
-  bool discrete = false;                             ///< u8 values 0..255, else real numbers
+  bool discrete = false;                             ///< u8 levels 0..K-1, else real numbers
+  int levels = kLevels;                              ///< K of pixels; fewer where bits are left out
   int classes = 0;                                   ///< number of labels, 0 without labels
   std::vector<std::string> class_names;  ///< of the labels, as printable() shows them; or none
   std::vector<std::string> columns;      ///< D names, or none

@@ -9,6 +9,7 @@
 #include "data/formats.h"
 #include "data/given.h"
 #include "data/glyphs.h"
+#include "data/levels.h"
 #include "data/setting_error.h"
 #include "data/splits.h"
 #include "data/toy2d.h"
@@ -262,11 +263,14 @@ Dataset load(const std::string& spec, const LoadOptions& options) {
     Dataset drawn = toy ? load_toy2d(*toy, options) : load_glyphs(options);
     drawn.checksum = checksum_of(drawn, options.seed);
     take_given(drawn, parse_given(options.given), options.of_run);
+    reduce_bits(drawn, options.bits);
     return drawn;
   }
   const std::optional<Place> place = find_place(spec);
   if (!place) fail_unknown(spec);
-  return load_path(*place, options);
+  Dataset read = load_path(*place, options);
+  reduce_bits(read, options.bits);
+  return read;
 }
 
 }  // namespace nf::data

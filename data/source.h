@@ -43,6 +43,7 @@ struct LoadOptions {
   std::string layout = "auto";  ///< of images: ReadOptions (samples.h)
   std::string types = {};       ///< of columns: integer_columns() (columns.h)
   std::string images = {};      ///< what is done to pictures: PictureSteps (picture_steps.h)
+  int bits = 8;                 ///< of pixels, 1..8: reduce_bits() (levels.h)
   bool skip_bad = false;        ///< of pictures: leave out those that cannot be read
   bool keep_parts = false;      ///< of pictures: Dataset::parts, all rows before they are cut
   /// Of pictures in folders: which classes labels 0, 1, ... are, those of a model; none: the

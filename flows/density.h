@@ -25,8 +25,8 @@ struct Convention {
 /// latents; a model without any, as an autoregressive one of discrete data, derives from this.
 ///
 /// log_prob is in nats in the units of the data as given: for u8 pixels that is the log probability
-/// of the levels 0..255, because preprocessing is part of the density. So bits/dim is
-/// -log_prob / (D ln 2), with no constant to forget.
+/// of the levels 0..255 (of fewer bits 0..K-1), because preprocessing is part of the density. So
+/// bits/dim is -log_prob / (D ln 2), with no constant to forget.
 ///
 /// `given` (N, G) is what a conditional density p(x | given) depends on, as the data have it; its
 /// Condition makes the context of it. A density without a Condition hands it to its layers as it

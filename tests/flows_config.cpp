@@ -33,7 +33,7 @@ Json another_value(const Field& field) {
           const double room = std::min(field.highest, 1e4) - field.lowest;
           return field.lowest + room * 0.12345678901234567;
         } else {
-          return now + 1;
+          return now + (static_cast<double>(now) < field.highest ? 1 : -1);
         }
       },
       field.value);

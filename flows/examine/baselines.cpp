@@ -14,8 +14,6 @@ namespace nf::flows {
 
 namespace {
 
-using data::kLevels;
-
 constexpr std::int64_t kMostFittedRows = 20000, kMostGaussianDims = 4096, kBlock = 512,
                        kEnoughRows = 10;  // for each dimension
 constexpr double kRidge = 1e-9, kNoiseVariance = 1.0 / 12;
@@ -32,19 +30,29 @@ void in_parts(const Tensor& x, const Tensor& given,
   }
 }
 
-// (D, 256): ln((count + 1) / (N + 256)) of every level.
-Tensor log_frequencies(const Tensor& x) {
+// use(row, d, level) for all of the u8 levels x (N, D). Throws Error for one that is not below
+// `count`.
+template <class Use>
+void for_each_level(const Tensor& x, std::int64_t count, const Use& use) {
   const Tensor rows = x.contiguous();
-  const std::int64_t n = rows.dim(0), dims = rows.dim(1);
-  std::vector<double> table(static_cast<std::size_t>(dims * kLevels), 1);
   const std::uint8_t* level = rows.data<std::uint8_t>();
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (std::int64_t d = 0; d < dims; ++d) {
-      table[static_cast<std::size_t>(d * kLevels + *level++)] += 1;
+  for (std::int64_t i = 0; i < rows.dim(0); ++i) {
+    for (std::int64_t d = 0; d < rows.dim(1); ++d, ++level) {
+      NF_CHECK(*level < count, "[baselines] fitted to levels below ", count, ", got ", int{*level});
+      use(i, d, std::int64_t{*level});
     }
   }
-  for (double& entry : table) entry = std::log(entry / static_cast<double>(n + kLevels));
-  return Tensor::from(table, {dims, kLevels});
+}
+
+// (D, K): ln((count + 1) / (N + K)) of every level.
+Tensor log_frequencies(const Tensor& x, std::int64_t levels) {
+  const std::int64_t dims = x.dim(1);
+  std::vector<double> table(static_cast<std::size_t>(dims * levels), 1);
+  for_each_level(x, levels, [&](std::int64_t, std::int64_t d, std::int64_t level) {
+    table[static_cast<std::size_t>(d * levels + level)] += 1;
+  });
+  for (double& entry : table) entry = std::log(entry / static_cast<double>(x.dim(0) + levels));
+  return Tensor::from(table, {dims, levels});
 }
 
 // use(first, count) for blocks of columns.
@@ -69,7 +77,7 @@ double shrinkage(const double* s, std::int64_t dims, double fourth_power, double
 }  // namespace
 
 Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integer,
-                     const Tensor& all_given, std::int64_t classes) {
+                     const Tensor& all_given, std::int64_t classes, int level_count) {
   NF_CHECK(train.rank() == 2 && train.dim(0) > 0, "[baselines] needs rows (N, D), got ",
            train.shape());
   const std::int64_t rows = std::min(kMostFittedRows, train.dim(0));
@@ -92,7 +100,7 @@ Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integ
   noise_ = Tensor::full({dims}, levels ? kNoiseVariance : 0, DType::F64);
   for (const std::int32_t d : integer) noise_.narrow(0, d, 1).fill_(kNoiseVariance);
   deviation_ = sqrt(squares / n + noise_);
-  if (levels) log_frequency_ = log_frequencies(x);
+  if (levels) log_frequency_ = log_frequencies(x, level_count);
   if (dims <= kMostGaussianDims && min(deviation_).item() > 0) fit_gaussian(x, given);
 }
 
@@ -151,7 +159,12 @@ Baselines Baselines::from(const std::map<std::string, Tensor>& state, const std:
   b.deviation_ = take("deviation", {dims});
   b.noise_ = take("noise", {dims});
   b.regression_ = Regression::from(state, dims, where);
-  b.log_frequency_ = take("log_frequency", {dims, kLevels}, false);
+  if (const auto table = state.find("log_frequency"); table != state.end()) {
+    const std::int64_t levels = table->second.rank() == 2 ? table->second.dim(1) : data::kLevels;
+    NF_CHECK(levels >= 2 && levels <= data::kLevels, where, "'log_frequency' has ", levels,
+             " levels; pixels have 2 to ", data::kLevels);
+    b.log_frequency_ = take("log_frequency", {dims, levels});
+  }
   b.cholesky_ = take("cholesky", {dims, dims}, false);
   if (b.cholesky_.defined()) b.noise_square_ = take("noise_square", {1}).item();
   return b;
@@ -179,15 +192,12 @@ Tensor Baselines::standardized(const Tensor& x, const Tensor& given) const {
 std::vector<double> Baselines::independent(const Tensor& x, const Tensor& given) const {
   std::vector<double> scores;
   if (levels()) {
-    const Tensor rows = x.contiguous();
-    const std::int64_t dims = rows.dim(1);
+    const std::int64_t levels = log_frequency_.dim(1);
     const double* table = log_frequency_.data<double>();
-    const std::uint8_t* level = rows.data<std::uint8_t>();
-    for (std::int64_t i = 0; i < rows.dim(0); ++i) {
-      double log_p = 0;
-      for (std::int64_t d = 0; d < dims; ++d) log_p += table[d * kLevels + *level++];
-      scores.push_back(log_p);
-    }
+    scores.resize(static_cast<std::size_t>(x.dim(0)));
+    for_each_level(x, levels, [&](std::int64_t i, std::int64_t d, std::int64_t level) {
+      scores[static_cast<std::size_t>(i)] += table[d * levels + level];
+    });
     return scores;
   }
   const double constant = sum(noise_ / (deviation_ * deviation_)).item() / 2 +

@@ -14,7 +14,7 @@ namespace nf::flows {
 
 /// Two densities fitted to training rows, in f64.
 ///
-/// Independent columns: for pixels the frequency of each level 0..255 in each dimension, one count
+/// Independent columns: for pixels the frequency of each level 0..K-1 in each dimension, one count
 /// added to all of them, so that no level is impossible; for real data a Gaussian per column.
 ///
 /// Gaussian with a full covariance, up to 4096 dimensions. Pixels are spread over their levels as
@@ -27,12 +27,12 @@ namespace nf::flows {
 /// one's own mean. Frequencies of levels know nothing of it.
 class Baselines {
  public:
-  /// train (N, D): u8 levels 0..255, or real numbers. Only the first 20000 rows are taken: in 784
-  /// dimensions more of them would gain the Gaussian about 8 nats. Throws Error without rows.
-  /// `integer`: columns of whole numbers among reals, which are spread as levels are.
+  /// train (N, D): u8 levels 0..K-1, K = `level_count`, or real numbers. Only the first 20000 rows
+  /// are taken: in 784 dimensions more of them would gain the Gaussian about 8 nats. Throws Error
+  /// without rows. `integer`: columns of whole numbers among reals, which are spread as levels are.
   /// `given`: (N, G) of a conditional density, labels when there are `classes`; undefined: none.
   explicit Baselines(const Tensor& train, const std::vector<std::int32_t>& integer = {},
-                     const Tensor& given = {}, std::int64_t classes = 0);
+                     const Tensor& given = {}, std::int64_t classes = 0, int level_count = 256);
 
   /// What state() gave, from a file: throws Error, which begins with `where`, for anything else.
   static Baselines from(const std::map<std::string, Tensor>& state, const std::string& where);
@@ -59,7 +59,7 @@ class Baselines {
   Tensor noise_;             // f64 (D): variance of the noise
   Tensor mean_, deviation_;  // f64 (D); of what the regression leaves
   Regression regression_;    // on what is given, where something is
-  Tensor log_frequency_;     // f64 (D, 256), of levels
+  Tensor log_frequency_;     // f64 (D, K), of levels
   Tensor cholesky_;          // f64 (D, D): L with L L^T the correlations; undefined without one
   double noise_square_ = 0;  // E |L^-1 u|^2 of the noise u, in deviations
 };

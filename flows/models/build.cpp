@@ -23,9 +23,17 @@ void check_moves(const TrainingSettings& training, const DataShape& data) {
                       " cannot be shifted by ", shift, " pixels; a shift is below both sides");
 }
 
+void check_bits(std::int64_t bits, const DataShape& data) {
+  data::check_setting(bits == 8 || data.discrete, "bits",
+                      "[bits] these data are real numbers; bits is for pixels");
+  data::check_setting(!data.discrete || data.levels == 1 << bits, "bits", "[bits] pixels of ", bits,
+                      " bits have ", 1 << bits, " levels, these data ", data.levels);
+}
+
 void check(const Model& model, const Config& resolved, const DataShape& data) {
   data::check_setting(data.given.empty() || model.conditional(), "given", "[given] ", model.name(),
                       " is no conditional model: it would not look at what is given");
+  check_bits(resolved.data.bits, data);
   check_moves(resolved.training, data);
   model.check(resolved, data);
 }
@@ -84,6 +92,7 @@ data::LoadOptions load_options(const Config& config) {
                             .layout = config.data.layout,
                             .types = config.data.types,
                             .images = config.data.images,
+                            .bits = static_cast<int>(config.data.bits),
                             .skip_bad = config.data.skip_bad};
   options.columns = split_names(config.data.columns);
   return options;

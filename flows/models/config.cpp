@@ -98,6 +98,12 @@ std::vector<Field> DataSettings::fields() {
        "what is done to pictures in files: crop:WxH, square, resize:WxH, gray, colour, patches:N, "
        "celeba, lsun, as a,b",
        &images},
+      {"bits",
+       "of pixels: levels are floor(x / 2^(8 - bits)), and bits/dim are of these; 8: as they are",
+       &bits,
+       {},
+       1,
+       8},
       {"skip_bad", "leave out pictures that cannot be read, and count them", &skip_bad},
       {"pack", "keep pictures of a folder as one file in the run, for its later commands", &pack},
   };

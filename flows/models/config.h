@@ -52,6 +52,7 @@ struct DataSettings {
   std::string types;
   std::string layout = "auto";
   std::string images;
+  std::int64_t bits = 8;
   bool skip_bad = false;
   bool pack = false;
 
@@ -71,7 +72,8 @@ struct OutputSettings {
 /// What a model must know of its data.
 struct DataShape {
   std::int64_t dims = 0;
-  bool discrete = false;    ///< levels 0..255, to be dequantised
+  bool discrete = false;    ///< levels 0..K-1, to be dequantised
+  int levels = 256;         ///< K of discrete data
   bool unit_scale = false;  ///< real numbers around 0 of size 1, as built-in densities are
   std::vector<std::string> columns = {};             ///< names of the dimensions, or none
   std::int64_t rows = 0;                             ///< training samples; 0: not known

@@ -256,7 +256,7 @@ std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape
 nlohmann::ordered_json CouplingFlow::described(const Config& full, const DataShape& data) const {
   const CouplingFlowSettings& config = coupling_flow(full);
   nlohmann::ordered_json json = {{"dims", data.dims},
-                                 {"levels", data.discrete ? data::kLevels : 0},
+                                 {"levels", data.discrete ? data.levels : 0},
                                  {"preprocess", config.preprocess},
                                  {"alpha", config.alpha},
                                  {"whitening", config.whitening},

@@ -91,7 +91,7 @@ nlohmann::ordered_json ImageFlow::described(const Config& full, const DataShape&
   // "levels" are those of a pixel, as in all models; scales are halvings of the image.
   nlohmann::ordered_json json = {{"dims", data.dims},
                                  {"image", {data.height, data.width, data.channels}},
-                                 {"levels", data.discrete ? data::kLevels : 0},
+                                 {"levels", data.discrete ? data.levels : 0},
                                  {"preprocess", c.preprocess},
                                  {"alpha", c.alpha},
                                  {"scales", levels_of(c.levels, data)},

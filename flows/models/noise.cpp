@@ -68,8 +68,8 @@ std::shared_ptr<Transform> variational_dequantize(const Noise& settings, const D
                   std::make_shared<nn::ResidualNet>(net_of(settings, data), weights)));
   }
   flow->recompute(recompute);
-  return std::make_shared<VariationalDequantize>(noise, flow,
-                                                 Shape{data.height, data.width, data.channels});
+  return std::make_shared<VariationalDequantize>(
+      noise, flow, Shape{data.height, data.width, data.channels}, data.levels);
 }
 
 double noise_parameters(const Noise& settings, const DataShape& data) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "data/columns.h"
+#include "data/dataset.h"
 #include "data/setting_error.h"
 #include "flows/layers/dequantize.h"
 #include "flows/layers/level_cdf.h"
@@ -48,27 +49,28 @@ void check_kind(const std::string& kind, const DataShape& data) {
 }
 
 // Pixels to the space in which the couplings work, and how their density is told.
-Convention add_pixels(const Preprocessing& settings, std::int64_t dims, Compose& flow,
+Convention add_pixels(const Preprocessing& settings, const DataShape& data, Compose& flow,
                       const Generator& noise, std::shared_ptr<Transform> variational) {
   const std::string& kind = settings.preprocess;
   const bool symmetric = kind == "symmetric";
   const std::string drawn = variational ? "variational" : "uniform";
+  const std::int64_t dims = data.dims;
+  const double unit = symmetric ? data.levels / 2.0 : data.levels;  // levels in one unit of x
   if (variational) {
     flow.add("dequantize", std::move(variational));
   } else {
-    flow.add("dequantize", std::make_shared<Dequantize>(noise));
+    flow.add("dequantize", std::make_shared<Dequantize>(noise, data.levels));
   }
   if (kind == "cdf") {
-    flow.add("cdf", std::make_shared<LevelCdf>(dims));
-  } else if (symmetric) {
-    flow.add("scale", std::make_shared<Scale>(1.0 / 128, -1));
+    flow.add("cdf", std::make_shared<LevelCdf>(dims, data.levels));
   } else {
-    flow.add("scale", std::make_shared<Scale>(1.0 / 256));
+    flow.add("scale", std::make_shared<Scale>(1 / unit, symmetric ? -1 : 0));
   }
   if (kind == "logit" || kind == "cdf") flow.add("logit", std::make_shared<Logit>(settings.alpha));
-  return {static_cast<double>(dims) * std::log(symmetric ? 128.0 : 256.0),
-          str("nats of x in ", symmetric ? "[-1,1]^" : "[0,1]^", dims, ", ", drawn,
-              " dequantisation; bits/dim = ", symmetric ? 7 : 8, " - nats/(", dims, " ln 2)")};
+  return {static_cast<double>(dims) * std::log(unit),
+          str("nats of x in ", symmetric ? "[-1,1]^" : "[0,1]^", dims,
+              data.levels < data::kLevels ? str(", ", data.levels, " levels") : "", ", ", drawn,
+              " dequantisation; bits/dim = ", std::log2(unit), " - nats/(", dims, " ln 2)")};
 }
 
 // The same for real numbers.
@@ -106,7 +108,7 @@ void check_preprocessing(const Preprocessing& settings, const DataSettings& data
 Convention add_preprocessing(const Preprocessing& settings, const DataSettings& data_settings,
                              const DataShape& data, Compose& flow, const Generator& noise,
                              std::shared_ptr<Transform> variational) {
-  return data.discrete ? add_pixels(settings, data.dims, flow, noise, std::move(variational))
+  return data.discrete ? add_pixels(settings, data, flow, noise, std::move(variational))
                        : add_reals(settings, data_settings.types, data, flow, noise);
 }
 

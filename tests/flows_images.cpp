@@ -264,6 +264,24 @@ BOOST_AUTO_TEST_CASE(realnvp_has_the_published_number_of_parameters) {
   BOOST_CHECK_EQUAL_COLLECTIONS(found.begin(), found.end(), expected.begin(), expected.end());
 }
 
+// Small ImageNet has sizes of its own, by what its files say they are. Reference: a step of Glow
+// has 352,044, 435,576, 603,504 and 942,816 parameters for 12, 24, 48 and 96 channels, its learned
+// priors 780, 2,856 and 10,896, its top 84,000 or 333,888; RealNVP's 4 scales have 46 million.
+BOOST_AUTO_TEST_CASE(presets_know_small_imagenet) {
+  DataShape small = images(32, 32, 3), large = images(64, 64, 3);
+  small.family = "imagenet-32";
+  large.family = "imagenet-64";
+  BOOST_CHECK_EQUAL(parameter_count(configured("glow", small, {}), small),
+                    48 * (352'044 + 435'576 + 603'504) + 780 + 2'856 + 84'000);
+  BOOST_CHECK_EQUAL(parameter_count(configured("glow", large, {}), large),
+                    48 * (352'044 + 435'576 + 603'504 + 942'816) + 780 + 2'856 + 10'896 + 333'888);
+  const Config realnvp = configured("realnvp", small, {}, "code");
+  BOOST_CHECK_CLOSE(parameter_count(realnvp, small), 46e6, 1);
+  for (const char* model : {"glow", "realnvp"}) {  // their papers move none of them
+    BOOST_CHECK(!fit_options(configured(model, small, {})).moves.any());
+  }
+}
+
 // Position by position, (0, 0), (1, 1), (0, 1), (1, 0): the first half is one colour of the board.
 BOOST_AUTO_TEST_CASE(squares_are_taken_apart_by_colour) {
   const Tensor x = Tensor::arange(16, DType::F32).reshape({1, 2, 4, 2});

@@ -108,8 +108,10 @@ Config Glow::preset(const DataShape& data, const std::string& recipe) const {
   GlowSettings& model = config.of<GlowSettings>();
   model.recipe = recipe;
   if (data.channels != 1) {
-    model.steps_per_level = 32;
+    const bool imagenet = data.family.starts_with("imagenet");
+    model.steps_per_level = imagenet ? 48 : 32;
     model.width = 512;
+    if (imagenet && data.height >= 64) model.levels = 4;
   }
   if (data.family.starts_with("cifar-")) config.training.shift = data.width / 10;
   config.training.epochs = 100;

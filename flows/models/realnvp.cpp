@@ -174,8 +174,10 @@ Config RealNvp::preset(const DataShape& data, const std::string& recipe) const {
     model.blocks = 2;
   } else {
     model.alpha = 0.05;
-    if (data.height >= 64 && halves(32)) {
-      model.levels = 5;
+    // CIFAR has 2 scales, and small ImageNet of the same size 4.
+    const bool large = data.height >= 64 && halves(32);
+    if (large || data.family == "imagenet-32") {
+      model.levels = large ? 5 : 4;
       model.width = 32;
       model.blocks = 4;
     }

@@ -40,8 +40,11 @@ class ImageFlow(Flow):
 
     def scale_of(self, name, x, number):
         n, h, w, c = x.shape
-        x = x.reshape(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 5, 2, 4).reshape(n, h // 2, w // 2, 4 * c)
         log_det = torch.zeros(n, dtype=torch.float64)
+        for i in range(self.s.get("boards", 0)):
+            x, more = self.step(f"{name}boards.{i}.", x, board=i % 2)
+            log_det = log_det + more
+        x = x.reshape(n, h // 2, 2, w // 2, 2, c).permute(0, 1, 3, 5, 2, 4).reshape(n, h // 2, w // 2, 4 * c)
         for i in range(self.s["steps_per_level"]):
             x, more = self.step(f"{name}steps.{i}.", x)
             log_det = log_det + more
@@ -65,16 +68,24 @@ class ImageFlow(Flow):
     def bounded(self, log_std):
         return 5 * torch.tanh(log_std / 5) if "blocks" in self.s else log_std
 
-    def step(self, name, x):
-        pixels = x.shape[1] * x.shape[2]
-        scale, matrix = self.t[name + "actnorm.log_scale"], self.t[name + "mixing.matrix"]
+    def step(self, name, x, board=None):
+        """With `board`, the pixels with (row + column) % 2 == board are the condition, the others change."""
+        n, h, w, c = x.shape
+        scale = self.t[name + "actnorm.log_scale"]
         x = (x + self.t[name + "actnorm.shift"]) * scale.exp()
-        x = x @ matrix.T
-        log_det = pixels * (scale.sum() + torch.linalg.slogdet(matrix)[1])
-        half = x.shape[3] // 2
-        passive, active = x[..., :half], x[..., half:]
-        active, more = self.map(active, self.net(name + "coupling.net.", passive))
-        return torch.cat([passive, active], 3), log_det + more
+        log_det = h * w * scale.sum()
+        if c > 1:
+            matrix = self.t[name + "mixing.matrix"]
+            x = x @ matrix.T
+            log_det = log_det + h * w * torch.linalg.slogdet(matrix)[1]
+        if board is None:
+            passive, active = x.chunk(2, 3)
+            active, more = self.map(active, self.net(name + "coupling.net.", passive))
+            return torch.cat([passive, active], 3), log_det + more
+        change = (torch.arange(h)[:, None] + torch.arange(w)) % 2 != board
+        half = lambda where: x[:, where].reshape(n, h, w // 2, c)
+        active, more = self.map(half(change), self.net(name + "coupling.net.", half(~change)))
+        return x.masked_scatter(change[..., None].expand(x.shape), active), log_det + more
 
     # --- networks ---
 

@@ -20,6 +20,7 @@ namespace nf::flows {
 namespace {
 
 struct ImagePlusSettings : SettingsOf<ImagePlusSettings>, StepSettings {
+  std::int64_t boards = 0;
   std::string coupling = "mixture";
   std::int64_t components = 4;
   double scale_limit = 2;
@@ -33,6 +34,7 @@ struct ImagePlusSettings : SettingsOf<ImagePlusSettings>, StepSettings {
 
 std::vector<Field> ImagePlusSettings::fields() {
   std::vector<Field> all = {
+      {"boards", "couplings on checkerboards before each squeeze", &boards, {}, 0, 1000},
       {"coupling", "what a coupling does", &coupling, {"affine", "mixture", "spline"}},
       {"components", "logistics of a mixture, bins of a spline", &components, {}, 1, 256},
       {"scale_limit", "bound of the log scales of affine maps", &scale_limit, {}, 1e-3, 50},
@@ -90,6 +92,7 @@ MultiScale frame_of(const ImagePlusSettings& settings, const DataShape& data, Ge
   const std::int64_t context = context_dims(settings, data);
   const bool given = context > 0 && settings.conditional_prior;
   return {.steps = std::vector<std::int64_t>(levels, settings.steps_per_level),
+          .boards = settings.boards,
           .mixing = channel_mixings().at(settings.mixing),
           .map = [settings] { return map_of(settings); },
           .net = [&weights, settings](std::int64_t in, std::int64_t out,
@@ -190,6 +193,7 @@ double ImagePlus::scales_parameters(const Config& full, const DataShape& data) c
 void ImagePlus::describe(const Config& full, nlohmann::ordered_json& json) const {
   const ImagePlusSettings& c = full.of<ImagePlusSettings>();
   c.StepSettings::describe(json);
+  json["boards"] = c.boards;
   json["coupling"] = c.coupling;
   json["components"] = c.components;
   json["scale_limit"] = c.scale_limit;

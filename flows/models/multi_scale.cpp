@@ -76,25 +76,30 @@ std::shared_ptr<Transform> mixing_of(ChannelMixing kind, std::int64_t channels, 
   return Permute::reverse(channels);
 }
 
+// Of one channel there is nothing to mix.
 void add_step(const MultiScale& frame, std::int64_t level, const std::string& name,
-              std::int64_t channels, Generator& weights, Compose& flow) {
+              const Partition& partition, Generator& weights, Compose& flow) {
+  const std::int64_t channels = partition.dims();
   flow.add(name + ".actnorm", std::make_shared<ActNorm>(channels));
-  flow.add(name + ".mixing", mixing_of(frame.mixing, channels, weights));
-  const Partition halves = Partition::halves(channels);
+  if (channels > 1) flow.add(name + ".mixing", mixing_of(frame.mixing, channels, weights));
   const auto map = frame.map();
-  const auto net = frame.net(halves.passive() + frame.context,
-                             halves.active() * map->parameters_per_dim(), level);
-  flow.add(name + ".coupling", std::make_shared<Coupling>(halves, map, net));
+  const auto net = frame.net(partition.passive() + frame.context,
+                             partition.active() * map->parameters_per_dim(), level);
+  flow.add(name + ".coupling", std::make_shared<Coupling>(partition, map, net));
 }
 
 std::shared_ptr<Compose> scale_of(const MultiScale& frame, std::int64_t level, const Shape& image,
                                   Generator& weights) {
   auto flow = std::make_shared<Compose>();
+  for (std::int64_t i = 0; i < frame.boards; ++i) {
+    const Partition board = Partition::checkerboard(image.dim(2), i % 2 == 1);
+    add_step(frame, level, str("boards.", i), board, weights, *flow);
+  }
   flow->add("squeeze", std::make_shared<Squeeze>());
   const Shape small = {image.dim(0) / 2, image.dim(1) / 2, 4 * image.dim(2)};
   const std::int64_t channels = small.dim(2);
   for (std::int64_t i = 0; i < frame.steps[level]; ++i) {
-    add_step(frame, level, str("steps.", i), channels, weights, *flow);
+    add_step(frame, level, str("steps.", i), Partition::halves(channels), weights, *flow);
   }
   if (level + 1 < std::ssize(frame.steps)) {
     const std::int64_t stays = channels - channels / 2;
@@ -123,12 +128,18 @@ double multi_scale_parameters(const MultiScale& frame, std::int64_t image_channe
   const auto context = static_cast<double>(frame.context);
   auto channels = static_cast<double>(image_channels);
   double count = 0;
-  for (std::int64_t level = 0; level < std::ssize(frame.steps); ++level) {
-    channels *= 4;
-    double step = 2 * channels + net(channels / 2 + context, per_dim * channels / 2, level);
+  // A step that shows `shown` of the channels to its network, and changes as many.
+  const auto step_of = [&](double shown, std::int64_t level) {
+    double step = 2 * channels + net(shown + context, per_dim * shown, level);
+    if (channels < 2) return step;
     if (frame.mixing == ChannelMixing::Linear) step += channels * channels;
     if (frame.mixing == ChannelMixing::Lu) step += 2 * channels * channels + channels;
-    count += static_cast<double>(frame.steps[level]) * step;
+    return step;
+  };
+  for (std::int64_t level = 0; level < std::ssize(frame.steps); ++level) {
+    count += static_cast<double>(frame.boards) * step_of(channels, level);
+    channels *= 4;
+    count += static_cast<double>(frame.steps[level]) * step_of(channels / 2, level);
     const bool last = level + 1 == std::ssize(frame.steps);
     count += last ? top(channels) : prior(channels / 2 + context, channels, level);
     channels /= 2;

@@ -42,6 +42,7 @@ using MakeNet = std::function<std::shared_ptr<nn::Layer>(std::int64_t in, std::i
 
 struct MultiScale {
   std::vector<std::int64_t> steps;  ///< on each scale
+  std::int64_t boards = 0;          ///< couplings on checkerboards before each squeeze
   ChannelMixing mixing = ChannelMixing::Linear;
   std::function<std::shared_ptr<ElementwiseMap>()> map;        ///< of a coupling
   MakeNet net;                                                 ///< its conditioner

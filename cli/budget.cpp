@@ -8,6 +8,7 @@
 #include "cli/trained_model.h"
 #include "flows/train/evaluate.h"
 #include "flows/train/fit.h"
+#include "tensor/threads.h"
 
 namespace nf::cli {
 
@@ -56,9 +57,10 @@ std::int64_t steps_within_budget(const flows::Config& config, const data::Datase
   std::snprintf(
       text, sizeof text,
       "budget of %g core-minutes: %.3g core-seconds a step, %.3g for the validation after "
-      "an epoch: %.0f steps, %.1f epochs",
+      "an epoch: %.0f steps, %.1f epochs, about %.0f minutes by %d thread%s",
       config.training.budget, step, validation, std::max(0.0, std::floor(fit)),
-      std::max(0.0, fit) / per_epoch);
+      std::max(0.0, fit) / per_epoch, std::ceil(config.training.budget / num_threads()),
+      num_threads(), num_threads() == 1 ? "" : "s");
   NF_CHECK(fit >= 1, "[budget] ", text, "; give more");
   common.note(text);
   return static_cast<std::int64_t>(fit);

@@ -9,6 +9,7 @@
 #include "cli/given.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
+#include "data/levels.h"
 #include "data/png.h"
 #include "flows/examine/inpaint.h"
 #include "tensor/ops.h"
@@ -59,11 +60,12 @@ Tensor masks_for(std::int64_t n, const std::string& mask, const data::Dataset& s
   return concat(rows, 0);
 }
 
-// Rows x, then x with gray where it is not observed, then filled (N, D), for each image in turn.
-Tensor triples(const Tensor& x, const Tensor& observed, const Tensor& filled, int levels) {
-  const double missing = 0.375 * levels;
+// Rows x, then x with gray where it is not observed, then filled (N, D), for each image in turn:
+// all of pixels, since one bit has no gray.
+Tensor triples(const Tensor& x, const Tensor& observed, const Tensor& filled) {
+  constexpr double kMissing = 96;
   const std::int64_t n = x.dim(0), dims = x.dim(1);
-  const Tensor masked = where(observed, x.to(DType::F32), Tensor::scalar(missing)).to(DType::U8);
+  const Tensor masked = where(observed, x.to(DType::F32), Tensor::scalar(kMissing)).to(DType::U8);
   std::vector<Tensor> parts;
   for (const Tensor& part : {x, masked, filled}) parts.push_back(part.reshape({n, 1, dims}));
   return concat(parts, 1).reshape({3 * n, dims});
@@ -122,8 +124,13 @@ void inpaint(const InpaintCommand& options) {
 
   const std::int64_t across = options.mask == "all" ? n / 10 : std::min<std::int64_t>(n, 5);
   const Tensor filled = result.x.to(Device::CPU).to(DType::U8);
-  write_samples_png(out, triples(x, observed, filled, shape.levels), shape, {}, 3 * across,
-                    options.scale);
+  const auto pixels = [&](const Tensor& rows) {
+    return data::pixels_of_levels(rows, shape.levels);
+  };
+  data::Dataset shown = shape;
+  shown.levels = data::kLevels;
+  write_samples_png(out, triples(pixels(x), observed.to(Device::CPU), pixels(filled)), shown, {},
+                    3 * across, options.scale);
   const auto nats = [&](const std::vector<double>& log_probs) {
     const double sum = std::accumulate(log_probs.begin(), log_probs.end(), 0.0);
     return density->nats(sum / static_cast<double>(log_probs.size()));

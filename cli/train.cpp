@@ -432,8 +432,12 @@ void add_train(CLI::App& app) {
     auto [config, data] = options->settings.configure(options->model, load_data);
     options->settings.check_precision(config, device);
     data::check_varies(data, config.data.types, config.text("preprocess", "") == "standard");
+    // That of a preset is for processors, and gives way to what is asked for.
+    const bool other_end = options->settings.given("steps") || options->settings.given("epochs");
+    const bool asked = options->settings.given("budget");
+    if (!asked && (other_end || device != Device::CPU)) config.training.budget = 0;
     if (config.training.budget > 0) {
-      check_usage(!options->settings.given("steps") && !options->settings.given("epochs"),
+      check_usage(!other_end,
                   "--budget says how many steps there are: leave out --steps and --epochs");
       config.training.steps = steps_within_budget(
           config, data, Training::fit_options(config, !options->no_graph), device, options->common);

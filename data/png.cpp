@@ -1,5 +1,7 @@
 #include "data/png.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -11,6 +13,19 @@
 #include "data/decode.h"
 #include "tensor/files.h"
 
+// stb's own compression has fixed codes only, and makes files half as long again.
+static unsigned char* deflated(unsigned char* data, int size, int* packed_size, int level) {
+  uLongf packed = compressBound(static_cast<uLong>(size));
+  auto* const bytes = static_cast<unsigned char*>(std::malloc(packed));
+  if (bytes && compress2(bytes, &packed, data, static_cast<uLong>(size), level) != Z_OK) {
+    std::free(bytes);
+    return nullptr;
+  }
+  *packed_size = static_cast<int>(packed);
+  return bytes;
+}
+
+#define STBIW_ZLIB_COMPRESS deflated
 #define STB_IMAGE_WRITE_IMPLEMENTATION
 #define STB_IMAGE_WRITE_STATIC
 #define STBI_WRITE_NO_STDIO

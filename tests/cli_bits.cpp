@@ -1,8 +1,10 @@
 // flowcli with --bits: one run of 5-bit pixels, from training to pictures.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <filesystem>
 #include <set>
 
+#include "data/png.h"
 #include "data/source.h"
 #include "tests/cli_runs.h"
 
@@ -100,6 +102,9 @@ BOOST_AUTO_TEST_CASE(a_run_of_5_bits) {
 
   const std::string eight = folder.file("eight");
   expect_ok(flowcli(folder, training(eight, {})));
+  // Files of fewer levels are smaller.
+  const auto of_files = flowcli(folder, {"eval", eight, "--json"}).json()["png_bits_per_dim"];
+  BOOST_TEST(told["png_bits_per_dim"].get<double>() < of_files.get<double>());
   const Outcome both = flowcli(folder, {"compare", run, eight});
   expect_ok(both);
   BOOST_TEST(both.err.find("is of pixels of other bits than") != std::string::npos, both.err);
@@ -110,6 +115,17 @@ BOOST_AUTO_TEST_CASE(a_run_of_5_bits) {
   config.replace(config.find("\"levels\": 32"), 12, "\"levels\": 64");
   write(run + "/config.json", config);
   expect_failure(flowcli(folder, {"eval", run}), {"[bits]", "64"});
+}
+
+// One bit has black and white, and what is missing is neither.
+BOOST_AUTO_TEST_CASE(what_is_missing_is_grey_with_one_bit_too) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), picture = folder.file("filled.png");
+  expect_ok(flowcli(folder, training(run, {"--bits", "1"})));
+  expect_ok(flowcli(folder, {"inpaint", run, "--steps", "2", "--indices", "0", "--mask", "left",
+                             "--out", picture, "--scale", "1"}));
+  const auto grey = data::read_png(picture).to_vector<std::uint8_t>();
+  BOOST_TEST(std::count(grey.begin(), grey.end(), 96) == 28 * 14);
 }
 
 BOOST_AUTO_TEST_CASE(bits_of_what_has_none) {

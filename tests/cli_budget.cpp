@@ -39,6 +39,31 @@ BOOST_AUTO_TEST_CASE(the_steps_that_fit_are_settings_of_the_run) {
   BOOST_TEST(again.err.find("core-minutes") == std::string::npos, again.err);
 }
 
+// image-plus has one of its own, which gives way to what is asked for.
+BOOST_AUTO_TEST_CASE(a_preset_may_have_a_budget) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  const Arguments training = {"train",   "image-plus", "--data",         "glyphs", "--train", "40",
+                              "--valid", "10",         "--test",         "10",     "--width", "4",
+                              "--out",   run,          "--sample-every", "0"};
+  const auto ended_by = [&](const Arguments& more) {
+    Arguments all = training;
+    all.insert(all.end(), more.begin(), more.end());
+    const Outcome outcome = flowcli(folder, all);
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    const bool timed = outcome.err.find("core-minutes: ") != std::string::npos;
+    const auto config = nlohmann::json::parse(slurp(run + "/config.json"));
+    BOOST_TEST((config["training"]["budget"].get<double>() > 0) == timed);
+    return timed;
+  };
+  BOOST_TEST(!ended_by({"--steps", "1"}));
+  BOOST_TEST(!ended_by({"--epochs", "1", "--overwrite"}));
+  const Outcome help = flowcli(folder, {"train", "image-plus", "--help"});
+  const std::size_t at = help.out.find("--budget");
+  BOOST_TEST_REQUIRE(at != std::string::npos);
+  BOOST_TEST(help.out.substr(at, 250).find("[60") != std::string::npos, help.out.substr(at, 250));
+}
+
 BOOST_AUTO_TEST_CASE(a_budget_that_cannot_be_is_one_line_and_makes_no_folder) {
   const ScratchFolder folder;
   const std::string run = folder.file("run");

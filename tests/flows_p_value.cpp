@@ -45,12 +45,12 @@ BOOST_AUTO_TEST_CASE(ties_and_nan_are_counted) {
 }
 
 BOOST_AUTO_TEST_CASE(far_from_the_mean_is_unusual_on_either_side) {
-  const HeldOutScores far({1, 2, 3, 6}, flows::Unusual::Far);  // mean 3, distances 2 1 0 3
+  const HeldOutScores far({1, 2, 3, 6}, flows::Unusual::Far);
   BOOST_TEST(far.mean() == 3);
-  const std::pair<double, double> rows[] = {{3, 1},        {4, 4.0 / 5},       {2, 4.0 / 5},
-                                            {5, 3.0 / 5},  {1, 3.0 / 5},       {0.5, 2.0 / 5},
-                                            {-3, 1.0 / 5}, {9.5, 1.0 / 5},     {NAN, 1.0 / 5},
-                                            {6, 2.0 / 5},  {INFINITY, 1.0 / 5}};
+  // The mean is that of all five: of 3 it is 3, of 8 it is 4, of -2 it is 2, of 5.5 it is 3.5.
+  const std::pair<double, double> rows[] = {
+      {3, 1},         {8, 1.0 / 5},   {-2, 2.0 / 5},      {-7, 1.0 / 5},
+      {5.5, 3.0 / 5}, {NAN, 1.0 / 5}, {INFINITY, 1.0 / 5}};
   for (const auto& [score, p] : rows) BOOST_TEST(std::abs(far.p_value(score) - p) < 1e-15, score);
   BOOST_TEST(far.rank(5) == far.rank(1));
   // What is not finite has no part in the mean, and is the farthest.
@@ -58,6 +58,29 @@ BOOST_AUTO_TEST_CASE(far_from_the_mean_is_unusual_on_either_side) {
   BOOST_TEST(broken.mean() == 2);
   BOOST_TEST(broken.p_value(2) == 1);
   BOOST_TEST(std::abs(broken.p_value(1e9) - 3.0 / 5) < 1e-15);
+  BOOST_TEST(std::abs(broken.p_value(NAN) - 3.0 / 5) < 1e-15);
+}
+
+// Of n + 1 draws each is the farthest as often, however few they are.
+BOOST_AUTO_TEST_CASE(p_values_of_distances_are_uniform_for_few_held_out_rows_too) {
+  constexpr int kTrials = 20000;
+  Generator gen(7);
+  for (const int n : {1, 2, 5}) {
+    const Tensor draws = normal(gen, {kTrials, n + 1}).to(DType::F64);
+    const double* const x = draws.data<double>();
+    int least = 0;
+    for (int i = 0; i < kTrials; ++i) {
+      const double* const row = x + i * (n + 1);
+      const HeldOutScores held_out({row, row + n}, flows::Unusual::Far);
+      least += held_out.p_value(row[n]) < 1.5 / (n + 1) ? 1 : 0;
+    }
+    const double share = least / static_cast<double>(kTrials), expected = 1.0 / (n + 1);
+    if (n == 1) {
+      BOOST_TEST(share == 0);  // two are always as far from their mean
+    } else {
+      BOOST_TEST(std::abs(share - expected) < 4 * std::sqrt(expected / kTrials), n);
+    }
+  }
 }
 
 // ln of a Gaussian in ten dimensions at its own draws, and at draws that are further away.

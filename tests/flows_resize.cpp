@@ -53,7 +53,7 @@ struct Row {
 };
 
 std::vector<Row> models() {
-  return {{"glow", {"steps_per_level=1", "width=8"}},
+  return {{"glow", {"steps_per_level=1", "width=8", "shift=5"}},
           {"image-plus", {"steps_per_level=1", "blocks=0", "width=8"}},
           {"realnvp", {"blocks=0", "width=8"}},
           {"realnvp", {"blocks=0", "width=8", "norm=batch", "masked=true"}}};

@@ -9,15 +9,22 @@
 
 namespace nf::flows {
 
+namespace {
+
+double told(double score) {
+  return std::isnan(score) ? -std::numeric_limits<double>::infinity() : score;
+}
+
+}  // namespace
+
 HeldOutScores::HeldOutScores(std::vector<double> scores, Unusual unusual)
-    : unusual_(unusual), ranks_(std::move(scores)) {
-  NF_CHECK(!ranks_.empty(), "[p-value] there are no held-out scores to compare with");
-  double finite = 0;
-  for (const double score : ranks_) {
-    if (std::isfinite(score)) mean_ += (score - mean_) / ++finite;
+    : unusual_(unusual), scores_(std::move(scores)) {
+  NF_CHECK(!scores_.empty(), "[p-value] there are no held-out scores to compare with");
+  for (double& score : scores_) {
+    score = told(score);
+    if (std::isfinite(score)) mean_ += (score - mean_) / static_cast<double>(++finite_);
   }
-  for (double& score : ranks_) score = rank(score);
-  std::sort(ranks_.begin(), ranks_.end());
+  std::sort(scores_.begin(), scores_.end());
 }
 
 double HeldOutScores::rank(double score) const {
@@ -26,8 +33,17 @@ double HeldOutScores::rank(double score) const {
 }
 
 double HeldOutScores::p_value(double score) const {
-  const auto above = std::upper_bound(ranks_.begin(), ranks_.end(), rank(score));
-  return (static_cast<double>(above - ranks_.begin()) + 1) * least();
+  const auto upto = [&](double limit) {
+    return std::upper_bound(scores_.begin(), scores_.end(), limit) - scores_.begin();
+  };
+  const double here = told(score);
+  if (unusual_ == Unusual::Low) return (static_cast<double>(upto(here)) + 1) * least();
+  if (!std::isfinite(here)) return (static_cast<double>(size() - finite_) + 1) * least();
+  const double mean = mean_ + (here - mean_) / static_cast<double>(finite_ + 1);
+  const double distance = std::abs(here - mean) * (1 - 1e-12);  // two are always as far
+  const auto as_far = std::count_if(scores_.begin(), scores_.end(),
+                                    [&](double s) { return std::abs(s - mean) >= distance; });
+  return (static_cast<double>(as_far) + 1) * least();
 }
 
 }  // namespace nf::flows

@@ -15,7 +15,8 @@ enum class Unusual { Low, Far };
 /// The log densities of held-out rows. A row drawn as they were has a p-value that is uniform on
 /// 1/(n+1), 2/(n+1), ..., 1, so that one in a hundred of such rows is below 0.01 whatever the
 /// shape of the density: a conformal p-value (Vovk, Gammerman, Shafer 2005). A NaN, a density that
-/// cannot even be told, is below every number.
+/// cannot even be told, is below every number. With Unusual::Far the new row counts in the mean
+/// from which all distances are, as one among n + 1 alike.
 class HeldOutScores {
  public:
   /// Throws Error for none.
@@ -27,12 +28,13 @@ class HeldOutScores {
   double rank(double score) const;
   double mean() const { return mean_; }                                     ///< of the finite ones
   double least() const { return 1.0 / (static_cast<double>(size()) + 1); }  ///< of all p-values
-  std::int64_t size() const { return std::ssize(ranks_); }                  ///< n
+  std::int64_t size() const { return std::ssize(scores_); }                 ///< n
 
  private:
   Unusual unusual_;
   double mean_ = 0;
-  std::vector<double> ranks_;  // ascending
+  std::int64_t finite_ = 0;
+  std::vector<double> scores_;  // ascending, -infinity for NaN
 };
 
 }  // namespace nf::flows

@@ -139,6 +139,7 @@ Config ImagePlus::preset(const DataShape&, const std::string&) const {
   model.steps_per_level = 6;
   model.width = 48;
   config.training.epochs = 20;
+  config.training.budget = 60;  // on a processor, unless an end is asked for
   config.training.batch_size = 64;
   config.training.optimizer = "adamax";
   config.training.lr = 2e-3;

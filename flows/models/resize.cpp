@@ -22,6 +22,14 @@ std::map<std::string, Tensor> by_name(Density& density) {
   return all;
 }
 
+// Nothing is trained here: that images of training were shifted by more than a small side is no
+// matter.
+std::shared_ptr<Density> of_other_size(Config config, const DataShape& data) {
+  config.training.flip = false;
+  config.training.shift = 0;
+  return make_density(config, data);
+}
+
 // "layer cdf (LevelCdf(784))" of the tensor "cdf.below".
 std::string layer_of(const std::string& tensor, const Density& density) {
   const std::size_t dot = tensor.rfind('.');
@@ -39,7 +47,7 @@ std::string layer_of_one_size(const Config& config, const DataShape& data, Densi
   // As small as possible: what stands for each pixel may be a matrix of them.
   std::int64_t side = std::max<std::int64_t>(2, model_by_name(config.model).side_step(config));
   if (side == data.height && side == data.width) side *= 2;
-  const auto small = by_name(*make_density(config, of_size(data, side, side)));
+  const auto small = by_name(*of_other_size(config, of_size(data, side, side)));
   for (const auto& [name, tensor] : density.state()) {
     const auto found = small.find(name);
     if (found == small.end() || found->second.shape() != tensor.shape()) {
@@ -51,7 +59,7 @@ std::string layer_of_one_size(const Config& config, const DataShape& data, Densi
 
 std::shared_ptr<Density> resized(const Config& config, const DataShape& data, Density& density,
                                  std::int64_t height, std::int64_t width) {
-  const std::shared_ptr<Density> other = make_density(config, of_size(data, height, width));
+  const std::shared_ptr<Density> other = of_other_size(config, of_size(data, height, width));
   other->to(density.device());
   other->load_state(by_name(density));
   other->mark_initialized();

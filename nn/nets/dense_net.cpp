@@ -77,6 +77,8 @@ std::string DenseNet::kind() const {
 Shape DenseNet::inspect(const Shape& in, const std::string& name,
                         std::vector<LayerInfo>& rows) const {
   Shape shape = first_->inspect(in, join_names(name, "first"), rows);
+  rows.back().beside =  // the buffer of all channels, and its gradient
+      2 * static_cast<double>(shape.numel() / shape[3] * channels_before(layers_.size()));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const std::string layer = join_names(name, str("layers.", i));
     const Shape inner = layers_[i].first->inspect(shape, join_names(layer, "inner"), rows);

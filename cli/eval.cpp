@@ -56,6 +56,10 @@ std::string add_importance(flows::Density& density, const Rows& rows, const Eval
   flows::EvaluateOptions evaluate = rows.evaluated_with(options.evaluate);
   evaluate.noise_draws = options.importance;
   evaluate.importance = true;
+  // Rows of a batch are done together, which with many draws should not take long.
+  constexpr std::int64_t kTogether = 4096, kLeast = 16;
+  evaluate.batch_size =
+      std::clamp(kTogether / options.importance, kLeast, std::max(kLeast, evaluate.batch_size));
   catch_interrupts();
   std::vector<double> scores;
   {
@@ -69,9 +73,10 @@ std::string add_importance(flows::Density& density, const Rows& rows, const Eval
   json["importance"] = options.importance;
   json["importance_count"] = e.count;
   json["importance_nats"] = number(e.nats);
-  json["importance_nats_se"] = number(e.nats_se);
+  const double unknown = flows::kNaN;
+  json["importance_nats_se"] = number(e.count > 0 ? e.nats_se : unknown);
   json["importance_bits_per_dim"] = number(e.bits_per_dim);
-  json["importance_bits_per_dim_se"] = number(e.bits_per_dim_se);
+  json["importance_bits_per_dim_se"] = number(e.count > 0 ? e.bits_per_dim_se : unknown);
   const bool all = e.count == rows.x.dim(0);
   if (!all) {
     options.common.note(str("interrupted: importance weights of the first ", e.count, " of ",

@@ -62,6 +62,9 @@ void check_drawn(const RunFolder& run, const data::Dataset& data) {
   const bool as_many = known.train.count == data.train.size() &&
                        known.valid.count == data.valid.size() &&
                        known.test.count == data.test.size();
+  NF_CHECK(known.shape.levels == data.levels, "[bits] ", run.path(), " was trained on pixels of ",
+           known.shape.levels, " levels; its config.json reads them with ", data.levels,
+           ": give bits back what it was");
   NF_CHECK(!drawn || !as_many || same_data(known, data), "[data] the flowcli that trained ",
            run.path(), " drew other ", data.name, " than this one does (checksum ",
            known.shape.checksum, " then, ", data.checksum, " now); use that one, train again, or ",

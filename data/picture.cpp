@@ -119,7 +119,9 @@ class PictureReader {
     const auto bad = [](const PictureEntry& entry) { return !entry.bad.empty(); };
     const auto first = std::find_if(entries.begin(), entries.end(), bad);
     NF_CHECK(options_.skip_bad || first == entries.end(), first->bad,
-             single_ ? "" : "; take it out of the folder, or leave such files out with --skip-bad");
+             single_ ? ""
+                     : "; take it out of the folder (train and data leave such files out with "
+                       "--skip-bad)");
     NF_CHECK(!std::all_of(entries.begin(), entries.end(), bad) || entries.empty(), "[data] '",
              printable(folder_.path), "': none of its ", entries.size(),
              " pictures can be read: ", first->bad);

@@ -329,7 +329,7 @@ BOOST_AUTO_TEST_CASE(models_of_images_say_what_they_cannot_take) {
   check_error([] { configured("glow", {.dims = 6, .discrete = true}, {}); },
               {"[glow] is for images; rows of 6 numbers have no height and width"});
   check_error([] { configured("image-plus", images(7, 8, 1), {}); },
-              {"[levels] images of 7 x 8 can be halved 0 times"});
+              {"[levels] images of 7 x 8 pixels have no halves", "resize:8x6"});
   const auto idle = [](const std::string& key, const DataShape& data, bool variational) {
     const std::string kind = variational ? "variational" : "uniform";
     return why_idle(configured("glow", data, {"dequantize=" + kind}), data, key);

@@ -54,9 +54,12 @@ std::int64_t levels_of(std::int64_t asked, const DataShape& data) {
     h /= 2;
     w /= 2;
   }
-  data::check_setting(possible > 0 && asked <= possible, "levels", "[levels] images of ",
-                      data.height, " x ", data.width, " can be halved ", possible,
-                      " times; give 1 to so many levels");
+  data::check_setting(possible > 0, "levels", "[levels] images of ", data.height, " x ", data.width,
+                      " pixels have no halves; give them even sides, as with --images resize:",
+                      std::max<std::int64_t>(2, data.width / 2 * 2), "x",
+                      std::max<std::int64_t>(2, data.height / 2 * 2));
+  data::check_setting(asked <= possible, "levels", "[levels] images of ", data.height, " x ",
+                      data.width, " can be halved ", possible, " times; give 1 to so many levels");
   return asked > 0 ? asked : std::min(possible, kMost);
 }
 

@@ -18,7 +18,9 @@ namespace nf::flows {
 std::vector<Field> Preprocessing::fields() {
   return {
       {"preprocess",
-       "auto: unit for images, standard for real data, none for built-in densities; symmetric: "
+       "auto: for images unit, in realnvp and image-plus logit, in glow symmetric; standard for "
+       "real "
+       "data, none for built-in densities; symmetric: "
        "pixels in [-1,1]; cdf: every pixel through its own distribution function",
        &preprocess, preprocessings().all()},
       {"alpha", "of logit preprocessing", &alpha, {}, kLeastAlpha, 0.49},

@@ -138,9 +138,10 @@ Config ImagePlus::preset(const DataShape&, const std::string&) const {
   ImagePlusSettings& model = config.of<ImagePlusSettings>();
   model.steps_per_level = 6;
   model.width = 48;
+  model.dequantize = "variational";
   config.training.epochs = 20;
   config.training.budget = 60;  // on a processor, unless an end is asked for
-  config.training.batch_size = 64;
+  config.training.batch_size = 32;
   config.training.optimizer = "adamax";
   config.training.lr = 2e-3;
   config.training.beta2 = 0.999;

@@ -8,6 +8,7 @@
 #include "cli/trained_model.h"
 #include "flows/train/evaluate.h"
 #include "flows/train/fit.h"
+#include "tensor/memory.h"
 #include "tensor/threads.h"
 
 namespace nf::cli {
@@ -19,6 +20,16 @@ double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_P
 
 }  // namespace
 
+void check_batch(const flows::Density& density, const flows::Config& config, std::int64_t rows) {
+  if (density.device() != Device::CPU) return;
+  const std::int64_t batch = std::min(config.training.batch_size, rows);
+  std::vector<nn::LayerInfo> layers;
+  density.inspect({batch, density.dims()}, "", layers);
+  const bool images = flows::model_by_name(config.model).of_images();
+  check_memory(nn::kept_bytes(layers), str("a batch of ", batch),
+               str("give a smaller --batch-size", images ? " or --memory invertible" : ""));
+}
+
 std::int64_t steps_within_budget(const flows::Config& config, const data::Dataset& data,
                                  const flows::FitOptions& options, Device device,
                                  const Common& common) {
@@ -26,6 +37,7 @@ std::int64_t steps_within_budget(const flows::Config& config, const data::Datase
   const double budget = 60 * config.training.budget;
   set_precision(device, config.training.precision, Need::Must);
   const auto density = make_density(config, data, device);
+  check_batch(*density, config, data.train.size());
   flows::FitOptions rehearsal = options;
   rehearsal.epochs = kWarmUp + kTimed;  // the end is not reached, for an epoch has a step
   rehearsal.steps = 0;

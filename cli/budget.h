@@ -1,4 +1,4 @@
-// How many steps a training may have within a budget of processor time.
+// What a training takes: memory for a step, and how many steps fit into a budget of processor time.
 #pragma once
 
 #include "cli/cli.h"
@@ -7,6 +7,10 @@
 #include "flows/train/fit.h"
 
 namespace nf::cli {
+
+/// Throws Error where a step with a batch of `config`, of so many rows, does not fit into memory;
+/// on a GPU its own allocator says so.
+void check_batch(const flows::Density& density, const flows::Config& config, std::int64_t rows);
 
 /// The number of steps that `config.training.budget` core-minutes of this process allow, validation
 /// after each epoch included. A copy of the model is made and trained for 50 steps, which are timed

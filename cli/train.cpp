@@ -371,14 +371,7 @@ class Training {
   /// With its weights before the trainer takes it: averages begin where they are.
   std::shared_ptr<flows::Density> first_density(Start start) const {
     auto density = make_density(config_, data_, device_);
-    const std::int64_t batch = std::min(config_.training.batch_size, data_.train.size());
-    std::vector<nn::LayerInfo> layers;
-    density->inspect({batch, density->dims()}, "", layers);
-    if (device_ == Device::CPU) {
-      const bool images = flows::model_by_name(config_.model).of_images();
-      check_memory(nn::kept_bytes(layers), str("a batch of ", batch),
-                   str("give a smaller --batch-size", images ? " or --memory invertible" : ""));
-    }
+    check_batch(*density, config_, data_.train.size());
     if (start == Start::New && !config_.output.from.empty()) {
       begin_from(*density, config_, data_, common_);
     }

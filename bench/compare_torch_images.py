@@ -16,7 +16,6 @@ import pathlib
 import statistics
 import subprocess
 import sys
-import time
 
 try:
     import torch
@@ -26,6 +25,8 @@ try:
 except ImportError as error:
     sys.exit(f"compare_torch_images.py: {error}; install PyTorch: python3 -m venv /tmp/venv && "
              "/tmp/venv/bin/pip install torch, and run it by /tmp/venv/bin/python")
+
+from compare_torch import time_torch
 
 SIDE, CHANNELS = 32, 3
 
@@ -235,21 +236,12 @@ def make_step(name, compiled):
     return step
 
 
-def time_torch(step, levels, steps):
-    times = []
-    for _ in range(steps):
-        start = time.perf_counter()
-        step(levels)
-        times.append(1000 * (time.perf_counter() - start))
-    return times
-
-
 def time_flowcli(args, name):
-    """Milliseconds of a step, and its FLOPs."""
+    """The median milliseconds of a step."""
     command = [args.flowcli, "bench", name, *MODELS[name][1], "--data", args.data, "--json",
                "--bench-steps", str(args.steps), "--batch-size", str(args.batch_size)]
-    out = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return out
+    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(out)["step_ms"]
 
 
 def compare(args, name):
@@ -258,11 +250,11 @@ def compare(args, name):
     steps = {way: make_step(name, way == "compile") for way in ways}
     times = {way: [] for way in ("flowcli", *steps)}
     for step in steps.values():
-        time_torch(step, levels, 2)  # compiles, allocates
+        time_torch(step, [levels], 2, "cpu")  # compiles, allocates
     for _ in range(args.rounds):
-        times["flowcli"].append(time_flowcli(args, name)["step_ms"])
+        times["flowcli"].append(time_flowcli(args, name))
         for way, step in steps.items():
-            times[way] += time_torch(step, levels, args.steps)
+            times[way] += time_torch(step, [levels], args.steps, "cpu")
     result = {way: statistics.median(t) for way, t in times.items()}
     fastest = min(result[way] for way in steps)
     return {"model": name, "step_ms": result, "ratio": result["flowcli"] / fastest,

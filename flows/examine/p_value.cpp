@@ -28,8 +28,8 @@ HeldOutScores::HeldOutScores(std::vector<double> scores, Unusual unusual)
 }
 
 double HeldOutScores::rank(double score) const {
-  if (std::isnan(score)) return -std::numeric_limits<double>::infinity();
-  return unusual_ == Unusual::Low ? score : -std::abs(score - mean_);
+  const double here = told(score);
+  return unusual_ == Unusual::Low ? here : -std::abs(here - mean_);
 }
 
 double HeldOutScores::p_value(double score) const {

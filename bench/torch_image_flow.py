@@ -154,17 +154,20 @@ class ImageFlow(Flow):
             return self.mixture(x, h, limit)
         return self.spline(x, h)
 
-    def mixture(self, x, h, limit):
+    def mixture(self, x, h, limit, fixed=1 / 128):
+        """K learned logistics, and one of mean 0 and log scale 0 with the weight `fixed` of all."""
         k, dims = self.s["components"], x.shape[3]
         h = h.reshape(*x.shape[:3], 2 + 3 * k, dims)
         a, b = limit * torch.tanh(h[..., 0, :] / limit), h[..., 1, :]
-        weights = F.log_softmax(h[..., 2:2 + k, :], 3)
+        weights = F.log_softmax(h[..., 2:2 + k, :], 3) + math.log1p(-fixed)
         means, scales = h[..., 2 + k:2 + 2 * k, :], 7 * torch.tanh(h[..., 2 + 2 * k:, :] / 7)
         u = (x.unsqueeze(3) - means) * (-scales).exp()
         below, above = F.logsigmoid(u), F.logsigmoid(-u)
-        log_f = torch.logsumexp(weights + below, 3)
-        log_rest = torch.logsumexp(weights + above, 3)
-        log_pdf = torch.logsumexp(weights + below + above - scales, 3)
+        below_0, above_0 = F.logsigmoid(x), F.logsigmoid(-x)
+        both = lambda logs, of_fixed: torch.logaddexp(torch.logsumexp(logs, 3), of_fixed + math.log(fixed))
+        log_f = both(weights + below, below_0)
+        log_rest = both(weights + above, above_0)
+        log_pdf = both(weights + below + above - scales, below_0 + above_0)
         slope = log_pdf - log_f - log_rest + a
         return (log_f - log_rest) * a.exp() + b, slope.flatten(1).sum(1)
 

@@ -109,10 +109,13 @@ Tensor conv2d_backward_weights(const Tensor& x, const Tensor& dout, const Shape&
 
 // --- maps by mixtures of logistics (mixture.h) --------------------------------------------------
 /// ln F(x) - ln(1 - F(x)), F the distribution function of a mixture of K = `components` logistics,
-/// and the logarithm of its slope, both of x's shape (.., A). parameters (.., P A) with P >= 3K are
-/// all first parameters of the A dimensions, then all second ones; the last 3K of them are K logits
-/// of the weights, K means, K log scales, which limit * tanh(. / limit) bounds. Of an infinite x
-/// the slope is NaN. Throws Error unless 1 <= components and limit > 0.
+/// and the logarithm of its slope, both of x's shape (.., A). Beside these components there is one
+/// of mean 0 and log scale 0 that has 1/128 of all weight, whatever the parameters are: so the
+/// value is at most |x| + ln 256 in size, and far from all means the slope at most 1. parameters
+/// (.., P A) with P >= 3K are all first parameters of the A dimensions, then all second ones; the
+/// last 3K of them are K logits of the weights, K means, K log scales, which limit * tanh(. /
+/// limit) bounds. Of an infinite x the slope is NaN. Throws Error unless 1 <= components and limit
+/// > 0.
 template <class V>
 struct LogOdds {
   V value, log_slope;

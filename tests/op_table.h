@@ -578,15 +578,18 @@ inline Array naive_mixture(const Array& x, const Array& p, std::int64_t componen
       return p.at(from);
     };
     double weights = 0, below = 0, above = 0, density = 0;
-    for (std::int64_t k = 0; k < components; ++k) {
-      const double w = std::exp(parameter(k));
-      const double s = limit * std::tanh(parameter(2 * components + k) / limit);
-      const double e = std::exp((parameter(components + k) - x.at(at)) * std::exp(-s));
+    const auto add = [&](double w, double mean, double s) {
+      const double e = std::exp((mean - x.at(at)) * std::exp(-s));
       weights += w;
       below += w / (1 + e);
       above += w * e / (1 + e);
       density += w * e / ((1 + e) * (1 + e)) * std::exp(-s);
+    };
+    for (std::int64_t k = 0; k < components; ++k) {
+      const double s = limit * std::tanh(parameter(2 * components + k) / limit);
+      add(std::exp(parameter(k)), parameter(components + k), s);
     }
+    add(weights / 127, 0, 0);  // the fixed component: 1/128 of all
     Index to = at;
     out.at(to) = std::log(below / above);
     to.back() += dims;

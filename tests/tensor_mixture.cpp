@@ -16,6 +16,7 @@ using namespace nf::test;
 namespace {
 
 constexpr double kLimit = 7;
+constexpr double kFixed = 1.0 / 128;  // the weight of the component that is not learned
 
 // x (N, A), parameters (N, 3K A).
 LogOdds<Var> composed(const Var& x, const Var& parameters, std::int64_t components) {
@@ -24,13 +25,17 @@ LogOdds<Var> composed(const Var& x, const Var& parameters, std::int64_t componen
     return reshape(narrow(parameters, 1, part * components * dims, components * dims),
                    {n, components, dims});
   };
-  const Var log_weights = some(0) - logsumexp(some(0), {1}, true);
+  const Var log_weights = some(0) - logsumexp(some(0), {1}, true) + std::log1p(-kFixed);
   const Var log_scales = tanh(some(2) / kLimit) * kLimit;
   const Var u = (reshape(x, {n, 1, dims}) - some(1)) * exp(-log_scales);
   const Var below = log_sigmoid(u), above = log_sigmoid(-u);
-  const Var log_f = logsumexp(log_weights + below, {1});
-  const Var log_rest = logsumexp(log_weights + above, {1});
-  const Var log_pdf = logsumexp(log_weights + below + above - log_scales, {1});
+  const auto with_fixed = [&](const Var& logs, const Var& fixed) {
+    return logsumexp(concat({logs, reshape(fixed + std::log(kFixed), {n, 1, dims})}, 1), {1});
+  };
+  const Var log_f = with_fixed(log_weights + below, log_sigmoid(x));
+  const Var log_rest = with_fixed(log_weights + above, log_sigmoid(-x));
+  const Var log_pdf =
+      with_fixed(log_weights + below + above - log_scales, log_sigmoid(x) + log_sigmoid(-x));
   return {log_f - log_rest, log_pdf - log_f - log_rest};
 }
 
@@ -138,6 +143,34 @@ BOOST_AUTO_TEST_CASE(of_what_is_not_finite) {
         const std::vector<double> v = values(t);
         BOOST_CHECK_MESSAGE(std::isfinite(v[0]) && std::isnan(v[1]) && v[2] == v[0],
                             "parameter " << j << ": " << v[0] << " " << v[1] << " " << v[2]);
+      }
+    }
+  }
+}
+
+// F >= eps sigma(x) and 1 - F >= eps sigma(-x): no parameters send a number further out than
+// |x| + ln(2 / eps), and far from all means nothing is stretched.
+BOOST_AUTO_TEST_CASE(tails_are_never_steep) {
+  constexpr std::int64_t kRows = 400, kComponents = 3;
+  const std::vector<double> distances = {0, 0.3, 2, 10, 60, 400, 1e4};
+  for (const DType dtype : kFloats) {
+    const double digits = dtype == DType::F32 ? 1e-6 : 1e-14;
+    for (const double spread : {1.0, 4.0, 30.0}) {
+      const Tensor p = draw({kRows, 3 * kComponents}, DType::F64, 3) * spread;
+      for (const double distance : distances) {
+        for (const double sign : {-1.0, 1.0}) {
+          const Tensor x = Tensor::full({kRows, 1}, sign * distance, dtype);
+          const auto [value, slope] = mixture_log_odds(x, p.to(dtype), kComponents, kLimit);
+          const double bound = distance + std::log(2 / kFixed) + digits * (1 + distance);
+          BOOST_CHECK_MESSAGE(max(abs(value)).item() <= bound,
+                              name(dtype) << " " << spread << " at " << x.narrow(0, 0, 1).item()
+                                          << ": " << max(abs(value)).item());
+          if (distance < 1e4) continue;
+          // A component that is narrower by little, and moved by a mean, is steeper by little.
+          const double excess = (max(abs(p)).item() + std::log(1 / kFixed)) / distance;
+          BOOST_CHECK_MESSAGE(max(slope).item() <= 2 * excess + 4 * digits * distance,
+                              name(dtype) << " " << spread << ": " << max(slope).item());
+        }
       }
     }
   }

@@ -120,7 +120,7 @@ struct Block {
     }
     NF_INDEPENDENT_ITERATIONS
     for (Index l = 0; l < kSlots; ++l) {
-      const Logs<T> of = sums(l).logs();
+      const Logs<T> of = sums(l).logs(x[l]);
       log[0][l] = of.weights, log[1][l] = of.below, log[2][l] = of.above, log[3][l] = of.density;
     }
   }
@@ -173,14 +173,19 @@ void CpuBackend::mixture_backward(const MixtureArgs& args, const Tensor& dvalue,
     T* const to_x = dx.mutable_data<T>();
     for_lanes(x.numel(), args.components, [&](Index begin, Index n) {
       Block<T> block(source, begin, n);
-      Slots<T> dv, ds, logit, mean, raw, sum = {};
+      Slots<T> dv, ds, pull, logit, mean, raw, sum;
       load(dvalue.data<T>(), places_of(dvalues, begin, n), dv);
       load(dlog_slope.data<T>(), places_of(dslopes, begin, n), ds);
       const Slots<Index> places = places_of(table.first, begin, n);
       block.add_up();
+      NF_INDEPENDENT_ITERATIONS
+      for (Index l = 0; l < kSlots; ++l) {
+        const Fixed<T> fixed(dv[l], ds[l], block.x[l], block.logs(l));
+        pull[l] = fixed.pull, sum[l] = fixed.x;
+      }
       for (Index k = 0; k < args.components; ++k) {
         block.at(k, [&](Index l, T z, const Logistic<T>& component) {
-          const Gradients<T> g(dv[l], ds[l], z, component, block.logs(l));
+          const Gradients<T> g(dv[l], ds[l], pull[l], z, component, block.logs(l));
           logit[l] = g.logit, mean[l] = g.mean, raw[l] = g.raw;
           sum[l] += g.x;
         });

@@ -35,7 +35,7 @@ __device__ Logs<T> logs_of(T x, const Parameters<const T>& p, T limit) {
   for (std::int64_t k = 0; k < p.components; ++k) {
     sums.take(p.logit(k), component(x, p, k, limit));
   }
-  return sums.logs();
+  return sums.logs(x);
 }
 
 /// Operands of the walk: value and log_slope, x, the first parameters.
@@ -66,9 +66,10 @@ __global__ void backward(I n, Walk<6, I> walk, T limit, Parameters<const T> para
     const Parameters<T> to = gradients.behind(at[3]);
     const T here = x[at[1]], dv = dvalue[at[4]], ds = dlog_slope[at[5]];
     const Logs<T> logs = logs_of(here, own, limit);
-    T sum = 0;
+    const Fixed<T> fixed(dv, ds, here, logs);
+    T sum = fixed.x;
     for (std::int64_t k = 0; k < own.components; ++k) {
-      const Gradients<T> g(dv, ds, own.logit(k), component(here, own, k, limit), logs);
+      const Gradients<T> g(dv, ds, fixed.pull, own.logit(k), component(here, own, k, limit), logs);
       to.logit(k) = g.logit;
       to.mean(k) = g.mean;
       to.raw(k) = g.raw;

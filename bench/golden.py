@@ -93,7 +93,7 @@ def losses(path):
     s = json.loads(metadata["training"])
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
     rates = {name: rate_of(name, s) for name in weights}
-    fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below", "running_var")
+    fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below", "_var")
     # All others are learned.
     learned = {name: (t / rates[name]).requires_grad_() for name, t in weights.items()
                if not name.endswith(fixed)}
@@ -107,8 +107,10 @@ def losses(path):
     def loss_of(values, i):
         true = {name: p * rates[name] for name, p in values.items()}
         flow = Flow.of(settings, {**weights, **true})
-        flow.training = True  # batch norm by the statistics of the batch
-        return -flow.log_prob(tensors[f"x.{i}"], tensors.get(f"noise.{i}")).mean()
+        flow.training, flow.lag = True, s.get("norm_lag", 0)  # batch norm by the statistics of the batch
+        loss = -flow.log_prob(tensors[f"x.{i}"], tensors.get(f"noise.{i}")).mean()
+        weights.update(getattr(flow, "moved", {}))
+        return loss
 
     out, steps = [], s["steps"]
     for i in range(steps):

@@ -197,9 +197,15 @@ class ImageFlow(Flow):
 
 
 class RealNvp(ImageFlow):
-    """realnvp: batch norm with the statistics of the batch where `training` says so, else with those saved."""
-    training = False
+    """realnvp: batch norm with the statistics of the batch where `training` says so, else with those saved.
+
+    With `lag`, training takes running averages, which go to `moved`."""
+    training, lag = False, 0
     EPS = 1e-4
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.moved = {}
 
     def scale_of(self, name, x, number):
         last = number + 1 == self.s["scales"]
@@ -269,7 +275,13 @@ class RealNvp(ImageFlow):
         if not self.training:
             return self.t[name + "running_mean"], self.t[name + "running_var"]
         x = x.flatten(0, -2)
-        return x.mean(0), x.var(0, unbiased=False)
+        mean, var = x.mean(0), x.var(0, unbiased=False)
+        if not self.lag:
+            return mean, var
+        mean = self.lag * self.t[name + "lagged_mean"] + (1 - self.lag) * mean
+        var = self.lag * self.t[name + "lagged_var"] + (1 - self.lag) * var
+        self.moved[name + "lagged_mean"], self.moved[name + "lagged_var"] = mean.detach(), var.detach()
+        return mean, var
 
     def norm(self, name, x):
         mean, var = self.moments(name, x)

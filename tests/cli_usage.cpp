@@ -69,6 +69,7 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
       {{"train", "nice", "--data", ""}, "--data: '' is no value"},
       {{"train", "nice", "--epochs", "2", "--steps", "3"}, "[epochs] would change nothing"},
       {{"train", "nice", "--scale-limit", "3"}, "[scale_limit] would change nothing"},
+      {{"train", "realnvp", "--norm-lag", "0.5"}, "[norm_lag] would change nothing"},
       {{"train", "nice", "--set", "lr_every=5"}, "schedule is constant"},
       {{"train", "glow", "--dequantize-width", "8"}, "dequantize = uniform has no flow"},
       {{"eval", exact, "--importance", "4"}, "[importance] would change nothing"},

@@ -166,6 +166,9 @@ std::vector<Golden> all_golden() {
       images("realnvp", "paper", {"norm=batch", "weight_decay=0.1"},
              {179.931068, 175.447133, 180.948454, 176.169261, 175.298562, 177.150462, 173.991525,
               170.029415, 177.836301, 170.270849, 171.771849}),
+      images("realnvp", "paper", {"norm=batch", "norm_lag=0.7"},
+             {181.234471, 176.16657, 180.550895, 174.181059, 177.37184, 178.849175, 172.166967,
+              174.495718, 175.132016, 169.024728, 171.426134}),
       images("realnvp", "code", {"weight_decay=0.1"},
              {182.912833, 177.703177, 172.431363, 172.631824, 179.770396, 173.900084, 171.333661,
               173.712437, 177.632589, 173.549597, 172.174722}),
@@ -199,7 +202,7 @@ Tensor drawn(const std::string& name, const Tensor& like, Generator& gen) {
   if (ends("matrix") || ends("whiten")) {
     return Tensor::eye(shape[0]) + noise * (0.3 / std::sqrt(static_cast<double>(shape[0])));
   }
-  if (ends("std") || ends("running_var")) return exp(noise * 0.3);
+  if (ends("std") || ends("_var")) return exp(noise * 0.3);
   if (ends("cdf.below")) {  // rows of probabilities, added up
     const std::int64_t levels = shape[0] - 1, dims = shape[1];
     const std::vector<float> mass = (uniform(gen, {levels, dims}) + 0.05).to_vector<float>();

@@ -52,6 +52,12 @@ Config with_batch_norm(const data::Dataset& data, const std::vector<std::string>
   return config;
 }
 
+/// The layer's own, not copies.
+std::map<std::string, Tensor> buffers_of(BatchNorm& layer) {
+  const nn::StateDict all = layer.state();
+  return {all.begin(), all.end()};
+}
+
 std::map<std::string, Tensor> copy_of_state(Density& density) {
   std::map<std::string, Tensor> copy;
   for (const auto& [name, tensor] : density.state()) copy.emplace(name, tensor.clone());
@@ -89,7 +95,7 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_has_the_same_statistics) {
   const std::string path = folder.path("state");
   const data::Dataset data = small_images(true);
   for (const std::vector<std::string>& settings :
-       {std::vector<std::string>{}, {"ema=0.8", "masked=true"}}) {
+       {std::vector<std::string>{}, {"ema=0.8", "masked=true"}, {"ema=0.8", "norm_lag=0.7"}}) {
     const Config config = with_batch_norm(data, settings);
     const auto expected = make_flow(config, shape_of(data));
     Trainer whole(*expected, data, fit_options(config));
@@ -143,6 +149,89 @@ BOOST_AUTO_TEST_CASE(wrong_statistics_are_caught) {
                              return normal(gen, {6, 4}, DType::F64);
                            }};
   BOOST_CHECK(!check_bijection(unsaid).empty());
+}
+
+// Where the averages have arrived at what a batch has, train mode with a lag is the map of
+// evaluation mode with the statistics of that batch, and so is all that check_bijection says of
+// train mode.
+BOOST_AUTO_TEST_CASE(a_lag_keeps_what_a_batch_norm_promises) {
+  struct Arrived : BatchNorm {
+    Arrived(Partition changed, double lag) : BatchNorm(std::move(changed), lag) {}
+    Mapped forward(const Var& x, const Var& context) override {
+      const Mapped out = BatchNorm::forward(x, context);
+      if (nn::StatisticsPass::current()) {
+        auto buffers = buffers_of(*this);
+        for (const char* what : {"mean", "var"}) {
+          buffers.at(str("lagged_", what)).copy_(buffers.at(str("running_", what)));
+        }
+      }
+      return out;
+    }
+  };
+  for (const bool masked : {false, true}) {
+    const Partition board = Partition::checkerboard(2, false, masked);
+    const BijectionCase test{
+        .name = board.text() + ", lagging",
+        .make = [=](Generator&) { return std::make_shared<Arrived>(board, 0.6); },
+        .input =
+            [](Generator& gen) {
+              return normal(gen, {3, 4, 2, 2}, DType::F64);
+            },
+        .of_batch = true};
+    for (const std::string& failure : check_bijection(test)) BOOST_ERROR(failure);
+  }
+}
+
+// Before they have: value and log_det are those of evaluation mode with the moved averages.
+BOOST_AUTO_TEST_CASE(a_lagging_map_is_that_of_its_averages) {
+  BatchNorm layer(Partition::halves(4), 0.6);
+  layer.to(DType::F64);
+  Generator gen(3);
+  const Tensor x = normal(gen, {5, 4}, DType::F64) * 2.0 + 1.0;
+  Mapped trained;
+  {
+    Tape tape;
+    trained = layer.forward(x);
+  }
+  auto buffers = buffers_of(layer);
+  buffers.at("running_mean").copy_(buffers.at("lagged_mean"));
+  buffers.at("running_var").copy_(buffers.at("lagged_var"));
+  layer.eval();
+  const Mapped expected = layer.forward(x);
+  CHECK_SAME(trained.value.value(), expected.value.value(), 1e-12, "value");
+  CHECK_SAME(trained.log_det.value(), expected.log_det.value(), 1e-12, "log_det");
+  BOOST_CHECK_GT(max(abs(buffers.at("lagged_mean"))).item(), 0.1);
+}
+
+// What is recovered on the way back is normalised by what the batch was normalised by.
+BOOST_AUTO_TEST_CASE(batch_norm_in_memory_that_does_not_grow) {
+  const data::Dataset data = small_images(false);
+  for (const char* lag : {"norm_lag=0", "norm_lag=0.7"}) {
+    std::vector<Tensor> gradients[2];
+    std::map<std::string, Tensor> states[2];
+    for (const bool invertible : {false, true}) {
+      const Config config =
+          with_batch_norm(data, {lag, invertible ? "memory=invertible" : "memory=tape"});
+      const auto density = make_flow(config, shape_of(data));
+      density->to(DType::F64);
+      for (const std::int64_t first : {0, 25}) {
+        density->clear_grads();
+        Tape tape;
+        tape.backward(mean(density->log_prob(data.train.x.narrow(0, first, 25).to(DType::F64))));
+      }
+      density->for_each_parameter([&](const std::string&, Var& p) {
+        gradients[invertible].push_back(p.grad().defined() ? p.grad() : p.value().zeros_like());
+      });
+      states[invertible] = copy_of_state(*density);
+    }
+    for (std::size_t i = 0; i < gradients[0].size(); ++i) {
+      CHECK_SAME(gradients[1][i], gradients[0][i], 1e-6 * (1 + max(abs(gradients[0][i])).item()),
+                 lag, ", gradient ", i);
+    }
+    for (const auto& [name, tensor] : states[0]) {
+      CHECK_SAME(states[1].at(name), tensor, 1e-8, lag, ", ", name);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(a_pass_gives_the_statistics_of_all_batches) {
 
 // A step whose values are computed twice moves the statistics once.
 BOOST_AUTO_TEST_CASE(recomputed_batches_count_once) {
-  BatchNorm plain({.channels = 2}), again({.channels = 2});
+  BatchNorm plain({.channels = 2, .lag = 0.5}), again({.channels = 2, .lag = 0.5});
   const Tensor x = draws({4, 2, 2, 2}, 4).to(DType::F32);
   for (const bool recompute : {false, true}) {
     BatchNorm& layer = recompute ? again : plain;
@@ -141,6 +141,56 @@ BOOST_AUTO_TEST_CASE(recomputed_batches_count_once) {
     CHECK_SAME(values_of(again).at(name), value, 0, name);
   }
   BOOST_CHECK_GT(max(abs(values_of(plain).at("running_mean"))).item(), 0);
+}
+
+// The paper's appendix E: the averages that a batch moved normalise it.
+BOOST_AUTO_TEST_CASE(a_lag_normalises_by_running_averages) {
+  constexpr double kLag = 0.75;
+  BatchNorm layer({.channels = 2, .bias = false, .lag = kLag});
+  layer.to(DType::F64);
+  double mean[] = {0, 0}, variance[] = {1, 1};
+  for (const std::uint64_t seed : {1, 2, 3}) {
+    const Tensor x = draws({6, 2, 3, 2}, seed) * 3.0 + 1.0;
+    const Tensor without = layer(x).value();  // no tape, no step
+    Var y;
+    {
+      Tape tape;
+      y = layer(x);
+    }
+    CHECK_SAME(without, y.value(), 0, "without a tape");
+    const auto state = values_of(layer);
+    for (const std::int64_t c : {0, 1}) {
+      const auto [mean_now, variance_now] = of_numbers(x, c);
+      mean[c] = kLag * mean[c] + (1 - kLag) * mean_now;
+      variance[c] = kLag * variance[c] + (1 - kLag) * variance_now;
+      const auto of = [&](const char* name) {
+        return state.at(name).to_vector<double>()[static_cast<std::size_t>(c)];
+      };
+      BOOST_CHECK_CLOSE_FRACTION(of("lagged_mean"), mean[c], 1e-12);
+      BOOST_CHECK_CLOSE_FRACTION(of("lagged_var"), variance[c], 1e-12);
+      const Tensor expected = (x - mean[c]) / std::sqrt(variance[c] + 1e-4);
+      CHECK_SAME(y.value().narrow(3, c, 1), expected.narrow(3, c, 1), 1e-12, "channel ", c);
+    }
+    // Statistics of the training rows, for evaluation, are no part of it.
+    StatisticsPass pass;
+    pass.next_batch();
+    const auto [mean_now, variance_now] = of_numbers(layer(x).value(), 0);
+    BOOST_CHECK_SMALL(mean_now, 1e-12);
+    CHECK_SAME(values_of(layer).at("lagged_mean"), state.at("lagged_mean"), 0, "after a pass");
+  }
+  // The averages are constants, but for the batch's part.
+  const auto state = values_of(layer);
+  const GradCheck result = gradcheck(
+      [&](const std::vector<Var>& in) {
+        for (auto& [name, tensor] : layer.state()) Tensor(tensor).copy_(state.at(name));
+        return std::vector<Var>{layer(in[0])};
+      },
+      {draws({3, 2, 1, 2}, 9)}, {.tolerance = 1e-6});
+  BOOST_CHECK_MESSAGE(result.ok, result.message);
+  for (const double lag : {-0.1, 1.0}) {
+    check_error([&] { BatchNorm({.channels = 2, .lag = lag}); },
+                {"[BatchNorm] needs a lag of 0 to less than 1, got"});
+  }
 }
 
 // The paper's couplings of CIFAR-10 (reference: 634,448, 2,528,799 and 2,529,951 with their a).

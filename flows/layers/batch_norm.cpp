@@ -12,9 +12,9 @@ Var log_deviation(const nn::Moments& moments) {
 
 }  // namespace
 
-BatchNorm::BatchNorm(Partition changed)
+BatchNorm::BatchNorm(Partition changed, double lag)
     : changed_(std::move(changed)),
-      statistics_(add_module("", std::make_shared<nn::BatchStatistics>(changed_.active()))) {}
+      statistics_(add_module("", std::make_shared<nn::BatchStatistics>(changed_.active(), lag))) {}
 
 Mapped BatchNorm::forward(const Var& x, const Var&) {
   const auto [passive, active] = changed_.split(x);
@@ -25,7 +25,7 @@ Mapped BatchNorm::forward(const Var& x, const Var&) {
       const Var& m = moments.mean;
       moments = {m * 0.5, moments.variance * 0.5 + m * m * 0.25};
     }
-    statistics_.observe(moments);
+    moments = statistics_.take(moments);
     if (!Tape::recording()) batch_ = moments;
   }
   const Var s = log_deviation(moments);

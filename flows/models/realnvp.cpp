@@ -12,6 +12,7 @@
 #include "flows/layers/reshape.h"
 #include "flows/layers/scaling.h"
 #include "flows/maps/affine.h"
+#include "flows/models/idle.h"
 #include "flows/models/image_flow.h"
 #include "flows/models/kinds.h"
 #include "flows/models/multi_scale.h"
@@ -25,6 +26,7 @@ namespace {
 struct RealNvpSettings : SettingsOf<RealNvpSettings>, ImageFlowSettings {
   std::string recipe = "paper";
   std::string norm = "act";
+  double norm_lag = 0;
   bool masked = false;
   std::int64_t blocks = 8;
 
@@ -39,6 +41,13 @@ std::vector<Field> RealNvpSettings::fields() {
        "act: ActNorm and convolutions with learned scales; batch: batch norm, weight norm",
        &norm,
        {"act", "batch"}},
+      {"norm_lag",
+       "batch norm in training by running averages, this much of the old ones and the rest of the "
+       "batch's (0: the batch's alone)",
+       &norm_lag,
+       {},
+       0,
+       0.999},
       {"masked", "networks see a checkerboard as a whole map with zeros, at twice the work",
        &masked},
       {"blocks", "residual blocks of a coupling's network", &blocks, {}, 0, 1000}};
@@ -72,6 +81,7 @@ std::vector<ScalePlan> plan_of(const RealNvpSettings& c, const DataShape& data) 
                                  .width = width,
                                  .blocks = static_cast<int>(c.blocks),
                                  .batch_norm = c.norm == "batch",
+                                 .lag = c.norm_lag,
                                  .board = board};
   };
   std::vector<ScalePlan> scales;
@@ -109,7 +119,7 @@ void add_step(const RealNvpSettings& c, const Step& step, bool board, Generator&
            std::make_shared<Coupling>(step.partition, map_of(c, board),
                                       std::make_shared<nn::RealNvpNet>(step.net, weights)));
   if (c.norm == "batch") {
-    flow.add(step.name + ".norm", std::make_shared<BatchNorm>(step.partition));
+    flow.add(step.name + ".norm", std::make_shared<BatchNorm>(step.partition, c.norm_lag));
   } else {
     flow.add(step.name + ".norm", std::make_shared<ActNorm>(step.partition.dims()));
   }
@@ -146,6 +156,8 @@ class RealNvp : public ImageFlow {
   bool has_recipes() const override { return true; }
   std::string sizes() const override { return "width, blocks, levels"; }
   Config preset(const DataShape& data, const std::string& recipe) const override;
+  std::string why_idle(const Config& config, const DataShape& data,
+                       const std::string& key) const override;
 
  protected:
   ImageFlowSettings& shared(Config& config) const override { return config.of<RealNvpSettings>(); }
@@ -194,6 +206,16 @@ Config RealNvp::preset(const DataShape& data, const std::string& recipe) const {
   config.training.eps = 1e-8;
   config.training.clip = 100;
   return config;
+}
+
+std::string RealNvp::why_idle(const Config& full, const DataShape& data,
+                              const std::string& key) const {
+  const std::string why = ImageFlow::why_idle(full, data, key);
+  if (!why.empty()) return why;
+  return first_idle({{{"norm_lag"},
+                      full.of<RealNvpSettings>().norm != "batch",
+                      "norm = act has no statistics of batches"}},
+                    key);
 }
 
 double RealNvp::scales_parameters(const Config& full, const DataShape& data) const {

@@ -20,10 +20,27 @@ const StatisticsPass* StatisticsPass::current() { return current_pass; }
 
 // --- BatchStatistics ----------------------------------------------------------------------------
 
-BatchStatistics::BatchStatistics(std::int64_t channels)
-    : mean_(add_buffer("running_mean", Tensor::zeros({channels}))),
+BatchStatistics::BatchStatistics(std::int64_t channels, double lag)
+    : lag_(lag),
+      mean_(add_buffer("running_mean", Tensor::zeros({channels}))),
       variance_(add_buffer("running_var", Tensor::ones({channels}))) {
   NF_CHECK(channels > 0, "[BatchNorm] needs channels, got ", channels);
+  NF_CHECK(lag >= 0 && lag < 1, "[BatchNorm] needs a lag of 0 to less than 1, got ", lag);
+  if (lag == 0) return;
+  lagged_mean_ = &add_buffer("lagged_mean", Tensor::zeros({channels}));
+  lagged_variance_ = &add_buffer("lagged_var", Tensor::ones({channels}));
+}
+
+Moments BatchStatistics::take(const Moments& batch) {
+  observe(batch);
+  if (lag_ == 0 || StatisticsPass::current()) return batch;
+  return {lagged(*lagged_mean_, batch.mean), lagged(*lagged_variance_, batch.variance)};
+}
+
+Var BatchStatistics::lagged(Tensor& average, const Var& batch) const {
+  const Var moved = batch * (1 - lag_) + Var(average * lag_);
+  if (Tape::recording()) average.copy_(moved.value());
+  return moved;
 }
 
 void BatchStatistics::observe(const Moments& batch) {
@@ -56,7 +73,8 @@ bool has_statistics(const Module& module) {
 
 BatchNorm::BatchNorm(const BatchNormOptions& options)
     : channels_(options.channels),
-      statistics_(add_module("", std::make_shared<BatchStatistics>(options.channels))) {
+      statistics_(
+          add_module("", std::make_shared<BatchStatistics>(options.channels, options.lag))) {
   if (options.bias) bias_ = &add_parameter("bias", Tensor::zeros({channels_}));
 }
 
@@ -65,8 +83,7 @@ Var BatchNorm::forward(const Var& x) {
            "), got ", x.shape());
   Moments moments = statistics_.running();
   if (training() && x.numel() > 0) {
-    moments = moments_of(x);
-    statistics_.observe(moments);
+    moments = statistics_.take(moments_of(x));
   }
   const Var scale = rsqrt(moments.variance + kEps);
   const Var shift = -moments.mean * scale;

@@ -35,11 +35,18 @@ class StatisticsPass {
 };
 
 /// Running statistics of batches, which a module that normalises adds under the name "": buffers
-/// running_mean and running_var (C), which begin as 0 and 1.
+/// running_mean and running_var (C), which begin as 0 and 1. With a lag also lagged_mean and
+/// lagged_var, of training alone: no StatisticsPass changes them. Throws Error unless there are
+/// channels and 0 <= lag < 1.
 class BatchStatistics : public Module {
  public:
-  explicit BatchStatistics(std::int64_t channels);
+  explicit BatchStatistics(std::int64_t channels, double lag = 0);
   Moments running() const { return {Var(mean_), Var(variance_)}; }
+  /// What a batch is normalised by in train mode, after it was observed: its own moments. With a
+  /// lag rho, but for a StatisticsPass, rho lagged + (1 - rho) batch, to which the lagged ones move
+  /// where a tape records; gradients go through the batch's part alone. (Dinh et al., "Real NVP"
+  /// (2017), appendix E)
+  Moments take(const Moments& batch);
   /// In a step of training, that is where a tape records, the running ones move by a tenth of the
   /// difference; so a step that computes some values twice moves them once. Within a StatisticsPass
   /// they become the averages. Else nothing happens.
@@ -47,8 +54,12 @@ class BatchStatistics : public Module {
   std::string kind() const override { return "BatchStatistics"; }
 
  private:
+  Var lagged(Tensor& average, const Var& batch) const;
+
+  double lag_;
   Tensor& mean_;
   Tensor& variance_;
+  Tensor *lagged_mean_ = nullptr, *lagged_variance_ = nullptr;  // null without a lag
 };
 
 /// Whether there are such statistics in the module.
@@ -57,13 +68,14 @@ bool has_statistics(const Module& module);
 struct BatchNormOptions {
   std::int64_t channels = 0;
   bool bias = true;  ///< the learned b, from 0
+  double lag = 0;    ///< of BatchStatistics
 };
 
 /// y = (x - mean) / sqrt(variance + 1e-4) + b for each channel, x (N, ..., C): in train mode with
-/// the moments of the batch, in evaluation mode, and where the batch is empty, with the running
-/// ones. There is no learned scale. NaN goes through, into the running ones too. (Ioffe, Szegedy
-/// 2015; as Dinh et al., "Real NVP" (2017), have it in their networks) Throws Error for other
-/// channels.
+/// what BatchStatistics takes of the batch, in evaluation mode, and where the batch is empty, with
+/// the running ones. There is no learned scale. NaN goes through, into the running ones too.
+/// (Ioffe, Szegedy 2015; as Dinh et al., "Real NVP" (2017), have it in their networks) Throws Error
+/// for other channels.
 class BatchNorm : public Layer {
  public:
   static constexpr double kEps = 1e-4;

@@ -54,7 +54,8 @@ RealNvpNet::RealNvpNet(const RealNvpNetOptions& options, Generator& gen) : optio
 
 BatchNorm* RealNvpNet::add_norm(const std::string& name, std::int64_t channels) {
   if (!options_.batch_norm) return nullptr;
-  return &add_module(name, std::make_shared<BatchNorm>(BatchNormOptions{.channels = channels}));
+  return &add_module(name, std::make_shared<BatchNorm>(
+                               BatchNormOptions{.channels = channels, .lag = options_.lag}));
 }
 
 Layer* RealNvpNet::add_conv(const std::string& name, Role role, Generator& gen) {

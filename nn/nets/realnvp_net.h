@@ -19,6 +19,7 @@ struct RealNvpNetOptions {
   int blocks = 8;
   /// The paper's batch norm and weight norm; else convolutions with learned scales (ScaledConv2d).
   bool batch_norm = false;
+  double lag = 0;  ///< of batch norm
   /// The input is the whole map, zeros but for the pixels with (row + column) % 2 == board.
   std::optional<int> board = {};
 };

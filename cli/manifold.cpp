@@ -38,10 +38,17 @@ void check_unused(const CLI::App& command, std::initializer_list<const char*> op
   }
 }
 
+// Latents, samples, and the parts of both.
+void check_grid(const TrainedModel& model, std::int64_t samples, const char* advice) {
+  check_memory(4.0 * sizeof(float) * static_cast<double>(samples * model.shape.dims),
+               str(samples, " samples"), advice);
+}
+
 void sphere(const ManifoldCommand& options, const TrainedModel& model, const std::string& out) {
   const std::int64_t rows = options.rows > 0 ? options.rows : 15;
   const std::int64_t columns = options.columns > 0 ? options.columns : 30;
   check_picture(out, rows * columns, model.shape, columns, options.scale);
+  check_grid(model, rows * columns, "take fewer --rows or --columns");
   flows::FlowDensity& density = model.flow("manifold");
   const Tensor given = options.given.one_row(model, "manifold");
   Generator gen(options.seed);
@@ -81,8 +88,7 @@ void four_point(const ManifoldCommand& options, const TrainedModel& model, const
   check_usage(n % 4 == 0, "[manifold] a manifold goes through four rows; ", n,
               " rows are no multiple of 4");
   check_picture(out, n / 4 * rows * columns, model.shape, columns, options.scale);
-  check_memory(4.0 * sizeof(float) * static_cast<double>(n / 4 * rows * columns * model.shape.dims),
-               str(n / 4 * rows * columns, " samples"), "take fewer --rows, --columns or -n");
+  check_grid(model, n / 4 * rows * columns, "take fewer --rows, --columns or -n");
   const Tensor ends = encode_in_parts("manifold", model, samples.x, samples.given).to(DType::F64);
   const Tensor weights = flows::four_point_weights(rows, columns);
   std::vector<Tensor> latents, given;

@@ -183,6 +183,23 @@ BOOST_AUTO_TEST_CASE(images_that_are_too_large_are_refused_first,
                  {"[memory] an image of 128 x 128 needs", "give a smaller --size"});
 }
 
+BOOST_AUTO_TEST_CASE(manifolds_that_are_too_large_are_refused_first,
+                     *boost::unit_test::precondition(addresses_can_be_limited)) {
+  const Images images;
+  images.train_realnvp();
+  const Arguments grid = {"--rows", "1000", "--columns", "1000", "--out", images.npy_out};
+  const auto limited = [] {
+    const rlim_t bytes = 700 << 20;  // less than the 1 GB that are needed
+    const rlimit limit = {bytes, bytes};
+    setrlimit(RLIMIT_AS, &limit);
+  };
+  for (const char* kind : {"sphere", "four-point"}) {
+    const Arguments call = joined({"manifold", images.run, "--kind", kind, "--threads", "1"}, grid);
+    expect_failure(flowcli(images.folder, call, "", limited),
+                   {"[memory] 1000000 samples needs", "take fewer --rows"});
+  }
+}
+
 BOOST_AUTO_TEST_CASE(pictures_keep_their_coarse_latents) {
   const Images images;
   images.train_realnvp();

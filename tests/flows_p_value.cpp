@@ -61,6 +61,31 @@ BOOST_AUTO_TEST_CASE(far_from_the_mean_is_unusual_on_either_side) {
   BOOST_TEST(std::abs(broken.p_value(NAN) - 3.0 / 5) < 1e-15);
 }
 
+// Those that are as far, counted one by one; ties, equal numbers and the mean itself among them.
+BOOST_AUTO_TEST_CASE(distances_are_counted_as_by_a_loop) {
+  Generator gen(11);
+  for (const int n : {1, 2, 3, 50, 400}) {
+    for (const double grid : {0.0, 0.25, 10.0}) {  // 10: all are equal
+      std::vector<double> scores = normal(gen, {n}).to(DType::F64).to_vector<double>();
+      for (double& score : scores) score = grid > 0 ? std::round(score / grid) * grid : score;
+      if (n == 50) scores[7] = -INFINITY;
+      const HeldOutScores far(scores, flows::Unusual::Far);
+      std::vector<double> asked = scores;
+      asked.insert(asked.end(), {far.mean(), 0.0, -1.5, 2.5, 1e9, -1e9});
+      const auto finite = static_cast<double>(
+          std::count_if(scores.begin(), scores.end(), [](double s) { return std::isfinite(s); }));
+      for (const double score : asked) {
+        if (!std::isfinite(score)) continue;
+        const double mean = far.mean() + (score - far.mean()) / (finite + 1);
+        const double distance = std::abs(score - mean) * (1 - 1e-12);
+        double count = 1;
+        for (const double s : scores) count += std::abs(s - mean) >= distance ? 1 : 0;
+        BOOST_TEST(far.p_value(score) == count * far.least(), score << " among " << n);
+      }
+    }
+  }
+}
+
 // Of n + 1 draws each is the farthest as often, however few they are.
 BOOST_AUTO_TEST_CASE(p_values_of_distances_are_uniform_for_few_held_out_rows_too) {
   constexpr int kTrials = 20000;

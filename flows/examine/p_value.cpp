@@ -41,8 +41,12 @@ double HeldOutScores::p_value(double score) const {
   if (!std::isfinite(here)) return (static_cast<double>(size() - finite_) + 1) * least();
   const double mean = mean_ + (here - mean_) / static_cast<double>(finite_ + 1);
   const double distance = std::abs(here - mean) * (1 - 1e-12);  // two are always as far
-  const auto as_far = std::count_if(scores_.begin(), scores_.end(),
-                                    [&](double s) { return std::abs(s - mean) >= distance; });
+  // Scores ascend, and so does s - mean: those as far below come first, those as far above last.
+  const auto below = std::partition_point(scores_.begin(), scores_.end(),
+                                          [&](double s) { return s - mean <= -distance; });
+  const auto above =
+      std::partition_point(below, scores_.end(), [&](double s) { return s - mean < distance; });
+  const auto as_far = (below - scores_.begin()) + (scores_.end() - above);
   return (static_cast<double>(as_far) + 1) * least();
 }
 

@@ -15,8 +15,11 @@
 #include "flows/layers/permute.h"
 #include "flows/layers/scaling.h"
 #include "flows/layers/standardize.h"
+#include "flows/layers/variational_dequantize.h"
+#include "flows/maps/affine.h"
 #include "flows/models/build.h"
 #include "flows/models/coupling_flow.h"
+#include "nn/layers/conv2d.h"
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -249,6 +252,35 @@ BOOST_AUTO_TEST_CASE(the_largest_stretch_is_the_largest_log_scale) {
   BOOST_REQUIRE_EQUAL(rows.size(), 2U);  // a flow that is one layer, and the whole
   BOOST_CHECK_CLOSE_FRACTION(rows[0].largest_stretch, 1.25, 1e-6);
   BOOST_CHECK_CLOSE_FRACTION(rows[0].log_det, 0.25, 1e-12);
+}
+
+// A flow that draws noise is none of the whole map's layers, but must be as sound.
+BOOST_AUTO_TEST_CASE(the_flow_of_the_noise_is_examined) {
+  Generator gen(3);
+  const Tensor x = (uniform(gen, {12, 16}) * 256.0).to(DType::U8).to(DType::F64);
+  for (const double off : {0.0, 0.01}) {
+    const auto net =  // sees the pixels that stay, and the levels of both colours
+        std::make_shared<nn::Conv2d>(nn::Conv2dOptions{.in = 3, .out = 2, .padding = {1, 1}}, gen);
+    const auto noise = std::make_shared<Compose>(), flow = std::make_shared<Compose>();
+    noise->add("coupling",
+               std::make_shared<Coupling>(Partition::checkerboard(1), affine_map(), net));
+    noise->add("moved", std::make_shared<Moved>(off));
+    flow->add("dequantize",
+              std::make_shared<VariationalDequantize>(Generator(5), noise, Shape{4, 4, 1}));
+    flow->add("scale", std::make_shared<Scale>(1.0 / 256, 0.0));
+    FlowDensity density(flow, std::make_shared<StandardNormal>(), 16);
+    density.to(DType::F64);
+    const auto rows = diagnose_layers(density, x, {.jacobians = 2});
+    BOOST_REQUIRE_EQUAL(rows.size(), 3U);
+    BOOST_CHECK_EQUAL(rows[0].name, "dequantize.flow");
+    BOOST_CHECK_GT(std::abs(rows[0].log_det), 1e-3);
+    BOOST_CHECK_EQUAL(rows[2].log_det, rows[1].log_det);
+    BOOST_CHECK_LT(rows[1].round_trip, 1e-12);
+    for (const LayerDiagnosis& row : {rows[0], rows[2]}) {
+      BOOST_CHECK_LT(row.jacobian_gap, 1e-4);
+      BOOST_CHECK_EQUAL(row.round_trip > 1e-6, off > 0);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(noise_is_not_examined_and_left_as_it_was) {

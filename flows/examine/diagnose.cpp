@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "flows/compose.h"
+#include "flows/layers/variational_dequantize.h"
 #include "tensor/linalg.h"
 
 namespace nf::flows {
@@ -133,7 +134,9 @@ Tensor jacobian(Transform& layer, const Tensor& x, const Var& context) {
     Shape together = x.shape();
     together[0] = n;
     steps = steps.to(x.device()).reshape(together);
-    const Var beside = context.defined() ? broadcast_to(context, {n, context.dim(1)}) : Var();
+    Shape beside_shape = context.defined() ? context.shape() : Shape{};
+    if (context.defined()) beside_shape[0] = n;
+    const Var beside = context.defined() ? broadcast_to(context, beside_shape) : Var();
     const Tensor above = layer.forward(x + steps, beside).value.value();
     const Tensor below = layer.forward(x - steps, beside).value.value();
     rows.push_back((above - below).to(Device::CPU).reshape({n, dims}) / sizes);
@@ -180,6 +183,33 @@ void InDtype::put_back() {  // in the order of Module::state()
   module_.for_each_buffer([&](const std::string&, Tensor& b) { b = (kept++)->second; });
 }
 
+namespace {
+
+/// A layer at x, in both directions.
+struct Passed {
+  Var z;
+  Tensor log_det;
+  LayerDiagnosis row;
+};
+
+Passed pass(const std::string& name, Transform& layer, const Var& x, const Var& context,
+            const Sizes& usual, bool alike, std::int64_t jacobians) {
+  const auto [z, log_det] = layer.forward(x, context);
+  const Tensor l = log_det.value();
+  const auto [back, inverse_log_det] = layer.inverse(z, context);
+  Passed out{z,
+             l,
+             {.name = name,
+              .kind = layer.kind(),
+              .log_det = mean(l).item(),
+              .round_trip = relative_distance(back.value(), x.value(), usual, alike),
+              .log_det_gap = relative_gap(l, -inverse_log_det.value())}};
+  examine_jacobians(layer, x.value(), context, l, std::min(jacobians, x.dim(0)), out.row);
+  return out;
+}
+
+}  // namespace
+
 std::vector<LayerDiagnosis> diagnose_layers(FlowDensity& density, const Tensor& x,
                                             const DiagnoseOptions& options) {
   check_samples("diagnose_layers", density, x);
@@ -190,45 +220,48 @@ std::vector<LayerDiagnosis> diagnose_layers(FlowDensity& density, const Tensor& 
   std::vector<LayerDiagnosis> rows;
   std::vector<Transform*> exact;
   const bool alike = density.levels() > 0;
-  Tensor value = density.entering(x.to(density.device())).value(), first, total;
+  Var value = density.entering(x.to(density.device()));
+  Tensor first, total;
   const std::vector<Layer> layers = layers_of(density);
   const std::vector<Sizes> usual = sizes_of_samples(density, layers, options.seed, options.given);
   const Var context = density.context(options.given, x.dim(0));
   Sizes first_usual;
+  LayerDiagnosis whole{.name = "whole map", .kind = density.transform().kind()};
   for (std::size_t i = 0; i < layers.size(); ++i) {
     const auto& [name, layer] = layers[i];
-    const auto [z, log_det] = layer->forward(value, context);
-    if (layer->exact()) {
-      const Tensor l = log_det.value();
-      const auto [back, inverse_log_det] = layer->inverse(z, context);
-      rows.push_back({.name = name,
-                      .kind = layer->kind(),
-                      .log_det = mean(l).item(),
-                      .round_trip = relative_distance(back.value(), value, usual[i], alike),
-                      .log_det_gap = relative_gap(l, -inverse_log_det.value())});
-      examine_jacobians(*layer, value, context, l, std::min(options.jacobians, x.dim(0)),
-                        rows.back());
-      if (exact.empty()) {
-        first = value;
-        first_usual = usual[i];
+    if (!layer->exact()) {
+      if (auto* drawing = dynamic_cast<VariationalDequantize*>(layer)) {
+        const auto [start, seen] = drawing->draw_with_levels(value.value());
+        rows.push_back(pass(name + ".flow", drawing->flow(), start, seen, {}, /*alike=*/true,
+                            options.jacobians)
+                           .row);
+        whole.round_trip = rows.back().round_trip;
+        whole.log_det_gap = rows.back().log_det_gap;
       }
-      total = exact.empty() ? l : total + l;
-      exact.push_back(layer);
+      value = layer->forward(value, context).value;
+      continue;
     }
-    value = z.value();
+    const Passed passed = pass(name, *layer, value, context, usual[i], alike, options.jacobians);
+    rows.push_back(passed.row);
+    if (exact.empty()) {
+      first = value.value();
+      first_usual = usual[i];
+    }
+    total = exact.empty() ? passed.log_det : total + passed.log_det;
+    exact.push_back(layer);
+    value = passed.z;
   }
   if (exact.empty()) return rows;
 
-  LayerDiagnosis whole{.name = "whole map", .kind = density.transform().kind()};
   Tensor back_total = Tensor::zeros(total.shape(), total.dtype(), total.device());
   for (auto layer = exact.rbegin(); layer != exact.rend(); ++layer) {
     const auto [back, log_det] = (*layer)->inverse(value, context);
-    value = back.value();
+    value = back;
     back_total = back_total + log_det.value();
   }
   whole.log_det = mean(total).item();
-  whole.round_trip = relative_distance(value, first, first_usual, alike);
-  whole.log_det_gap = relative_gap(total, -back_total);
+  update_max(whole.round_trip, relative_distance(value.value(), first, first_usual, alike));
+  update_max(whole.log_det_gap, relative_gap(total, -back_total));
   for (const LayerDiagnosis& row : rows) {
     update_max(whole.jacobian_gap, row.jacobian_gap);
     update_max(whole.largest_stretch, row.largest_stretch);

@@ -55,10 +55,12 @@ struct DiagnoseOptions {
 };
 
 /// A row for each layer of a Compose, and last one named "whole map", whose Jacobian's numbers are
-/// the largest of the layers. Dequantize layers, which add
-/// noise, have no row: "whole" is what comes behind them. x (N, D), N >= 1, on any device, in the
-/// dtype of the parameters; runs in evaluation mode and leaves no trace. Throws Error for another
-/// shape, and for Jacobians of other than f64, where differences have the digits.
+/// the largest of the layers. Dequantize layers, which add noise, have no row: "whole" is what
+/// comes behind them. A flow that draws the noise (VariationalDequantize) has one, named
+/// "dequantize.flow" where the layer is "dequantize", of its own draws beside the levels of x; the
+/// last row is at least as far off, but its log_det is without it. x (N, D), N >= 1, on any device,
+/// in the dtype of the parameters; runs in evaluation mode and leaves no trace. Throws Error for
+/// another shape, and for Jacobians of other than f64, where differences have the digits.
 std::vector<LayerDiagnosis> diagnose_layers(FlowDensity& density, const Tensor& x,
                                             const DiagnoseOptions& options = {});
 

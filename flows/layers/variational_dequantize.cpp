@@ -1,7 +1,5 @@
 #include "flows/layers/variational_dequantize.h"
 
-#include <utility>
-
 #include "flows/layers/rows.h"
 
 namespace nf::flows {
@@ -25,6 +23,11 @@ Tensor VariationalDequantize::draw(const Tensor& x) {
 // c, what the flow sees of x.
 Tensor VariationalDequantize::seen(const Tensor& x) const {
   return affine(x, 2.0 / (levels() - 1), -1).reshape(batch_of(x.dim(0)));
+}
+
+std::pair<Tensor, Tensor> VariationalDequantize::draw_with_levels(const Tensor& x) {
+  const Tensor levels = as_floats(x);
+  return {draw(levels).reshape(batch_of(x.dim(0))), seen(levels)};
 }
 
 Mapped VariationalDequantize::forward(const Var& x, const Var&) {

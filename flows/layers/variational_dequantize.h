@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "flows/base.h"
@@ -37,6 +38,9 @@ class VariationalDequantize : public Dequantize {
   double flops(const Shape& in) const override;
   Shape inspect(const Shape& in, const std::string& name,
                 std::vector<nn::LayerInfo>& rows) const override;
+  /// f by itself, and draws of e with c of levels x (N, D), as f takes them.
+  Transform& flow() { return flow_; }
+  std::pair<Tensor, Tensor> draw_with_levels(const Tensor& x);
   std::string kind() const override { return str("VariationalDequantize(", levels(), " levels)"); }
 
  private:

@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "cli/lines.h"
+#include "cli/settings.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -21,11 +22,6 @@ double parsed(const std::string& text) {
   return error == std::errc() && at == end ? value : std::nan("");
 }
 
-std::string shown(const std::string& text) {
-  constexpr std::size_t kShown = 40;
-  return "'" + (text.size() <= kShown ? text : text.substr(0, kShown) + "...") + "'";
-}
-
 std::string limits(const auto& lowest, const auto& highest) {
   using Limits = std::numeric_limits<std::decay_t<decltype(highest)>>;
   if (highest == Limits::max()) return str("of at least ", lowest);
@@ -40,6 +36,11 @@ CLI::Validator rule(std::function<std::string(const std::string&)> check,
 
 }  // namespace
 
+std::string shown_word(const std::string& word) {
+  constexpr std::size_t kShown = 40;
+  return "'" + printable(word.substr(0, kShown)) + (word.size() <= kShown ? "'" : "...'");
+}
+
 CLI::Validator whole(std::int64_t lowest, std::int64_t highest) {
   return rule([=](const std::string& text) {
     std::int64_t value = 0;
@@ -48,7 +49,7 @@ CLI::Validator whole(std::int64_t lowest, std::int64_t highest) {
     const bool right = error == std::errc() && at == end && value >= lowest && value <= highest;
     if (right) return std::string();
     const bool too_large = error == std::errc::result_out_of_range;
-    return str(shown(text), " is not a whole number ",
+    return str(shown_word(text), " is not a whole number ",
                too_large ? str("from ", lowest, " to ", highest) : limits(lowest, highest));
   });
 }
@@ -58,7 +59,7 @@ CLI::Validator real(double lowest, double highest) {
     const double value = parsed(text);
     return value >= lowest && value <= highest && std::isfinite(value)
                ? std::string()
-               : str(shown(text), " is not a finite number ", limits(lowest, highest));
+               : str(shown_word(text), " is not a finite number ", limits(lowest, highest));
   });
 }
 
@@ -66,7 +67,8 @@ CLI::Validator one_of(const std::vector<std::string>& names) {
   return rule(
       [names](const std::string& text) {
         if (std::find(names.begin(), names.end(), text) != names.end()) return std::string();
-        return str(shown(text), " is not one of ", join(names, ", "), did_you_mean(text, names));
+        return str(shown_word(text), " is not one of ", join(names, ", "),
+                   did_you_mean(text, names));
       },
       "{" + join(names, ",") + "}");
 }
@@ -212,14 +214,17 @@ std::string unknown_option(const CLI::App& command, const std::string& word) {
     for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
   }
   const std::string name = word.substr(0, word.find('='));
-  return str(path_of(command), " has no option ", shown(name), did_you_mean(name, names));
+  const bool takes_settings = command.get_option_no_throw("--set") != nullptr;
+  const std::string whose = takes_settings ? whose_option(name) : "";
+  if (!whose.empty()) return whose;
+  return str(path_of(command), " has no option ", shown_word(name), did_you_mean(name, names));
 }
 
 std::string unexpected(const CLI::App& command, const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     if (word.size() > 1 && word[0] == '-') return unknown_option(command, word);
   }
-  return str("nothing is expected at ", shown(words.front()));
+  return str("nothing is expected at ", shown_word(words.front()));
 }
 
 }  // namespace
@@ -228,7 +233,7 @@ void check_command(const CLI::App& app, int argc, const char* const* argv) {
   if (argc < 2 || argv[1][0] == '-') return;
   const auto names = names_of(app.get_subcommands([](const CLI::App*) { return true; }));
   const bool known = std::find(names.begin(), names.end(), argv[1]) != names.end();
-  check_usage(known, "unknown command ", shown(argv[1]), did_you_mean(argv[1], names),
+  check_usage(known, "unknown command ", shown_word(argv[1]), did_you_mean(argv[1], names),
               " (see 'flowcli --help')");
 }
 

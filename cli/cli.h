@@ -59,6 +59,8 @@ CLI::Validator whole(std::int64_t lowest,
                      std::int64_t highest = std::numeric_limits<std::int64_t>::max());
 CLI::Validator real(double lowest, double highest = std::numeric_limits<double>::max());
 CLI::Validator one_of(const std::vector<std::string>& names);
+/// A word of a command line in quotes, harmless and cut where it is long, as messages have it.
+std::string shown_word(const std::string& word);
 /// --seed; `what`: "Of the noise"
 void add_seed(CLI::App& app, std::uint64_t& seed, const std::string& what);
 

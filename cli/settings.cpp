@@ -87,9 +87,11 @@ void may_stand_alone(CLI::Option& option) {
   if (option.get_default_str() != "false") return;
   option.expected(0, 1)->default_str(option.get_default_str() + kAlone);
   option.transform(CLI::Validator(
-      [](std::string& text) {
+      [name = option.get_name()](std::string& text) {
         if (text.ends_with(kAlone)) text = "true";
-        return std::string();
+        if (text == "true" || text == "false") return std::string();
+        return str(shown_word(text), " is neither true nor false; in front of another word write ",
+                   name, "=true");
       },
       ""));
 }
@@ -134,6 +136,13 @@ std::vector<flows::Field> all_fields() {
     }
   }
   return all;
+}
+
+std::string whose_option(const std::string& option) {
+  std::string key = option.substr(std::min<std::size_t>(2, option.size()));
+  std::replace(key.begin(), key.end(), '-', '_');
+  const std::string& model = chosen_model();
+  return model.empty() ? "" : flows::of_other_models(key, model, option_name);
 }
 
 std::string models_help() {

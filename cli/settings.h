@@ -42,6 +42,9 @@ ConfigFile read_config(const std::string& path);
 /// The settings of all models, each name once; those of the model that the command line names, when
 /// it does.
 std::vector<flows::Field> all_fields();
+/// Why the model that the command line names has no such option, "--boards": it is of other ones,
+/// as flows::of_other_models says; else empty.
+std::string whose_option(const std::string& option);
 /// To be called before commands are added: help shows the options of the model that the words name,
 /// by itself, as a configuration, or as a run.
 void choose_model(int words, const char* const* argv);

@@ -363,7 +363,7 @@ class Training {
   /// what a training takes.
   static data::Dataset checked(data::Dataset data, const flows::Config& config) {
     const double count = flows::parameter_count(config, shape_of(data));
-    check_memory(4 * sizeof(float) * count, str("training ", count, " parameters"),
+    check_memory(4 * sizeof(float) * count, str("training ", digits(count), " parameters"),
                  str("make the model smaller: ", flows::model_by_name(config.model).sizes()));
     return data;
   }

@@ -1,6 +1,8 @@
 #include "tensor/text.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <iterator>
 #include <numeric>
@@ -36,6 +38,16 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 }  // namespace
+
+std::string digits(double value) {
+  constexpr double kWhole = 1e15;
+  if (value == std::floor(value) && std::abs(value) < kWhole) {
+    return std::to_string(static_cast<std::int64_t>(value));
+  }
+  char text[32];
+  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
+  return {text, end};
+}
 
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {
   std::string best;

@@ -18,6 +18,9 @@ std::string nearest(const std::string& word, const std::vector<std::string>& can
 /// "; did you mean 'train'?" with the nearest candidate, or nothing: the end of a message.
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates);
 
+/// All digits that a number needs: 0.9999999 is not 1. Whole numbers below 1e15 have no exponent.
+std::string digits(double value);
+
 bool is_utf8(std::string_view text);
 
 /// Valid UTF-8 of at most about `most` bytes that no terminal takes for a command: for text from

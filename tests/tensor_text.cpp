@@ -2,6 +2,7 @@
 #include "tensor/text.h"
 
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 
 using namespace nf;
 
@@ -36,6 +37,22 @@ BOOST_AUTO_TEST_CASE(json_has_no_characters_that_a_terminal_obeys) {
              "{\"a\\n\": \"gr\u00F6\u00DFe \u4E2D \U0001F600\"}");
   BOOST_TEST(printable_json("[\"a\u202Eb\u009Bc\x7F\"]") == "[\"a\\u202eb\\u009bc\\u007f\"]");
   BOOST_TEST(printable_json("[\"\U000E0041\"]") == "[\"\\udb40\\udc41\"]");
+}
+
+BOOST_AUTO_TEST_CASE(numbers_have_the_digits_that_they_need) {
+  const std::pair<double, std::string> cases[] = {{1e6, "1000000"},
+                                                  {-1e6, "-1000000"},
+                                                  {0, "0"},
+                                                  {123456789012345, "123456789012345"},
+                                                  {1e15, "1e+15"},
+                                                  {1e18, "1e+18"},
+                                                  {0.49, "0.49"},
+                                                  {6e-8, "6e-08"},
+                                                  {0.9999999, "0.9999999"},
+                                                  {1e5, "100000"},
+                                                  {2.5e6, "2500000"},
+                                                  {INFINITY, "inf"}};
+  for (const auto& [number, text] : cases) BOOST_TEST(digits(number) == text);
 }
 
 BOOST_AUTO_TEST_CASE(long_texts_are_cut_in_their_middle) {

@@ -7,6 +7,7 @@
 #include "data/setting_error.h"
 #include "flows/models/kinds.h"
 #include "tensor/memory.h"
+#include "tensor/text.h"
 
 namespace nf::flows {
 
@@ -58,7 +59,7 @@ std::shared_ptr<Density> make_density(const Config& given, const DataShape& data
   const Config config = model.resolved(given, data);
   check(model, config, data);
   const double count = model.parameters(config, data);
-  check_memory(count * sizeof(float), str("a model of ", count, " parameters"),
+  check_memory(count * sizeof(float), str("a model of ", digits(count), " parameters"),
                str("make it smaller: ", model.sizes()));
   std::shared_ptr<Density> density = model.build(config, data);
   density->set_description({{"version", "2"},

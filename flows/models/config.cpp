@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "flows/models/kinds.h"
+#include "flows/models/model.h"
 #include "nn/optim/optim.h"
 #include "tensor/error.h"
 #include "tensor/text.h"
@@ -168,6 +169,10 @@ Field find(const std::vector<Field>& fields, const std::string& key, const std::
   for (const Field& field : fields) {
     if (field.key == key) return field;
     names.push_back(field.key);
+  }
+  const auto as_it_is = [](const std::string& name) { return name; };
+  if (const std::string whose = of_other_models(key, model, as_it_is); !whose.empty()) {
+    fail(where + whose);
   }
   const std::string near = did_you_mean(key, names);
   fail(str(where, "there is no setting ", quoted(key),

@@ -39,6 +39,21 @@ const Model& model_by_name(const std::string& name) {
            join(preset_names(), ", "), ", or give a configuration file ending in .json"));
 }
 
+std::string of_other_models(const std::string& key, const std::string& model,
+                            const std::function<std::string(const std::string&)>& shown) {
+  std::vector<std::string> owners, own;
+  for (const std::string& name : preset_names()) {
+    const Config config = preset(name);
+    for (const Field& field : config.fields()) {
+      if (field.group != "model") continue;
+      if (name == model) own.push_back(shown(field.key));
+      if (name != model && field.key == key) owners.push_back(name);
+    }
+  }
+  if (owners.empty()) return "";
+  return str(shown(key), " is of ", join(owners, ", "), "; ", model, " has ", join(own, ", "));
+}
+
 Config preset(const std::string& name, const DataShape& data, const std::string& recipe) {
   return model_by_name(name).preset(data, recipe);
 }

@@ -1,6 +1,7 @@
 // Model: what a file of this folder offers, and the list of all models.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -62,6 +63,11 @@ const std::vector<std::shared_ptr<const Model>>& models();
 void add_model(std::shared_ptr<const Model> model);
 /// Throws Error for other names, listing those that there are.
 const Model& model_by_name(const std::string& name);
+
+/// "boards is of image-plus; realnvp has recipe, norm, ...", names as `shown` makes them: why a
+/// model has no such setting; empty where no other one has it.
+std::string of_other_models(const std::string& key, const std::string& model,
+                            const std::function<std::string(const std::string&)>& shown);
 
 /// Names that preset() knows.
 std::vector<std::string> preset_names();

@@ -1,6 +1,5 @@
 #include "flows/models/settings.h"
 
-#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -18,13 +17,6 @@ std::string shown(const nlohmann::json& value) {
   const std::string text =
       value.dump(-1, ' ', /*ensure_ascii=*/true, nlohmann::json::error_handler_t::replace);
   return text.size() <= kShown ? text : text.substr(0, kShown) + "...";
-}
-
-/// All digits that a limit needs: 0.9999999 is not 1.
-std::string digits(double value) {
-  char text[32];
-  const auto [end, error] = std::to_chars(text, text + sizeof text, value);
-  return {text, end};
 }
 
 void check_number(const Field& field, double value, const std::string& where) {

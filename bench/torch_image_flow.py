@@ -155,12 +155,15 @@ class ImageFlow(Flow):
         return self.spline(x, h)
 
     def mixture(self, x, h, limit, fixed=1 / 128):
-        """K learned logistics, and one of mean 0 and log scale 0 with the weight `fixed` of all."""
+        """K learned logistics with places from -1 to 1, and one of mean 0 and log scale 0 with the weight
+        `fixed` of all."""
         k, dims = self.s["components"], x.shape[3]
         h = h.reshape(*x.shape[:3], 2 + 3 * k, dims)
         a, b = limit * torch.tanh(h[..., 0, :] / limit), h[..., 1, :]
         weights = F.log_softmax(h[..., 2:2 + k, :], 3) + math.log1p(-fixed)
         means, scales = h[..., 2 + k:2 + 2 * k, :], 7 * torch.tanh(h[..., 2 + 2 * k:, :] / 7)
+        if k > 1:
+            means = means + torch.linspace(-1, 1, k, dtype=x.dtype)[:, None]
         u = (x.unsqueeze(3) - means) * (-scales).exp()
         below, above = F.logsigmoid(u), F.logsigmoid(-u)
         below_0, above_0 = F.logsigmoid(x), F.logsigmoid(-x)

@@ -44,7 +44,8 @@ int main(int argc, char** argv) {
       where(first, noise * kDeviations[0] + kMeans[0], noise * kDeviations[1] + kMeans[1]);
 
   // (m, s) of the best Gaussian. Of the mixture a, b, then logits of the weights, means, raw log
-  // scales: a logistic of deviation d has the scale d sqrt(3) / pi.
+  // scales: a logistic of deviation d has the scale d sqrt(3) / pi. The map adds -1 and 1 to the
+  // means.
   const std::vector<double> gaussian = {mean(x).item(), 0.5 * std::log(variance(x).item())};
   const double ratio = std::sqrt(3.0) / std::numbers::pi;
   const auto raw = [](double value, double limit) { return limit * std::atanh(value / limit); };
@@ -52,8 +53,8 @@ int main(int argc, char** argv) {
                                        0,
                                        std::log(kWeight / (1 - kWeight)),
                                        0,
-                                       kMeans[0],
-                                       kMeans[1],
+                                       kMeans[0] + 1,
+                                       kMeans[1] - 1,
                                        raw(std::log(kDeviations[0] * ratio), 7),
                                        raw(std::log(kDeviations[1] * ratio), 7)};
   const auto affine = flows::gaussian_map(), bent = flows::mixture_map(2);

@@ -31,9 +31,10 @@ BOOST_AUTO_TEST_SUITE(cli_memory)
 BOOST_AUTO_TEST_CASE(what_a_step_keeps_is_told_and_refused_where_it_is_too_much) {
   const ScratchFolder folder;
   const auto kept = [&](const char* steps, const char* memory) {
-    const Outcome outcome = flowcli(
-        folder, {"inspect", "image-plus", "--shape", "16x16x1", "--width", "8", "--steps-per-level",
-                 steps, "--memory", memory, "--levels", "2", "--dequantize", "uniform", "--json"});
+    const Outcome outcome =
+        flowcli(folder, {"inspect", "image-plus", "--shape", "16x16x1", "--width", "8",
+                         "--steps-per-level", steps, "--memory", memory, "--levels", "2",
+                         "--boards", "0", "--dequantize", "uniform", "--json"});
     return outcome.json()["activation_bytes"].get<double>();
   };
   BOOST_TEST(kept("8", "tape") > 1.9 * kept("4", "tape"));

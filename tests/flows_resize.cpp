@@ -53,10 +53,12 @@ struct Row {
 };
 
 std::vector<Row> models() {
-  return {{"glow", {"steps_per_level=1", "width=8", "shift=5"}},
-          {"image-plus", {"steps_per_level=1", "blocks=0", "width=8"}},
-          {"realnvp", {"blocks=0", "width=8"}},
-          {"realnvp", {"blocks=0", "width=8", "norm=batch", "masked=true"}}};
+  return {
+      {"glow", {"steps_per_level=1", "width=8", "shift=5"}},
+      {"image-plus", {"steps_per_level=1", "boards=1", "blocks=0", "width=8", "coupling=affine"}},
+      {"image-plus", {"steps_per_level=1", "boards=0", "blocks=0", "width=8"}},
+      {"realnvp", {"blocks=0", "width=8"}},
+      {"realnvp", {"blocks=0", "width=8", "norm=batch", "masked=true"}}};
 }
 
 std::vector<std::string> with(std::vector<std::string> settings, const std::string& more) {

@@ -7,9 +7,6 @@ namespace nf::flows {
 
 namespace {
 
-// Log scales of components lie within +-kScaleLimit.
-constexpr double kScaleLimit = 7;
-
 // x with logit(F(x)) = y, without gradients. Each component alone would be there at mean + scale y,
 // the fixed one at y, so x lies between the least and the greatest of these.
 Tensor find(const Tensor& y, const Tensor& parameters, int components) {
@@ -21,7 +18,7 @@ Tensor find(const Tensor& y, const Tensor& parameters, int components) {
     return parameters.narrow(axis, first * dims, k * dims)
         .reshape(y.shape().without(axis).with_inserted(axis, dims).with_inserted(axis, k));
   };
-  const Tensor scales = exp(soft_bound(some(2 + 2 * k), kScaleLimit)).value();
+  const Tensor scales = exp(soft_bound(some(2 + 2 * k), kMixtureScaleLimit)).value();
   const Tensor at = some(2 + k) + scales * y.unsqueeze(axis);
   Tensor low = minimum(min(at, {axis}), y), high = maximum(max(at, {axis}), y);
   Tensor x = (low + high) * 0.5, last = high - low;  // the step that led to x
@@ -30,7 +27,7 @@ Tensor find(const Tensor& y, const Tensor& parameters, int components) {
   // or is not half as long as the one before, the bounds are halved instead.
   constexpr int kSteps = 200;
   for (int i = 0; i < kSteps; ++i) {
-    const LogOdds<Tensor> here = mixture_log_odds(x, parameters, components, kScaleLimit);
+    const LogOdds<Tensor> here = mixture_log_odds(x, parameters, components, kMixtureScaleLimit);
     const Tensor miss = y - here.value;
     const Tensor too_low = greater(miss, miss.zeros_like());
     low = where(too_low, x, low);
@@ -54,13 +51,15 @@ class Mixture : public ElementwiseMap {
   int parameters_per_dim() const override { return 2 + 3 * components_; }
   double flops_per_dim() const override { return 30.0 * components_ + 36; }  // 24: the fixed one
 
-  Mapped forward(const Var& x, const Var& parameters) const override {
+  Mapped forward(const Var& x, const Var& given) const override {
+    const Var parameters = apart(given, components_, x.dim(-1));
     const Affine outer = affine_of(x, parameters);
     const LogOdds<Var> y = log_odds(x, parameters);
     return {y.value * exp(outer.log_scale) + outer.shift, sum_event(y.log_slope + outer.log_scale)};
   }
 
-  Mapped inverse(const Var& z, const Var& parameters) const override {
+  Mapped inverse(const Var& z, const Var& given) const override {
+    const Var parameters = apart(given, components_, z.dim(-1));
     const Affine outer = affine_of(z, parameters);
     const Var y = (z - outer.shift) * exp(-outer.log_scale);
     const Var found = find(y.value(), parameters.value(), components_);
@@ -89,7 +88,7 @@ class Mixture : public ElementwiseMap {
   }
 
   LogOdds<Var> log_odds(const Var& x, const Var& parameters) const {
-    return mixture_log_odds(x, parameters, components_, kScaleLimit);
+    return mixture_log_odds(x, parameters, components_, kMixtureScaleLimit);
   }
 
   int components_;
@@ -97,6 +96,17 @@ class Mixture : public ElementwiseMap {
 };
 
 }  // namespace
+
+Var apart(const Var& parameters, int components, std::int64_t dims) {
+  if (components == 1) return parameters;
+  const std::int64_t all = parameters.dim(-1), k = components;
+  Tensor places = Tensor::zeros({all}, parameters.dtype(), parameters.device());
+  for (std::int64_t i = 0; i < k; ++i) {
+    places.narrow(0, all - (2 * k - i) * dims, dims)
+        .fill_(2 * static_cast<double>(i) / static_cast<double>(k - 1) - 1);
+  }
+  return parameters + Var(places);
+}
 
 std::shared_ptr<ElementwiseMap> mixture_map(int components, double limit) {
   NF_CHECK(components >= 1 && components <= 256 && limit > 0,

@@ -1,5 +1,6 @@
-// image-plus: our own flow for images, the one to take without a GPU. The frame of glow with
-// residual networks, and couplings by mixtures of logistics (docs/design.md says why).
+// image-plus: our own flow for images, the one to take without a GPU. The frame of glow with few
+// steps, couplings on checkerboards before each squeeze, mixtures of logistics, gated residual
+// networks, and noise that a flow draws (chapter 11 of the book says why).
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -113,7 +114,7 @@ MultiScale frame_of(const ImagePlusSettings& settings, const DataShape& data, Ge
 class ImagePlus : public ImageFlow {
  public:
   std::string name() const override { return "image-plus"; }
-  std::string help() const override { return "our own for images: mixtures, residual networks"; }
+  std::string help() const override { return "our own for images, best for a processor's hour"; }
   Config preset(const DataShape& data, const std::string& recipe) const override;
   void check(const Config& config, const DataShape& data) const override;
   std::string why_idle(const Config& config, const DataShape& data,
@@ -136,8 +137,9 @@ class ImagePlus : public ImageFlow {
 Config ImagePlus::preset(const DataShape&, const std::string&) const {
   Config config(name(), std::make_unique<ImagePlusSettings>());
   ImagePlusSettings& model = config.of<ImagePlusSettings>();
-  model.steps_per_level = 6;
-  model.width = 48;
+  model.boards = 3;
+  model.steps_per_level = 3;
+  model.width = 32;
   model.dequantize = "variational";
   config.training.epochs = 20;
   config.training.budget = 60;  // on a processor, unless an end is asked for

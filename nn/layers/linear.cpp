@@ -31,6 +31,20 @@ Activation activation_by_name(const std::string& name) {
   fail(str("[activation] '", name, "' is not one of ", known));
 }
 
+Var linear_with(const std::optional<Activation>& activation, const Var& x, const Var& w,
+                const Var& bias) {
+  if (!activation) return linear(x, w, bias);
+  if (needs_of(activation->op) == Needs::Input) return (*activation)(linear(x, w, bias));
+  return linear(x, w, bias, &activation->op, activation->args);
+}
+
+double linear_flops(std::int64_t rows, const LinearOptions& options) {
+  const double out = static_cast<double>(rows * options.out);
+  // A sum of `in` products has in - 1 additions; the bias is one more.
+  const double product = 2.0 * static_cast<double>(options.in) - (options.bias ? 0 : 1);
+  return out * (product + (options.activation ? 1 : 0));
+}
+
 // --- Linear -------------------------------------------------------------------------------------
 
 Linear::Linear(const LinearOptions& options, Generator& gen) : options_(options) {
@@ -41,11 +55,7 @@ Linear::Linear(const LinearOptions& options, Generator& gen) : options_(options)
 }
 
 Var Linear::forward(const Var& x) {
-  const Var bias = bias_ ? *bias_ : Var();
-  const auto& act = options_.activation;
-  if (!act) return linear(x, *weight_, bias);
-  if (needs_of(act->op) == Needs::Input) return (*act)(linear(x, *weight_, bias));
-  return linear(x, *weight_, bias, &act->op, act->args);
+  return linear_with(options_.activation, x, *weight_, bias_ ? *bias_ : Var());
 }
 
 std::string Linear::kind() const {
@@ -53,11 +63,6 @@ std::string Linear::kind() const {
   return str("Linear(", options_.in, " -> ", options_.out, act, ")");
 }
 
-double Linear::flops(const Shape& in) const {
-  const double out = static_cast<double>(in.dim(0) * options_.out);
-  // A sum of `in` products has in - 1 additions; the bias is one more.
-  const double product = 2.0 * static_cast<double>(options_.in) - (options_.bias ? 0 : 1);
-  return out * (product + (options_.activation ? 1 : 0));
-}
+double Linear::flops(const Shape& in) const { return linear_flops(in.dim(0), options_); }
 
 }  // namespace nf::nn

@@ -48,8 +48,16 @@ struct LinearOptions {
   Init init = {};
 };
 
-/// y = act(x weight^T + bias): x (N, in), y (N, out), weight (out, in), bias (out) from 0. Product,
-/// bias and activation are one kernel when the activation's derivative is a function of its output.
+/// act(x w^T + bias): x (N, in), w (out, in), bias (out) or undefined; without an activation
+/// linear. Product, bias and activation are one kernel when the activation's derivative is a
+/// function of its output.
+Var linear_with(const std::optional<Activation>& activation, const Var& x, const Var& w,
+                const Var& bias);
+/// Floating-point operations of that for N rows; see Module::flops.
+double linear_flops(std::int64_t rows, const LinearOptions& options);
+
+/// y = act(x weight^T + bias): x (N, in), y (N, out), weight (out, in), bias (out) from 0, as
+/// linear_with() has it.
 class Linear : public Layer {
  public:
   Linear(const LinearOptions& options, Generator& gen);

@@ -1,0 +1,211 @@
+#include "nn/nets/made.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace nf::nn {
+
+namespace {
+
+// Hidden degrees begin at 0 where something can be known before any input, or where there is no
+// other degree.
+std::int32_t lowest_degree(const MadeOptions& o) { return o.context > 0 || o.dims == 1 ? 0 : 1; }
+
+// Units of degree `degree` or less in a hidden layer.
+std::int64_t units_up_to(const MadeOptions& o, std::int64_t degree) {
+  const std::int64_t lowest = lowest_degree(o), degrees = o.dims - lowest;
+  const std::int64_t before = std::max<std::int64_t>(0, degree + 1 - lowest);
+  // Unit j has degree lowest + floor(j degrees / H).
+  return std::min(o.hidden_units, (before * o.hidden_units + degrees - 1) / degrees);
+}
+
+Degrees hidden_degrees(const MadeOptions& o) {
+  const std::int64_t lowest = lowest_degree(o);
+  Degrees degrees;
+  for (std::int64_t j = 0; j < o.hidden_units; ++j) {
+    degrees.push_back(static_cast<std::int32_t>(lowest + j * (o.dims - lowest) / o.hidden_units));
+  }
+  return degrees;
+}
+
+// What is known before x_d is its place in the order: the degrees of inputs, from 1.
+Degrees input_degrees(const MadeOptions& o) {
+  Degrees degrees(static_cast<std::size_t>(o.dims));
+  for (std::size_t t = 0; t < o.order.size(); ++t) {
+    degrees[o.order[t]] = static_cast<std::int32_t>(t + 1);
+  }
+  return degrees;
+}
+
+MadeOptions checked(MadeOptions o) {
+  NF_CHECK(o.dims > 0 && o.hidden_units > 0 && o.outputs_per_dim > 0 && o.context >= 0 &&
+               o.hidden_layers >= 0,
+           "[Made] sizes must be positive, got ", o.dims, " dimensions, ", o.context,
+           " of a context, ", o.hidden_units, " hidden units, ", o.outputs_per_dim,
+           " outputs of a dimension and ", o.hidden_layers, " hidden layers");
+  if (o.order.empty()) {
+    o.order.resize(static_cast<std::size_t>(o.dims));
+    std::iota(o.order.begin(), o.order.end(), 0);
+  }
+  std::vector<bool> seen(static_cast<std::size_t>(o.dims), false);
+  bool right = std::ssize(o.order) == o.dims;
+  for (const std::int32_t d : o.order) {
+    right = right && d >= 0 && d < o.dims && !seen[d];
+    if (right) seen[d] = true;
+  }
+  NF_CHECK(right, "[Made] the order must hold each of 0..", o.dims - 1, " once");
+  return o;
+}
+
+}  // namespace
+
+Made::Built Made::build(const MadeOptions& o, Generator& gen) {
+  const Degrees hidden = hidden_degrees(o), places = input_degrees(o);
+  Degrees inputs = places, outputs;
+  inputs.insert(inputs.end(), static_cast<std::size_t>(o.context), 0);
+  for (int p = 0; p < o.outputs_per_dim; ++p) {
+    outputs.insert(outputs.end(), places.begin(), places.end());
+  }
+  Built built;
+  const auto add = [&](MaskedLinearOptions layer) {
+    built.layers.push_back(std::make_shared<MaskedLinear>(layer, gen));
+    return built.layers.back();
+  };
+  const auto to_hidden = [&](const Degrees& in, bool active, const Init& init) {
+    const auto act = active ? std::optional(o.activation) : std::nullopt;
+    return add({.in = in, .out = hidden, .activation = act, .init = init});
+  };
+  const auto to_outputs = [&](const Degrees& in) {
+    return add({.in = in,
+                .out = outputs,
+                .strict = true,
+                .init = o.last_init,
+                .bias_scale = o.last_bias_scale});
+  };
+  if (!o.residual) {
+    const auto net = std::make_shared<Sequential>();
+    for (int i = 0; i < o.hidden_layers; ++i) {
+      net->push_back(to_hidden(i == 0 ? inputs : hidden, true, o.init));
+    }
+    net->push_back(to_outputs(o.hidden_layers == 0 ? inputs : hidden));
+    built.net = net;
+    return built;
+  }
+  const auto first = to_hidden(inputs, false, o.init);
+  std::vector<ResidualMlp::Block> blocks;
+  for (int i = 0; i < o.hidden_layers; ++i) {
+    const auto inner = to_hidden(hidden, true, o.init);
+    blocks.push_back({inner, to_hidden(hidden, false, kOuterInit)});
+  }
+  built.net = std::make_shared<ResidualMlp>(first, blocks, to_outputs(hidden), o.activation);
+  return built;
+}
+
+Made::Made(const MadeOptions& options, Generator& gen)
+    : Made(checked(options), build(checked(options), gen)) {}
+
+Made::Made(const MadeOptions& options, Built built)
+    : options_(options),
+      layers_(std::move(built.layers)),
+      net_(add_module("", std::move(built.net))) {
+  std::vector<std::int32_t> columns(static_cast<std::size_t>(options_.context));
+  std::iota(columns.begin(), columns.end(), static_cast<std::int32_t>(options_.dims));
+  columns.insert(columns.end(), order().begin(), order().end());
+  columns_ = Tensor::from(columns, {std::ssize(columns)});
+  Degrees places = input_degrees(options_);
+  for (std::int32_t& place : places) --place;
+  places_ = Tensor::from(places, {options_.dims});
+}
+
+std::string Made::kind() const {
+  return str("Made(", options_.dims, " dimensions, ", options_.hidden_layers,
+             options_.residual ? " blocks of " : " layers of ", options_.hidden_units, ")");
+}
+
+double Made::parameters_of(const MadeOptions& o) {
+  const auto in = static_cast<double>(o.dims + o.context);
+  const auto out = static_cast<double>(o.dims) * o.outputs_per_dim;
+  const auto width = static_cast<double>(o.hidden_units);
+  if (!o.residual && o.hidden_layers == 0) return (in + 1) * out;
+  const double inner = o.residual ? 2.0 * o.hidden_layers : o.hidden_layers - 1.0;
+  return (in + 1) * width + inner * (width + 1) * width + (width + 1) * out;
+}
+
+// --- MadeSweep ----------------------------------------------------------------------------------
+
+namespace {
+
+const Tensor& moved_to(Device device, Tensor& index) {
+  if (index.device() != device) index = index.to(device);
+  return index;
+}
+
+}  // namespace
+
+MadeSweep::MadeSweep(Made& net, const Var& context, std::int64_t rows) : net_(net) {
+  const MadeOptions& o = net.options();
+  const Var& w = net.layers_.front()->weight();
+  const auto buffer = [&](std::int64_t width) {
+    return Var(Tensor::empty({rows, width}, w.dtype(), w.device()));
+  };
+  known_ = buffer(o.context + o.dims);
+  if (o.context > 0) known_ = append(known_, 1, 0, context);
+  hidden_.assign(net.layers_.size() - 1, Var());
+  for (Var& hidden : hidden_) hidden = buffer(o.hidden_units);
+  first_weight_ = index_select(w, 1, moved_to(w.device(), net.columns_));
+}
+
+// What this place adds to a layer's units, (N, end_ - begin_), of the first `known` numbers of
+// `from`. None of these weights is masked.
+Var MadeSweep::units(std::size_t layer, const Var& from, std::int64_t known) const {
+  const MaskedLinear& of = *net_.layers_[layer];
+  const std::int64_t count = end_ - begin_;
+  const Var& whole = layer == 0 ? first_weight_ : of.weight();
+  const Var w = narrow(narrow(whole, 0, begin_, count), 1, 0, known);
+  return linear_with(of.activation(), narrow(from, 1, 0, known), w,
+                     narrow(of.bias(), 0, begin_, count));
+}
+
+Var MadeSweep::next() {
+  const Call call(net_);
+  const MadeOptions& o = net_.options();
+  const std::int64_t inputs = o.context + place_;
+  const std::size_t last = net_.layers_.size() - 1;
+  begin_ = units_up_to(o, place_ - 1);
+  end_ = units_up_to(o, place_);
+  if (end_ > begin_ && last > 0) {
+    Var h = units(0, known_, inputs);
+    if (!o.residual) {
+      grow(hidden_[0], h);
+      for (std::size_t i = 1; i < last; ++i) grow(hidden_[i], units(i, hidden_[i - 1], end_));
+    } else {
+      for (std::size_t i = 1; i < last; i += 2) {
+        grow(hidden_[i - 1], o.activation(h));
+        grow(hidden_[i], units(i, hidden_[i - 1], end_));
+        h = h + units(i + 1, hidden_[i], end_);
+      }
+      grow(hidden_[last - 1], h);
+    }
+  }
+  // Rows d, D + d, 2 D + d, ...: the outputs of this dimension.
+  const MaskedLinear& outputs = *net_.layers_[last];
+  const std::int32_t d = o.order[place_];
+  const std::int64_t known = last > 0 ? end_ : inputs;
+  const Var& whole = last > 0 ? outputs.weight() : first_weight_;
+  const Var w = narrow(slice(whole, 0, d, o.outputs_per_dim, o.dims), 1, 0, known);
+  return linear(narrow(last > 0 ? hidden_[last - 1] : known_, 1, 0, known), w,
+                slice(outputs.bias(), 0, d, o.outputs_per_dim, o.dims));
+}
+
+void MadeSweep::put(const Var& x) {
+  known_ = append(known_, 1, net_.options().context + place_, x);
+  ++place_;
+}
+
+Var MadeSweep::inputs() const {
+  const MadeOptions& o = net_.options();
+  return index_select(narrow(known_, 1, o.context, o.dims), 1,
+                      moved_to(known_.device(), net_.places_));
+}
+
+}  // namespace nf::nn

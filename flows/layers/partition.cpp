@@ -30,6 +30,11 @@ Partition Partition::odd_even(std::int64_t dims, bool swap) {
           swap ? even : dims - even, swap};
 }
 
+Partition Partition::all(std::int64_t dims) {
+  NF_CHECK(dims > 0, "[Partition] needs dimensions, got ", dims);
+  return {Kind::All, "all", 0, dims, false};
+}
+
 Partition Partition::indices(std::int64_t dims, const std::vector<std::int64_t>& active) {
   check_splittable(dims);
   std::vector<bool> is_active(static_cast<std::size_t>(dims), false);
@@ -135,6 +140,7 @@ std::pair<Var, Var> Partition::split(const Var& x) const {
   const std::int64_t first = swap_ ? active_ : passive_, second = dims() - first;
   Var a, b;
   switch (kind_) {
+    case Kind::All:
     case Kind::Halves:
       a = narrow(x, axis, 0, first);
       b = narrow(x, axis, first, second);
@@ -163,6 +169,8 @@ Var Partition::join(const Var& passive, const Var& active) const {
   const Var& b = swap_ ? passive : active;
   const int axis = a.rank() - 1;
   switch (kind_) {
+    case Kind::All:
+      return active;
     case Kind::Halves:
       return concat({a, b}, axis);
     case Kind::Indices:

@@ -20,6 +20,8 @@ class Partition {
   static Partition odd_even(std::int64_t dims, bool swap = false);
   /// The dimensions listed are active, in this order. Throws when one is out of range or repeated.
   static Partition indices(std::int64_t dims, const std::vector<std::int64_t>& active);
+  /// Every dimension is active: of layers that change all, such as BatchNorm. No coupling.
+  static Partition all(std::int64_t dims);
   /// Pixels with row + column even are passive; with swap, active (RealNVP, section 3.4). Images
   /// (N, H, W, D) have even H and W; each part is (N, H, W/2, D), row by row. The conditioner sees
   /// the passive part alone, half the work; `masked`, as the paper has it, all pixels (N, H, W, D),
@@ -48,7 +50,7 @@ class Partition {
   Shape active_shape(const Shape& x) const;  ///< of the active part
 
  private:
-  enum class Kind { Halves, OddEven, Indices, Checkerboard, MaskedCheckerboard };
+  enum class Kind { All, Halves, OddEven, Indices, Checkerboard, MaskedCheckerboard };
   Partition(Kind kind, std::string text, std::int64_t passive, std::int64_t active, bool swap)
       : kind_(kind), text_(std::move(text)), passive_(passive), active_(active), swap_(swap) {}
   bool board() const { return kind_ == Kind::Checkerboard || kind_ == Kind::MaskedCheckerboard; }

@@ -6,7 +6,7 @@
     /tmp/venv/bin/python bench/golden.py /tmp/golden
 
 The folder holds what flows_golden.cpp drew: for each run the weights, batches, noise and settings.
-The models are those of torch_flow.py, gradients are PyTorch's, and so are the update rules (of NICE's
+The models are those of torch_flow.py and its neighbours, gradients are PyTorch's, and so are the update rules (of NICE's
 own there is none). What learns at a rate of its own is a tensor p whose rate * p is the weight: that
 is what a rate means.
 """
@@ -76,13 +76,14 @@ def rate_of(name, s):
     if name == "scaling.log_scale":
         return s["scale_rate"]
     plain = "first.", "blocks.", "layers.", "skip.", "mixing."  # scales that learn as all others do
-    faster = name.startswith(("scales.", "dequantize.flow.")) and name.endswith("log_scale")
+    act_norm = name.startswith(("scales.", "dequantize.flow.", "norms."))
+    faster = act_norm and name.endswith("log_scale")
     return 3 if faster and not any(part in name for part in plain) else 1
 
 
 def decays(name, settings):
     """Is weight decay for this parameter?"""
-    if settings.get("norm") != "batch":
+    if settings.get("norm") != "batch" or "layers" in settings:
         return name.endswith("weight")
     return name.endswith("magnitude") or ("boards" in name and name.endswith("map.scale"))
 
@@ -93,10 +94,11 @@ def losses(path):
     s = json.loads(metadata["training"])
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
     rates = {name: rate_of(name, s) for name in weights}
-    fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below", "_var")
-    # All others are learned.
+    fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below", "_var", "order",
+             "permutation", "sign")
+    # All others are learned, but for the mask of LU factors.
     learned = {name: (t / rates[name]).requires_grad_() for name, t in weights.items()
-               if not name.endswith(fixed)}
+               if not name.endswith(fixed) and not (name.startswith("mixings.") and name.endswith("below"))}
     settings = json.loads(metadata["settings"])
     decayed = [p for name, p in learned.items() if decays(name, settings)]
     others = [p for name, p in learned.items() if not decays(name, settings)]

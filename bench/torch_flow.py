@@ -33,7 +33,10 @@ class Flow:
 
     @staticmethod
     def of(settings, tensors):
-        """The flow of these settings: of rows, or of images."""
+        """The flow of these settings: of rows, autoregressive, or of images."""
+        if "layers" in settings:
+            from torch_autoregressive import RowFlow
+            return RowFlow(settings, tensors)
         if "scales" not in settings:
             return Flow(settings, tensors)
         from torch_image_flow import ImageFlow, RealNvp

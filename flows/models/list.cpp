@@ -9,7 +9,10 @@ namespace nf::flows {
   M(realnvp_2d)      \
   M(realnvp)         \
   M(glow)            \
-  M(image_plus)
+  M(image_plus)      \
+  M(maf)             \
+  M(nsf)             \
+  M(made)
 
 #define NF_DECLARE(name) std::shared_ptr<const Model> name##_model();
 NF_MODELS(NF_DECLARE)

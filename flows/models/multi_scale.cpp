@@ -63,8 +63,6 @@ std::int64_t levels_of(std::int64_t asked, const DataShape& data) {
   return asked > 0 ? asked : std::min(possible, kMost);
 }
 
-namespace {
-
 std::shared_ptr<Transform> mixing_of(ChannelMixing kind, std::int64_t channels, Generator& gen) {
   switch (kind) {
     case ChannelMixing::Linear:
@@ -78,6 +76,13 @@ std::shared_ptr<Transform> mixing_of(ChannelMixing kind, std::int64_t channels, 
   }
   return Permute::reverse(channels);
 }
+
+double mixing_parameters(ChannelMixing kind, double channels) {
+  if (kind == ChannelMixing::Linear) return channels * channels;
+  return kind == ChannelMixing::Lu ? 2 * channels * channels + channels : 0;
+}
+
+namespace {
 
 // Of one channel there is nothing to mix.
 void add_step(const MultiScale& frame, std::int64_t level, const std::string& name,
@@ -135,9 +140,7 @@ double multi_scale_parameters(const MultiScale& frame, std::int64_t image_channe
   const auto step_of = [&](double shown, std::int64_t level) {
     double step = 2 * channels + net(shown + context, per_dim * shown, level);
     if (channels < 2) return step;
-    if (frame.mixing == ChannelMixing::Linear) step += channels * channels;
-    if (frame.mixing == ChannelMixing::Lu) step += 2 * channels * channels + channels;
-    return step;
+    return step + mixing_parameters(frame.mixing, channels);
   };
   for (std::int64_t level = 0; level < std::ssize(frame.steps); ++level) {
     count += static_cast<double>(frame.boards) * step_of(channels, level);

@@ -16,10 +16,14 @@
 
 namespace nf::flows {
 
-/// What mixes the channels before a coupling: a learned matrix, one kept as LU factors, or a fixed
-/// order.
+/// What mixes the channels of images, or the dimensions of rows, between layers: a learned matrix,
+/// one kept as LU factors, or a fixed order.
 enum class ChannelMixing { Linear, Lu, Permute, Reverse };
 const Names<ChannelMixing>& channel_mixings();
+/// That layer; what is random is drawn from `gen`.
+std::shared_ptr<Transform> mixing_of(ChannelMixing kind, std::int64_t channels, Generator& gen);
+/// How many parameters it has.
+double mixing_parameters(ChannelMixing kind, double channels);
 
 /// A base of the settings of models in this frame.
 struct StepSettings : ImageFlowSettings {

@@ -18,9 +18,8 @@ namespace nf::flows {
 std::vector<Field> Preprocessing::fields() {
   return {
       {"preprocess",
-       "auto: for images unit, in realnvp and image-plus logit, in glow symmetric; standard for "
-       "real "
-       "data, none for built-in densities; symmetric: "
+       "auto: for images unit in nice and realnvp-2d, symmetric in glow, logit in others; standard "
+       "for real data, none for built-in densities; symmetric: "
        "pixels in [-1,1]; cdf: every pixel through its own distribution function",
        &preprocess, preprocessings().all()},
       {"alpha", "of logit preprocessing", &alpha, {}, kLeastAlpha, 0.49},

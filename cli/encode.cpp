@@ -100,7 +100,7 @@ void add_encode(CLI::App& app) {
       const Var given = given_part(beside, 0, x.dim(0), device);
       at += x.dim(0);
       const Tensor z = density.encode(x, given);
-      check_latents("encode", density, x, z, beside);
+      flows::check_latents("encode", density, x, z, beside);
       const Tensor back = density.decode(z, given).to(Device::CPU);
       const double off = largest_difference(back, x.to(Device::CPU));
       if (std::isnan(off)) {

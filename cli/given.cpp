@@ -206,8 +206,4 @@ Tensor given_of_pictures(const data::Dataset& data, std::int64_t n) {
   return take_evenly(data.valid.size() > 0 ? data.valid.given : data.train.given, n);
 }
 
-Var given_part(const Tensor& given, std::int64_t first, std::int64_t count, Device device) {
-  return given.defined() ? Var(given.narrow(0, first, count).to(device)) : Var();
-}
-
 }  // namespace nf::cli

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/trained_model.h"
+#include "flows/runs/in_parts.h"
 
 namespace nf::cli {
 
@@ -45,7 +46,6 @@ Tensor spread_over(const Tensor& given, std::int64_t n);
 /// validation (or training) rows; undefined where nothing is given.
 Tensor given_of_pictures(const data::Dataset& data, std::int64_t n);
 
-/// A part of what is given, moved to a device; undefined stays undefined.
-Var given_part(const Tensor& given, std::int64_t first, std::int64_t count, Device device);
+using flows::given_part;
 
 }  // namespace nf::cli

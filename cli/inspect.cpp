@@ -94,7 +94,7 @@ void add_inspect(CLI::App& app) {
       }
       if (!std::filesystem::is_directory(model)) return settings.configure(model, peek_data);
       const RunFolder run = RunFolder::open(model);
-      const std::string warning = run.warning(run.state());
+      const std::string warning = flows::warning_of(run.path(), run.state());
       if (!warning.empty()) common.note("note: " + warning);
       flows::Config config = run.config();
       settings.apply(config);

@@ -320,7 +320,7 @@ void add_report(CLI::App& app) {
     Json sound, verdict, two_sample;
     std::string told, broken;
     const EpochLog log = model.run.log_of(model.state);
-    const std::string warning = model.run.warning(model.state);
+    const std::string warning = flows::warning_of(model.run.path(), model.state);
     if (!warning.empty()) body += "<p>" + markup(warning) + ".</p>\n";
     if (there) {
       body += section("Likelihood, " + options->split + " split",

@@ -10,11 +10,8 @@
 #include <sstream>
 
 #include "cli/settings.h"
-#include "data/given.h"
 #include "data/svg.h"
-#include "flows/models/model.h"
 #include "nn/safetensors.h"
-#include "tensor/cpu_kernels.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -84,55 +81,16 @@ bool holds_our_lock(const std::string& path) {
   return std::regex_match(read_file(lock, 24), number);
 }
 
-bool holds_config(const std::string& path) {
-  std::error_code error;
-  return fs::exists(path + "/config.json", error);
-}
-
-RunState read_state(const std::string& path) {
-  const nn::Metadata metadata = nn::read_safetensors_header(path).metadata;
-  const flows::Position at = flows::position_from(metadata, "[run] " + path);
-  const auto checksum = metadata.find("data_checksum");
-  NF_CHECK(checksum != metadata.end(), "[run] ", path,
-           " has no 'data_checksum'; it is not a training state");
-  return {.status = name_of(at.status),
-          .step = at.step,
-          .data_checksum = checksum->second,
-          .metadata = metadata,
-          .best_epoch = at.best_epoch,
-          .best_valid_nats = at.best_valid_nats};
-}
-
-/// Whether a folder has something that only a training of ours writes: a state, weights that say of
-/// which model they are, or a log.
-bool holds_our_files(const std::string& path) {
-  for (const char* name : {"/state.safetensors", "/best.safetensors", "/last.safetensors"}) {
-    try {
-      const nn::Metadata said = nn::read_safetensors_header(path + name).metadata;
-      if (said.contains("data_checksum") && said.contains("step")) return true;
-      if (said.contains("model") && said.contains("settings")) return true;
-    } catch (const Error&) {  // not there, or damaged
-    }
-  }
-  std::error_code error;
-  if (!fs::is_regular_file(path + "/log.jsonl", error)) return false;  // a pipe would wait
-  std::ifstream log(path + "/log.jsonl");
-  std::string line(400, '\0');
-  log.read(line.data(), std::ssize(line));
-  line.resize(static_cast<std::size_t>(log.gcount()));
-  return line.starts_with("{\"epoch\":") && line.find("\"train_nats\":") != std::string::npos;
-}
-
 enum class ConfigThere { None, OfRun, Damaged, Foreign };
 
 /// What config.json is, a run's of any version. One that cannot be read is damaged where something
 /// else shows that the folder is ours.
 ConfigThere config_there(const std::string& path) {
-  if (!holds_config(path)) return ConfigThere::None;
+  if (!flows::holds_config(path)) return ConfigThere::None;
   try {
     return read_config(path + "/config.json").is_run() ? ConfigThere::OfRun : ConfigThere::Foreign;
   } catch (const Error&) {
-    const bool ours = holds_our_lock(path) || holds_our_files(path);
+    const bool ours = holds_our_lock(path) || flows::holds_our_files(path);
     return ours ? ConfigThere::Damaged : ConfigThere::Foreign;
   }
 }
@@ -155,7 +113,7 @@ std::string obstacle(const std::string& path, bool overwrite) {
   const auto there = [&](const char* name) { return fs::exists(path + "/" + name, error); };
   if (there("state.safetensors")) {
     try {
-      const RunState state = read_state(path + "/state.safetensors");
+      const RunState state = flows::read_state(path + "/state.safetensors");
       if (!state.usable() && holds_our_lock(path)) return "";
       return str(" already holds a run that was trained for ", state.step,
                  " steps; continue it with 'flowcli resume ", path, "', ", way_out);
@@ -270,37 +228,15 @@ RunFolder RunFolder::create(const std::string& path, const flows::Config& config
 }
 
 RunFolder RunFolder::open(const std::string& path) {
-  NF_CHECK(holds_config(path), "[run] ", path,
-           " is not a run folder: it has no config.json; 'flowcli "
-           "train' makes one");
   RunFolder run;
   run.path_ = path;
-  const ConfigFile file = read_config(run.file("config.json"));
-  const auto older = [&](const char* why) {
-    return str("an older version of flowcli, which kept ", why,
-               "; train it again with 'flowcli train ", path, "/config.json --out NEW'");
-  };
-  NF_CHECK(file.version == kRunVersion || file.version == 2, "[run] ", path, " was made by ",
-           file.version > kRunVersion ? "a newer version of flowcli; use that one"
-                                      : older("other files"));
-  run.known_ = known_from_facts(file.facts, file.where + "data: ");
-  NF_CHECK(file.version == kRunVersion || run.known_.shape.channels < 2, "[run] ", path,
-           " was made by ", older("colour images one channel after the other"));
-  run.config_ = file.on(flows::preset(file.preset));
-  const data::GivenNames given = data::parse_given(run.config_->data.given);
-  const std::vector<std::string> names =
-      given.labels ? std::vector<std::string>{"label"} : given.columns;
-  NF_CHECK(names == run.known_.shape.given && given.labels == (run.known_.shape.given_classes > 0),
-           file.where, "data: 'given' is '", printable(run.config_->data.given),
-           "', but 'given_names' is '", printable(join(run.known_.shape.given, ",")),
-           "'; restore the file");
+  run.saved_ = flows::open_run(path);
   return run;
 }
 
 void RunFolder::save_config(const flows::Config& config, const KnownData& known) {
-  config_ = config;
-  known_ = known;
-  Json json = {{"version", kRunVersion}};
+  saved_ = {path_, config, known};
+  Json json = {{"version", flows::kRunVersion}};
   json.update(flows::to_json(config));
   write_facts(known, json["data"]);
   atomic_write(file("config.json"),
@@ -313,25 +249,6 @@ void RunFolder::lock() {
   NF_CHECK(lock_, "[run] ", path_, " is being trained by ",
            holder > 0 ? str("process ", holder) : "another process", "; wait for it, or stop it");
   sweep(path_);
-}
-
-RunState RunFolder::state() const {
-  const bool there = fs::exists(file("state.safetensors"));
-  NF_CHECK(there || !holds_our_files(path_), "[run] ", path_,
-           " has lost its state (state.safetensors); put the file back");
-  NF_CHECK(there, "[run] ", path_,
-           " has no state.safetensors: its training never began; train it again with 'flowcli "
-           "train ",
-           file("config.json"), "'");
-  return read_state(file("state.safetensors"));
-}
-
-std::string RunFolder::warning(const RunState& state) const {
-  if (state.status == "finished") return "";
-  if (state.status == "diverged") {
-    return str(path_, " diverged; its weights are of step ", state.step, " at most, before that");
-  }
-  return str(path_, " has not finished training: it stands at step ", state.step);
 }
 
 void RunFolder::append_log(const flows::EpochReport& r) const {
@@ -390,7 +307,7 @@ std::vector<std::int64_t> RunFolder::truncate_log(std::int64_t step, std::int64_
 double RunFolder::epochs_of(const flows::EpochReport& r) const {
   const std::int64_t batch = config().training.batch_size;
   const std::int64_t per_epoch =
-      std::max<std::int64_t>(1, (known_.train.count + batch - 1) / batch);
+      std::max<std::int64_t>(1, (known().train.count + batch - 1) / batch);
   const double part = static_cast<double>(r.step % per_epoch) / static_cast<double>(per_epoch);
   return static_cast<double>(r.epoch) - (part > 0 ? 1 - part : 0);
 }
@@ -417,7 +334,7 @@ std::string RunFolder::curve(const std::vector<flows::EpochReport>& log) const {
     valid.x.push_back(epoch);
     valid.y.push_back(r.valid_nats);
   }
-  return data::curve_svg({title_of(*config_), "epoch", "log-likelihood, nats"}, {train, valid});
+  return data::curve_svg({title_of(config()), "epoch", "log-likelihood, nats"}, {train, valid});
 }
 
 }  // namespace nf::cli

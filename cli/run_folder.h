@@ -18,30 +18,27 @@
 #include <vector>
 
 #include "cli/cli.h"
-#include "cli/known_data.h"
 #include "flows/models/config.h"
+#include "flows/runs/saved_run.h"
 #include "flows/train/fit.h"
-#include "nn/safetensors.h"
 #include "tensor/files.h"
 
 namespace nf::cli {
 
+// A run as flows/runs has it, of which the commands speak all the time.
+using flows::absolute_source;
+using flows::built_in;
+using flows::checksum_of;
+using flows::KnownData;
+using flows::Need;
+using flows::RunState;
+using flows::set_precision;
+using flows::shape_of;
+using flows::source_exists;
+using flows::source_place;
+
 /// The pictures of a folder in one file, where a run keeps them.
 inline constexpr const char* kPackedData = "data.npz";
-
-/// How training stands, as state.safetensors says.
-struct RunState {
-  std::string status;  ///< "running" (or killed), "interrupted", "finished" or "diverged"
-  std::int64_t step = 0;
-  std::string data_checksum;
-  /// All that the state says of its training; of the CPU that trained last the cpu_choices()
-  /// (tensor/cpu_kernels.h), which an older state, or one of a GPU, does not tell.
-  nn::Metadata metadata;
-  std::int64_t best_epoch = 0;  ///< 0: nothing was validated, there are no best weights
-  double best_valid_nats = 0;
-
-  bool usable() const { return step > 0; }
-};
 
 class RunFolder {
  public:
@@ -54,8 +51,9 @@ class RunFolder {
 
   const std::string& path() const { return path_; }
   std::string file(const std::string& name) const { return path_ + "/" + name; }
-  const flows::Config& config() const { return *config_; }
-  const KnownData& known() const { return known_; }
+  const flows::SavedRun& saved() const { return *saved_; }
+  const flows::Config& config() const { return saved_->config; }
+  const KnownData& known() const { return saved_->known; }
   void save_config(const flows::Config& config, const KnownData& known);
 
   /// Keeps other writers out as long as a copy of this object lives. Throws Error while somebody
@@ -64,10 +62,7 @@ class RunFolder {
   /// Whether others are kept out: a file system may know no locks.
   bool locked() const { return lock_ && lock_->held(); }
   /// Throws Error without a state: then this is no run.
-  RunState state() const;
-  /// In a sentence's end, what must be known of weights that are no finished training's; else
-  /// empty.
-  std::string warning(const RunState& state) const;
+  RunState state() const { return flows::state_of(path_); }
 
   void append_log(const flows::EpochReport& report) const;
   /// The reports so far; damaged lines are left out.
@@ -90,8 +85,7 @@ class RunFolder {
 
  private:
   std::string path_;
-  std::optional<flows::Config> config_;  // there once it is opened or created
-  KnownData known_;
+  std::optional<flows::SavedRun> saved_;  // there once it is opened, or its config.json written
   std::optional<FileLock> lock_;
 };
 

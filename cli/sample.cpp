@@ -94,7 +94,7 @@ TrainedModel with_size(const TrainedModel& model, const std::string& text) {
   other.shape.width = width;
   other.shape.dims = other.density->dims();
   constexpr double kAlive = 8;  // what is held at a time beside the widest of all
-  check_memory(kAlive * sizeof(float) * widest_layer(other.flow("sample")),
+  check_memory(kAlive * sizeof(float) * flows::widest_layer(other.flow("sample")),
                str("an image of ", height, " x ", width), "give a smaller --size");
   return other;
 }
@@ -102,17 +102,13 @@ TrainedModel with_size(const TrainedModel& model, const std::string& text) {
 // (n, D) on the CPU.
 Tensor draw(const TrainedModel& model, std::int64_t n, double temperature, std::uint64_t seed,
             const Tensor& given) {
-  Generator gen(seed);
-  auto* const flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
-  if (!flow) {
+  if (!dynamic_cast<flows::FlowDensity*>(model.density.get())) {
     check_memory(2.0 * sizeof(float) * static_cast<double>(n * model.density->dims()),
                  str(n, " samples"), "take fewer at a time");
+    Generator gen(seed);
     return model.density->sample(gen, n, temperature, given_part(given, 0, n, {}));
   }
-  const auto latents = [&](std::int64_t, std::int64_t count) {
-    return flow->base().sample(gen, count, flow->dims(), temperature);
-  };
-  return decode_in_parts("sample", model, n, latents, given);
+  return sample_in_parts("sample", model, n, temperature, seed, given);
 }
 
 }  // namespace

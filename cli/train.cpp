@@ -474,7 +474,7 @@ void add_resume(CLI::App& app) {
     const RunState state = run.state();
     check_data_checksum(run.file("state.safetensors"), state.data_checksum, run.known());
     if (state.status == "diverged") {
-      options->common.note(run.warning(state) + "; it may diverge there again");
+      options->common.note(flows::warning_of(run.path(), state) + "; it may diverge there again");
     }
     nlohmann::json end = nlohmann::json::object();
     if (options->epochs > 0) end = {{"epochs", options->epochs}, {"steps", 0}};

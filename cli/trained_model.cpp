@@ -159,22 +159,6 @@ data::Dataset peek_data(const flows::Config& config) {
   return data::load(config.data.source, options);
 }
 
-flows::DataShape shape_of(const data::Dataset& data) {
-  return {.dims = data.dims,
-          .discrete = data.discrete,
-          .levels = data.levels,
-          .unit_scale = data.unit_scale,
-          .columns = data.columns,
-          .rows = data.train.size(),
-          .channels = data.channels,
-          .height = data.height,
-          .width = data.width,
-          .family = data.family,
-          .given = data.given,
-          .given_classes = data.given_classes,
-          .spread = data.spread};
-}
-
 std::optional<flows::Config> with_data_there(const RunFolder& run) {
   flows::Config config = settings_of(run);
   if (!find_files(config, run.known()).empty()) return std::nullopt;
@@ -268,75 +252,11 @@ const data::Split& part_of(const data::Dataset& data, const std::string& split) 
 
 // --- models -------------------------------------------------------------------------------------
 
-std::string set_precision(Device device, const std::string& precision, Need need) {
-  Backend& backend = backend_for(device);
-  Precision wanted = device == Device::CPU ? Precision::F32 : Precision::TF32;
-  if (precision != "auto") wanted = flows::precisions().at(precision);
-  const bool can = backend.has_precision(wanted);
-  // A run that a GPU trained in tf32 goes on in f32.
-  const bool must = need == Need::Must && wanted == Precision::BF16;
-  backend.set_precision(can || must ? wanted : Precision::F32);
-  return name_of(backend.precision());
-}
-
 std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
                                              Device device) {
   auto density = flows::make_density(config, shape_of(data));
   density->to(device);
   return density;
-}
-
-void check_data_checksum(const std::string& file, const std::string& theirs,
-                         const KnownData& known) {
-  NF_CHECK(theirs == known.shape.checksum, "[run] ", file,
-           " is of a training on other data (checksum ", printable(theirs), ", in config.json ",
-           known.shape.checksum, "); put the run's own files back together");
-}
-
-nn::Metadata load_weights(flows::Density& density, const std::string& path,
-                          const KnownData& known) {
-  const nn::SafetensorsHeader header = nn::read_safetensors_header(path);
-  density.check_description(header.metadata, "[run] " + path);
-  const auto data = header.metadata.find("data_checksum");
-  if (data != header.metadata.end()) check_data_checksum(path, data->second, known);
-  std::int64_t wanted = 0, there = 0;
-  for (const auto& [name, tensor] : density.state()) wanted += tensor.numel();
-  for (const auto& [name, entry] : header.tensors) there += entry.shape.numel();
-  NF_CHECK(there == wanted, "[run] ", path, " holds ", there, " numbers, the model of config.json ",
-           "has ", wanted, "; they do not belong together");
-  const nn::SafetensorsFile file = nn::load_safetensors(path);
-  for (const auto& [name, tensor] : file.tensors) {
-    if (is_float(tensor.dtype()) && !all_finite(tensor)) {
-      throw flows::Diverged(str("[run] ", path, ": ", name,
-                                " holds numbers that are not finite; the weights are of no use"));
-    }
-  }
-  density.load_state(file.tensors);
-  return file.metadata;
-}
-
-std::string weights_file(const RunFolder& run, const RunState& state, const std::string& which,
-                         const Common& common) {
-  const std::string& path = run.path();
-  check_data_checksum(run.file("state.safetensors"), state.data_checksum, run.known());
-  NF_CHECK(state.usable(), "[run] ", path, " has not been trained yet (status ", state.status,
-           ", step 0); ",
-           state.status == "diverged" ? "train it again with other settings"
-                                      : "continue it with 'flowcli resume " + path + "'");
-  const std::string warning = run.warning(state);
-  if (!warning.empty()) common.note("note: " + warning);
-  std::string weights = run.file(which + ".safetensors");
-  if (which == "best" && !std::filesystem::exists(weights)) {
-    NF_CHECK(state.best_epoch == 0, "[run] ", path,
-             " has lost its best weights (best.safetensors); put the file back, or take the last "
-             "ones with --weights last");
-    weights = run.file("last.safetensors");
-    common.note(str("note: ", path,
-                    " has no best weights, for nothing was validated; the last ones are taken"));
-  }
-  NF_CHECK(std::filesystem::exists(weights), "[run] ", path, " has lost its weights: there is no ",
-           weights);
-  return weights;
 }
 
 void note_other_rounding(const RunState& state, const Common& common) {
@@ -390,7 +310,8 @@ void begin_from(flows::Density& density, const flows::Config& config, const data
   const RunState state = run.state();
   NF_CHECK(state.best_epoch == 0 || std::filesystem::exists(run.file("best.safetensors")), where,
            " has lost its best weights (best.safetensors); put the file back");
-  const std::string weights = weights_file(run, state, "best", common);
+  const std::string weights = flows::weights_file(
+      run.saved(), state, "best", [&](const std::string& line) { common.note(line); });
   load_weights(density, weights, run.known());
   density.mark_initialized();
   common.note("begins with the weights of " + weights);
@@ -398,17 +319,12 @@ void begin_from(flows::Density& density, const flows::Config& config, const data
 
 TrainedModel load_model(const std::string& path, const std::string& which, const Common& common,
                         Device device) {
-  TrainedModel model{common, RunFolder::open(path), {}, {}, nullptr, {}};
-  const RunFolder& run = model.run;
-  model.state = run.state();
-  const std::string weights = weights_file(run, model.state, which, common);
-  model.shape = run.known().shape;
-  model.shape.unit_scale = !model.shape.discrete && built_in(run.config().data.source);
-  model.precision = set_precision(device, run.config().training.precision, Need::IfPossible);
-  model.density = make_density(run.config(), model.shape, device);
-  load_weights(*model.density, weights, run.known());
-  model.density->eval();
-  return model;
+  RunFolder run = RunFolder::open(path);
+  const std::string precision =
+      set_precision(device, run.config().training.precision, Need::IfPossible);
+  auto [state, shape, density] = flows::load_run(
+      run.saved(), which, device, [&](const std::string& line) { common.note(line); });
+  return {common, std::move(run), state, shape, density, precision};
 }
 
 // --- pictures -----------------------------------------------------------------------------------

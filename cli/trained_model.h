@@ -21,28 +21,9 @@ data::Dataset load_data(const flows::Config& config);
 void pack_data(const RunFolder& run, data::Dataset& data);
 /// Only what the model must know of the data; draws next to nothing of built-in sources.
 data::Dataset peek_data(const flows::Config& config);
-flows::DataShape shape_of(const data::Dataset& data);
-enum class Need : std::uint8_t { Must, IfPossible };
-
-/// Makes the device's matrix products as `precision` says ("auto": f32 on the CPU, tf32 on CUDA),
-/// or as f32 where the device has none such. Returns what they are then: "f32", "tf32" or "bf16".
-/// Throws Error for bf16 that must be and cannot.
-std::string set_precision(Device device, const std::string& precision, Need need);
 std::shared_ptr<flows::Density> make_density(const flows::Config& config, const data::Dataset& data,
                                              Device device = Device::CPU);
 
-/// Throws Error where a file's checksum of its training data is not the run's.
-void check_data_checksum(const std::string& file, const std::string& theirs,
-                         const KnownData& known);
-
-/// Reads a run's weights into its model. Throws Error for a file that is damaged, of another model
-/// or of other data, flows::Diverged for numbers that are not finite. Returns the file's metadata.
-nn::Metadata load_weights(flows::Density& density, const std::string& path, const KnownData& known);
-
-/// The file of a run's weights: "best" (with a note "last" when nothing was validated) or "last".
-/// Throws Error for a run that was not trained yet, and for a file that is lost.
-std::string weights_file(const RunFolder& run, const RunState& state, const std::string& which,
-                         const Common& common);
 /// Says in one line what of cpu_choices() is not as it was, where the state tells it.
 void note_other_rounding(const RunState& state, const Common& common);
 /// A density for `data`, before its training, gets the best weights of another run of the same

@@ -33,17 +33,23 @@ class DrawMean {
 }  // namespace
 
 std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options) {
+  const Examination examination(density, options.seed);
+  return score_examined(density, x, options, density.generators());
+}
+
+std::vector<double> score_examined(Density& density, const Tensor& x,
+                                   const EvaluateOptions& options,
+                                   std::span<Generator* const> noise) {
   NF_CHECK(x.dim(0) > 0, "[evaluate] no samples");
   NF_CHECK(options.batch_size > 0 && options.noise_draws > 0,
            "[evaluate] batch size and noise draws must be positive, got ", options.batch_size,
            " and ", options.noise_draws);
-  const Examination examination(density, options.seed);
-  const std::vector<Generator*> noise = density.generators();
+  const NoGrad no_grad;
   const std::int64_t n = x.dim(0);
-  const Tensor samples =
-      options.samples.defined() ? options.samples : Tensor::arange(n, DType::I32);
-  NF_CHECK(samples.shape() == Shape({n}), "[evaluate] ", n, " rows, but the samples of ",
-           samples.shape());
+  const bool ask = !options.samples.defined() && !noise.empty();
+  const Tensor samples = ask ? Tensor::arange(n, DType::I32) : options.samples;
+  NF_CHECK(!samples.defined() || samples.shape() == Shape({n}), "[evaluate] ", n,
+           " rows, but the samples of ", samples.shape());
   NF_CHECK(!options.given.defined() || options.given.dim(0) == n, "[evaluate] ", n,
            " rows, but what is given with ", options.given.dim(0));
   std::vector<double> scores;
@@ -52,7 +58,8 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
   for (std::int64_t at = 0; at < n && goes_on; at += options.batch_size) {
     const std::int64_t count = std::min(options.batch_size, n - at);
     const Tensor rows = x.narrow(0, at, count).to(density.device());
-    const Tensor numbers = samples.narrow(0, at, count).to(density.device());
+    const Tensor numbers =
+        samples.defined() ? samples.narrow(0, at, count).to(density.device()) : Tensor();
     const Var given = options.given.defined()
                           ? Var(options.given.narrow(0, at, count).to(density.device()))
                           : Var();

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "flows/density.h"
@@ -47,6 +48,11 @@ MeanAndError paired_difference(const std::vector<double>& a, const std::vector<d
 /// the same in any batch, and whatever is drawn besides. A batch is mapped once for each draw, so
 /// that memory does not grow with them. Throws Error for no rows.
 std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options = {});
+/// The same of a density that is in evaluation mode; `noise`: its generators, which are placed and
+/// put back. Without any nothing of the density changes, and several threads may score by it.
+std::vector<double> score_examined(Density& density, const Tensor& x,
+                                   const EvaluateOptions& options,
+                                   std::span<Generator* const> noise);
 
 /// Area under the ROC curve of telling `inside` from `outside` by their scores: the probability
 /// that one drawn from `inside` is the higher, a tie counting half. 1: always; 0.5: the score tells

@@ -2,15 +2,15 @@
 // facts stand beside the settings of "data".
 #pragma once
 
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 
-#include "cli/cli.h"
 #include "data/dataset.h"
 #include "data/png.h"
 #include "flows/models/config.h"
 
-namespace nf::cli {
+namespace nf::flows {
 
 struct KnownData {
   data::Dataset shape;                 ///< without rows
@@ -34,12 +34,14 @@ struct KnownData {
   }
 };
 
+/// What a model must know of them.
+DataShape shape_of(const data::Dataset& data);
 /// Of a part's rows and labels.
 std::string checksum_of(const data::Split& part);
-KnownData known_data(const data::Dataset& data, const flows::Config& config);
+KnownData known_data(const data::Dataset& data, const Config& config);
 
 /// Puts the facts among the settings `data`.
-void write_facts(const KnownData& known, Json& data);
+void write_facts(const KnownData& known, nlohmann::ordered_json& data);
 /// Takes them out again. A text for `columns` is no fact: it stays, as the setting.
 nlohmann::json take_facts(nlohmann::json& data);
 /// Throws Error for what is missing, of a wrong type, or contradicts itself; `where` begins the
@@ -56,4 +58,4 @@ std::string source_place(const std::string& source);
 /// Whether there is something at a source's path; true for a built-in name.
 bool source_exists(const std::string& source);
 
-}  // namespace nf::cli
+}  // namespace nf::flows

@@ -1,8 +1,10 @@
-#include "cli/known_data.h"
+#include "flows/runs/known_data.h"
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "data/csv.h"
 #include "data/formats.h"
@@ -10,11 +12,12 @@
 #include "tensor/checksum.h"
 #include "tensor/text.h"
 
-namespace nf::cli {
+namespace nf::flows {
 
 namespace {
 
 namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
 
 constexpr double kMostRows = 0x1p31, kMostDims = 0x1p31;
 
@@ -118,6 +121,22 @@ std::vector<std::int64_t> counts_of(const Tensor& labels, int classes) {
 
 }  // namespace
 
+DataShape shape_of(const data::Dataset& data) {
+  return {.dims = data.dims,
+          .discrete = data.discrete,
+          .levels = data.levels,
+          .unit_scale = data.unit_scale,
+          .columns = data.columns,
+          .rows = data.train.size(),
+          .channels = data.channels,
+          .height = data.height,
+          .width = data.width,
+          .family = data.family,
+          .given = data.given,
+          .given_classes = data.given_classes,
+          .spread = data.spread};
+}
+
 std::string checksum_of(const data::Split& part) {
   Checksum sum;
   sum.add(part.x);
@@ -127,7 +146,7 @@ std::string checksum_of(const data::Split& part) {
   return sum.text();
 }
 
-KnownData known_data(const data::Dataset& data, const flows::Config& config) {
+KnownData known_data(const data::Dataset& data, const Config& config) {
   KnownData known;
   known.shape = data;
   known.shape.notes = {};
@@ -169,7 +188,7 @@ void write_facts(const KnownData& known, Json& data) {
   data["label_counts"] = known.label_counts;
   data["family"] = shape.family;
   data["classes"] = shape.classes;
-  data["entropy"] = number(shape.entropy);
+  data["entropy"] = std::isfinite(shape.entropy) ? Json(shape.entropy) : Json();
   data["checksum"] = shape.checksum;
   data["skipped"] = shape.skipped;
   data["class_names"] = shape.class_names;
@@ -286,4 +305,4 @@ bool source_exists(const std::string& source) {
   return built_in(source) || fs::exists(parts_of(source).second, error);
 }
 
-}  // namespace nf::cli
+}  // namespace nf::flows

@@ -89,6 +89,9 @@ class Flow:
         kind, log_det = self.s["preprocess"], torch.zeros(len(x), dtype=torch.float64)
         if self.draws() and self.s["levels"] == 0:  # columns of whole numbers
             x = x + noise * self.t["dequantize.integer"]
+        if "bounds.ends" in self.t:
+            x, more = self.unbound(x)
+            log_det = log_det + more
         if kind == "standard":
             x = x - self.t["standardize.mean"] - self.t.get("standardize.mean_rest", 0)
             x = x / self.t["standardize.std"]
@@ -104,6 +107,18 @@ class Flow:
             x = s.log() - (1 - s).log()
             log_det = log_det + ((1 - 2 * alpha) / (s * (1 - s))).log().sum(1)
         return x, log_det
+
+    def unbound(self, x):
+        """Columns between bounds to the whole line; -infinity for rows that are not within."""
+        low, high = (self.t[f"bounds.{end}"].sum(0) for end in ("low", "high"))
+        has_low, has_high = self.t["bounds.ends"] > 0
+        above = torch.where(has_low, x - low, 1.0)
+        below = torch.where(has_high, high - x, 1.0)
+        width = torch.where(has_low & has_high, high - low, 1.0)
+        slope = width.log() - above.log() - below.log()
+        within = (above > 0) & (below > 0)
+        z = torch.where(has_low | has_high, above.log() - below.log(), x)
+        return z, torch.where(within, slope, -torch.inf).sum(1)
 
     def draw(self, x, noise):
         """Noise in [0, 1) of levels, and -ln of its density: uniform."""

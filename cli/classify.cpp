@@ -71,19 +71,26 @@ double calibrated(const ClassifyOptions& options, const TrainedModel& model, con
 
 // row, label where it is known, predicted, p_0, p_1, ...; an empty field for NaN.
 void write_classes(const std::string& out, const Rows& rows, const Tensor& log_posterior,
-                   const std::vector<std::int32_t>& predicted) {
+                   const std::vector<std::int32_t>& predicted, const data::Dataset& shape) {
+  const std::vector<std::string> words = words_of_given(shape);
+  const auto shown = [&](std::int64_t label) {
+    return words.empty() ? str(label) : data::csv_field(words[static_cast<std::size_t>(label)]);
+  };
   const std::vector<std::int32_t> labels =
       rows.given.defined() ? rows.given.to_vector<std::int32_t>() : std::vector<std::int32_t>();
   const std::int64_t classes = log_posterior.dim(1);
   const std::vector<double> log_p = log_posterior.to_vector<double>();
   write_text(out, [&](const data::CsvWriter::Sink& write) {
     std::string header = labels.empty() ? "row,predicted" : "row,label,predicted";
-    for (std::int64_t k = 0; k < classes; ++k) header += str(",p_", k);
+    for (std::int64_t k = 0; k < classes; ++k) {
+      header += "," + data::csv_field(
+                          "p_" + (words.empty() ? str(k) : words[static_cast<std::size_t>(k)]));
+    }
     write(header + "\n");
     for (std::size_t i = 0; i < predicted.size(); ++i) {
       std::string line = str(rows.number[i], ",");
-      if (!labels.empty()) line += str(labels[i], ",");
-      if (predicted[i] >= 0) line += str(predicted[i]);
+      if (!labels.empty()) line += shown(labels[i]) + ",";
+      if (predicted[i] >= 0) line += shown(predicted[i]);
       for (std::size_t k = 0; k < static_cast<std::size_t>(classes); ++k) {
         const double value = log_p[i * static_cast<std::size_t>(classes) + k];
         line += std::isnan(value) ? "," : str(",", std::exp(value));
@@ -111,7 +118,12 @@ void write_calibration(const std::string& path, const flows::Classification& res
 }
 
 // What true labels say of the classifier: into JSON, and as lines.
-std::string judged(const flows::Classification& result, std::int64_t classes, Json& json) {
+std::string judged(const flows::Classification& result, const data::Dataset& shape, Json& json) {
+  const std::int64_t classes = shape.given_classes;
+  const std::vector<std::string> words = words_of_given(shape);
+  const auto name = [&](std::int64_t k) {
+    return words.empty() ? str(k) : printable(words[static_cast<std::size_t>(k)], 16);
+  };
   const auto [accuracy, accuracy_se] = result.accuracy;
   const auto [loss, loss_se] = result.cross_entropy;
   json["accuracy"] = accuracy;
@@ -123,11 +135,11 @@ std::string judged(const flows::Classification& result, std::int64_t classes, Js
   json["undecided"] = result.undecided;
   json["confusion"] = Json::array();
   std::vector<std::vector<std::string>> table = {{"label"}};
-  for (std::int64_t k = 0; k < classes; ++k) table[0].push_back(str(k));
+  for (std::int64_t k = 0; k < classes; ++k) table[0].push_back(name(k));
   for (std::int64_t k = 0; k < classes; ++k) {
     const auto from = result.confusion.begin() + k * classes;
     json["confusion"].push_back(std::vector<std::int64_t>(from, from + classes));
-    table.push_back({str(k)});
+    table.push_back({name(k)});
     for (auto at = from; at != from + classes; ++at) table.back().push_back(str(*at));
   }
   std::string text =
@@ -168,13 +180,14 @@ void classify(const ClassifyOptions& options, const TrainedModel& model) {
   if (undecided > 0) {
     options.common.note(str("note: ", undecided, " rows have no density under any label"));
   }
-  write_classes(out, rows, log_posterior, predicted);
+  write_classes(out, rows, log_posterior, predicted, model.shape);
   Json json = {{"file", out},
                {"count", rows.x.dim(0)},
                {"data", rows.name},
                {"split", rows.split},
                {"trained_on", rows.trained_on ? Json(*rows.trained_on) : Json()},
                {"classes", model.shape.given_classes},
+               {"class_names", words_of_given(model.shape)},
                {"prior", options.prior},
                {"temperature", temperature},
                {"noise_draws", options.evaluate.noise_draws},
@@ -185,7 +198,7 @@ void classify(const ClassifyOptions& options, const TrainedModel& model) {
   if (rows.given.defined()) {
     const flows::Classification result =
         flows::classification_of(log_posterior, rows.given.reshape({rows.x.dim(0)}));
-    text += judged(result, model.shape.given_classes, json);
+    text += judged(result, model.shape, json);
     if (!options.svg.empty()) {
       write_calibration(options.svg, result);
       json["picture"] = options.svg;

@@ -6,6 +6,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/column_table.h"
 #include "cli/lines.h"
 #include "cli/trained_model.h"
 #include "data/csv.h"
@@ -49,59 +50,6 @@ Summary summary_of(const Tensor& x) {
   return out;
 }
 
-// Of each column of x (N, D).
-std::vector<Summary> column_summaries(const Tensor& x) {
-  const Tensor rows = x.to(DType::F64).contiguous();
-  const auto dims = static_cast<std::size_t>(rows.dim(1));
-  const double* const values = rows.data<double>();
-  const auto each = [&](auto&& use) {
-    for (std::size_t i = 0; i < static_cast<std::size_t>(rows.numel()); ++i) {
-      use(i % dims, values[i]);
-    }
-  };
-  const auto n = static_cast<double>(rows.dim(0));
-  std::vector<Summary> out(dims);
-  each([&](std::size_t d, double value) {
-    out[d].low = std::min(out[d].low, value);
-    out[d].high = std::max(out[d].high, value);
-    out[d].mean += value / n;
-  });
-  each([&](std::size_t d, double value) {
-    out[d].deviation += (value - out[d].mean) * (value - out[d].mean) / n;
-  });
-  for (Summary& column : out) column.deviation = std::sqrt(column.deviation);
-  return out;
-}
-
-// Reals of a file: each column has a unit of its own.
-bool is_table(const data::Dataset& data) {
-  return !data.images() && !data.discrete && !data.unit_scale;
-}
-
-// As text the first few columns, as JSON all of them.
-std::string describe_columns(const data::Dataset& data, Json& json) {
-  constexpr std::size_t kShown = 12;
-  const std::vector<Summary> columns = column_summaries(data.train.x);
-  std::vector<std::vector<std::string>> rows = {
-      {"column", "least", "largest", "mean", "deviation"}};
-  for (std::size_t d = 0; d < columns.size(); ++d) {
-    const auto& [low, high, mean_value, deviation] = columns[d];
-    const std::string name = data.columns.empty() ? str(d + 1) : data.columns[d];
-    json["per_column"].push_back(
-        {{"name", name}, {"min", low}, {"max", high}, {"mean", mean_value}, {"std", deviation}});
-    if (d >= kShown) continue;
-    rows.push_back({printable(name)});
-    for (const double value : {low, high, mean_value, deviation}) {
-      char text[32];
-      std::snprintf(text, sizeof text, "%.6g", value);
-      rows.back().push_back(text);
-    }
-  }
-  std::string text = table_text(rows, output_width());
-  if (columns.size() > kShown) text += str("and ", columns.size() - kShown, " more\n");
-  return text;
-}
-
 data::Dataset load_as_asked(const std::string& source, const data::LoadOptions& reading) {
   try {
     return data::load(source, reading);
@@ -135,9 +83,11 @@ void describe(const Common& common, const std::string& source, const std::string
       data.images() ? str(data.channels, " x ", data.height, " x ", data.width, " pixels")
                     : str(data.dims, " real numbers");
   const bool table = is_table(data);
-  std::string text = str(printable(data.name), ": samples of ", geometry, "\n  train ",
-                         data.train.size(), ", validation ", data.valid.size(), ", test ",
-                         data.test.size(), "; classes: ", data.classes, "\n");
+  if (!data.form.empty()) common.note("read as CSV: " + data.form);
+  std::string text = str(
+      printable(data.name), ": samples of ", geometry, "\n  train ", data.train.size(),
+      ", validation ", data.valid.size(), ", test ", data.test.size(), "; classes: ", data.classes,
+      data.label.empty() ? "" : " (" + printable(join(data.class_names, ", "), 60) + ")", "\n");
   if (!table) {
     char range[160];
     std::snprintf(range, sizeof range, "  range [%g, %g], mean %.4f, standard deviation %.4f\n",
@@ -153,6 +103,7 @@ void describe(const Common& common, const std::string& source, const std::string
                {"classes", data.classes},
                {"class_names", data.class_names},
                {"skipped", data.skipped},
+               {"form", data.form},
                {"columns", data.columns},
                {"train", data.train.size()},
                {"valid", data.valid.size()},
@@ -174,7 +125,7 @@ void describe(const Common& common, const std::string& source, const std::string
     json["picture"] = out;
     more += "  picture: " + out + draw_first(data, out, scale) + "\n";
   }
-  if (table) more += describe_columns(data, json);
+  if (table) more += describe_columns(data, reading.types, json);
   // One of columns of different units would say nothing.
   if (!table || data.dims == 1) more += data::text_histogram(data.train.x);
   common.result(json, text + more);
@@ -221,7 +172,7 @@ void make(const Common& common, const MakeOptions& options) {
 void add_data(CLI::App& app) {
   struct Options {
     Common common;
-    std::string source, out, columns;
+    std::string source, out, columns, drop, na, missing = "refuse";
     int scale = 0;
     data::LoadOptions reading;
     MakeOptions make;
@@ -233,6 +184,14 @@ void add_data(CLI::App& app) {
   command->add_option("--out", options->out, "Write a picture of the first samples (.png)");
   add_scale(*command, options->scale);
   command->add_option("--columns", options->columns, "Columns of a table to take, as a,b,c");
+  command->add_option("--drop", options->drop, "Columns of a table to leave out, as a,b");
+  command->add_option("--label", options->reading.label,
+                      "Column of a table, numbers or text, whose values are labels of the rows");
+  command->add_option("--na", options->na, "Cells that say that a number is missing, as a,b");
+  command
+      ->add_option("--missing", options->missing, "Rows that lack a number: an error, or left out")
+      ->check(one_of({"refuse", "drop"}))
+      ->capture_default_str();
   command->add_option("--split-by", options->reading.split_by,
                       "Column whose equal values stay in one part");
   command
@@ -240,7 +199,7 @@ void add_data(CLI::App& app) {
       ->check(one_of({"auto", "first", "last"}))
       ->capture_default_str();
   command->add_option("--types", options->reading.types,
-                      "Columns that hold whole numbers, as a=integer,b=integer");
+                      "Of columns, as a=integer,b=bounded:0:1,c=real (else guessed)");
   command->add_option("--images", options->reading.images,
                       "What is done to pictures in files, as square,resize:64");
   command->add_flag("--skip-bad", options->reading.skip_bad,
@@ -252,6 +211,7 @@ void add_data(CLI::App& app) {
       "  flowcli data path/to/cifar-10-batches-bin --out grid.png\n"
       "  flowcli data path/to/photos --images square,resize:64 --out grid.png\n"
       "  flowcli data table.csv\n"
+      "  flowcli data table.csv --drop 1 --label 3 --missing drop\n"
       "  flowcli data 2spirals --out spirals.png\n"
       "  flowcli data make glyphs --out glyphs/\n"
       "  flowcli data make moons --train 5000 --out moons.csv\n");
@@ -278,6 +238,9 @@ void add_data(CLI::App& app) {
     if (maker->parsed()) return make(options->common, options->make);
     if (options->source.empty()) throw CLI::RequiredError("DATA");
     options->reading.columns = flows::split_names(options->columns);
+    options->reading.drop = flows::split_names(options->drop);
+    options->reading.missing_words = flows::split_names(options->na);
+    options->reading.drop_missing = options->missing == "drop";
     describe(options->common, options->source, options->out, options->scale, options->reading);
   });
 }

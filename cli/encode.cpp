@@ -32,7 +32,8 @@ void write_latents(const std::string& out, const data::Dataset& shape, bool scal
     std::vector<std::string> names = latent_columns(shape.dims);
     const std::vector<std::string> given_names = given_columns(shape);
     names.insert(names.end(), given_names.begin(), given_names.end());
-    data::CsvWriter writer(sink, names);
+    data::CsvWriter writer(sink, names, {},
+                           given.defined() ? words_of_given(shape) : std::vector<std::string>());
     for (std::int64_t left = n; left > 0;) {
       const Tensor part = next().to(DType::F32).to(Device::CPU);
       const Tensor beside = flows::given_rows(given, n - left, part.dim(0));

@@ -9,11 +9,13 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/column_table.h"
 #include "cli/evaluation.h"
 #include "cli/interrupt.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
 #include "data/png.h"
+#include "flows/examine/diagnose.h"
 #include "tensor/fault.h"
 #include "tensor/text.h"
 
@@ -114,6 +116,33 @@ std::string add_codes(const TrainedModel& model, const Tensor& x, Json& json) {
   return line + str(", PNG files ", fixed(bits, 3), " (", count, " images)\n");
 }
 
+/// Of a table: whether its latents follow the base distribution, in `json` and as a line. Through
+/// the base's distribution function they become the probability integral transform of the row.
+std::string add_calibration(const TrainedModel& model, const Rows& rows, Json& json) {
+  constexpr std::int64_t kMostRows = 100'000, kBatch = 1000;
+  auto* const flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
+  if (!flow || model.shape.discrete) return "";
+  const std::int64_t n = std::min(kMostRows, rows.x.dim(0));
+  const flows::LatentDiagnosis latents = flows::diagnose_latents(
+      *flow, rows.x.narrow(0, 0, n), kBatch, 0, flows::given_rows(rows.given, 0, n));
+  double least = 1;
+  json["calibration"] = Json::array();
+  for (std::size_t j = 0; j < latents.ks.size(); ++j) {
+    const double p = flows::ks_p_value(latents.ks[j], static_cast<double>(n));
+    if (!(p >= least)) least = p;
+    json["calibration"].push_back(
+        {{"latent", str("z", j + 1)}, {"ks", number(latents.ks[j])}, {"p_value", number(p)}});
+  }
+  const double of_all =
+      std::min(1.0, least * static_cast<double>(latents.ks.size()));  // Bonferroni
+  json["calibration_p_value"] = number(of_all);
+  constexpr double kUsual = 0.01;
+  return str(
+      "  latents: Kolmogorov-Smirnov distance from the base at most ", fixed(latents.ks_worst, 4),
+      " (z", latents.ks_dim + 1, "), p-value ", short_number(of_all),
+      of_all >= kUsual ? ": no fault is seen\n" : ": the density is not that of these rows\n");
+}
+
 void eval_run(const EvalOptions& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
@@ -146,16 +175,27 @@ void eval_run(const EvalOptions& options) {
     entropy =
         str("  entropy of the data ", floor, " nats: ", -e.nats - floor, " above the floor\n");
   }
+  std::string calibration;
+  if (is_table(model.shape)) {
+    char bits[96];
+    std::snprintf(bits, sizeof bits, "  %.4f +- %.4f bits/row\n",
+                  e.bits_per_dim * static_cast<double>(model.density->dims()),
+                  e.bits_per_dim_se * static_cast<double>(model.density->dims()));
+    if (std::isfinite(e.nats)) calibration = bits + add_calibration(model, rows, json);
+  }
   const std::string codes = add_codes(model, rows.x, json);
-  options.common.result(json, text + importance + compared + codes + entropy + "  " + convention +
-                                  "\n" + "  on " + name(device) + ", matrix products in " +
-                                  model.precision + "\n");
+  options.common.result(json, text + importance + compared + calibration + codes + entropy + "  " +
+                                  convention + "\n" + "  on " + name(device) +
+                                  ", matrix products in " + model.precision + "\n");
   if (std::isnan(e.nats)) {
     throw flows::Diverged("[eval] " +
                           describe_nan(*model.density, rows.x, evaluated.scores, rows.given));
   }
-  NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats,
-           "; the model gives some samples no density");
+  const std::int64_t without =
+      std::count(evaluated.scores.begin(), evaluated.scores.end(), -INFINITY);
+  NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats, "; the model gives ",
+           without, " of ", e.count, " samples no density",
+           without > 0 ? "; 'flowcli score' tells which" : "");
   if (interrupted()) throw Interrupted();
   if (!importance.empty() && json["importance_nats"].is_null()) {
     throw flows::Diverged(

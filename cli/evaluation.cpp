@@ -121,21 +121,24 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x, co
 
 Json json_of(const TrainedModel& model, const flows::Evaluation& e, const std::string& data,
              const std::string& split, std::optional<std::int64_t> trained_on) {
-  return {{"nats", number(e.nats)},
-          {"nats_se", number(e.nats_se)},
-          {"bits_per_dim", number(e.bits_per_dim)},
-          {"bits_per_dim_se", number(e.bits_per_dim_se)},
-          {"dims", model.density->dims()},
-          {"count", e.count},
-          {"data", data},
-          {"split", split},
-          {"trained_on", trained_on ? Json(*trained_on) : Json()},
-          {"status", model.state.status},
-          {"noise_draws", e.noise_draws},
-          {"bound", model.density->bound()},
-          {"convention", convention_of(*model.density)},
-          {"device", name(model.density->device())},
-          {"precision", model.precision}};
+  return {
+      {"nats", number(e.nats)},
+      {"nats_se", number(e.nats_se)},
+      {"bits_per_dim", number(e.bits_per_dim)},
+      {"bits_per_dim_se", number(e.bits_per_dim_se)},
+      {"bits_per_row", number(e.bits_per_dim * static_cast<double>(model.density->dims()))},
+      {"bits_per_row_se", number(e.bits_per_dim_se * static_cast<double>(model.density->dims()))},
+      {"dims", model.density->dims()},
+      {"count", e.count},
+      {"data", data},
+      {"split", split},
+      {"trained_on", trained_on ? Json(*trained_on) : Json()},
+      {"status", model.state.status},
+      {"noise_draws", e.noise_draws},
+      {"bound", model.density->bound()},
+      {"convention", convention_of(*model.density)},
+      {"device", name(model.density->device())},
+      {"precision", model.precision}};
 }
 
 std::string weights_checksum(const RunFolder& run, bool best) {

@@ -42,6 +42,17 @@ double value_of(const std::string& text, const std::string& name) {
   return *value;
 }
 
+// A label by its name.
+double label_of(const std::string& text, const data::Dataset& shape) {
+  const std::string name = data::unquoted(text);
+  const auto& names = shape.class_names;
+  const auto found = std::find(names.begin(), names.end(), name);
+  check_usage(found != names.end(), "[given] '", printable(name), "' is no ",
+              printable(shape.label), " of the model", did_you_mean(name, names), "; it knows ",
+              printable(join(names, ", "), 200));
+  return static_cast<double>(found - names.begin());
+}
+
 bool knows_label(double label, int classes) {
   return label == std::floor(label) && label >= 0 && label < classes;
 }
@@ -52,7 +63,8 @@ std::string unknown_label(double label, int classes) {
 
 // "the model is given a, b"
 std::string what_is_given(const data::Dataset& shape) {
-  return "the model is given " + printable(join(shape.given, ", "));
+  return "the model is given " +
+         printable(join(names_labels(shape) ? given_columns(shape) : shape.given, ", "));
 }
 
 // Which of what is given a name means: 3 or, as CSV has it, x3 of columns without names.
@@ -92,6 +104,12 @@ Tensor rows_of_file(const std::string& file, const TrainedModel& model) {
   const data::Dataset& shape = model.shape;
   const std::vector<std::string> names = given_columns(shape);
   const std::string path = path_of_rows(file);
+  if (names_labels(shape)) {
+    const data::Table labels = data::read_csv(
+        path, {.label = names[0], .labels_alone = true, .class_names = shape.class_names});
+    for (const std::string& note : labels.notes) model.common.note("note: " + note);
+    return labels.labels.reshape({labels.labels.numel(), 1});
+  }
   const data::Table table = data::read_csv(path, {.columns = names,
                                                   .given = names,
                                                   .may_lack_split_by = true,
@@ -181,7 +199,9 @@ GivenValues parse_given_values(const std::string& text, const data::Dataset& sha
     const std::size_t at = bare ? 0 : place_of(data::unquoted(part.substr(0, equals)), shape);
     check_usage(!named[at], "[given] ", printable(names[at]), " stands twice");
     named[at] = true;
-    values.emplace_back(at, value_of(bare ? part : part.substr(equals + 1), names[at]));
+    const std::string value = bare ? part : part.substr(equals + 1);
+    values.emplace_back(at,
+                        names_labels(shape) ? label_of(value, shape) : value_of(value, names[at]));
     check_usage(shape.given_classes == 0 || knows_label(values.back().second, shape.given_classes),
                 "[given] ", unknown_label(values.back().second, shape.given_classes));
   }

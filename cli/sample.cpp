@@ -1,14 +1,20 @@
 // flowcli sample: draws from a trained model, as a picture or as numbers.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <vector>
 
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "cli/latents.h"
 #include "cli/table.h"
+#include "data/columns.h"
+#include "data/csv_cells.h"
+#include "data/given.h"
 #include "flows/models/resize.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
@@ -100,31 +106,143 @@ TrainedModel with_size(const TrainedModel& model, const std::string& text) {
 }
 
 // (n, D) on the CPU.
-Tensor draw(const TrainedModel& model, std::int64_t n, double temperature, std::uint64_t seed,
+Tensor draw(const TrainedModel& model, std::int64_t n, double temperature, Generator& gen,
             const Tensor& given) {
   if (!dynamic_cast<flows::FlowDensity*>(model.density.get())) {
     check_memory(2.0 * sizeof(float) * static_cast<double>(n * model.density->dims()),
                  str(n, " samples"), "take fewer at a time");
-    Generator gen(seed);
     return model.density->sample(gen, n, temperature, given_part(given, 0, n, {}));
   }
-  return sample_in_parts("sample", model, n, temperature, seed, given);
+  return sample_in_parts("sample", model, n, temperature, gen, given);
+}
+
+struct SampleOptions {
+  Common common;
+  ModelOptions model;
+  GivenOptions given;
+  int scale = 0;
+  std::string out, size, quantiles;
+  std::int64_t n = 0;
+  double temperature = 1;
+  std::uint64_t seed = 0;
+};
+
+void draw_samples(const SampleOptions& options, const TrainedModel& model) {
+  const bool images = model.shape.images();
+  const Tensor asked = options.given.rows(model);
+  const std::int64_t n = how_many(options.n, model, options.given, asked);
+  const std::string out = out_path(options.out, model.run,
+                                   data::has_picture(model.shape) ? "samples/sample.png"
+                                   : images                       ? "samples/sample.npy"
+                                                                  : "samples/sample.csv");
+  check_out("sample", out, {".png", ".npy", ".csv"}, model.shape, options.common);
+  const bool in_rows = asked.defined() && asked.dim(0) > 1 && n % asked.dim(0) == 0;
+  const std::int64_t across = in_rows ? n / asked.dim(0) : 0;
+  check_picture(out, n, model.shape, across, options.scale);
+  const Tensor given = spread_over(asked, n);
+  Generator gen(options.seed);
+  const Tensor samples = draw(model, n, options.temperature, gen, given);
+  const std::int64_t numbered = options.given.file.empty() ? 0 : n / asked.dim(0);
+  write_samples(out, samples, model, options.scale, given, across, numbered);
+  Json result = {{"file", out}, {"count", n}, {"temperature", options.temperature}};
+  if (!options.size.empty()) {
+    result["height"] = model.shape.height;
+    result["width"] = model.shape.width;
+  }
+  const std::string of_size =
+      options.size.empty() ? "" : str(" of ", model.shape.height, " x ", model.shape.width);
+  tell_result(options.common, out, result,
+              str("wrote ", n, " samples", of_size, " to ", shown_out(out), "\n"));
+}
+
+// --- quantiles ----------------------------------------------------------------------------------
+
+// ".05,.5,.95" as they are written and as numbers.
+std::vector<std::pair<std::string, double>> parse_quantiles(const std::string& text) {
+  std::vector<std::pair<std::string, double>> out;
+  for (const std::string& part : data::between_commas(text)) {
+    const std::optional<double> value = data::cell_number(data::without_spaces(part));
+    check_usage(value && *value > 0 && *value < 1, "[quantiles] '", printable(part),
+                "' is no number between 0 and 1; write them as .05,.5,.95");
+    out.emplace_back(str(*value), *value);
+  }
+  return out;
+}
+
+// Of numbers in ascending order. Between two of them it is linear, as NumPy's quantile() by
+// default; of whole numbers it is the least with a share of `at` up to it.
+double quantile_of(const std::vector<double>& sorted, double at, bool whole) {
+  const auto n = static_cast<double>(sorted.size());
+  if (whole) {
+    return sorted[static_cast<std::size_t>(std::clamp(std::ceil(at * n) - 1, 0.0, n - 1))];
+  }
+  const double place = at * (n - 1), below = std::floor(place);
+  const auto i = static_cast<std::size_t>(below);
+  const double next = sorted[std::min(i + 1, sorted.size() - 1)];
+  return sorted[i] + (place - below) * (next - sorted[i]);
+}
+
+// Quantiles of each column of x (each, D), column after column, behind `line`.
+void add_quantiles(const Tensor& x, const std::vector<std::pair<std::string, double>>& at,
+                   const std::vector<bool>& whole, std::vector<double>& line) {
+  for (std::int64_t j = 0; j < x.dim(1); ++j) {
+    std::vector<double> column = x.narrow(1, j, 1).to(DType::F64).to_vector<double>();
+    std::sort(column.begin(), column.end());
+    for (const auto& [name, value] : at) {
+      line.push_back(quantile_of(column, value, whole[static_cast<std::size_t>(j)]));
+    }
+  }
+}
+
+// One line for each row that is given: quantiles of each column, of samples drawn for that row.
+void write_quantiles(const SampleOptions& options, const TrainedModel& model) {
+  constexpr std::int64_t kEach = 1000;
+  check_usage(!model.shape.discrete, "[quantiles] is for columns of a table");
+  check_usage(options.size.empty() && options.scale == 0, "[quantiles] draws no pictures");
+  const auto at = parse_quantiles(options.quantiles);
+  const std::string out = out_path(options.out, model.run, "samples/quantiles.csv");
+  if (out != kStandardOutput) check_ending("sample", out, {".csv"});
+  check_stdout("sample", out, options.common);
+  const Tensor asked = options.given.rows(model);
+  const std::int64_t rows = asked.defined() ? asked.dim(0) : 1;
+  const std::int64_t each = options.n > 0 ? options.n : kEach;
+  const std::vector<bool> whole = whole_columns(model);
+  std::vector<std::string> names = {"given_row"};
+  std::vector<bool> whole_names = {true};
+  const std::vector<std::string> columns = data_columns(model.shape);
+  for (std::size_t j = 0; j < columns.size(); ++j) {
+    for (const auto& [name, value] : at) {
+      names.push_back(columns[j] + "_q" + name);
+      whole_names.push_back(whole[j]);
+    }
+  }
+  const std::vector<std::string> beside = given_columns(model.shape);
+  names.insert(names.end(), beside.begin(), beside.end());
+  whole_names.resize(names.size(), model.shape.given_classes > 0);
+  Generator gen(options.seed);
+  std::vector<double> table;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const Tensor given = asked.defined() ? asked.narrow(0, row, 1) : Tensor();
+    const Tensor x = draw(model, each, options.temperature, gen, spread_over(given, each));
+    table.push_back(static_cast<double>(row));
+    add_quantiles(x, at, whole, table);
+    if (!given.defined()) continue;
+    const std::vector<double> values = given.to(DType::F64).to_vector<double>();
+    table.insert(table.end(), values.begin(), values.end());
+  }
+  write_text(out, [&](const data::CsvWriter::Sink& sink) {
+    data::CsvWriter(sink, names, whole_names, words_of_given(model.shape))
+        .add(Tensor::from(table, {std::ssize(table)}).reshape({rows, -1}));
+  });
+  tell_result(options.common, out, {{"file", out}, {"count", rows}, {"samples_each", each}},
+              str("wrote quantiles of ", rows, rows == 1 ? " row" : " rows", ", of ", each,
+                  " samples each, to ", shown_out(out), "\n"));
 }
 
 }  // namespace
 
 void add_sample(CLI::App& app) {
-  struct Options {
-    Common common;
-    ModelOptions model;
-    GivenOptions given;
-    int scale = 0;
-    std::string out, size;
-    std::int64_t n = 0;
-    double temperature = 1;
-    std::uint64_t seed = 0;
-  };
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SampleOptions>();
   CLI::App* command = app.add_subcommand("sample", "Draw samples from a trained model");
   options->model.add_to(*command);
   options->given.add_to(*command, GivenRows::OfSamples);
@@ -132,6 +250,12 @@ void add_sample(CLI::App& app) {
       ->add_option("-n,--count", options->n,
                    "How many (default: 64 images, 8 of each label, 20000 points)")
       ->check(whole(1, kMost));
+  command
+      ->add_option(
+          "--quantiles", options->quantiles,
+          "Not samples but quantiles of each column, as .05,.5,.95: a line for each row that "
+          "is given, of -n samples (default 1000)")
+      ->type_name("Q,...");
   command->add_option("--temperature", options->temperature, "Scale of the latents")
       ->check(real(0))
       ->capture_default_str();
@@ -142,7 +266,8 @@ void add_sample(CLI::App& app) {
       ->type_name("SIZE");
   command->add_option("--out", options->out,
                       "FILE.png, FILE.npy, of a table FILE.csv or - (CSV to standard output) "
-                      "(default: RUN/samples/sample.png, .csv where there is no picture)");
+                      "(default: RUN/samples/sample.png, .csv where there is no picture, of "
+                      "quantiles RUN/samples/quantiles.csv)");
   add_scale(*command, options->scale);
   options->common.add_to(*command);
   command->footer(
@@ -152,34 +277,14 @@ void add_sample(CLI::App& app) {
       "  flowcli sample runs/table -n 500 --out samples.csv\n"
       "  flowcli sample runs/table -n 5 --out - | column -s, -t\n"
       "  flowcli sample runs/digits --given all --out classes.png\n"
-      "  flowcli sample runs/regression --given 0.5 -n 1000 --out -\n");
+      "  flowcli sample runs/regression --given 0.5 -n 1000 --out -\n"
+      "  flowcli sample runs/regression --given-file rows.csv -n 100 --out draws.csv\n"
+      "  flowcli sample runs/regression --given-file rows.csv --quantiles .1,.5,.9\n");
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel trained = options->model.load(options->common, device);
     const TrainedModel model = options->size.empty() ? trained : with_size(trained, options->size);
-    const bool images = model.shape.images();
-    const Tensor asked = options->given.rows(model);
-    const std::int64_t n = how_many(options->n, model, options->given, asked);
-    const std::string out = out_path(options->out, model.run,
-                                     data::has_picture(model.shape) ? "samples/sample.png"
-                                     : images                       ? "samples/sample.npy"
-                                                                    : "samples/sample.csv");
-    check_out("sample", out, {".png", ".npy", ".csv"}, model.shape, options->common);
-    const bool in_rows = asked.defined() && asked.dim(0) > 1 && n % asked.dim(0) == 0;
-    const std::int64_t across = in_rows ? n / asked.dim(0) : 0;
-    check_picture(out, n, model.shape, across, options->scale);
-    const Tensor given = spread_over(asked, n);
-    const Tensor samples = draw(model, n, options->temperature, options->seed, given);
-    write_samples(out, samples, model, options->scale, given, across);
-    Json result = {{"file", out}, {"count", n}, {"temperature", options->temperature}};
-    if (!options->size.empty()) {
-      result["height"] = model.shape.height;
-      result["width"] = model.shape.width;
-    }
-    const std::string of_size =
-        options->size.empty() ? "" : str(" of ", model.shape.height, " x ", model.shape.width);
-    tell_result(options->common, out, result,
-                str("wrote ", n, " samples", of_size, " to ", shown_out(out), "\n"));
+    options->quantiles.empty() ? draw_samples(*options, model) : write_quantiles(*options, model);
   });
 }
 

@@ -50,6 +50,7 @@ struct Scored {
   const Rows& rows;
   const std::vector<double>& scores;
   const std::optional<Flagging>& flagging;
+  std::vector<double> q_values;  // of all rows, where there are p-values
 
   std::optional<std::int64_t> in_file(std::size_t at) const {
     return rows.in_file.empty() ? std::nullopt : std::optional(rows.in_file[at]);
@@ -62,7 +63,7 @@ struct Scored {
   }
 };
 
-// Lines of the rows at `order`. As .npy f64 (N, 3), and columns for p-values and for flags.
+// Lines of the rows at `order`. As .npy f64 (N, 3), and columns for p-values, q-values and flags.
 void write_scores(const std::string& out, const Scored& scored,
                   const std::vector<std::int32_t>& order, const flows::Density& density) {
   if (out.ends_with(".npy")) {
@@ -74,7 +75,7 @@ void write_scores(const std::string& out, const Scored& scored,
                                  density.bits_per_dim(score)});
       if (!scored.flagging) continue;
       const double p = scored.p_value(at);
-      table.push_back(p);
+      table.insert(table.end(), {p, scored.q_values[at]});
       if (scored.flagging->level) table.push_back(scored.flagging->flags(p) ? 1 : 0);
     }
     return data::write_npy(
@@ -82,10 +83,11 @@ void write_scores(const std::string& out, const Scored& scored,
   }
   const ScoreLines csv(density, scored.flagging);
   write_text(out, [&](const data::CsvWriter::Sink& write) {
-    write(csv.header());
+    write(csv.header(/*q_values=*/true));
     for (const std::int32_t i : order) {
       const auto at = static_cast<std::size_t>(i);
-      write(csv.line(scored.rows.number[at], scored.scores[at], scored.in_file(at)));
+      write(csv.line(scored.rows.number[at], scored.scores[at], scored.in_file(at),
+                     scored.flagging ? std::optional(scored.q_values[at]) : std::nullopt));
     }
   });
 }
@@ -96,7 +98,7 @@ std::string table_of_lowest(const Scored& scored, const std::vector<std::int32_t
   constexpr std::size_t kShown = 10;
   const bool in_file = !scored.rows.in_file.empty() && scored.rows.split != "all";
   std::vector<std::vector<std::string>> lines = {{"row", "nats", "bits/dim"}};
-  if (scored.flagging) lines[0].push_back("p-value");
+  if (scored.flagging) lines[0].insert(lines[0].end(), {"p-value", "q-value"});
   if (in_file) lines[0].push_back("row of the file");
   for (std::size_t i = 0; i < std::min(kShown, order.size()); ++i) {
     const auto at = static_cast<std::size_t>(order[i]);
@@ -111,12 +113,28 @@ std::string table_of_lowest(const Scored& scored, const std::vector<std::int32_t
     if (scored.flagging) {
       const double p = scored.p_value(at);
       lowest.back()["p_value"] = p;
+      lowest.back()["q_value"] = scored.q_values[at];
       if (scored.flagging->level) lowest.back()["flag"] = scored.flagging->flags(p);
-      lines.back().push_back(fixed(p, 4));
+      lines.back().insert(lines.back().end(), {fixed(p, 4), fixed(scored.q_values[at], 4)});
     }
     if (in_file) lines.back().push_back(str(*file_row));
   }
   return table_text(lines, output_width(), {.left = 0});
+}
+
+// Whether the rows as a whole are like the held-out ones, and how fine p-values are.
+std::string drift_text(const Scored& scored, Json& json) {
+  constexpr double kUsual = 0.01;
+  const flows::HeldOutScores& held_out = scored.flagging->held_out;
+  const flows::HeldOutScores::Drift drift = held_out.drift(scored.scores);
+  json["p_value_least"] = held_out.least();
+  json["drift_ks"] = number(drift.distance);
+  json["drift_p_value"] = number(drift.p_value);
+  return str("  p-values in steps of 1/", held_out.size() + 1,
+             "; all together they are off uniform by ", fixed(drift.distance, 4),
+             " (Kolmogorov-Smirnov, p-value ", short_number(drift.p_value), "): ",
+             drift.p_value < kUsual ? "the rows are not drawn as the held-out ones were\n"
+                                    : "no drift is seen\n");
 }
 
 // Also into JSON.
@@ -134,6 +152,7 @@ std::string flagged_text(const Scored& scored, const ScoreOptions& options,
     text += str("  unusual is what is far from ", fixed(mean, 2), " nats, the mean of ",
                 flagging.held_out.size(), " ", flagging.split, " rows\n");
   }
+  text += drift_text(scored, json);
   if (!flagging.level) return text;
   const std::int64_t flagged = scored.flagged();
   json["flagged"] = flagged;
@@ -225,7 +244,12 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
     throw flows::Diverged("[score] " + broken);
   }
   if (!broken.empty()) options.common.note("note: " + broken);
-  const Scored scored{rows, scores, flagging};
+  Scored scored{rows, scores, flagging, {}};
+  if (flagging) {
+    std::vector<double> p_values;
+    for (std::size_t i = 0; i < scores.size(); ++i) p_values.push_back(scored.p_value(i));
+    scored.q_values = flows::q_values(p_values);
+  }
   const std::vector<std::int32_t> unusual = most_unusual_first(ranks_of(scores, flagging));
   std::vector<std::int32_t> as_given(unusual.size());
   std::iota(as_given.begin(), as_given.end(), 0);
@@ -304,7 +328,9 @@ void add_score(CLI::App& app) {
       "p-value says how many of the rows that the run kept out of its training were as unlikely:\n"
       "of ordinary rows one in a hundred is flagged by --flag 0.01, whatever the data. Many more\n"
       "flags mean that the new rows are not like the old ones, or some are faulty. A p-value\n"
-      "cannot be below 1/(n+1) of n held-out rows.\n\n"
+      "cannot be below 1/(n+1) of n held-out rows. A q-value is for many rows at once: of those "
+      "whose\n"
+      "q-value is at most 0.1 about one in ten, or fewer, is an ordinary row.\n\n"
       "Of images a foreign one can be more likely than all others, as a plain one under a model "
       "of\n"
       "photographs; --typicality finds it, too.\n\n"

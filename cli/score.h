@@ -39,15 +39,16 @@ struct Flagging {
 /// UsageError where they are of other weights or noise, or so few that none can be flagged.
 std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedModel& model);
 
-/// Lines of CSV: row, nats in the model's convention, bits/dim, the row of the file (empty where
-/// there is none), the p-value where held-out rows are compared with, and with --flag flag (0 or
-/// 1).
+/// Lines of CSV: row, nats in the model's convention, bits/dim, where held-out rows are compared
+/// with the p-value and, of rows that are all known, the q-value, with --flag flag (0 or 1), and
+/// the row of the file (empty where there is none).
 class ScoreLines {
  public:
   ScoreLines(const flows::Density& density, const std::optional<Flagging>& flagging)
       : density_(density), flagging_(flagging) {}
-  std::string header() const;
-  std::string line(std::int64_t row, double log_prob, std::optional<std::int64_t> file_row) const;
+  std::string header(bool q_values = false) const;
+  std::string line(std::int64_t row, double log_prob, std::optional<std::int64_t> file_row,
+                   std::optional<double> q_value = {}) const;
 
  private:
   const flows::Density& density_;

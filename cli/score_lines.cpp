@@ -51,18 +51,21 @@ std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedMo
 
 // --- lines --------------------------------------------------------------------------------------
 
-std::string ScoreLines::header() const {
+std::string ScoreLines::header(bool q_values) const {
   return str("row,nats,bits_per_dim", flagging_ ? ",p_value" : "",
-             flagging_ && flagging_->level ? ",flag" : "", ",file_row\n");
+             flagging_ && q_values ? ",q_value" : "", flagging_ && flagging_->level ? ",flag" : "",
+             ",file_row\n");
 }
 
 std::string ScoreLines::line(std::int64_t row, double log_prob,
-                             std::optional<std::int64_t> file_row) const {
+                             std::optional<std::int64_t> file_row,
+                             std::optional<double> q_value) const {
   std::string text = str(row, ",", fixed(density_.nats(log_prob), 6), ",",
                          fixed(density_.bits_per_dim(log_prob), 6));
   if (flagging_) {
     const double p = flagging_->held_out.p_value(log_prob);
     text += str(",", p);
+    if (q_value) text += str(",", *q_value);
     if (flagging_->level) text += flagging_->flags(p) ? ",1" : ",0";
   }
   return text + "," + (file_row ? str(*file_row) : std::string()) + "\n";
@@ -121,8 +124,7 @@ class WaitingLines {
 class RowReader {
  public:
   explicit RowReader(const TrainedModel& model)
-      : model_(model),
-        lines_(data::kStandardInput, reading(flows::load_options(model.run.config()))) {
+      : model_(model), lines_(data::kStandardInput, reading(model)) {
     const Tensor whole = model.density->whole_columns();
     if (whole.defined()) whole_ = whole.to(Device::CPU).to(DType::F64).to_vector<double>();
   }
@@ -134,11 +136,11 @@ class RowReader {
     for (const std::string& line : lines) {
       try {
         const std::vector<double> numbers = lines_.row(line);
+        if (numbers.empty()) continue;
+        const data::Split row = as_row(numbers);
         for (; noted_ < lines_.notes().size(); ++noted_) {
           model_.common.note("note: " + lines_.notes()[noted_]);
         }
-        if (numbers.empty()) continue;
-        const data::Split row = as_row(numbers);
         rows.push_back(row.x);
         if (row.given.defined()) given.push_back(row.given);
       } catch (const Error&) {
@@ -153,11 +155,18 @@ class RowReader {
   }
 
  private:
-  static data::ReadOptions reading(const data::LoadOptions& own) {
-    return {.columns = own.columns,
-            .given = data::parse_given(own.given).columns,
-            .split_by = data::parse_split_by(own.split_by).column,
-            .may_lack_split_by = true};
+  static data::ReadOptions reading(const TrainedModel& model) {
+    const data::LoadOptions own = flows::load_options(model.run.config());
+    data::ReadOptions out{.columns = own.columns,
+                          .given = data::parse_given(own.given).columns,
+                          .split_by = data::parse_split_by(own.split_by).column,
+                          .may_lack_split_by = true,
+                          .drop = own.drop,
+                          .label = own.label,
+                          .known = model.shape.columns,
+                          .missing_words = own.missing_words};
+    out.known.insert(out.known.end(), out.given.begin(), out.given.end());
+    return out;
   }
 
   data::Split as_row(const std::vector<double>& numbers) {
@@ -211,6 +220,8 @@ void check_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
     check_usage(!given, "[score] --data - is scored line by line, for which there is no ", option,
                 "; with --out FILE.csv all rows are read first");
   }
+  check_usage(!names_labels(model.shape),
+              "[score] labels are read with all rows: give --out FILE.csv");
   check_usage(!model.shape.discrete,
               "[score] the model is for pixels, which do not come as CSV; "
               "give a file of them with --data");

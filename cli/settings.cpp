@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "cli/trained_model.h"
+#include "data/columns.h"
+#include "data/given.h"
 #include "data/setting_error.h"
 #include "flows/models/build.h"
 #include "flows/models/idle.h"
@@ -213,6 +215,23 @@ void SettingOptions::apply(flows::Config& config) const {
   });
 }
 
+std::string SettingOptions::option_text(const std::string& key) const {
+  const auto option = given_.find(key);
+  return option == given_.end() ? "" : option->second;
+}
+
+std::vector<std::string> SettingOptions::words(const std::string& without) const {
+  std::vector<std::string> out;
+  const auto add = [&](const std::string& assignment) {
+    out.insert(out.end(), {"--set", assignment});
+  };
+  for (const auto& [key, text] : given_) {
+    if (!text.empty() && key != without) add(key + "=" + text);
+  }
+  for (const std::string& assignment : assignments_) add(assignment);
+  return out;
+}
+
 void SettingOptions::check_precision(const flows::Config& config, Device device) const {
   check_usage(device != Device::CPU || !given("precision") || config.training.precision != "tf32",
               "[precision] the CPU has no products of tf32; give f32 or bf16");
@@ -237,6 +256,45 @@ void SettingOptions::refuse_idle(const Job& job) const {
   }
 }
 
+namespace {
+
+/// A category has no density here: it is the label that is given, "town=category" with given = town
+/// means label = town and given = label.
+void settle_categories(flows::DataSettings& data) {
+  std::string others;
+  for (const auto& [name, type] : data::named_types(data.types)) {
+    if (type != "category") {
+      const bool comma = name.find(',') != std::string::npos;
+      others += str(others.empty() ? "" : ",", comma ? "\"" + name + "\"" : name, "=", type);
+      continue;
+    }
+    const bool given = data::unquoted(data.given) == data::without_spaces(name);
+    data::check_setting(given && data.label.empty(), "types", "[types] ", printable(name),
+                        "=category: a category has no density here; it alone may be given, with "
+                        "--given ",
+                        printable(name), ", or is left out, with --drop ", printable(name));
+    data.label = data.given;
+    data.given = "label";
+  }
+  data.types = others;
+}
+
+/// Columns that hold whole numbers only are taken for integers, where the model can; else that is
+/// advised.
+void settle_types(SettingOptions::Job& job) {
+  const std::string kind = job.config.text("preprocess", "none");
+  const bool standard = !job.data.unit_scale && (kind == "auto" || kind == "standard");
+  if (standard) {
+    job.config.data.types = data::with_guessed_types(job.data, job.config.data.types);
+    return;
+  }
+  const std::string advice = data::advice_on_types(job.data);
+  if (!advice.empty()) job.data.notes.push_back(advice);
+  job.data.whole = {};  // they are real
+}
+
+}  // namespace
+
 SettingOptions::Job SettingOptions::configure(const std::string& model, const Load& load) const {
   const bool is_file = model.ends_with(".json");
   const ConfigFile file = is_file ? read_config(model) : ConfigFile{.where = {}, .preset = model};
@@ -252,9 +310,12 @@ SettingOptions::Job SettingOptions::configure(const std::string& model, const Lo
         job.config.data.train != 0, "train",
         "[train] train = 0 leaves no samples to train on; give at least 1, or leave "
         "it out");
+    settle_categories(job.config.data);
     job.data = load(job.config);
     const flows::DataShape shape = shape_of(job.data);
     job.config = on(flows::preset(file.preset, shape, job.config.text("recipe", "paper")));
+    settle_categories(job.config.data);
+    settle_types(job);
     refuse_idle(job);
     flows::check_settings(job.config, shape);
     job.config = flows::resolved(job.config, shape);

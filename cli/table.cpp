@@ -38,6 +38,14 @@ void write_text(const std::string& out,
                [&](FileWriter& file) { write([&](std::string_view text) { file.write(text); }); });
 }
 
+bool names_labels(const data::Dataset& shape) {
+  return shape.given_classes > 0 && !shape.label.empty() && !shape.class_names.empty();
+}
+
+std::vector<std::string> words_of_given(const data::Dataset& shape) {
+  return names_labels(shape) ? shape.class_names : std::vector<std::string>();
+}
+
 namespace {
 
 // Numbers, of columns without names, get a letter: a header of numbers would be a row.
@@ -76,7 +84,7 @@ std::vector<std::string> data_columns(const data::Dataset& shape) {
 }
 
 std::vector<std::string> given_columns(const data::Dataset& shape) {
-  return with_names(shape.given);
+  return with_names(names_labels(shape) ? std::vector{shape.label} : shape.given);
 }
 
 std::vector<std::string> latent_columns(std::int64_t dims) { return counted("z", dims); }
@@ -92,15 +100,20 @@ std::vector<T> picked(const std::vector<T>& from, const std::vector<std::int32_t
 
 }  // namespace
 
-void write_samples(const std::string& out, const Tensor& x, const TrainedModel& model, int scale,
-                   const Tensor& given, std::int64_t columns_of_grid) {
-  if (!is_csv(out)) return write_samples(out, x, model.shape, columns_of_grid, scale);
-  std::vector<bool> whole(static_cast<std::size_t>(x.dim(1)), model.shape.discrete);
+std::vector<bool> whole_columns(const TrainedModel& model) {
+  std::vector<bool> whole(static_cast<std::size_t>(model.shape.dims), model.shape.discrete);
   const Tensor columns = model.density->whole_columns();
   if (columns.defined()) {
     const std::vector<double> values = columns.to(Device::CPU).to(DType::F64).to_vector<double>();
     std::transform(values.begin(), values.end(), whole.begin(), [](double w) { return w != 0; });
   }
+  return whole;
+}
+
+void write_samples(const std::string& out, const Tensor& x, const TrainedModel& model, int scale,
+                   const Tensor& given, std::int64_t columns_of_grid, std::int64_t numbered) {
+  if (!is_csv(out)) return write_samples(out, x, model.shape, columns_of_grid, scale);
+  std::vector<bool> whole = whole_columns(model);
   std::vector<std::string> names = data_columns(model.shape);
   Tensor table = model.shape.discrete ? data::pixels_of_levels(x, model.shape.levels) : x;
   if (given.defined()) {
@@ -113,8 +126,19 @@ void write_samples(const std::string& out, const Tensor& x, const TrainedModel& 
     names = picked(names, order);
     whole = picked(whole, order);
   }
+  if (numbered > 0) {
+    std::vector<double> rows(static_cast<std::size_t>(x.dim(0)));
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      rows[i] = static_cast<double>(static_cast<std::int64_t>(i) / numbered);
+    }
+    table = concat(std::vector{Tensor::from(rows, {x.dim(0), 1}), table}, 1);
+    names.insert(names.begin(), "given_row");
+    whole.insert(whole.begin(), true);
+  }
   write_text(out, [&](const data::CsvWriter::Sink& sink) {
-    data::CsvWriter(sink, names, whole).add(table);
+    data::CsvWriter(sink, names, whole,
+                    given.defined() ? words_of_given(model.shape) : std::vector<std::string>())
+        .add(table);
   });
 }
 
@@ -129,7 +153,12 @@ bool is_npy(const std::string& path) {
 }
 
 Tensor latents_of_table(const std::string& path, const data::Dataset& shape) {
-  data::Table table = data::read_csv(path);
+  data::ReadOptions options;
+  if (names_labels(shape)) {  // words may stand behind the latents
+    options.may_lack_split_by = true;
+    options.known = latent_columns(shape.dims);
+  }
+  data::Table table = data::read_csv(path, options);
   const std::string where = str("[decode] '", data::shown_path(path), "'");
   const bool beside = data::named(table.columns);  // what was given may stand behind the latents
   const std::int64_t most = shape.dims + (beside ? std::ssize(shape.given) : 0);

@@ -30,15 +30,22 @@ void write_text(const std::string& out, const std::function<void(const data::Csv
 
 /// The names of the columns; x1, x2, ... where the model knows none.
 std::vector<std::string> data_columns(const data::Dataset& shape);
-/// The names of what is given to a conditional model.
+/// Whether labels are given that are the values of a column, which names them.
+bool names_labels(const data::Dataset& shape);
+/// What stands in CSV for labels 0, 1, ... that are given; nothing where numbers do.
+std::vector<std::string> words_of_given(const data::Dataset& shape);
+/// The names of what is given to a conditional model: the column of labels, where they have one.
 std::vector<std::string> given_columns(const data::Dataset& shape);
 /// z1, z2, ...
 std::vector<std::string> latent_columns(std::int64_t dims);
 /// Data (N, D) of a model as CSV, in which columns of whole numbers, and levels, are such; else as
-/// write_samples() of trained_model.h. CSV has what was given (N, G) behind the data; a
+/// write_samples() of trained_model.h. CSV has what was given (N, G) behind the data; with
+/// `numbered` samples for each row that was given, that row's number comes first, from 0. A
 /// grid of images has so many columns (0: about square).
 void write_samples(const std::string& out, const Tensor& x, const TrainedModel& model, int scale,
-                   const Tensor& given = {}, std::int64_t columns = 0);
+                   const Tensor& given = {}, std::int64_t columns = 0, std::int64_t numbered = 0);
+/// Of each column of a model's data, whether it holds whole numbers.
+std::vector<bool> whole_columns(const TrainedModel& model);
 
 /// Latents (N, D), f32, of a .npy or CSV file or of standard input, where a header names z1, z2,
 /// ... in any order. Throws Error for other names and shapes, and numbers that are not finite.

@@ -7,6 +7,7 @@
 
 #include "cli/budget.h"
 #include "cli/cli.h"
+#include "cli/column_table.h"
 #include "cli/drift.h"
 #include "cli/evaluation.h"
 #include "cli/given.h"
@@ -394,6 +395,8 @@ constexpr const char* kTrainExamples = R"(Examples:
   flowcli train nice --data path/to/mnist --out runs/mnist --epochs 60 --lr 2e-3
   flowcli train realnvp-2d --data checkerboard --couplings 16
   flowcli train realnvp-2d --data table.csv --given 3      p(others | column 3)
+  flowcli train realnvp-2d --data table.csv --drop 1 --label 3 --given label
+  flowcli train realnvp-2d --data table.csv --types 2=bounded:0:,3=real
   flowcli train nice --data path/to/mnist --given label
   flowcli train nice --data path/to/photos --images square,resize:32 --pack
   flowcli train my-model.json --set ema=0.999
@@ -424,6 +427,7 @@ void add_train(CLI::App& app) {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);
     options->settings.check_precision(config, device);
+    tell_columns(data, config.data.types, options->common);
     data::check_varies(data, config.data.types, config.text("preprocess", "") == "standard");
     // That of a preset is for processors, and gives way to what is asked for.
     const bool other_end = options->settings.given("steps") || options->settings.given("epochs");

@@ -41,7 +41,10 @@ data::LoadOptions options_for(const flows::Config& config, const KnownData& know
   options.train = options.valid = options.test = -1;
   options.valid_data = options.test_data = "";
   options.in_file_order = whole;
-  options.names = known.shape.columns;
+  options.names = options.known = known.shape.columns;
+  if (known.shape.given_classes == 0) {
+    options.known.insert(options.known.end(), known.shape.given.begin(), known.shape.given.end());
+  }
   return options;
 }
 
@@ -295,7 +298,11 @@ void begin_from(flows::Density& density, const flows::Config& config, const data
            " labels, ", data.name, " has ", data.given_classes,
            "; begin with a run of as many labels");
   const auto whole = [](const flows::Config& c, const data::Dataset& d) {
-    return data::integer_columns(c.data.types, d.columns, d.dims);
+    std::vector<std::string> types;
+    for (const data::ColumnType& type : data::column_types(c.data.types, d.columns, d.dims)) {
+      types.push_back(data::type_in_words(type));
+    }
+    return types;
   };
   NF_CHECK(whole(run.config(), then) == whole(config, data), where, " was trained with types = '",
            printable(run.config().data.types), "', not '", printable(config.data.types),

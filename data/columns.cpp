@@ -3,7 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
+#include <optional>
 
+#include "data/csv_cells.h"
+#include "data/given.h"
 #include "data/samples.h"
 #include "data/setting_error.h"
 #include "tensor/ops.h"
@@ -102,8 +106,6 @@ std::string match_columns(Dataset& data, const Names& wanted, const Names& ignor
            ", which the model was trained on",
            lacking.empty() ? "" : printable(did_you_mean(lacking[0], data.columns)));
   const Names extra = missing(missing(data.columns, wanted), ignored);
-  NF_CHECK(extra.empty(), "[data] ", file, " the model was not trained on column ", listed(extra),
-           "; leave it out of the file (the model's are ", listed(wanted), ")");
   check_unique(data.name, data.columns);
   std::vector<std::int32_t> order;
   for (const std::string& name : wanted) {
@@ -111,7 +113,9 @@ std::string match_columns(Dataset& data, const Names& wanted, const Names& ignor
     order.push_back(static_cast<std::int32_t>(at - data.columns.begin()));
   }
   take_columns(data, order);
-  return {};
+  return extra.empty() ? ""
+                       : str(file, " the model does not know column ", listed(extra),
+                             ", which is not looked at");
 }
 
 // --- types --------------------------------------------------------------------------------------
@@ -146,44 +150,98 @@ void for_each_column(const Split& part, Use&& use) {
 
 }  // namespace
 
-std::vector<std::int32_t> integer_columns(const std::string& types, const Names& columns,
-                                          std::int64_t dims, const Names& given) {
-  std::vector<std::int32_t> out;
-  const Names names = columns.empty() ? numbered(dims) : columns;
-  std::size_t at = 0;
-  while (at < types.size()) {
-    const std::size_t end = std::min(types.find(',', at), types.size());
-    const std::string part = types.substr(at, end - at);
-    at = end + 1;
-    const std::size_t equals = part.rfind('=');
-    const bool right =
-        equals != std::string::npos && equals > 0 && part.substr(equals + 1) == "integer";
-    check_setting(right, "types", "[types] '", printable(part),
-                  "' is not COLUMN=integer; several go with commas between");
-    const std::string name = part.substr(0, equals);
-    auto found = std::find(names.begin(), names.end(), name);
-    if (found == names.end()) found = std::find(names.begin(), names.end(), without_spaces(name));
-    if (found == names.end()) {
-      check_setting(!contains(given, without_spaces(name)), "types", "[types] column '",
-                    printable(name), "' is given, not modelled, and so needs no type");
-      throw SettingError("types", str("[types] there is no column '", printable(name), "'",
-                                      printable(did_you_mean(name, names))));
-    }
-    out.push_back(static_cast<std::int32_t>(found - names.begin()));
+namespace {
+
+/// One end of "bounded:LO:HI"; `open` where nothing stands.
+double bound_of(const std::string& text, double open, const std::string& part) {
+  const std::string bare = without_spaces(text);
+  if (bare.empty() || bare == (open < 0 ? "-inf" : "inf")) return open;
+  const std::optional<double> value = cell_number(bare);
+  check_setting(value && std::isfinite(*value), "types", "[types] '", printable(part), "': '",
+                printable(bare),
+                "' is no bound; give a number, or leave it empty where there is none");
+  return *value;
+}
+
+/// What stands behind COLUMN=; `part`: all of it.
+ColumnType type_of(const std::string& text, const std::string& part) {
+  constexpr std::string_view kBounded = "bounded:";
+  if (text == "real") return {};
+  if (text == "integer") return {.integer = true};
+  check_setting(text != "category", "types", "[types] '", printable(part),
+                "': a category has no density here; give it as a label, with --label and --given "
+                "label, or leave it out with --drop");
+  const std::size_t colon = text.find(':', kBounded.size());
+  check_setting(text.starts_with(kBounded) && colon != std::string::npos, "types", "[types] '",
+                printable(part),
+                "' is not COLUMN=real, integer, category or bounded:LO:HI; several "
+                "go with commas between");
+  constexpr double kOpen = std::numeric_limits<double>::infinity();
+  const ColumnType type{
+      .low = bound_of(text.substr(kBounded.size(), colon - kBounded.size()), -kOpen, part),
+      .high = bound_of(text.substr(colon + 1), kOpen, part)};
+  check_setting(type.low < type.high, "types", "[types] '", printable(part), "': between ",
+                type.low, " and ", type.high, " there is nothing");
+  check_setting(type.bounded(), "types", "[types] '", printable(part),
+                "' has no bound; say COLUMN=real");
+  return type;
+}
+
+std::size_t place_of(const std::string& name, const Names& names, const Names& given) {
+  auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) found = std::find(names.begin(), names.end(), without_spaces(name));
+  if (found == names.end()) {
+    check_setting(!contains(given, without_spaces(name)), "types", "[types] column '",
+                  printable(name), "' is given, not modelled, and so needs no type");
+    throw SettingError("types", str("[types] there is no column '", printable(name), "'",
+                                    printable(did_you_mean(name, names))));
   }
-  std::sort(out.begin(), out.end());
-  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return static_cast<std::size_t>(found - names.begin());
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, std::string>> named_types(const std::string& types) {
+  std::vector<std::pair<std::string, std::string>> out;
+  if (types.empty()) return out;
+  for (const std::string& part : between_commas(types)) {
+    const std::size_t equals = part.rfind('=');
+    check_setting(
+        equals != std::string::npos && equals > 0, "types", "[types] '", printable(part),
+        "' is not COLUMN=real, integer, category or bounded:LO:HI; several go with commas "
+        "between");
+    const std::string name = part.substr(0, equals);
+    const bool quoted = without_spaces(name).starts_with('"');
+    out.emplace_back(quoted ? unquoted(name) : name, without_spaces(part.substr(equals + 1)));
+  }
   return out;
 }
 
-void look_at_types(Dataset& data, const std::string& types, bool advise,
-                   const std::vector<std::string>& names) {
-  const bool nameless = data.columns.empty() && std::ssize(names) == data.dims;
-  const std::vector<std::int32_t> named_so =
-      integer_columns(types, nameless ? names : data.columns, data.dims, data.given);
-  check_setting(named_so.empty() || !data.discrete, "types", "[types] '", printable(data.name),
-                "' holds pixels, which are whole numbers already");
-  if (data.discrete) return;
+std::vector<ColumnType> column_types(const std::string& types, const Names& columns,
+                                     std::int64_t dims, const Names& given) {
+  const Names names = columns.empty() ? numbered(dims) : columns;
+  std::vector<ColumnType> out(static_cast<std::size_t>(dims));
+  for (const auto& [name, type] : named_types(types)) {
+    const ColumnType parsed = type_of(type, name + "=" + type);
+    out[place_of(name, names, given)] = parsed;
+  }
+  return out;
+}
+
+std::vector<std::int32_t> integer_columns(const std::string& types, const Names& columns,
+                                          std::int64_t dims, const Names& given) {
+  std::vector<std::int32_t> out;
+  const std::vector<ColumnType> all = column_types(types, columns, dims, given);
+  for (std::size_t j = 0; j < all.size(); ++j) {
+    if (all[j].integer) out.push_back(static_cast<std::int32_t>(j));
+  }
+  return out;
+}
+
+namespace {
+
+/// Of each column: whether all its numbers are whole.
+std::vector<bool> whole_columns(const Dataset& data) {
   constexpr double kMost = 1LL << 50;  // 1/2 must not be lost beside it
   std::vector<bool> whole(static_cast<std::size_t>(data.dims), true);
   for (const Split* part : {&data.train, &data.valid, &data.test}) {
@@ -195,24 +253,101 @@ void look_at_types(Dataset& data, const std::string& types, bool advise,
       });
     });
   }
-  for (const std::int32_t j : named_so) {
-    check_setting(whole[static_cast<std::size_t>(j)], "types", "[types] column ",
-                  quoted_name(data.columns, j), " of '", printable(data.name),
-                  "' holds numbers that are not whole");
-    whole[static_cast<std::size_t>(j)] = false;  // known
+  return whole;
+}
+
+/// Throws for a column that has a number at its bounds or beyond.
+void check_bounds(const Dataset& data, const std::vector<ColumnType>& types) {
+  struct Outside {
+    std::int64_t count = 0;
+    double first = 0;
+  };
+  std::vector<Outside> outside(types.size());
+  for (const Split* part : {&data.train, &data.valid, &data.test}) {
+    for_each_column(*part, [&](std::int64_t column, auto&& values) {
+      const auto j = static_cast<std::size_t>(column);
+      if (!types[j].bounded()) return;
+      values([&](std::int64_t, double value) {
+        if (!types[j].holds(value) && outside[j].count++ == 0) outside[j].first = value;
+        return true;
+      });
+    });
   }
-  Names found, advice;
+  for (std::size_t j = 0; j < types.size(); ++j) {
+    check_setting(outside[j].count == 0, "types", "[types] column ",
+                  quoted_name(data.columns, static_cast<std::int64_t>(j)), " of '",
+                  printable(data.name), "' is to lie between ", types[j].low, " and ",
+                  types[j].high, ", which ", outside[j].count,
+                  " of its numbers do not, the first is ", outside[j].first,
+                  "; a bound is beyond all numbers, and is none itself");
+  }
+}
+
+}  // namespace
+
+void look_at_types(Dataset& data, const std::string& types, bool of_run, const Names& names) {
+  const bool nameless = data.columns.empty() && std::ssize(names) == data.dims;
+  const std::vector<ColumnType> said =
+      column_types(types, nameless ? names : data.columns, data.dims, data.given);
+  check_setting(types.empty() || !data.discrete, "types", "[types] '", printable(data.name),
+                "' holds pixels, which are whole numbers already");
+  if (data.discrete) return;
+  const std::vector<bool> whole = whole_columns(data);
   for (std::int64_t j = 0; j < data.dims; ++j) {
-    if (!whole[static_cast<std::size_t>(j)]) continue;
-    found.push_back(plain_name(data.columns, j));
-    if (advice.size() < 3) advice.push_back(found.back() + "=integer");
+    check_setting(!said[static_cast<std::size_t>(j)].integer || whole[static_cast<std::size_t>(j)],
+                  "types", "[types] column ", quoted_name(data.columns, j), " of '",
+                  printable(data.name), "' holds numbers that are not whole",
+                  of_run ? "; train with another --types, where they are real" : "");
   }
-  if (!advise || found.empty() || data.train.size() < 2) return;
-  data.notes.push_back(str("whole numbers only in column ", listed(found),
-                           ": as real numbers their density has no bound; if they are counts or "
-                           "levels, give --types ",
-                           printable(join(advice, ",")),
-                           found.size() > advice.size() ? ",..." : ""));
+  if (of_run) return;  // what is beyond its bounds has the density 0
+  check_bounds(data, said);
+  const ConstantColumns constant = constant_columns(data);
+  const auto varies = [&](std::int64_t j) {
+    const auto among = [&](const std::vector<std::int32_t>& columns) {
+      return std::find(columns.begin(), columns.end(), j) != columns.end();
+    };
+    return !among(constant.everywhere) && !among(constant.training_only);
+  };
+  std::vector<bool> silent(static_cast<std::size_t>(data.dims), true);
+  const Names all = data.columns.empty() ? numbered(data.dims) : data.columns;
+  for (const auto& [name, type] : named_types(types))
+    silent[place_of(name, all, data.given)] = false;
+  for (std::int64_t j = 0; j < data.dims; ++j) {
+    const auto at = static_cast<std::size_t>(j);
+    if (whole[at] && silent[at] && data.train.size() > 1 && varies(j))
+      data.whole.push_back(all[at]);
+  }
+}
+
+std::string with_guessed_types(const Dataset& data, const std::string& types) {
+  std::string out = types;
+  for (const std::string& name : data.whole) {
+    if (name.find('"') != std::string::npos || name.find('=') != std::string::npos) continue;
+    const bool quoted = name.find(',') != std::string::npos || without_spaces(name) != name;
+    out += str(out.empty() ? "" : ",", quoted ? "\"" + name + "\"" : name, "=integer");
+  }
+  return out;
+}
+
+std::string advice_on_types(const Dataset& data) {
+  constexpr std::size_t kNamed = 3;
+  if (data.whole.empty()) return "";
+  Names advice;
+  for (std::size_t i = 0; i < std::min(kNamed, data.whole.size()); ++i) {
+    advice.push_back(data.whole[i] + "=integer");
+  }
+  return str("whole numbers only in column ", listed(data.whole),
+             ": as real numbers their density has no bound; if they are counts or levels, give "
+             "--types ",
+             printable(join(advice, ",")), data.whole.size() > kNamed ? ",..." : "");
+}
+
+std::string type_in_words(const ColumnType& type) {
+  if (type.integer) return "integer";
+  if (!type.bounded()) return "real";
+  return std::isinf(type.low)    ? str("below ", type.high)
+         : std::isinf(type.high) ? str("above ", type.low)
+                                 : str("between ", type.low, " and ", type.high);
 }
 
 ConstantColumns constant_columns(const Dataset& data) {
@@ -281,8 +416,10 @@ void check_varies(Dataset& data, const std::string& types, bool scaled) {
     return names;
   };
   const Names everywhere = names_of(constant.everywhere);
-  NF_CHECK(everywhere.empty(), "[data] constant in all of '", printable(data.name), "': column ",
-           listed(everywhere), ": it has no density; choose the others with --columns a,b,...");
+  NF_CHECK(
+      everywhere.empty(), "[data] constant in all of '", printable(data.name), "': column ",
+      listed(everywhere),
+      ": it has no density; leave it out with --drop, or choose the others with --columns a,b,...");
   const Names training_only = names_of(constant.training_only);
   if (training_only.empty()) return;
   data.spread.assign(static_cast<std::size_t>(data.dims), 0);

@@ -1,7 +1,10 @@
 // Columns of a table by their names.
 #pragma once
 
+#include <cmath>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "data/dataset.h"
@@ -19,29 +22,56 @@ void check_one_column(const std::string& path, const std::vector<std::string>& c
                       const std::string& name);
 
 /// Puts the columns of `data`, in all its parts, into the order of `wanted`: those of a model. What
-/// `ignored` names may be there too, and is dropped. Returns a note for people, or nothing: where
-/// one side has no names, columns go by their position. Throws Error, with the nearest name, for
-/// columns that are missing or that the model does not know.
+/// `ignored` names may be there too, and is dropped, as is what the model does not know. Returns a
+/// note for people, or nothing: of columns that the model does not know, and where one side has no
+/// names and columns go by their position. Throws Error, with the nearest name, for columns that
+/// are missing.
 std::string match_columns(Dataset& data, const std::vector<std::string>& wanted,
                           const std::vector<std::string>& ignored = {});
 
 /// Takes these columns (positions from 0), in this order, in all parts.
 void take_columns(Dataset& data, const std::vector<std::int32_t>& columns);
 
-/// Positions from 0 of the columns that `types` calls whole numbers: "count=integer,age=integer",
-/// by name, or by number from 1 in a table without names. Throws SettingError, with the nearest
-/// name, for a column that is not there, or is one of `given` and so not modelled, and for another
-/// type.
+/// What the numbers of a column are.
+struct ColumnType {
+  bool integer = false;
+  /// Real numbers between these, without them; infinite where there is no bound.
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+
+  bool bounded() const { return std::isfinite(low) || std::isfinite(high); }
+  bool holds(double x) const { return x > low && x < high; }
+};
+
+/// What `types` says, "count=integer,share=bounded:0:1,size=bounded:0:,age=real", as names and
+/// types. A name with a comma stands in double quotes. Throws SettingError for another form.
+std::vector<std::pair<std::string, std::string>> named_types(const std::string& types);
+/// The types of D columns, by name, or by number from 1 in a table without names; real where
+/// nothing is said. Throws SettingError, with the nearest name, for a column that is not there, or
+/// is one of `given` and so not modelled, for another type, and for a category, which has no
+/// density.
+std::vector<ColumnType> column_types(const std::string& types,
+                                     const std::vector<std::string>& columns, std::int64_t dims,
+                                     const std::vector<std::string>& given = {});
+/// Positions from 0 of those that are integer.
 std::vector<std::int32_t> integer_columns(const std::string& types,
                                           const std::vector<std::string>& columns,
                                           std::int64_t dims,
                                           const std::vector<std::string>& given = {});
+/// "integer", "between 0 and 1"
+std::string type_in_words(const ColumnType& type);
 
-/// Throws SettingError where a column that `types` calls integer is not; with `advise` adds a note
-/// about those that are, but are not called so: as real numbers they have no highest density.
-/// `names` are those by which `types` calls the columns when the data have none.
-void look_at_types(Dataset& data, const std::string& types, bool advise = true,
+/// Throws SettingError where a column that `types` calls integer is not, or one that it bounds has
+/// a number that is not between the bounds. Fills data.whole with those that are whole, vary, and
+/// that it says nothing of. `names` are those by which `types` calls the columns when the data have
+/// none. `of_run`: of rows that come to a trained model only the first is asked.
+void look_at_types(Dataset& data, const std::string& types, bool of_run = false,
                    const std::vector<std::string>& names = {});
+/// `types`, and integer for the columns of data.whole whose names can be said there.
+std::string with_guessed_types(const Dataset& data, const std::string& types);
+/// What to say of data.whole where they are taken as real numbers, which then have no highest
+/// density; empty without any.
+std::string advice_on_types(const Dataset& data);
 
 /// The columns (from 0) that are constant in the training part of real rows: they have no density
 /// there.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <map>
 #include <optional>
 
 #include "data/columns.h"
@@ -34,11 +33,13 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
-/// A field as messages show it.
-std::string shown(std::string_view field) {
-  constexpr std::size_t kShown = 24;
-  return "'" + printable(field.substr(0, kShown), 4 * kShown) +
-         (field.size() > kShown ? "...'" : "'");
+std::string in_words(char separator) {
+  if (separator == '\n') return "one column";
+  return str("columns between ", separator == ','    ? "commas"
+                                 : separator == ';'  ? "semicolons"
+                                 : separator == '\t' ? "tabs"
+                                 : separator == '|'  ? "vertical bars"
+                                                     : "spaces");
 }
 
 bool begins_utf16(std::string_view text) {
@@ -51,7 +52,7 @@ bool begins_utf16(std::string_view text) {
 class CsvReader {
  public:
   CsvReader(const std::string& path, std::string_view text, const ReadOptions& options)
-      : path_(path), rest_(text), options_(&options) {
+      : path_(path), rest_(text), options_(&options), bad_(path, options) {
     NF_CHECK(
         !begins_utf16(rest_), "[csv] '", path_,
         "': UTF-16 text; save it as UTF-8 (Excel: \"CSV UTF-8\"), or: iconv -f UTF-16 -t UTF-8");
@@ -68,8 +69,14 @@ class CsvReader {
       take_line(table, values);
       if (first) make_room(values);
     }
-    if (!bad_.empty()) fail_bad_columns();
-    NF_CHECK(!values.empty(), "[csv] '", path_, "': holds no rows of numbers");
+    if (!bad_.empty()) bad_.fail(names_);
+    NF_CHECK(!values.empty() || missing_ == 0, "[csv] '", path_, "': each of its ", missing_,
+             " rows lacks a number; leave the column '", printable(missing_column_, 40),
+             "' out with --drop");
+    const bool rows = options_->labels_alone ? !labels_.empty() : !values.empty();
+    NF_CHECK(rows, "[csv] '", path_, "': holds no rows of numbers");
+    finish(table);
+    if (options_->labels_alone) return table;
     const auto columns = std::ssize(wanted_);
     table.columns = columns_taken();
     table.values = Tensor::from(values, {std::ssize(values) / columns, columns});
@@ -81,15 +88,17 @@ class CsvReader {
     skip_comments(table);
     choose_separator();
     while (values.empty() && next_line()) take_line(table, values);
-    if (!bad_.empty()) fail_bad_columns();
+    if (!bad_.empty()) bad_.fail(names_);
     return !values.empty();
   }
   /// The row in a line that comes after it; false: the line is empty.
   bool read_next(std::string_view line, Table& table, std::vector<double>& values) {
     rest_ = line;
+    labels_.clear();
+    label_lines_.clear();
     if (line.empty()) ++number_;
     if (next_line()) take_line(table, values);
-    if (!bad_.empty()) fail_bad_columns();
+    if (!bad_.empty()) bad_.fail(names_);
     return !values.empty();
   }
 
@@ -101,6 +110,24 @@ class CsvReader {
   std::size_t line_number() const { return number_; }
 
  private:
+  /// What is said beside the rows, once all are read.
+  void finish(Table& table) {
+    table.form = str(in_words(separator_), header_ ? ", a header" : ", no header",
+                     quoted_ ? ", quotes" : "", cells_.comma() ? ", decimal commas" : "");
+    table.dropped = missing_;
+    if (missing_ > 0) {
+      table.numbers = Tensor::from(kept_, {std::ssize(kept_)});
+      table.notes.push_back(str("'", printable(path_), "': ", missing_, " of ", file_rows_,
+                                " rows lack a number and are left out, the first in line ",
+                                missing_line_, ", column '", printable(missing_column_, 40), "'"));
+    }
+    if (label_ < 0) return;
+    table.classes = options_->class_names;
+    table.labels = labels_of_values(path_, labels_, table.classes, [&](std::size_t row) {
+      return str("line ", label_lines_[row]);
+    });
+  }
+
   [[noreturn]] void bad(const std::string& what) const {
     fail(str("[csv] '", path_, "', line ", number_, what));
   }
@@ -165,13 +192,14 @@ class CsvReader {
     const std::string_view line = trimmed(line_);
     *this = before;
     separator_ = '\n';  // one column
-    for (const char c : {' ', ',', ';', '\t'}) {
+    for (const char c : {' ', ',', ';', '|', '\t'}) {
       bool quoted = false;
       for (const char in : line) {
         if (in == '"') quoted = !quoted;
         if (in == c && !quoted) separator_ = c;
       }
     }
+    cells_.separated_by(separator_);
   }
 
   /// line_, which is the header or a row.
@@ -180,7 +208,7 @@ class CsvReader {
     split(fields);
     if (names_.empty() && take_header(fields, table)) return;
     look_for_numbered_header(fields, table);
-    add_row(fields, table.groups, values);
+    if (!add_row(fields, table, values)) return;
     if (options_->lines) table.lines.push_back(static_cast<std::int64_t>(number_));
   }
 
@@ -198,6 +226,7 @@ class CsvReader {
   bool take_field(std::string_view& rest, std::string& field) {
     const std::size_t start = std::min(rest.find_first_not_of(' '), rest.size());
     if (rest.substr(start).starts_with('"')) {
+      quoted_ = true;
       rest.remove_prefix(start + 1);
       take_quoted(rest, field);
       const std::size_t end = std::min(rest.find(separator_), rest.size());
@@ -229,8 +258,10 @@ class CsvReader {
 
   /// Gives the columns their names; false when these fields are the first row already.
   bool take_header(std::vector<std::string>& fields, Table& table) {
-    const bool header =
-        std::none_of(fields.begin(), fields.end(), [](const auto& f) { return cell_number(f); });
+    const bool header = std::none_of(fields.begin(), fields.end(), [&](const auto& field) {
+      return cells_.looks_like_number(field);
+    });
+    header_ = header;
     bool foreign = false;
     for (std::size_t i = 0; i < fields.size(); ++i) {
       foreign = foreign || (header && !is_utf8(fields[i]));
@@ -242,7 +273,10 @@ class CsvReader {
                             "(Latin-1)");
     }
     group_ = split_by_column(path_, names_, *options_);
+    label_ = label_column(path_, names_, *options_);
     wanted_ = wanted_columns(path_, names_, *options_);
+    const std::string ignored = ignored_columns(path_, names_, *options_);
+    if (!ignored.empty()) table.notes.push_back(ignored);
     return header;
   }
 
@@ -296,58 +330,51 @@ class CsvReader {
     values.reserve(static_cast<std::size_t>(most));
   }
 
-  void add_row(const std::vector<std::string>& fields, std::vector<std::string>& groups,
-               std::vector<double>& values) {
+  /// false: the row lacks a number and is left out.
+  bool add_row(const std::vector<std::string>& fields, Table& table, std::vector<double>& values) {
     if (fields.size() != names_.size()) {
       bad(str(": ", fields.size(), " columns, the lines before have ", names_.size()));
     }
-    if (group_ >= 0) groups.push_back(as_utf8(fields[static_cast<std::size_t>(group_)]));
+    const std::int32_t number = file_rows_++;
+    if (options_->drop_missing) {
+      if (lacks_number(fields)) return false;
+      kept_.push_back(number);
+    }
+    if (group_ >= 0) table.groups.push_back(as_utf8(fields[static_cast<std::size_t>(group_)]));
+    if (label_ >= 0) {
+      const std::string& label = fields[static_cast<std::size_t>(label_)];
+      if (is_missing_cell(label, *options_)) bad_.add(label_, number_, label, false, false);
+      labels_.push_back(as_utf8(label));
+      label_lines_.push_back(number_);
+    }
+    const bool comma = cells_.comma();
     for (const std::int32_t i : wanted_) {
       const std::string& field = fields[static_cast<std::size_t>(i)];
-      const std::optional<double> value = cell_number(field);
-      if (!value || !std::isfinite(*value)) {
-        bad_.try_emplace(i, BadCell{number_, field, value.has_value()});
+      const std::optional<double> value = cells_.number(field);
+      const bool word = !options_->missing_words.empty() && is_missing_cell(field, *options_);
+      if (!value || !std::isfinite(*value) || word) {
+        bad_.add(i, number_, field, value.has_value(), cells_.comma());
       } else if (bad_.empty()) {
         values.push_back(*value);
       }
     }
-  }
-
-  /// The first cell of a column that is no number.
-  struct BadCell {
-    std::size_t line;
-    std::string text;
-    bool number;  ///< but none of f32's range
-  };
-
-  std::string describe(std::int32_t column, const BadCell& cell) const {
-    const bool named = name(column) != std::to_string(column + 1);
-    return str("line ", cell.line, ", column ", column + 1,
-               named ? " (" + shown(name(column)) + ")" : "", ": ",
-               cell.text.empty()            ? "the number is missing"
-               : is_missing_cell(cell.text) ? "the number is missing (" + shown(cell.text) + ")"
-               : cell.number ? shown(cell.text) + " is not a finite number of 32 bits"
-                             : shown(cell.text) + " is not a number");
-  }
-
-  /// Of each column the first cell, and what to do.
-  [[noreturn]] void fail_bad_columns() const {
-    constexpr std::size_t kListed = 8;
-    std::vector<std::string> cells;
-    bool missing = false, comma = false;
-    for (const auto& [column, cell] : bad_) {
-      if (cells.size() < kListed) cells.push_back(describe(column, cell));
-      missing = missing || is_missing_cell(cell.text);
-      comma = comma || has_decimal_comma(cell.text);
+    if (cells_.comma() && !comma) {
+      table.notes.push_back(str("'", printable(path_),
+                                "': commas are taken for decimal points, first in line ", number_));
     }
-    fail(str("[csv] '", path_, "', ", join(cells, "; "),
-             bad_.size() > kListed ? str("; and in ", bad_.size() - kListed, " more columns") : "",
-             missing ? "; fill in the numbers that are missing, or leave these lines out" : "",
-             comma ? "; write numbers with a point, not with a comma" : "",
-             options_->may_lack_split_by  // which columns they are is settled
-                 ? ""
-                 : "; choose the columns that are numbers with --columns a,b,... of 'flowcli "
-                   "train' or 'flowcli data'"));
+    return true;
+  }
+
+  bool lacks_number(const std::vector<std::string>& fields) {
+    const auto lacks = [&](std::int32_t i) {
+      if (i < 0 || !is_missing_cell(fields[static_cast<std::size_t>(i)], *options_)) return false;
+      if (missing_++ == 0) {
+        missing_line_ = number_;
+        missing_column_ = name(i);
+      }
+      return true;
+    };
+    return lacks(label_) || std::any_of(wanted_.begin(), wanted_.end(), lacks);
   }
 
   std::string path_;
@@ -356,8 +383,18 @@ class CsvReader {
   std::vector<std::string> names_;    // of all columns in the file
   std::vector<std::int32_t> wanted_;  // of them
   std::int32_t group_ = -1;
-  std::map<std::int32_t, BadCell> bad_;  // by column
-  std::size_t number_ = 0;               // of line_, from 1
+  std::int32_t label_ = -1;
+  CellReader cells_;
+  BadCells bad_;
+  bool header_ = false, quoted_ = false;
+  std::vector<std::string> labels_;       // of each row, with a column of labels
+  std::vector<std::size_t> label_lines_;  // where they stand
+  std::vector<std::int32_t> kept_;        // of each row, its number among those of the file
+  std::int32_t file_rows_ = 0;
+  std::int64_t missing_ = 0;      // rows that are left out
+  std::size_t missing_line_ = 0;  // of the first
+  std::string missing_column_;
+  std::size_t number_ = 0;  // of line_, from 1
   char separator_ = ',', end_of_line_ = '\n';
   int rows_ = 0;           // looked at for a header
   double first_step_ = 0;  // of the first one, if it may be a header
@@ -439,8 +476,15 @@ namespace {
 
 Samples csv_samples(const std::string& path, const ReadOptions& options) {
   Table table = read_csv(path, options);
-  return {{table.values, {}},     0,    0, 0, std::move(table.columns), {}, std::move(table.groups),
-          std::move(table.notes), false};
+  Samples out;
+  out.rows = {.x = table.values, .labels = table.labels, .numbers = table.numbers};
+  out.columns = std::move(table.columns);
+  out.groups = std::move(table.groups);
+  out.notes = std::move(table.notes);
+  out.skipped = table.dropped;
+  out.class_names = std::move(table.classes);
+  out.form = std::move(table.form);
+  return out;
 }
 
 }  // namespace

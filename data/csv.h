@@ -19,6 +19,11 @@ struct Table {
   std::vector<std::string> groups;   ///< the column split_by of each row, as it stands there
   std::vector<std::int64_t> lines;   ///< from 1, of each row, with ReadOptions::lines
   std::vector<std::string> notes;    ///< what was decided that the owner should know
+  Tensor labels;                     ///< i32 (N) of the column ReadOptions::label, or undefined
+  std::vector<std::string> classes;  ///< which its values are, by label
+  Tensor numbers;  ///< i32 (N): of each row, its place in the file; where rows are left out
+  std::int64_t dropped = 0;  ///< rows that lack a number, with ReadOptions::drop_missing
+  std::string form;          ///< how its columns are separated, in words
 };
 
 /// Whether a file that begins with these bytes can be text.
@@ -31,14 +36,17 @@ std::string odd_byte(std::string_view head);
 /// One row a line, ended by \n, \r\n or, where there is no \n, \r; empty lines count for nothing.
 /// Lines before the names or the first row that begin with # are left out, with a note. Told by the
 /// content are
-///   the separator   tab, semicolon or comma, whichever the second line has first in this order;
+///   the separator   tab, |, semicolon or comma, whichever the second line has first in this order;
 ///                   else runs of spaces
 ///   a header        a first line without any number: the names of the columns. One that counts
 ///                   0,1,2 or 2019,2020,2021 is a row, with a note, unless the next one does too
+///   decimal commas  where commas do not separate columns: the first number with a comma or a point
+///                   says how all are written, with a note where it is a comma
 /// A field may stand in double quotes. Text is UTF-8; names in other bytes are read as
 /// Windows-1252, with a note. Columns that `options` leaves out may hold anything. The file may be
 /// gzipped. Throws Error, naming file, line (from 1) and column, for fields that are missing or are
-/// no finite numbers in the range of f32 (the first of each column), rows of unequal length, more
+/// no finite numbers in the range of f32 (the first of each column), or mix points and commas, rows
+/// of unequal length, more
 /// than 65536 columns, lines
 /// above 4 MiB, an open quote, bytes that are no text, UTF-16, and a file without rows.
 /// kStandardInput is read to its end, once: the process keeps its text.
@@ -76,6 +84,9 @@ class CsvLines {
   std::vector<std::string> columns_, notes_;
 };
 
+/// A text as a cell of a table with commas: in quotes where it must be.
+std::string csv_field(const std::string& text);
+
 /// Writes a table, so that read_csv() gives back the same bits: a line of names, then a line for
 /// each row, with commas between. Names are quoted where they must be.
 class CsvWriter {
@@ -83,9 +94,11 @@ class CsvWriter {
   using Sink = std::function<void(std::string_view text)>;
 
   /// Writes the names to `out`. `whole`: of each column, whether it holds whole numbers; empty:
-  /// none does. Throws Error for a name that could not be read back: one that is a number, or has a
-  /// line break or a byte that is no text.
-  CsvWriter(Sink out, const std::vector<std::string>& names, std::vector<bool> whole = {});
+  /// none does. `words`: what stands for 0, 1, ... in the last column; empty: numbers. Throws Error
+  /// for a name that could not be read back: one that is a number, or has a line break or a byte
+  /// that is no text.
+  CsvWriter(Sink out, const std::vector<std::string>& names, std::vector<bool> whole = {},
+            const std::vector<std::string>& words = {});
   /// (n, D): u8, f32 and f64 numbers as the shortest text that reads back as the same number of
   /// their type; whole numbers with all their digits and no exponent. Throws Error for a number
   /// that is not finite or beyond f32's range, naming row and column, before its row is written.
@@ -95,7 +108,8 @@ class CsvWriter {
   Sink out_;
   std::vector<std::string> names_;
   std::vector<bool> whole_;
-  std::int64_t written_ = 0;  // rows
+  std::vector<std::string> words_;  // as fields
+  std::int64_t written_ = 0;        // rows
 };
 
 /// All of it in a file, atomically (tensor/files.h): rows (N, D) of the names.

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -18,17 +19,12 @@ std::string header_field(const std::string& name, std::size_t column) {
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
   NF_CHECK(end != name.data() + name.size() || error == std::errc::invalid_argument,
            "[csv] a column named ", shown, " would be read as a number; write .npy");
-  bool plain = !name.empty() && name.front() != ' ' && name.back() != ' ' && name.front() != '#';
-  std::string quoted = "\"";
-  for (const char c : name) {
-    const bool text = static_cast<unsigned char>(c) >= ' ' || c == '\t';
-    NF_CHECK(text, "[csv] the column ", shown, " has a byte in its name that is not text; ",
-             "write .npy");
-    plain = plain && c != ',' && c != ';' && c != '\t' && c != '"';
-    quoted += c;
-    if (c == '"') quoted += c;
-  }
-  return plain ? name : quoted + "\"";
+  const bool text = std::all_of(name.begin(), name.end(), [](char c) {
+    return static_cast<unsigned char>(c) >= ' ' || c == '\t';
+  });
+  NF_CHECK(text, "[csv] the column ", shown, " has a byte in its name that is not text; ",
+           "write .npy");
+  return csv_field(name);
 }
 
 template <class T>
@@ -47,8 +43,21 @@ void append_number(std::string& line, T value, bool whole) {
 
 }  // namespace
 
-CsvWriter::CsvWriter(Sink out, const std::vector<std::string>& names, std::vector<bool> whole)
+std::string csv_field(const std::string& text) {
+  bool plain = !text.empty() && text.front() != ' ' && text.back() != ' ' && text.front() != '#';
+  std::string quoted = "\"";
+  for (const char c : text) {
+    plain = plain && c != ',' && c != ';' && c != '|' && c != '\t' && c != '"';
+    quoted += c;
+    if (c == '"') quoted += c;
+  }
+  return plain ? text : quoted + "\"";
+}
+
+CsvWriter::CsvWriter(Sink out, const std::vector<std::string>& names, std::vector<bool> whole,
+                     const std::vector<std::string>& words)
     : out_(std::move(out)), names_(names), whole_(std::move(whole)) {
+  for (const std::string& word : words) words_.push_back(csv_field(word));
   if (whole_.empty()) whole_.resize(names.size(), false);
   NF_CHECK(whole_.size() == names.size(), "[csv] ", names.size(), " names, but types of ",
            whole_.size(), " columns");
@@ -74,7 +83,15 @@ void CsvWriter::add(const Tensor& rows) {
                  "': ", static_cast<double>(*value),
                  " is not a finite number of 32 bits; write .npy");
         if (j > 0) line += ',';
-        append_number(line, *value, whole_[j]);
+        const bool word = j + 1 == names_.size() && !words_.empty();
+        NF_CHECK(!word || static_cast<std::size_t>(*value) < words_.size(), "[csv] row ",
+                 written_, ": ", static_cast<double>(*value), " is none of ", words_.size(),
+                 " words");
+        if (word) {
+          line += words_[static_cast<std::size_t>(*value)];
+        } else {
+          append_number(line, *value, whole_[j]);
+        }
       }
       out_(line += '\n');
     }

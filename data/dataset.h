@@ -53,10 +53,13 @@ struct Dataset {
   std::string checksum;
   std::vector<std::string> notes;      ///< what was decided on the way that its owner should know
   std::shared_ptr<const Parts> parts;  ///< with LoadOptions::keep_parts: what the cuts are made of
-  std::int64_t skipped = 0;  ///< pictures that could not be read and are not among the rows
+  std::int64_t skipped = 0;  ///< pictures that could not be read, or lines that lack a number
   /// None, or D numbers: of a column that is constant in the training part alone, its deviation in
   /// all rows; 0 for the others (columns.h).
   std::vector<double> spread;
+  std::vector<std::string> whole;  ///< columns of whole numbers that no type is said of
+  std::string label;               ///< the column whose values the labels are; or none
+  std::string form;                ///< of a CSV file: how its columns are separated, in words
   /// Real numbers around 0 of size 1, all of one unit: those of a built-in density.
   bool unit_scale = false;
   /// Differential entropy in nats where the true density is known: the lowest possible negative

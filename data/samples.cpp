@@ -4,9 +4,12 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "data/columns.h"
 #include "data/setting_error.h"
+#include "data/splits.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -47,14 +50,28 @@ std::string group_name(double value) {
   return {text, end};
 }
 
+/// A column as texts.
+std::vector<std::string> values_of(const Tensor& rows, std::int32_t column) {
+  std::vector<std::string> out;
+  for (const double value : rows.narrow(1, column, 1).to(DType::F64).to_vector<double>()) {
+    out.push_back(group_name(value));
+  }
+  return out;
+}
+
 /// Rows (N, D) with the columns that are wanted.
 void choose_columns(const std::string& path, const ReadOptions& options, Samples& out) {
-  if (options.columns.empty() && options.split_by.empty()) return;
+  if (options.columns.empty() && options.split_by.empty() && options.drop.empty() &&
+      options.label.empty()) {
+    return;
+  }
   const std::vector<std::string> names = numbered(out.rows.x.dim(1));
   const std::int32_t group = split_by_column(path, names, options);
-  if (group >= 0) {
-    const Tensor column = out.rows.x.narrow(1, group, 1).to(DType::F64);
-    for (const double value : column.to_vector<double>()) out.groups.push_back(group_name(value));
+  if (group >= 0) out.groups = values_of(out.rows.x, group);
+  if (const std::int32_t label = label_column(path, names, options); label >= 0) {
+    out.class_names = options.class_names;
+    out.rows.labels = labels_of_values(path, values_of(out.rows.x, label), out.class_names,
+                                       [](std::size_t row) { return str("row ", row); });
   }
   const std::vector<std::int32_t> wanted = wanted_columns(path, names, options);
   out.rows.x = index_select(out.rows.x, 1, Tensor::from(wanted, {std::ssize(wanted)}));
@@ -101,19 +118,107 @@ std::vector<std::string> numbered(std::int64_t columns) {
   return names;
 }
 
+namespace {
+
+std::int32_t column_beside(const std::string& path, const std::vector<std::string>& names,
+                           const std::string& name, const char* setting, bool may_lack) {
+  if (name.empty() || (may_lack && find_column(path, names, name) < 0)) return -1;
+  return need_column(path, names, name, setting);
+}
+
+/// Of each column: whether it is dropped, the groups or the labels.
+std::vector<bool> left_out(const std::string& path, const std::vector<std::string>& names,
+                           const ReadOptions& options) {
+  std::vector<bool> out(names.size(), false);
+  const auto leave_out = [&](std::int32_t column) {
+    if (column >= 0) out[static_cast<std::size_t>(column)] = true;
+  };
+  leave_out(split_by_column(path, names, options));
+  leave_out(label_column(path, names, options));
+  for (const std::string& name : options.drop) {
+    leave_out(column_beside(path, names, name, "drop", options.may_lack_split_by));
+  }
+  return out;
+}
+
+}  // namespace
+
 std::int32_t split_by_column(const std::string& path, const std::vector<std::string>& names,
                              const ReadOptions& options) {
-  if (options.split_by.empty()) return -1;
-  const bool there = std::find(names.begin(), names.end(), options.split_by) != names.end();
-  if (!there && options.may_lack_split_by) return -1;
-  return need_column(path, names, options.split_by, "split_by");
+  return column_beside(path, names, options.split_by, "split_by", options.may_lack_split_by);
+}
+
+std::int32_t label_column(const std::string& path, const std::vector<std::string>& names,
+                          const ReadOptions& options) {
+  return column_beside(path, names, options.label, "label", options.may_lack_split_by);
+}
+
+namespace {
+
+/// Of a run that took all columns: which of these it took. Empty: they have no names, or all may be
+/// taken.
+std::vector<bool> known_columns(const std::vector<std::string>& names, const ReadOptions& options) {
+  if (options.known.empty() || !options.columns.empty()) return {};
+  if (!named(names) || !named(options.known)) return {};
+  const std::unordered_set<std::string> known(options.known.begin(), options.known.end());
+  std::vector<bool> out;
+  for (const std::string& name : names) out.push_back(known.contains(name));
+  return out;
+}
+
+}  // namespace
+
+std::string ignored_columns(const std::string& path, const std::vector<std::string>& names,
+                            const ReadOptions& options) {
+  constexpr std::size_t kListed = 5;
+  const std::vector<bool> known = known_columns(names, options);
+  const std::vector<bool> out = known.empty() ? known : left_out(path, names, options);
+  std::vector<std::string> others;
+  for (std::size_t i = 0; i < known.size(); ++i) {
+    if (!known[i] && !out[i]) others.push_back("'" + printable(names[i], 40) + "'");
+  }
+  if (others.empty()) return "";
+  const std::size_t more = others.size() - std::min(kListed, others.size());
+  others.resize(others.size() - more);
+  return str("in '", printable(path), "' the model does not know column ", join(others, ", "),
+             more > 0 ? str(" and ", more, " more") : "", ", which is not looked at");
+}
+
+Tensor labels_of_values(const std::string& path, const std::vector<std::string>& values,
+                        std::vector<std::string>& classes,
+                        const std::function<std::string(std::size_t)>& place) {
+  constexpr std::size_t kMostClasses = 1000;
+  if (classes.empty()) {
+    classes = values;
+    std::sort(classes.begin(), classes.end(), ascending_values);
+    classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
+    check_setting(classes.size() <= kMostClasses, "label", "[label] the label column of '",
+                  printable(path), "' has ", classes.size(), " different values, of at most ",
+                  kMostClasses, "; is it a number to be modelled?");
+  }
+  std::unordered_map<std::string, std::int32_t> places;
+  for (std::size_t k = 0; k < classes.size(); ++k) {
+    places.emplace(classes[k], static_cast<std::int32_t>(k));
+  }
+  std::vector<std::int32_t> labels;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto found = places.find(values[i]);
+    NF_CHECK(found != places.end(), "[label] '", printable(path), "', ", place(i), ": '",
+             printable(values[i], 40), "' is no label of the model",
+             did_you_mean(values[i], classes), "; it knows ", printable(join(classes, ", "), 200));
+    labels.push_back(found->second);
+  }
+  return Tensor::from(labels, {std::ssize(labels)});
 }
 
 std::vector<std::int32_t> wanted_columns(const std::string& path,
                                          const std::vector<std::string>& names,
                                          const ReadOptions& options) {
   std::vector<std::int32_t> out;
+  if (options.labels_alone) return out;
   std::vector<std::string> wanted = options.columns;
+  const std::vector<bool> beside = left_out(path, names, options);
+  const std::int32_t group = split_by_column(path, names, options);
   const auto among = [](const std::string& name, const std::vector<std::string>& list) {
     return std::find(list.begin(), list.end(), name) != list.end();
   };
@@ -129,15 +234,19 @@ std::vector<std::int32_t> wanted_columns(const std::string& path,
                                              : need_column(path, names, name, "columns"));
     check_setting(std::count(out.begin(), out.end(), out.back()) == 1, "columns", "[data] column '",
                   printable(name), "' is named twice in columns");
+    check_setting(
+        by_position || out.back() == group || !beside[static_cast<std::size_t>(out.back())],
+        "columns", "[data] column '", printable(name),
+        "' is named in columns or given, and also in drop or label");
   }
   if (options.columns.empty()) {
+    const std::vector<bool> known = known_columns(names, options);
     for (std::size_t i = 0; i < names.size(); ++i) {
-      if (options.split_by.empty() || names[i] != options.split_by) {
-        out.push_back(static_cast<std::int32_t>(i));
-      }
+      if (!beside[i] && (known.empty() || known[i])) out.push_back(static_cast<std::int32_t>(i));
     }
   }
-  check_setting(!out.empty(), "split_by", "[data] '", path, "': no columns are left");
+  check_setting(!out.empty(), options.drop.empty() ? "split_by" : "drop", "[data] '", path,
+                "': no columns are left");
   return out;
 }
 
@@ -154,9 +263,13 @@ Samples samples_of(const std::string& path, const Tensor& array, const ReadOptio
     NF_CHECK(x.dtype() == DType::U8, "[data] '", path, "': images of ", name(x.dtype()),
              "; pixels are levels 0 to 255: save them as u8 (of numbers in [0, 1] in NumPy: (255 * "
              "x).round().astype('uint8')), or as rows of real numbers, x.reshape(len(x), -1)");
-    check_setting(options.columns.empty() && options.split_by.empty(),
-                  options.columns.empty() ? "split_by" : "columns", "[data] '", path,
-                  "': columns and split_by are for tables, this holds images ", array.shape());
+    for (const auto& [key, given] : {std::pair{"columns", !options.columns.empty()},
+                                     {"split_by", !options.split_by.empty()},
+                                     {"drop", !options.drop.empty()},
+                                     {"label", !options.label.empty()}}) {
+      check_setting(!given, key, "[data] '", path, "': ", key, " is for tables, this holds images ",
+                    array.shape());
+    }
     out.chose_layout = rank == 4;
     out.height = x.dim(1);
     out.width = x.dim(2);

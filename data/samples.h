@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct Samples {
   bool pictures = false;     ///< ReadOptions::images and skip_bad say something of it
   std::int64_t skipped = 0;  ///< of Dataset
   std::vector<std::string> class_names = {};  ///< of Dataset
+  std::string form = {};                      ///< of Dataset
 };
 
 /// How a file is read.
@@ -36,11 +38,20 @@ struct ReadOptions {
   /// A column that says which rows belong together (Samples::groups). It is no column of the rows.
   /// A text column of a CSV file may be one.
   std::string split_by = {};
-  bool may_lack_split_by = false;  ///< of files that are not cut
-  bool lines = false;              ///< Table::lines (csv.h) are wanted
-  std::string images = {};         ///< what is done to pictures (picture_steps.h)
-  bool skip_bad = false;           ///< pictures that cannot be read are left out, and counted
-  std::vector<std::string> class_names = {};  ///< of LoadOptions (source.h)
+  bool may_lack_split_by = false;      ///< of files that are not cut
+  std::vector<std::string> drop = {};  ///< columns that are left out
+  /// A column whose values are the labels of the rows. It is no column of the rows, may be text,
+  /// and may lack where split_by may.
+  std::string label = {};
+  bool labels_alone = false;  ///< no rows are wanted, of a CSV file
+  /// Of a run that took all columns: their names. Others are not looked at, with a note.
+  std::vector<std::string> known = {};
+  std::vector<std::string> missing_words = {};  ///< cells that say that a number is missing, too
+  bool drop_missing = false;  ///< rows of a CSV file that lack a number are left out, and counted
+  bool lines = false;         ///< Table::lines (csv.h) are wanted
+  std::string images = {};    ///< what is done to pictures (picture_steps.h)
+  bool skip_bad = false;      ///< pictures that cannot be read are left out, and counted
+  std::vector<std::string> class_names = {};  ///< of LoadOptions (source.h), or of `label`
   bool of_run = false;                        ///< of LoadOptions: less is told
 };
 
@@ -69,6 +80,18 @@ std::vector<std::int32_t> wanted_columns(const std::string& path,
 /// be.
 std::int32_t split_by_column(const std::string& path, const std::vector<std::string>& names,
                              const ReadOptions& options);
+/// The same of options.label.
+std::int32_t label_column(const std::string& path, const std::vector<std::string>& names,
+                          const ReadOptions& options);
+/// A note that names the columns that options.known does not; empty without any.
+std::string ignored_columns(const std::string& path, const std::vector<std::string>& names,
+                            const ReadOptions& options);
+/// The values of a label column as i32 (N): their places in `classes`. Empty classes become the
+/// values that there are, in ascending order, of numbers by size. Throws Error for a value that is
+/// none of the classes, with place(row) before it, and for more than 1000 values.
+Tensor labels_of_values(const std::string& path, const std::vector<std::string>& values,
+                        std::vector<std::string>& classes,
+                        const std::function<std::string(std::size_t)>& place);
 /// "1", "2", ...: the names of columns without names.
 std::vector<std::string> numbered(std::int64_t columns);
 

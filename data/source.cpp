@@ -71,6 +71,7 @@ Samples read_part_file(const std::string& spec, const char* setting, const Sampl
   ReadOptions like = options;
   like.may_lack_split_by = true;
   like.class_names = train.class_names;
+  like.known = train.columns;
   Samples part = read_parts(place->path, place->format, like).train;
   Dataset rows;
   rows.name = spec;
@@ -118,11 +119,20 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
                             .given = given.columns,
                             .split_by = split_by,
                             .may_lack_split_by = options.in_file_order || options.of_run,
+                            .drop = options.drop,
+                            .label = options.label,
+                            .known = options.known,
+                            .missing_words = options.missing_words,
+                            .drop_missing = options.drop_missing,
                             .images = options.images,
                             .skip_bad = options.skip_bad,
                             .class_names = options.class_names,
                             .of_run = options.of_run};
   Parts parts = read_parts(path, place.format, reading);
+  check_setting(options.label.empty() || std::find(given.columns.begin(), given.columns.end(),
+                                                   options.label) == given.columns.end(),
+                "given", "[given] '", printable(options.label),
+                "' is the label column; say given label");
   check_setting(options.layout == "auto" || options.of_run || parts.train.chose_layout, "layout",
                 "[layout] would change nothing: '", printable(path),
                 "' holds no images (N, A, B, C) of which A or C are the channels");
@@ -133,6 +143,11 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
                   "] would change nothing: it is for pictures in files, PNG or JPEG, and '",
                   printable(path), "' holds none");
   }
+  check_setting(
+      (!options.drop_missing && options.missing_words.empty()) || options.of_run ||
+          !parts.train.form.empty(),
+      options.drop_missing ? "missing" : "na", "[", options.drop_missing ? "missing" : "na",
+      "] would change nothing: it is for tables as text, which '", printable(path), "' is not");
   Dataset out;
   out.name = shown_path(path);
   out.family = parts.train.family;
@@ -152,6 +167,8 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
   }
   out.skipped = parts.train.skipped;
   out.class_names = parts.train.class_names;
+  out.form = parts.train.form;
+  out.label = options.label;
   if (!options.valid_data.empty()) {
     parts.valid = read_part_file(options.valid_data, "valid_data", parts.train, reading);
     out.valid_file = options.valid_data;
@@ -169,9 +186,10 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
     out.skipped += (*part)->skipped;
     out.notes.insert(out.notes.end(), (*part)->notes.begin(), (*part)->notes.end());
   }
+  if (!options.label.empty()) out.classes = static_cast<int>(std::ssize(out.class_names));
   split_rows(parts, options, out);
   take_given(out, given, options.of_run);
-  look_at_types(out, options.types, /*advise=*/!options.of_run, options.names);
+  look_at_types(out, options.types, options.of_run, options.names);
   return out;
 }
 
@@ -221,6 +239,10 @@ void check_drawn(const std::string& name, const LoadOptions& options) {
                                                    {"test_data", !options.test_data.empty()},
                                                    {"split_by", !options.split_by.empty()},
                                                    {"columns", !options.columns.empty()},
+                                                   {"drop", !options.drop.empty()},
+                                                   {"label", !options.label.empty()},
+                                                   {"missing", options.drop_missing},
+                                                   {"na", !options.missing_words.empty()},
                                                    {"layout", options.layout != "auto"},
                                                    {"types", !options.types.empty()},
                                                    {"images", !options.images.empty()},

@@ -40,17 +40,24 @@ struct LoadOptions {
   std::string given = {};
   /// Names of the columns of a table to take, in this order; none: all.
   std::vector<std::string> columns = {};
-  std::string layout = "auto";  ///< of images: ReadOptions (samples.h)
-  std::string types = {};       ///< of columns: integer_columns() (columns.h)
-  std::string images = {};      ///< what is done to pictures: PictureSteps (picture_steps.h)
-  int bits = 8;                 ///< of pixels, 1..8: reduce_bits() (levels.h)
-  bool skip_bad = false;        ///< of pictures: leave out those that cannot be read
-  bool keep_parts = false;      ///< of pictures: Dataset::parts, all rows before they are cut
-  /// Of pictures in folders: which classes labels 0, 1, ... are, those of a model; none: the
-  /// folders in their order. Another folder is an Error.
+  std::vector<std::string> drop = {};  ///< columns of a table that are left out
+  /// A column of a table, numbers or text, whose values become the labels of the rows. It is no
+  /// column of them.
+  std::string label = {};
+  std::vector<std::string> known = {};          ///< of a run: ReadOptions (samples.h)
+  std::vector<std::string> missing_words = {};  ///< of CSV files: ReadOptions
+  bool drop_missing = false;                    ///< the same
+  std::string layout = "auto";                  ///< of images: ReadOptions (samples.h)
+  std::string types = {};                       ///< of columns: column_types() (columns.h)
+  std::string images = {};  ///< what is done to pictures: PictureSteps (picture_steps.h)
+  int bits = 8;             ///< of pixels, 1..8: reduce_bits() (levels.h)
+  bool skip_bad = false;    ///< of pictures: leave out those that cannot be read
+  bool keep_parts = false;  ///< of pictures: Dataset::parts, all rows before they are cut
+  /// Which classes labels 0, 1, ... are, those of a model: the folders of pictures, or the values
+  /// of the column `label`; none: those that are there, in their order. Another one is an Error.
   std::vector<std::string> class_names = {};
-  /// The settings are those of a run that takes these data, not of who names them now: types get no
-  /// advice, and a layout or split_by that does not apply is no error.
+  /// The settings are those of a run that takes these data, not of who names them now: a layout or
+  /// split_by that does not apply is no error.
   bool of_run = false;
   std::vector<std::string> names = {};  ///< by which `types` calls columns of a table without names
 };

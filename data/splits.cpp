@@ -43,7 +43,7 @@ Split take(const Split& rows, const Order& order, std::int64_t first, std::int64
 
 /// The rows of a file, which know their place in it.
 Split numbered_rows(Split rows) {
-  rows.numbers = Tensor::arange(rows.size(), DType::I32);
+  if (!rows.numbers.defined()) rows.numbers = Tensor::arange(rows.size(), DType::I32);
   return rows;
 }
 
@@ -83,14 +83,6 @@ void check_order(const std::vector<std::string>& names) {
                 "2024-07-13, or as numbers");
 }
 
-/// Groups by what they are called: by their value where they are numbers, else as texts.
-bool ascending(const std::string& a, const std::string& b) {
-  double x = 0, y = 0;
-  const bool first = number(a, x), second = number(b, y);
-  if (first != second) return first;
-  return first && x != y ? x < y : a < b;
-}
-
 bool by_hash(const std::string& a, const std::string& b) {
   const auto hash = [](const std::string& text) {
     Checksum sum;
@@ -115,7 +107,7 @@ Grouped grouped(const std::vector<std::string>& groups, bool ordered) {
   std::vector<std::string> names;
   for (const auto& [name, of_group] : rows) names.push_back(name);
   if (ordered) check_order(names);
-  std::sort(names.begin(), names.end(), ordered ? ascending : by_hash);
+  std::sort(names.begin(), names.end(), ordered ? ascending_values : by_hash);
   Grouped out;
   for (const std::string& name : names) {
     out.edges.push_back(std::ssize(out.order));
@@ -221,6 +213,13 @@ std::string cut_in_words(const Parts& parts, bool published, const LoadOptions& 
 }
 
 }  // namespace
+
+bool ascending_values(const std::string& a, const std::string& b) {
+  double x = 0, y = 0;
+  const bool first = number(a, x), second = number(b, y);
+  if (first != second) return first;
+  return first && x != y ? x < y : a < b;
+}
 
 Split narrow(const Split& all, std::int64_t first, std::int64_t count) {
   Split out{all.x.narrow(0, first, count), {}};

@@ -19,6 +19,9 @@ void check_counts(const char* key, const std::string& what, std::int64_t wanted,
 /// The first rows of a part, as a view.
 Split narrow(const Split& all, std::int64_t first, std::int64_t count);
 
+/// The order of texts: by their value where they are numbers, which come first, else as texts.
+bool ascending_values(const std::string& a, const std::string& b);
+
 struct SplitBy {
   std::string column;
   bool ordered = false;

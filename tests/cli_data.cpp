@@ -71,7 +71,7 @@ BOOST_AUTO_TEST_CASE(a_table_of_all_sorts_says_what_to_do) {
   BOOST_TEST(!std::filesystem::exists(run));
   const Outcome counts = flowcli(folder, tiny(table, run, {"--columns", "a,b,n"}));
   BOOST_TEST(counts.status == 0);
-  BOOST_TEST(contains(counts.err, "--types n=integer"));
+  BOOST_TEST(contains(counts.err, "integer (guessed)"));
 
   const std::string config = folder.file("c.json"), nested = folder.file("nested");
   std::ofstream(config) << nlohmann::json(
@@ -128,7 +128,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_apply_to_the_data_is_wrong_usage) {
   const Row rows[] = {
       {{"--columns", "a,q"}, "no column 'q'"},
       {{"--columns", "a,b", "--split-by", "twon"}, "did you mean 'town'?"},
-      {{"--columns", "a,b", "--types", "a=int"}, "'a=int' is not COLUMN=integer"},
+      {{"--columns", "a,b", "--types", "a=int"}, "'a=int' is not COLUMN=real, integer"},
       {{"--columns", "a,b", "--types", "a=integer"}, "not whole"},
       {{"--columns", "a,b", "--depths", "3,3,3"}, "3 numbers for 2 couplings"},
       {{"--columns", "a,b", "--preprocess", "cdf"}, "is for pixels"},
@@ -162,20 +162,27 @@ BOOST_AUTO_TEST_CASE(a_run_is_not_advised_on_types) {
   const ScratchFolder folder;
   const std::string table = mixed_table(folder), run = folder.file("run");
   const Outcome described = flowcli(folder, {"data", table, "--columns", "a,n"});
-  BOOST_TEST(contains(described.err, "--types n=integer"));
+  BOOST_TEST(contains(described.out, "integer (guessed)"), described.out);
   const Outcome told = flowcli(folder, {"data", table, "--columns", "a,n", "--types", "n=integer"});
   BOOST_TEST_REQUIRE(told.status == 0, told.err);
-  BOOST_TEST(!contains(told.err, "whole numbers"));
+  BOOST_TEST(!contains(told.out, "guessed"), told.out);
+  BOOST_TEST(contains(told.out, "integer"), told.out);
   const Outcome trained = flowcli(folder, tiny(table, run, {"--columns", "a,n"}));
   BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
-  BOOST_TEST(contains(trained.err, "--types n=integer"));
+  BOOST_TEST(contains(trained.err, "integer (guessed)"));
+  BOOST_TEST(contains(slurp(run + "/config.json"), "\"types\": \"n=integer\""));
   const std::vector<std::string> calls[] = {
       {"eval", run}, {"eval", run, "--data", table}, {"score", run}};
   for (const auto& call : calls) {
     const Outcome outcome = flowcli(folder, call);
     BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
-    BOOST_TEST(!contains(outcome.err, "whole numbers"), outcome.err);
+    BOOST_TEST(!contains(outcome.err, "guessed"), outcome.err);
   }
+  // Where the model cannot take them for such, that is advised.
+  const Outcome raw = flowcli(
+      folder, tiny(table, run, {"--columns", "a,n", "--preprocess", "none", "--overwrite"}));
+  BOOST_TEST(contains(raw.err, "whole numbers only in column 'n'"), raw.err);
+  BOOST_TEST(!contains(raw.err, "guessed"), raw.err);
 }
 
 BOOST_AUTO_TEST_CASE(rows_have_the_name_and_number_of_their_file) {

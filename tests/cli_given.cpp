@@ -33,13 +33,6 @@ Outcome train(const ScratchFolder& folder, const Arguments& more) {
   return flowcli(folder, all);
 }
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::istringstream in(text);
-  std::vector<std::string> lines;
-  for (std::string line; std::getline(in, line);) lines.push_back(line);
-  return lines;
-}
-
 nlohmann::json json_of(const Outcome& outcome) {
   expect_ok(outcome);
   return nlohmann::json::parse(outcome.out);
@@ -95,8 +88,9 @@ BOOST_AUTO_TEST_CASE(samples_have_what_was_given_and_latents_come_back) {
   expect_ok(each);
   const auto drawn = lines_of(slurp(folder.file("s.csv")));
   BOOST_TEST_REQUIRE(drawn.size() == 5);
-  BOOST_TEST(drawn[2].ends_with(",1,0.5"), drawn[2]);
-  BOOST_TEST(drawn[3].ends_with(",2,0.25"), drawn[3]);
+  BOOST_TEST(drawn[0] == "given_row,y,z,a,b");
+  BOOST_TEST((drawn[2].starts_with("0,") && drawn[2].ends_with(",1,0.5")), drawn[2]);
+  BOOST_TEST((drawn[3].starts_with("1,") && drawn[3].ends_with(",2,0.25")), drawn[3]);
   expect_ok(flowcli(folder, {"eval", run, "--data", folder.file("s.csv")}));
   BOOST_TEST(lines_of(flowcli(folder, {"sample", run, "-n", "7", "--out", "-"}).out).size() == 8);
 
@@ -105,7 +99,7 @@ BOOST_AUTO_TEST_CASE(samples_have_what_was_given_and_latents_come_back) {
   expect_ok(flowcli(folder, {"decode", run, z, "--given-file", z, "--out", back}));
   const auto again = lines_of(slurp(back));
   BOOST_TEST_REQUIRE(again.size() == drawn.size());
-  BOOST_TEST(std::abs(std::stod(again[4]) - std::stod(drawn[4])) < 1e-4);
+  BOOST_TEST(std::abs(std::stod(again[4]) - std::stod(drawn[4].substr(2))) < 1e-4);
   expect_failure(flowcli(folder, {"decode", run, z, "--out", back}),
                  {"[decode] the model is conditional", "--given a=..,b=..", "--given-file FILE"},
                  2);
@@ -131,7 +125,10 @@ BOOST_AUTO_TEST_CASE(columns_without_names_go_by_their_place) {
     write(folder.file("given.csv"), rows);
     expect_ok(flowcli(folder, {"sample", run, "--given-file", folder.file("given.csv"), "-n", "2",
                                "--out", folder.file("t.csv")}));
-    BOOST_TEST(slurp(folder.file("t.csv")) == slurp(folder.file("s.csv")), rows);
+    const auto drawn = lines_of(slurp(folder.file("t.csv")));
+    BOOST_TEST_REQUIRE(drawn.size() == lines.size());
+    BOOST_TEST(drawn[0] == "given_row," + lines[0], rows);
+    for (std::size_t i = 1; i < lines.size(); ++i) BOOST_TEST(drawn[i] == "0," + lines[i], rows);
   }
   write(folder.file("wide.csv"), "a,b,c,d,e\n1,2,3,4,5\n");
   expect_failure(flowcli(folder, {"eval", run, "--data", folder.file("wide.csv")}),

@@ -143,6 +143,7 @@ void make_what_examples_need(const ScratchFolder& folder) {
     std::ofstream table(name);
     for (int i = 0; i < 90; ++i) table << i % 7 << "," << i % 11 + 0.5 << "," << i * i % 13 << "\n";
   }
+  std::ofstream("rows.csv") << "x3\n5\n7\n";
   std::ofstream("my-model.json") << R"({"model": "realnvp-2d", "data": "moons"})";
   const std::vector<std::vector<std::string>> first = {
       {"data", "make", "glyphs", "--out", "path/to/mnist", "--train", "100", "--test", "40"},

@@ -50,11 +50,15 @@ BOOST_AUTO_TEST_CASE(what_does_not_match_is_refused_by_name) {
   };
   check_error(match({"a", "b", "width"}, {"a", "b", "witdh"}),
               {"'t.csv'", "no column 'witdh'", "did you mean 'width'?"});
-  check_error(match({"a", "b", "c"}, {"a", "b"}), {"not trained on column 'c'", "'a', 'b'"});
+  Dataset more = table({"a", "b", "c"});
+  BOOST_TEST(
+      match_columns(more, {"c", "a"}).find("does not know column 'b', which is not looked") !=
+      std::string::npos);
+  BOOST_CHECK((more.columns == Names{"c", "a"}));
   check_error(match({"a", "b", "b"}, {"b", "a"}), {"two columns are named 'b'"});
   check_error(match({"1", "2", "3"}, {"a", "b"}), {"3 columns without names", "'a', 'b'"});
   check_error(match({}, {"1", "2"}), {"has 3 columns", "trained on 2"});
-  check_error(match({"a", "b", "\x1B" + std::string(9999, 'c')}, {"a", "b"}), {"\\x1b", "bytes"});
+  check_error(match({"a", "b", "c"}, {"a", "\x1B" + std::string(9999, 'c')}), {"\\x1b", "bytes"});
 }
 
 BOOST_AUTO_TEST_CASE(without_names_columns_go_by_position_and_it_is_told) {

@@ -109,7 +109,108 @@ BOOST_AUTO_TEST_CASE(columns_are_chosen_and_groups_told) {
   check_error([&] { read_csv(path, {.columns = {"a", "b", "a"}}); }, {"'a' is named twice"});
   check_error([&] { read_csv(path, {.columns = {"a"}, .split_by = "twon"}); },
               {"no column 'twon'", "split_by", "'town'"});
-  check_error([&] { read_csv(path); }, {"line 2, column 2 ('town')", "--columns"});
+  check_error([&] { read_csv(path); },
+              {"line 2, column 2 ('town')", "--drop town", "--label town"});
+}
+
+BOOST_AUTO_TEST_CASE(columns_are_dropped_and_labels_told) {
+  using Names = std::vector<std::string>;
+  const TempFolder folder;
+  const std::string path =
+      folder.write("t.csv", "id,town,a,b\n7,K\xF6ln,1,2\n8,Bonn,3,4\n9,Bonn,5,6\n");
+  const Table table = read_csv(path, {.drop = {"id"}, .label = "town"});
+  BOOST_CHECK((table.columns == Names{"a", "b"}));
+  BOOST_CHECK((table.classes == Names{"Bonn", "K\u00F6ln"}));
+  BOOST_CHECK((table.labels.to_vector<std::int32_t>() == std::vector<std::int32_t>{1, 0, 0}));
+  const Table known =
+      read_csv(path, {.drop = {"id"}, .label = "town", .class_names = {"X", "K\u00F6ln", "Bonn"}});
+  BOOST_CHECK((known.labels.to_vector<std::int32_t>() == std::vector<std::int32_t>{1, 2, 2}));
+  const Table alone = read_csv(path, {.label = "town", .labels_alone = true});
+  BOOST_TEST(!alone.values.defined());
+  BOOST_TEST(alone.labels.numel() == 3);
+  // Numbers in the order of their size.
+  const Table numbers = read_csv(folder.write("n.csv", "y,a\n10,1\n9,2\n-1,3\n"), {.label = "y"});
+  BOOST_CHECK((numbers.classes == Names{"-1", "9", "10"}));
+  const Table bare =
+      read_csv(folder.write("p.csv", "10,1,2\n9,2,3\n"), {.drop = {"3"}, .label = "1"});
+  BOOST_CHECK((bare.columns == Names{"2"}));
+  // A run takes what it knows, in the order of the file.
+  const Table some = read_csv(path, {.may_lack_split_by = true, .known = {"b", "a"}});
+  BOOST_CHECK((some.columns == Names{"a", "b"}));
+  BOOST_REQUIRE(some.notes.size() == 1U);
+  BOOST_TEST(some.notes[0].find("does not know column 'id', 'town', which") != std::string::npos);
+  const std::pair<ReadOptions, Names> wrong[] = {
+      {{.drop = {"ib"}}, {"no column 'ib', which drop names", "did you mean 'id'"}},
+      {{.columns = {"a"}, .drop = {"a"}}, {"'a' is named in columns or given, and also in drop"}},
+      {{.label = "twon"}, {"no column 'twon', which label names"}},
+      {{.drop = {"id", "a", "b"}, .label = "town"}, {"no columns are left"}},
+      {{.drop = {"id"}, .label = "town", .class_names = {"Bonn", "Berlin"}},
+       {"line 2: 'K\u00F6ln' is no label of the model", "Bonn, Berlin"}},
+  };
+  for (const auto& [options, says] : wrong) {
+    check_error([&, options = options] { read_csv(path, options); }, says);
+  }
+  std::string many = "y,a\n";
+  for (int i = 0; i < 1001; ++i) many += str(i, ".5,1\n");
+  check_error([&] { read_csv(folder.write("m.csv", many), {.label = "y"}); },
+              {"has 1001 different values"});
+  check_error([&] { read_csv(folder.write("l.csv", "y,a\nA,1\n,2\n"), {.label = "y"}); },
+              {"line 3, column 1 ('y'): the number is missing"});
+}
+
+BOOST_AUTO_TEST_CASE(rows_that_lack_a_number_are_left_out_when_asked_for) {
+  const TempFolder folder;
+  const std::string text = "a,b,c\n1,2,x\nNA,3,x\n4,,x\n5,6,\n-99,7,x\n";
+  const std::string path = folder.write("t.csv", text);
+  const Table table =
+      read_csv(path, {.drop = {"c"}, .missing_words = {"-99"}, .drop_missing = true});
+  BOOST_CHECK((table.values.to_vector<double>() == std::vector<double>{1, 2, 5, 6}));
+  BOOST_CHECK((table.numbers.to_vector<std::int32_t>() == std::vector<std::int32_t>{0, 3}));
+  BOOST_TEST(table.dropped == 3);
+  BOOST_REQUIRE(table.notes.size() == 1U);
+  BOOST_TEST(table.notes[0].find("3 of 5 rows lack a number and are left out, the first in line 3, "
+                                 "column 'a'") != std::string::npos);
+  check_error([&] { read_csv(path, {.drop = {"c"}}); },
+              {"line 3, column 1 ('a'): the number is missing ('NA')",
+               "line 4, column 2 ('b'): the number is missing", "--missing drop", "--drop a,b"});
+  check_error(
+      [&] {
+        read_csv(path, {.drop = {"b", "c"}, .missing_words = {"-99"}});
+      },
+      {"line 3, column 1 ('a'): the number is missing ('NA')"});
+  check_error([&] { read_csv(path, {.columns = {"a"}, .missing_words = {"1"}}); },
+              {"line 2, column 1 ('a'): the number is missing ('1')"});
+  check_error([&] { read_csv(folder.write("n.csv", "a,b\n1,NA\n2,NA\n"), {.drop_missing = true}); },
+              {"each of its 2 rows lacks a number", "'b'", "--drop"});
+}
+
+BOOST_AUTO_TEST_CASE(decimal_commas_are_told_by_the_first_number_that_has_a_mark) {
+  struct Case {
+    std::string text;
+    std::vector<double> values;
+    std::string form;
+  };
+  const Case cases[] = {
+      {"a;b\n1,5;2\n1;-3,25\n",
+       {1.5, 2, 1, -3.25},
+       "columns between semicolons, a header, decimal commas"},
+      {"1;2,5\n3;4\n", {1, 2.5, 3, 4}, "columns between semicolons, no header, decimal commas"},
+      {"1,5\t2e1\n,5\t3\n", {1.5, 20, 0.5, 3}, "columns between tabs, no header, decimal commas"},
+      {"a|\"b\"\n1|2.5\n", {1, 2.5}, "columns between vertical bars, a header, quotes"},
+      {"a,b\n1,2.5\n", {1, 2.5}, "columns between commas, a header"},
+      {"a\n1\n", {1}, "one column, a header"},
+  };
+  for (const Case& c : cases) {
+    BOOST_TEST_CONTEXT(c.text) {
+      const Table table = parse(c.text);
+      BOOST_CHECK(table.values.to_vector<double>() == c.values);
+      BOOST_TEST(table.form == c.form);
+      const bool comma = c.form.find("decimal") != std::string::npos;
+      BOOST_TEST(table.notes.size() == (comma ? 1U : 0U));
+      if (comma)
+        BOOST_TEST(table.notes[0].find("commas are taken for decimal points") != std::string::npos);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(names_that_are_no_utf8_are_told) {
@@ -174,17 +275,26 @@ BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
       {"1,2\n3,\n", "line 2, column 2: the number is missing"},
       {"1,2\n\n3,x\n", "line 3, column 2: 'x' is not a number"},
       {"1,x\n3,4\n", "line 1, column 2: 'x' is not a number"},
-      {"a,b\nc,2\n", "line 2, column 1 ('a'): 'c' is not a number; choose the columns that are"},
+      {"a,b\nc,2\n",
+       "line 2, column 1 ('a'): 'c' is not a number; leave the column out with "
+       "--drop a, or make its values labels with --label a"},
       {"id,b\n1,\n", "line 2, column 2 ('b'): the number is missing; fill in the numbers"},
       // All columns at once, each with its first cell.
       {"a,b,c\n1,x,\nNA,y,2\n",
        "line 3, column 1 ('a'): the number is missing ('NA'); line 2, column 2 ('b'): 'x' is not a "
        "number; "
        "line 2, column 3 ('c'): the number is missing; fill in"},
-      {"a;b\n1;2\n1;3,5\n", "'3,5' is not a number; write numbers with a point"},
+      {"a;b\n1;2.5\n1;3,5\n", "'3,5' is not a number"},
+      {"a;b\n1;2.5\n1;3,5\n", "write numbers with a point"},
+      {"a;b\n1;2,5\n1;3.5\n", "'3.5' has a point, where numbers before have a decimal comma"},
+      {"a;b\n1;1.234,5\n", "'1.234,5' is not a number"},
+      {"a,b\n1,\"3,5\"\n", "'3,5' is not a number"},
       {"1,2,3,4,5,6,7,8,9,10\na,b,c,d,e,f,g,h,i,j\n",
        "'h' is not a number; and in 2 more columns;"},
-      {"day,b\n2024-01-31,2\n", "column 1 ('day'): '2024-01-31' is not a number"},
+      {"day,b\n2024-01-31,2\n",
+       "column 1 ('day'): '2024-01-31' is not a number but a date or time"},
+      {"day,b\n13.7.2024,2\n", "'13.7.2024' is not a number but a date"},
+      {"at,b\n12:30,2\n", "'12:30' is not a number but a date or time"},
       {"\xFF\xFE"
        "a\0,\0",
        "UTF-16 text; save it as UTF-8"},
@@ -198,7 +308,6 @@ BOOST_AUTO_TEST_CASE(hostile_files_get_one_clear_line) {
       {"1,2\n3,0x10\n", "'0x10' is not a number"},
       {"1,2\n3,+-4\n", "'+-4' is not a number"},
       {"1,2\n3,4 5\n", "'4 5' is not a number"},
-      {"1;2\n3,5;4\n", "'3,5' is not a number"},
       {"1,2\n3," + std::string(1000, 'y'), "'yyyyyyyyyyyyyyyyyyyyyyyy...' is not a number"},
       {"a,\"b\n1,2\n", "line 1: a quote is not closed"},
       {"a,\"b\"c\n1,2\n", "line 1: text after a closing quote"},

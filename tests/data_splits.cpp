@@ -249,14 +249,47 @@ BOOST_AUTO_TEST_CASE(whole_numbers_are_noted_unless_they_are_known) {
   const std::string good =
       folder.write("t.csv", "count,size,big\n1,0.5,1e20\n2,1.5,2\n-3,2.5,3\n4,3.5,4.5\n");
   const Dataset d = load(good, {.valid = 0, .test = 0});
-  BOOST_REQUIRE(d.notes.size() == 1);
-  BOOST_TEST(d.notes[0].find("column 'count'") != std::string::npos);
-  BOOST_TEST(d.notes[0].find("--types count=integer") != std::string::npos);
-  BOOST_TEST(load(good, {.types = "count=integer"}).notes.empty());
-  BOOST_TEST(load(good, {.types = " count =integer"}).notes.empty());
+  BOOST_TEST(d.whole == std::vector<std::string>{"count"});
+  BOOST_TEST(advice_on_types(d).find("column 'count'") != std::string::npos);
+  BOOST_TEST(advice_on_types(d).find("--types count=integer") != std::string::npos);
+  BOOST_TEST(with_guessed_types(d, "size=real") == "size=real,count=integer");
+  for (const char* said : {"count=integer", " count =integer", "count=real", "\"count\"=integer"}) {
+    BOOST_TEST(load(good, {.types = said}).whole.empty(), said);
+  }
   check_error([&] { load(good, {.types = "size=integer"}); }, {"'size'", "not whole"});
   check_error([&] { load(good, {.types = "cuont=integer"}); }, {"'cuont'", "did you mean 'count'"});
-  check_error([&] { load(good, {.types = "count=real"}); }, {"not COLUMN=integer"});
+  const std::pair<const char*, std::vector<std::string>> wrong[] = {
+      {"count=whole", {"'count=whole' is not COLUMN=real, integer"}},
+      {"count", {"'count' is not COLUMN=real, integer"}},
+      {"count=category", {"a category has no density here", "--label", "--drop"}},
+      {"size=bounded:0", {"is not COLUMN="}},
+      {"size=bounded:a:1", {"'a' is no bound"}},
+      {"size=bounded:2:1", {"between 2 and 1 there is nothing"}},
+      {"size=bounded::", {"has no bound; say COLUMN=real"}},
+      {"size=bounded:0.5:4",
+       {"'size'", "between 0.5 and 4", "1 of its numbers", "the first is 0.5"}},
+      {"size=bounded::3", {"between -inf and 3", "the first is 3.5"}},
+  };
+  for (const auto& [types, says] : wrong) {
+    check_error([&, types = types] { load(good, {.valid = 0, .test = 0, .types = types}); }, says);
+  }
+  const Dataset bounded = load(good, {.types = "size=bounded:0:4,count=bounded:-3.5:"});
+  BOOST_TEST(bounded.whole.empty());
+  // A trained model gives what is beyond its bounds the density 0: that is no error of a file.
+  load(good, {.types = "size=bounded:1:2", .of_run = true});
+}
+
+BOOST_AUTO_TEST_CASE(types_are_told_apart) {
+  const std::vector<ColumnType> types =
+      column_types("\"a,b\"=bounded:-1.5:, c = integer ,d=bounded::2e3", {"a,b", "c", "d", "e"}, 4);
+  BOOST_TEST((types[0].low == -1.5 && std::isinf(types[0].high) && !types[0].integer));
+  BOOST_TEST(types[1].integer);
+  BOOST_TEST((std::isinf(types[2].low) && types[2].high == 2000));
+  BOOST_TEST((!types[3].bounded() && !types[3].integer));
+  BOOST_TEST(type_in_words(types[0]) == "above -1.5");
+  BOOST_TEST(type_in_words(types[2]) == "below 2000");
+  BOOST_TEST(types[0].holds(0));
+  BOOST_TEST(!types[0].holds(-1.5));
 }
 
 BOOST_AUTO_TEST_CASE(constant_columns_are_named_all_at_once) {

@@ -11,6 +11,7 @@
 #include <iterator>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tensor/error.h"
 #include "tests/file_makers.h"
@@ -51,10 +52,10 @@ inline std::string bytes_of(const std::string& path) {
 
 /// Checks that `body` throws one line that holds all of `parts`.
 template <class Body>
-void check_error(Body&& body, std::initializer_list<std::string> parts) {
+void check_error(Body&& body, const std::vector<std::string>& parts) {
   try {
     body();
-    BOOST_ERROR("no error, expected: " << *parts.begin());
+    BOOST_ERROR("no error, expected: " << parts.front());
   } catch (const Error& error) {
     const std::string what = error.what();
     BOOST_CHECK_EQUAL(what.find('\n'), std::string::npos);

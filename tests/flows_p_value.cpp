@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "flows/examine/diagnose.h"
 #include "tensor/error.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -130,6 +131,49 @@ BOOST_AUTO_TEST_CASE(p_values_of_like_rows_are_uniform_and_of_far_rows_small) {
   int flagged = 0;
   for (const double score : scores(3)) flagged += held_out.p_value(score) < 0.01;
   BOOST_TEST(flagged > kRows * 95 / 100);
+}
+
+// Benjamini and Hochberg (1995), section 3: their 15 p-values, of which 4 are rejected at 0.05.
+BOOST_AUTO_TEST_CASE(q_values_are_those_of_benjamini_and_hochberg) {
+  const std::vector<double> p = {0.0001, 0.0004, 0.0019, 0.0095, 0.0201, 0.0278, 0.0298, 0.0344,
+                                 0.0459, 0.3240, 0.4262, 0.5719, 0.6528, 0.7590, 1.0000};
+  const std::vector<double> q = flows::q_values(p);
+  BOOST_TEST(std::count_if(q.begin(), q.end(), [](double v) { return v <= 0.05; }) == 4);
+  BOOST_TEST(std::abs(q[3] - 0.0095 * 15 / 4) < 1e-12);
+  BOOST_TEST(std::abs(q[4] - 0.0201 * 15 / 5) < 1e-12);
+  BOOST_TEST(std::abs(q[5] - 0.0298 * 15 / 7) < 1e-12);  // not 0.0278 15/6, which is above
+  BOOST_TEST(q[14] == 1);
+  BOOST_CHECK((flows::q_values({0.3, 0.01, 0.3}) == std::vector<double>{0.3, 0.03, 0.3}));
+  BOOST_TEST(flows::q_values({}).empty());
+}
+
+BOOST_AUTO_TEST_CASE(a_drift_is_told_from_chance) {
+  Generator gen(3);
+  const std::vector<double> held = normal(gen, {400}, DType::F64).to_vector<double>(),
+                            like = normal(gen, {300}, DType::F64).to_vector<double>();
+  std::vector<double> shifted = like;
+  for (double& score : shifted) score -= 0.5;
+  const HeldOutScores scores(held);
+  BOOST_TEST(scores.drift(like).p_value > 0.01);
+  BOOST_TEST(scores.drift(shifted).p_value < 1e-4);
+  BOOST_TEST(scores.drift(held).distance == 0);
+  BOOST_TEST(scores.drift(held).p_value == 1);
+  BOOST_TEST(std::isnan(scores.drift({}).p_value));
+  const HeldOutScores four({1, 2, 3, 4});
+  BOOST_TEST(four.drift({0, 2.5}).distance == 0.5);
+  BOOST_TEST(four.drift({2, 2, 2}).distance == 0.5);  // ties: behind 2 are 3/3 and 2/4
+  BOOST_TEST(four.drift({NAN}).distance == 1);
+}
+
+// Quantiles of Kolmogorov's distribution: at 1.3581 it is 5 %, at 1.6276 1 %; of 10 values 5 %
+// is at 0.409 (Massey 1951).
+BOOST_AUTO_TEST_CASE(kolmogorov_p_values_are_those_of_tables) {
+  BOOST_TEST(std::abs(flows::ks_p_value(1.3581 / 1000, 1e6) - 0.05) < 1e-4);
+  BOOST_TEST(std::abs(flows::ks_p_value(1.6276 / 1000, 1e6) - 0.01) < 1e-4);
+  BOOST_TEST(std::abs(flows::ks_p_value(0.409, 10) - 0.05) < 2e-3);
+  BOOST_TEST(flows::ks_p_value(0, 50) == 1);
+  BOOST_TEST(flows::ks_p_value(1, 50) < 1e-20);
+  BOOST_TEST(std::isnan(flows::ks_p_value(NAN, 50)));
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <limits>
 #include <set>
 #include <sstream>
 
@@ -11,6 +12,7 @@
 #include "flows/bijection.h"
 #include "flows/compose.h"
 #include "flows/examine/check.h"
+#include "flows/layers/bounded.h"
 #include "flows/layers/coupling.h"
 #include "flows/layers/dequantize.h"
 #include "flows/layers/elementwise.h"
@@ -34,6 +36,8 @@ using namespace nf::flows;
 namespace {
 
 using test::FlowRow;
+
+constexpr double kOpen = std::numeric_limits<double>::infinity();  // where there is no bound
 
 std::function<Tensor(Generator&)> normals(std::int64_t dims) {
   return [dims](Generator& gen) { return normal(gen, {4, dims}, DType::F64); };
@@ -165,6 +169,14 @@ std::vector<FlowRow> flow_table() {
                   .input = inside,
                   .extremes = Tensor::from<double>({0, 1, 0.5, 1, 0}, {1, 5})});
   }
+  add("Bounded", {.name = "",
+                  .make =
+                      [](Generator&) {
+                        return std::make_shared<Bounded>(std::vector<std::pair<double, double>>{
+                            {0, 1}, {-0.1, 7.3}, {0, kOpen}, {-kOpen, 1.1}, {-kOpen, kOpen}});
+                      },
+                  .input = inside,
+                  .extremes = Tensor::from<double>({1e-12, 7.29, 1e6, -1e6, 0}, {1, 5})});
   const auto levels = [](Generator& gen) {
     return (uniform(gen, {20, 5}, DType::F64) * 256.0).to(DType::U8).to(DType::F64);
   };

@@ -285,6 +285,16 @@ double ks_distance(std::vector<double> values, const Base& base) {
   return distance;
 }
 
+double ks_p_value(double distance, double n) {
+  if (std::isnan(distance)) return distance;
+  const double root = std::sqrt(n), t = (root + 0.12 + 0.11 / root) * distance;
+  constexpr double kSlow = 0.2;  // below, the sum converges slowly, to 1
+  if (t < kSlow) return 1;
+  double sum = 0, sign = 1;
+  for (int k = 1; k <= 100; ++k, sign = -sign) sum += sign * std::exp(-2 * k * k * t * t);
+  return std::clamp(2 * sum, 0.0, 1.0);
+}
+
 namespace {
 
 /// The least share k / n that at least k of n events of probability p reach once in 10000 times;
@@ -343,6 +353,7 @@ LatentDiagnosis diagnose_latents(FlowDensity& density, const Tensor& x, std::int
       update_max(out.largest, std::abs(scaled));
     }
     const double distance = ks_distance(column, base);
+    out.ks.push_back(distance);
     out.ks_mean += distance / dims;
     if (!(distance <= out.ks_worst) && !std::isnan(out.ks_worst)) {
       out.ks_worst = distance;

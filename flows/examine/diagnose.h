@@ -74,6 +74,7 @@ struct LatentDiagnosis {
   double ks_mean = 0;       ///< Kolmogorov-Smirnov distance of a dimension, mean over dimensions
   double ks_worst = 0;      ///< of the worst dimension
   std::int64_t ks_dim = 0;  ///< which one that is, counted from 0
+  std::vector<double> ks;   ///< of each dimension
   /// What ks_worst exceeds with a probability of at most 1 % if the latents do follow the base:
   /// sqrt(ln(2 D / 0.01) / (2 N)). (Massart 1990, Corollary 1, for each of D dimensions)
   double ks_chance = 0;
@@ -94,5 +95,10 @@ LatentDiagnosis diagnose_latents(FlowDensity& density, const Tensor& x,
 /// sup |F_n - F|, F_n the empirical distribution function of `values`, F the base's; NaN when one
 /// of them is. Throws Error when there are none.
 double ks_distance(std::vector<double> values, const Base& base);
+
+/// P(D_n > distance) of n values that follow the distribution; of n and m of two samples of one
+/// distribution n is n m / (n + m). Kolmogorov's limit with the correction for small n of Stephens
+/// (1970): good to two digits from n = 4 on. NaN of NaN.
+double ks_p_value(double distance, double n);
 
 }  // namespace nf::flows

@@ -24,6 +24,13 @@ class HeldOutScores {
 
   /// (k + 1) / (n + 1), where k of the n held-out rows are at least as unusual; ties count.
   double p_value(double score) const;
+  /// Whether scores are drawn as the held-out ones were, all together: the Kolmogorov-Smirnov
+  /// distance of the two samples, which is that of the scores' p-values from uniform ones but for
+  /// 1/(n+1), and its p-value. NaN without scores.
+  struct Drift {
+    double distance, p_value;
+  };
+  Drift drift(const std::vector<double>& scores) const;
   /// The lower the more unusual: the score, or minus its distance from mean(); -infinity for NaN.
   double rank(double score) const;
   double mean() const { return mean_; }                                     ///< of the finite ones
@@ -36,5 +43,11 @@ class HeldOutScores {
   std::int64_t finite_ = 0;
   std::vector<double> scores_;  // ascending, -infinity for NaN
 };
+
+/// Of each p-value the q-value: among the rows whose q-value is at most q, the expected share of
+/// ordinary ones is at most q (Benjamini, Hochberg 1995). With p_(1) <= ... <= p_(m) it is the
+/// least m p_(j) / j of those that are not below it. Conformal p-values of one set of held-out rows
+/// depend on each other in a way that keeps this true (Bates et al. 2023).
+std::vector<double> q_values(const std::vector<double>& p_values);
 
 }  // namespace nf::flows

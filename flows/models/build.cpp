@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
+#include "data/columns.h"
+#include "data/given.h"
 #include "data/setting_error.h"
 #include "flows/models/kinds.h"
 #include "tensor/memory.h"
@@ -76,8 +77,10 @@ std::shared_ptr<FlowDensity> make_flow(const Config& config, const DataShape& da
 
 std::vector<std::string> split_names(const std::string& text) {
   std::vector<std::string> names;
-  std::istringstream parts(text);
-  for (std::string name; std::getline(parts, name, ',');) names.push_back(name);
+  if (text.empty()) return names;
+  for (const std::string& name : data::between_commas(text)) {
+    names.push_back(data::without_spaces(name).starts_with('"') ? data::unquoted(name) : name);
+  }
   return names;
 }
 
@@ -96,6 +99,10 @@ data::LoadOptions load_options(const Config& config) {
                             .bits = static_cast<int>(config.data.bits),
                             .skip_bad = config.data.skip_bad};
   options.columns = split_names(config.data.columns);
+  options.drop = split_names(config.data.drop);
+  options.label = data::unquoted(config.data.label);
+  options.missing_words = split_names(config.data.na);
+  options.drop_missing = config.data.missing == "drop";
   return options;
 }
 

@@ -48,8 +48,12 @@ struct DataSettings {
   std::string test_data;
   std::string split_by;
   std::string columns;
+  std::string drop;
+  std::string label;
   std::string given;
   std::string types;
+  std::string na;
+  std::string missing = "refuse";
   std::string layout = "auto";
   std::string images;
   std::int64_t bits = 8;

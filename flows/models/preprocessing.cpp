@@ -2,10 +2,12 @@
 
 #include <cmath>
 #include <utility>
+#include <vector>
 
 #include "data/columns.h"
 #include "data/dataset.h"
 #include "data/setting_error.h"
+#include "flows/layers/bounded.h"
 #include "flows/layers/dequantize.h"
 #include "flows/layers/level_cdf.h"
 #include "flows/layers/logit.h"
@@ -81,6 +83,13 @@ Convention add_reals(const Preprocessing& settings, const std::string& types, co
   if (!integers.empty()) {
     flow.add("dequantize", std::make_shared<DequantizeColumns>(noise, data.dims, integers));
   }
+  std::vector<std::pair<double, double>> bounds;
+  bool bounded = false;
+  for (const data::ColumnType& type : data::column_types(types, data.columns, data.dims)) {
+    bounds.emplace_back(type.low, type.high);
+    bounded = bounded || type.bounded();
+  }
+  if (bounded) flow.add("bounds", std::make_shared<Bounded>(bounds));
   if (settings.preprocess == "standard") {
     flow.add("standardize",
              std::make_shared<Standardize>(data.dims, data.columns, /*wide=*/true, data.spread));
@@ -103,7 +112,7 @@ void check_preprocessing(const Preprocessing& settings, const DataSettings& data
   data::check_setting(types.empty() || !data.discrete, "types",
                       "[types] pixels are whole numbers already; types is for tables");
   data::check_setting(types.empty() || kind == "standard", "types",
-                      "[types] whole numbers need preprocess = standard, not ", kind);
+                      "[types] whole numbers and bounds need preprocess = standard, not ", kind);
 }
 
 Convention add_preprocessing(const Preprocessing& settings, const DataSettings& data_settings,

@@ -43,6 +43,11 @@ class SettingOptions {
   /// UsageError for what does not exist or is out of range.
   void apply(flows::Config& config) const;
   bool given(const std::string& key) const;
+  /// What was given as words of another command line, --set KEY=VALUE, ..., but for the option of
+  /// the key `without`.
+  std::vector<std::string> words(const std::string& without = "") const;
+  /// What the option of a key was given; empty: nothing.
+  std::string option_text(const std::string& key) const;
   /// Throws UsageError for a precision that was given and that no such device has.
   void check_precision(const flows::Config& config, Device device) const;
 

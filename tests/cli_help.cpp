@@ -89,6 +89,7 @@ const std::map<std::string, std::vector<std::string>> kSmaller = {
     {"train",
      {"--train=40", "--valid=20", "--test=30", "--epochs=2", "--couplings=2", "--hidden-units=4",
       "--overwrite"}},
+    {"sweep", {"--train=40", "--valid=20", "--test=30", "--budget=0.02"}},
     {"inpaint", {"--steps=3"}},
     {"bench", {"--bench-steps=2", "--hidden-units=4"}},
     {"sample", {"-n=100"}},

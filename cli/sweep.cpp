@@ -1,0 +1,418 @@
+// flowcli sweep: trains a model with many settings, and says which is the best on validation.
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+#include "cli/choice.h"
+#include "cli/cli.h"
+#include "cli/interrupt.h"
+#include "cli/lines.h"
+#include "cli/run_folder.h"
+#include "cli/settings.h"
+#include "cli/table.h"
+#include "data/csv_cells.h"
+#include "data/given.h"
+#include "flows/models/model.h"
+#include "tensor/files.h"
+#include "tensor/random.h"
+#include "tensor/text.h"
+
+namespace nf::cli {
+
+namespace {
+
+constexpr std::int64_t kMostRuns = 1000;
+
+struct SweepOptions {
+  Common common;
+  SettingOptions settings;
+  std::string model, out;
+  std::vector<std::string> tries;
+  std::int64_t random = 0;
+  double minutes = 0;
+  std::uint64_t draw_seed = 0;
+};
+
+/// One setting and the values that are tried.
+struct Try {
+  std::string key;
+  std::vector<std::string> values;
+};
+
+/// One training of a sweep.
+struct Trial {
+  std::string name;                 ///< of its folder: "001"
+  std::vector<std::string> values;  ///< of each Try
+  std::string status = "not begun";
+  std::int64_t best_epoch = 0;
+  double valid_nats = flows::kNaN;  ///< of the best weights
+};
+
+// "lr=1e-3,3e-3"; values that have commas themselves stand in double quotes.
+std::vector<Try> parse_tries(const std::vector<std::string>& texts) {
+  std::vector<Try> out;
+  for (const std::string& text : texts) {
+    const std::size_t equals = text.find('=');
+    check_usage(equals != std::string::npos && equals > 0 && equals + 1 < text.size(), "[sweep] '",
+                printable(text), "' is not SETTING=VALUE,VALUE,...");
+    Try one{text.substr(0, equals), {}};
+    std::replace(one.key.begin(), one.key.end(), '-', '_');
+    for (const std::string& value : data::between_commas(text.substr(equals + 1))) {
+      one.values.push_back(data::unquoted(value));
+      check_usage(std::count(one.values.begin(), one.values.end(), one.values.back()) == 1,
+                  "[sweep] ", printable(text), ": '", printable(one.values.back()),
+                  "' stands twice");
+    }
+    for (const Try& other : out) {
+      check_usage(other.key != one.key, "[sweep] ", one.key, " stands twice; give its values as ",
+                  one.key, "=A,B");
+    }
+    out.push_back(one);
+  }
+  return out;
+}
+
+// All combinations, or --random of them; the last setting changes fastest.
+std::vector<Trial> plan(const std::vector<Try>& tries, const SweepOptions& options) {
+  double all = 1;
+  for (const Try& one : tries) all *= static_cast<double>(one.values.size());
+  constexpr double kMostCombinations = 1e6;
+  check_usage(all <= kMostCombinations, "[sweep] ", all, " combinations are more than ",
+              kMostCombinations);
+  std::vector<std::int32_t> order(static_cast<std::size_t>(all));
+  std::iota(order.begin(), order.end(), 0);
+  if (options.random > 0) {
+    check_usage(options.random <= std::ssize(order), "[sweep] there are ", order.size(),
+                " combinations only; give --random ", order.size(), " or less");
+    Generator gen(options.draw_seed, 0x7377656570);  // "sweep"
+    order = permutation(gen, std::ssize(order)).to_vector<std::int32_t>();
+    order.resize(static_cast<std::size_t>(options.random));
+  }
+  check_usage(std::ssize(order) <= kMostRuns, "[sweep] ", order.size(), " trainings are more than ",
+              kMostRuns, "; give --random N");
+  std::vector<Trial> trials;
+  for (std::int64_t number : order) {
+    char name[16];
+    std::snprintf(name, sizeof name, "%03d", static_cast<int>(trials.size() + 1));
+    Trial trial{.name = name, .values = std::vector<std::string>(tries.size())};
+    for (std::size_t i = tries.size(); i-- > 0;) {
+      const auto count = std::ssize(tries[i].values);
+      trial.values[i] = tries[i].values[static_cast<std::size_t>(number % count)];
+      number /= count;
+    }
+    trials.push_back(std::move(trial));
+  }
+  return trials;
+}
+
+// Core-minutes for all trainings together; 0: none were given.
+double budget_of(const SettingOptions& settings) {
+  const std::string text = settings.option_text("budget");
+  check_usage(!text.empty() || !settings.given("budget"),
+              "[sweep] the budget is one for all trainings: give it as --budget");
+  if (text.empty()) return 0;
+  const std::optional<double> value = data::cell_number(text);
+  check_usage(value && std::isfinite(*value) && *value >= 0, "[sweep] --budget '", printable(text),
+              "' is no number of core-minutes");
+  return *value;
+}
+
+// Values that no training takes are told before any begins.
+void check_values(const SweepOptions& options, const std::vector<Try>& tries) {
+  const bool is_file = options.model.ends_with(".json");
+  try {
+    const ConfigFile file =
+        is_file ? read_config(options.model) : ConfigFile{.preset = options.model};
+    flows::Config base = file.on(flows::preset(file.preset));
+    options.settings.apply(base);
+    for (const Try& one : tries) {
+      for (const std::string& value : one.values) {
+        flows::Config config = base;
+        flows::set(config, one.key + "=" + value, "--try: ");
+      }
+    }
+  } catch (const Error& error) {
+    throw UsageError(error.what());
+  }
+  for (const Try& one : tries) {
+    check_usage(!options.settings.given(one.key), "[sweep] ", one.key,
+                " is tried, and given besides; leave one of them out");
+    for (const char* key : {"data", "valid_data", "test_data", "split_by", "valid"}) {
+      check_usage(one.key != key, "[sweep] ", key,
+                  " decides which rows validate; runs that differ in it cannot be compared");
+    }
+    check_usage(options.minutes == 0 || (one.key != "epochs" && one.key != "steps"), "[sweep] ",
+                one.key, " and --budget both say when a training ends");
+  }
+  check_usage(options.minutes == 0 ||
+                  (!options.settings.given("epochs") && !options.settings.given("steps")),
+              "[sweep] --budget says how many steps there are: leave out --steps and --epochs");
+}
+
+// The folder is of this sweep, or new: what is there of another plan must not be mixed with it.
+// Without --out it is the first such one of runs/sweep-MODEL, runs/sweep-MODEL-2, ...
+void claim_folder(SweepOptions& options, const std::vector<Try>& tries) {
+  constexpr std::uint64_t kMostBytes = 1 << 20;
+  Json wanted = {
+      {"model", options.model},    {"settings", options.settings.words("budget")},
+      {"random", options.random},  {"draw_seed", options.random > 0 ? options.draw_seed : 0},
+      {"budget", options.minutes}, {"tries", Json::object()}};
+  for (const Try& one : tries) wanted["tries"][one.key] = one.values;
+  const auto file = [&] { return options.out + "/sweep.json"; };
+  const auto is_ours = [&] {
+    return Json::parse(read_file(file(), kMostBytes), nullptr, /*allow_exceptions=*/false) ==
+           wanted;
+  };
+  if (options.out.empty()) {
+    const std::string name = "runs/sweep-" + std::filesystem::path(options.model).stem().string();
+    options.out = name;
+    for (int i = 2; std::filesystem::exists(options.out); ++i) {
+      if (std::filesystem::exists(file()) && is_ours()) break;
+      options.out = str(name, "-", i);
+    }
+  }
+  if (std::filesystem::exists(file())) {
+    NF_CHECK(
+        is_ours(), "[sweep] ", options.out,
+        " is of another sweep (sweep.json); give the same settings to go on, or another --out");
+    return;
+  }
+  NF_CHECK(!std::filesystem::exists(options.out) || std::filesystem::is_empty(options.out),
+           "[sweep] ", options.out, " holds something else; give another --out");
+  std::filesystem::create_directories(options.out);
+  atomic_write(file(), wanted.dump(2) + "\n");
+}
+
+// --- one training -------------------------------------------------------------------------------
+
+std::string own_program() {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
+  NF_CHECK(!error, "[sweep] /proc/self/exe: ", error.message());
+  return path.string();
+}
+
+// Runs this program with these words and returns its exit status. It is in a process group of its
+// own, so that Ctrl-C comes here alone, and is handed on once: a second one would end it unsaved.
+int run_program(const std::vector<std::string>& words) {
+  std::vector<std::string> all = {own_program()};
+  all.insert(all.end(), words.begin(), words.end());
+  std::vector<char*> argv;
+  for (std::string& word : all) argv.push_back(word.data());
+  argv.push_back(nullptr);
+  const pid_t child = ::fork();
+  NF_CHECK(child >= 0, "[sweep] fork: ", std::strerror(errno));
+  if (child == 0) {
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    ::dup2(STDERR_FILENO, STDOUT_FILENO);  // results are this command's
+    ::execv(argv[0], argv.data());
+    ::_exit(kFailed);
+  }
+  bool handed_on = false;
+  for (int status = 0;;) {
+    const pid_t ended = ::waitpid(child, &status, WNOHANG);
+    NF_CHECK(ended >= 0 || errno == EINTR, "[sweep] waitpid: ", std::strerror(errno));
+    if (ended == child) return WIFEXITED(status) ? WEXITSTATUS(status) : kFailed;
+    if (interrupted() && !handed_on) {
+      ::kill(child, SIGTERM);
+      handed_on = true;
+    }
+    const timespec pause{.tv_sec = 0, .tv_nsec = 20'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
+}
+
+// What stands in the folder of a training.
+void look_at(const std::string& folder, Trial& trial) {
+  if (!std::filesystem::exists(folder + "/config.json")) return;
+  const RunState state = RunFolder::open(folder).state();
+  trial.status = state.status;
+  trial.best_epoch = state.best_epoch;
+  trial.valid_nats = state.best_epoch > 0 ? state.best_valid_nats : flows::kNaN;
+}
+
+int train(const SweepOptions& options, const std::vector<Try>& tries, const Trial& trial,
+          std::size_t trials) {
+  const std::string folder = options.out + "/" + trial.name;
+  const Common& common = options.common;
+  const bool begun = std::filesystem::exists(folder + "/config.json");
+  std::vector<std::string> words = begun ? std::vector<std::string>{"resume", folder}
+                                         : std::vector<std::string>{"train", options.model};
+  words.insert(words.end(),
+               {"--device", common.device, "--threads", str(common.threads), "--quiet"});
+  if (!begun) {
+    const std::vector<std::string> settings = options.settings.words("budget");
+    words.insert(words.end(), settings.begin(), settings.end());
+    words.insert(words.end(), {"--out", folder});
+    for (std::size_t i = 0; i < tries.size(); ++i) {
+      words.insert(words.end(), {"--set", tries[i].key + "=" + trial.values[i]});
+    }
+    const double minutes = options.minutes / static_cast<double>(trials);
+    if (minutes > 0) words.insert(words.end(), {"--budget", str(minutes)});
+  }
+  return run_program(words);
+}
+
+// --- results ------------------------------------------------------------------------------------
+
+std::string settings_text(const std::vector<Try>& tries, const Trial& trial) {
+  std::vector<std::string> parts;
+  for (std::size_t i = 0; i < tries.size(); ++i) {
+    parts.push_back(tries[i].key + "=" + trial.values[i]);
+  }
+  return printable(join(parts, " "));
+}
+
+// The best first; those without a result last, in the order of their numbers.
+std::vector<Trial> by_result(std::vector<Trial> trials) {
+  const auto value = [](const Trial& t) {
+    return std::isnan(t.valid_nats) ? -INFINITY : t.valid_nats;
+  };
+  std::stable_sort(trials.begin(), trials.end(),
+                   [&](const Trial& a, const Trial& b) { return value(a) > value(b); });
+  return trials;
+}
+
+void write_sweep_table(const std::string& path, const std::vector<Try>& tries,
+                       const std::vector<Trial>& trials) {
+  std::string text = "run";
+  for (const Try& one : tries) text += "," + data::csv_field(one.key);
+  text += ",status,best_epoch,valid_nats\n";
+  for (const Trial& trial : trials) {
+    text += trial.name;
+    for (const std::string& value : trial.values) text += "," + data::csv_field(value);
+    const bool known = std::isfinite(trial.valid_nats);
+    text += str(",", trial.status, ",", trial.best_epoch > 0 ? str(trial.best_epoch) : "", ",",
+                known ? fixed(trial.valid_nats, 6) : "", "\n");
+  }
+  atomic_write(path, text);
+}
+
+std::string sweep_text(const std::vector<Try>& tries, const std::vector<Trial>& sorted) {
+  std::vector<std::vector<std::string>> table = {{"run"}};
+  for (const Try& one : tries) table[0].push_back(one.key);
+  table[0].insert(table[0].end(), {"status", "best epoch", "validation nats"});
+  for (const Trial& trial : sorted) {
+    table.push_back({trial.name});
+    for (const std::string& value : trial.values) table.back().push_back(printable(value, 40));
+    table.back().insert(table.back().end(),
+                        {trial.status, trial.best_epoch > 0 ? str(trial.best_epoch) : "",
+                         std::isnan(trial.valid_nats) ? "" : fixed(trial.valid_nats, 4)});
+  }
+  return table_text(table, output_width());
+}
+
+void tell_sweep(const SweepOptions& options, const std::vector<Try>& tries,
+                const std::vector<Trial>& trials) {
+  const std::string csv = options.out + "/sweep.csv";
+  const std::vector<Trial> sorted = by_result(trials);
+  Json json = {{"file", csv}, {"best", Json()}, {"runs", Json::array()}};
+  for (const Trial& trial : trials) {
+    Json settings = Json::object();
+    for (std::size_t i = 0; i < tries.size(); ++i) settings[tries[i].key] = trial.values[i];
+    json["runs"].push_back({{"run", options.out + "/" + trial.name},
+                            {"settings", settings},
+                            {"status", trial.status},
+                            {"best_epoch", trial.best_epoch > 0 ? Json(trial.best_epoch) : Json()},
+                            {"valid_nats", number(trial.valid_nats)}});
+  }
+  std::string text = sweep_text(tries, sorted) + "the same as a table: " + csv + "\n";
+  const Trial& best = sorted.front();
+  if (!std::isnan(best.valid_nats)) {
+    const std::string run = options.out + "/" + best.name;
+    json["best"] = run;
+    text += str("best on validation: ", settings_text(tries, best), ", ", fixed(best.valid_nats, 4),
+                " nats; on test rows, which nobody has looked at: flowcli eval ", run, "\n");
+  }
+  options.common.result(json, text);
+}
+
+void sweep(SweepOptions& options) {
+  const std::vector<Try> tries = parse_tries(options.tries);
+  options.minutes = budget_of(options.settings);
+  std::vector<Trial> trials = plan(tries, options);
+  check_values(options, tries);
+  claim_folder(options, tries);
+  catch_interrupts();
+  std::size_t failed = 0;
+  for (std::size_t i = 0; i < trials.size() && !interrupted(); ++i) {
+    Trial& trial = trials[i];
+    const std::string folder = options.out + "/" + trial.name;
+    look_at(folder, trial);
+    const bool done = trial.status == "finished" || trial.status == "diverged";
+    if (!done) {
+      options.common.note(
+          str("run ", trial.name, " of ", trials.size(), ": ", settings_text(tries, trial)));
+      const int status = train(options, tries, trial, trials.size());
+      look_at(folder, trial);
+      if (!interrupted() && status != kDone && status != kDiverged) {
+        trial.status = "failed";
+        ++failed;
+      }
+    }
+    options.common.note(str("run ", trial.name, ": ", trial.status,
+                            std::isnan(trial.valid_nats)
+                                ? ""
+                                : ", " + fixed(trial.valid_nats, 4) + " nats on validation"));
+    write_sweep_table(options.out + "/sweep.csv", tries, trials);
+  }
+  NF_CHECK(failed < trials.size(), "[sweep] no training of ", options.out, " could be done");
+  tell_sweep(options, tries, trials);
+  if (!interrupted()) return;
+  options.common.note("interrupted; the same command goes on where it stopped");
+  throw Interrupted();
+}
+
+}  // namespace
+
+void add_sweep(CLI::App& app) {
+  auto options = std::make_shared<SweepOptions>();
+  CLI::App* command =
+      app.add_subcommand("sweep", "Train with many settings: which are best on validation?");
+  command->add_option("MODEL", options->model, "A model, or a configuration (.json)")
+      ->required()
+      ->type_name(model_type());
+  command->add_option("--out", options->out,
+                      "Folder of its runs (default: runs/sweep-MODEL, numbered when taken)");
+  command
+      ->add_option("--try", options->tries,
+                   "Values of a setting, all combinations of which are trained; may be repeated")
+      ->required()
+      ->take_all()
+      ->allow_extra_args(false)
+      ->type_name("KEY=A,B,...");
+  command->add_option("--random", options->random, "So many of the combinations, drawn at random")
+      ->check(whole(1, kMostRuns));
+  command->add_option("--draw-seed", options->draw_seed, "Of that draw")->capture_default_str();
+  options->common.add_to(*command);
+  options->settings.add_to(*command);
+  command->footer(
+      "Each training is a run of its own, DIR/001 and so on, which all commands take. A sweep "
+      "that\n"
+      "was interrupted goes on with the same command; trainings that are finished stay. The best\n"
+      "is chosen by validation, so its test rows still tell what it is worth. --budget is for all\n"
+      "trainings together: each gets an equal share.\n\n" +
+      models_help() +
+      "Examples:\n  flowcli sweep realnvp-2d --data table.csv --try couplings=4,8,16\n"
+      "  flowcli sweep realnvp-2d --try lr=1e-3,5e-3 --try couplings=4,8 --random 3\n"
+      "  flowcli sweep realnvp-2d --data table.csv --try lr=1e-3,5e-3 --budget 10\n");
+  command->callback([options] {
+    options->common.apply();
+    sweep(*options);
+  });
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,115 @@
+// flowcli sweep: a grid, a part of it, what goes on after a signal, and what is refused.
+#include <boost/test/unit_test.hpp>
+
+#include "cli_runs.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_sweep)
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+Words sweep(const std::string& out, const Words& more) {
+  Words call = {"sweep",       "realnvp-2d", "--data",  "moons", "--train",        "300",
+                "--valid",     "100",        "--test",  "10",    "--batch-size",   "50",
+                "--couplings", "2",          "--steps", "12",    "--hidden-units", "4",
+                "--threads",   "1",          "--out",   out};
+  call.insert(call.end(), more.begin(), more.end());
+  return call;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(all_combinations_are_trained_and_the_best_is_named) {
+  const ScratchFolder folder;
+  const std::string out = folder.file("sweep");
+  const Words call =
+      sweep(out, {"--try", "lr=1e-9,5e-3", "--try", "activation=silu,tanh", "--json"});
+  const Outcome done = flowcli(folder, call);
+  expect_ok(done);
+  const auto json = done.json();
+  BOOST_TEST_REQUIRE(json["runs"].size() == 4U);
+  BOOST_TEST(json["runs"][1]["settings"]["lr"] == "1e-9");
+  BOOST_TEST(json["runs"][1]["settings"]["activation"] == "tanh");
+  double best = -1e9;
+  for (const auto& run : json["runs"]) {
+    BOOST_TEST(run["status"] == "finished");
+    best = std::max(best, run["valid_nats"].get<double>());
+    const auto config = config_of(run["run"]);
+    BOOST_TEST(config["model"]["activation"] == run["settings"]["activation"]);
+    if (run["run"] == json["best"]) BOOST_TEST(run["settings"]["lr"] == "5e-3");
+  }
+  for (const auto& run : json["runs"]) {
+    if (run["run"] == json["best"]) BOOST_TEST(run["valid_nats"] == best);
+  }
+  const Words lines = lines_of(slurp(out + "/sweep.csv"));
+  BOOST_TEST_REQUIRE(lines.size() == 5U);
+  BOOST_TEST(lines[0] == "run,lr,activation,status,best_epoch,valid_nats");
+  BOOST_TEST(lines[1].starts_with("001,1e-9,silu,finished,"), lines[1]);
+  // Once more: nothing is trained again.
+  const std::string state = slurp(out + "/002/state.safetensors");
+  const Outcome again = flowcli(folder, call);
+  BOOST_TEST(again.json() == json);
+  BOOST_TEST(slurp(out + "/002/state.safetensors") == state);
+  expect_failure(flowcli(folder, sweep(out, {"--try", "lr=1e-3,5e-3"})), {"is of another sweep"});
+  Words text = call;
+  text.pop_back();
+  const Outcome told = flowcli(folder, text);
+  BOOST_TEST(told.out.find("best on validation: lr=5e-3") != std::string::npos, told.out);
+  BOOST_TEST(told.out.find("flowcli eval " + json["best"].get<std::string>()) != std::string::npos,
+             told.out);
+}
+
+BOOST_AUTO_TEST_CASE(a_sweep_that_was_ended_goes_on) {
+  const ScratchFolder folder;
+  const std::string out = folder.file("sweep");
+  const Words call = sweep(out, {"--try", "lr=1e-3,2e-3,5e-3", "--random", "2", "--json"});
+  // A signal that the sweep alone gets ends its training, too.
+  int err[2];
+  BOOST_TEST_REQUIRE(pipe(err) == 0);
+  {
+    const Child child(folder, call, "", [&] { dup2(err[1], STDERR_FILENO); });
+    close(err[1]);
+    char c = 0;
+    while (c != '\n' && read(err[0], &c, 1) == 1) {
+    }
+    child.signal(SIGTERM);
+    BOOST_TEST(child.wait() == 130);
+  }
+  close(err[0]);
+  const Outcome killed = flowcli(folder, call, "log-append:1:kill");
+  BOOST_TEST(killed.status == 1, killed.err);  // each of its trainings was killed
+  BOOST_TEST(killed.err.find("no training of") != std::string::npos, killed.err);
+  const Outcome done = flowcli(folder, call);
+  expect_ok(done);
+  BOOST_TEST(done.json()["runs"].size() == 2U);
+  for (const auto& run : done.json()["runs"]) BOOST_TEST(run["status"] == "finished");
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_swept_is_one_line) {
+  const ScratchFolder folder;
+  const std::pair<Words, std::string> rows[] = {
+      {{"--try", "lr"}, "'lr' is not SETTING=VALUE"},
+      {{"--try", "lr=1e-3,x"}, "--try: "},
+      {{"--try", "rl=1e-3"}, "there is no setting 'rl'"},
+      {{"--try", "lr=1,1"}, "'1' stands twice"},
+      {{"--try", "lr=1", "--try", "lr=2"}, "lr stands twice"},
+      {{"--try", "couplings=2,4"}, "couplings is tried, and given besides"},
+      {{"--try", "valid=2,4"}, "valid is tried, and given besides"},
+      {{"--try", "split_by=a,b"}, "decides which rows validate"},
+      {{"--try", "lr=1,2", "--random", "3"}, "there are 2 combinations only"},
+      {{"--try", "lr=1,2", "--budget", "1"}, "leave out --steps and --epochs"},
+      {{"--try", "lr=1,2", "--set", "budget=1"}, "give it as --budget"},
+  };
+  for (const auto& [more, says] : rows) {
+    expect_failure(flowcli(folder, sweep(folder.file("s"), more)), {says}, 2);
+  }
+  BOOST_TEST(!std::filesystem::exists(folder.file("s")));
+  std::filesystem::create_directories(folder.file("other/x"));
+  expect_failure(flowcli(folder, sweep(folder.file("other"), {"--try", "lr=1"})),
+                 {"holds something else"});
+}
+
+BOOST_AUTO_TEST_SUITE_END()

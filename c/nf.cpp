@@ -201,14 +201,14 @@ int nf_sample(nf_model* model, uint64_t seed, double temperature, const nf_array
     if (rows.rows == 0) return;
     const Tensor beside = given_with("nf_sample", *model, given, rows.rows);
     const c::Turn turn(model->bf16);
+    Generator gen(seed);
     if (model->parts) {
       return write_data(
           *model,
-          flows::sample_in_parts("nf_sample", *model->parts, rows.rows, temperature, seed, beside),
+          flows::sample_in_parts("nf_sample", *model->parts, rows.rows, temperature, gen, beside),
           rows);
     }
     const NoGrad no_grad;
-    Generator gen(seed);
     write_data(*model,
                model->density->sample(gen, rows.rows, temperature,
                                       flows::given_part(beside, 0, rows.rows, Device::CPU)),

@@ -125,8 +125,10 @@ Json json_of(const Compared& row, const std::string& split) {
   if (row.json.is_object()) {
     json.update(row.json);
   } else {
-    for (const char* key : {"nats", "nats_se", "bits_per_dim", "bits_per_dim_se", "dims", "count"})
+    for (const char* key : {"nats", "nats_se", "bits_per_dim", "bits_per_dim_se", "bits_per_row",
+                            "bits_per_row_se", "dims", "count"}) {
       json[key] = {};
+    }
     json.update(
         Json{{"data", row.data}, {"split", split}, {"trained_on", {}}, {"status", row.status}});
     for (const char* key : {"noise_draws", "bound", "convention", "device", "precision"})

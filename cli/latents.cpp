@@ -45,10 +45,10 @@ Tensor decode_in_parts(const char* command, const TrainedModel& model, const Ten
 }
 
 Tensor sample_in_parts(const char* command, const TrainedModel& model, std::int64_t n,
-                       double temperature, std::uint64_t seed, const Tensor& given) {
+                       double temperature, Generator& gen, const Tensor& given) {
   const flows::InParts parts(model.flow(command));
   return with_bar(model, [&](const flows::OnRows& on_rows) {
-    return flows::sample_in_parts(command, parts, n, temperature, seed, given, on_rows);
+    return flows::sample_in_parts(command, parts, n, temperature, gen, given, on_rows);
   });
 }
 

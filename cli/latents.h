@@ -22,6 +22,6 @@ Tensor decode_in_parts(const char* command, const TrainedModel& model, const Ten
                        const Tensor& given = {});
 /// flows::sample_in_parts of a model, with such a bar.
 Tensor sample_in_parts(const char* command, const TrainedModel& model, std::int64_t n,
-                       double temperature, std::uint64_t seed, const Tensor& given);
+                       double temperature, Generator& gen, const Tensor& given);
 
 }  // namespace nf::cli

@@ -84,6 +84,7 @@ class Training {
     save_baselines(run_, config_, known, baselines);
     pack_data(run_, data_);
     run_.save_config(config_, known);
+    tell_columns(data_, config_.data.types, common_);
   }
 
   /// Goes on with a locked run, with its data where they are now; `later`: to an end that was asked
@@ -427,7 +428,6 @@ void add_train(CLI::App& app) {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);
     options->settings.check_precision(config, device);
-    tell_columns(data, config.data.types, options->common);
     data::check_varies(data, config.data.types, config.text("preprocess", "") == "standard");
     // That of a preset is for processors, and gives way to what is asked for.
     const bool other_end = options->settings.given("steps") || options->settings.given("epochs");

@@ -84,9 +84,8 @@ void CsvWriter::add(const Tensor& rows) {
                  " is not a finite number of 32 bits; write .npy");
         if (j > 0) line += ',';
         const bool word = j + 1 == names_.size() && !words_.empty();
-        NF_CHECK(!word || static_cast<std::size_t>(*value) < words_.size(), "[csv] row ",
-                 written_, ": ", static_cast<double>(*value), " is none of ", words_.size(),
-                 " words");
+        NF_CHECK(!word || static_cast<std::size_t>(*value) < words_.size(), "[csv] row ", written_,
+                 ": ", static_cast<double>(*value), " is none of ", words_.size(), " words");
         if (word) {
           line += words_[static_cast<std::size_t>(*value)];
         } else {

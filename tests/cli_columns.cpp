@@ -130,8 +130,8 @@ BOOST_AUTO_TEST_CASE(a_text_column_gives_the_labels) {
   BOOST_TEST(!bare.contains("accuracy"));
   expect_failure(flowcli(folder, {"score", run, "--data", folder.file("bare.csv"), "--quiet"}),
                  {"has no labels"});
-  expect_failure(flowcli(folder, {"sample", run, "--given", "town=Koln"}),
-                 {"'Koln' is no town of the model", "did you mean 'Köln'"}, 2);
+  expect_failure(flowcli(folder, {"sample", run, "--given", "town=Kölln"}),
+                 {"'Kölln' is no town of the model", "did you mean 'Köln'"}, 2);
   write(folder.file("other.csv"), "share,count,load,town\n0.25,2,1.5,Bern\n");
   expect_failure(flowcli(folder, {"score", run, "--data", folder.file("other.csv"), "--quiet"}),
                  {"line 2: 'Bern' is no label of the model", "Aachen, Bonn, Köln"});

@@ -248,7 +248,9 @@ BOOST_AUTO_TEST_CASE(examples_work) {
     std::string line;
     for (const std::string& word : call) line += " " + word;
     const Outcome outcome = flowcli(folder, call);
-    BOOST_TEST(outcome.status == 0, line << ": " << outcome.err);
+    const bool lacking =  // not every processor has them
+        outcome.err.find("has no products of bf16 here") != std::string::npos;
+    BOOST_TEST((outcome.status == 0 || lacking), line << ": " << outcome.err);
   }
 }
 

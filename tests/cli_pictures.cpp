@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(bad_files_and_sizes) {
   check_fails(folder, training(data, run, {"--skip-bad"}), 1, "8 x 8");
   check_fails(folder, training(data, run, {"--images", "crop:9"}), 1, "and crop takes 9 x 9");
   check_fails(folder, training(data, run, {"--images", "crop:4", "--skip-bad", "maybe"}), 2,
-              "true or false");
+              "neither true nor false");
   check_fails(folder, training(data, run, {"--images", "shrink"}), 2, "no such step");
   check_fails(folder, training("glyphs", run, {"--images", "square"}), 2, "is drawn");
   check_fails(folder, training("glyphs", run, {"--skip-bad"}), 2, "is drawn");

@@ -4,8 +4,8 @@
 #include <cmath>
 
 #include "autograd/gradcheck.h"
-#include "flows/any_order.h"
 #include "flows/layers/conditions.h"
+#include "flows/models/any_order.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
 

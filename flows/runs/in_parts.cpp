@@ -75,8 +75,7 @@ Tensor decode_in_parts(const char* what, const InParts& parts, std::int64_t n,
 }
 
 Tensor sample_in_parts(const char* what, const InParts& parts, std::int64_t n, double temperature,
-                       std::uint64_t seed, const Tensor& given, const OnRows& on_rows) {
-  Generator gen(seed);
+                       Generator& gen, const Tensor& given, const OnRows& on_rows) {
   const auto latents = [&](std::int64_t, std::int64_t count) {
     return parts.density.base().sample(gen, count, parts.density.dims(), temperature);
   };

@@ -35,9 +35,9 @@ Tensor encode_in_parts(const char* what, const InParts& parts, const Tensor& x,
 Tensor decode_in_parts(const char* what, const InParts& parts, std::int64_t n,
                        const std::function<Tensor(std::int64_t, std::int64_t)>& latents,
                        const Tensor& given = {}, const OnRows& on_rows = {});
-/// n draws (n, D), on the CPU: of a seed always the same, on every device.
+/// n draws (n, D), on the CPU: of a generator always the same, on every device.
 Tensor sample_in_parts(const char* what, const InParts& parts, std::int64_t n, double temperature,
-                       std::uint64_t seed, const Tensor& given = {}, const OnRows& on_rows = {});
+                       Generator& gen, const Tensor& given = {}, const OnRows& on_rows = {});
 
 /// Throws Diverged unless z, the latents of x, are finite: in which layer that began.
 void check_latents(const char* what, Density& density, const Tensor& x, const Tensor& z,

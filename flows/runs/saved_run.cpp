@@ -63,6 +63,11 @@ SavedRun open_run(const std::string& path) {
            file.where, "data: 'given' is '", printable(run.config.data.given),
            "', but 'given_names' is '", printable(join(run.known.shape.given, ",")),
            "'; restore the file");
+  const std::size_t names_of_labels = run.known.shape.class_names.size();
+  NF_CHECK(!given.labels || run.config.data.label.empty() ||
+               static_cast<int>(names_of_labels) == run.known.shape.given_classes,
+           file.where, "data: ", names_of_labels, " 'class_names' of ",
+           run.known.shape.given_classes, " labels; restore the file");
   return run;
 }
 
@@ -170,6 +175,7 @@ std::string set_precision(Device device, const std::string& precision, Need need
 LoadedRun load_run(const SavedRun& run, const std::string& which, Device device, const Note& note) {
   LoadedRun loaded{state_of(run.path), run.known.shape, nullptr};
   const std::string weights = weights_file(run, loaded.state, which, note);
+  loaded.shape.label = data::unquoted(run.config.data.label);
   loaded.shape.unit_scale = !loaded.shape.discrete && built_in(run.config.data.source);
   loaded.density = make_density(run.config, shape_of(loaded.shape));
   loaded.density->to(device);

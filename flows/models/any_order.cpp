@@ -1,4 +1,4 @@
-#include "flows/any_order.h"
+#include "flows/models/any_order.h"
 
 #include <algorithm>
 #include <cmath>

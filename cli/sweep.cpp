@@ -134,7 +134,7 @@ void check_values(const SweepOptions& options, const std::vector<Try>& tries) {
   const bool is_file = options.model.ends_with(".json");
   try {
     const ConfigFile file =
-        is_file ? read_config(options.model) : ConfigFile{.preset = options.model};
+        is_file ? read_config(options.model) : ConfigFile{.where = {}, .preset = options.model};
     flows::Config base = file.on(flows::preset(file.preset));
     options.settings.apply(base);
     for (const Try& one : tries) {

@@ -74,7 +74,7 @@ struct LatentDiagnosis {
   double ks_mean = 0;       ///< Kolmogorov-Smirnov distance of a dimension, mean over dimensions
   double ks_worst = 0;      ///< of the worst dimension
   std::int64_t ks_dim = 0;  ///< which one that is, counted from 0
-  std::vector<double> ks;   ///< of each dimension
+  std::vector<double> ks = {};  ///< of each dimension
   /// What ks_worst exceeds with a probability of at most 1 % if the latents do follow the base:
   /// sqrt(ln(2 D / 0.01) / (2 N)). (Massart 1990, Corollary 1, for each of D dimensions)
   double ks_chance = 0;

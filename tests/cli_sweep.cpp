@@ -85,8 +85,9 @@ BOOST_AUTO_TEST_CASE(a_sweep_that_was_ended_goes_on) {
   BOOST_TEST(killed.status == (none ? 1 : 0), killed.err);
   const Outcome done = flowcli(folder, call);
   expect_ok(done);
-  BOOST_TEST(done.json()["runs"].size() == 2U);
-  for (const auto& run : done.json()["runs"]) BOOST_TEST(run["status"] == "finished");
+  const nlohmann::json runs = done.json()["runs"];
+  BOOST_TEST(runs.size() == 2U);
+  for (const auto& run : runs) BOOST_TEST(run["status"] == "finished");
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_swept_is_one_line) {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
-#include <optional>
 
 #include "cli/trained_model.h"
 #include "data/columns.h"
@@ -34,22 +33,37 @@ std::string type_name(const flows::Field& field) {
       field.value);
 }
 
-/// The text of a model's setting for such data, if the model has it.
-std::optional<std::string> preset_text(const std::string& model, const std::string& key,
-                                       const flows::DataShape& data = {}) {
+using Texts = std::map<std::string, std::string>;  // of settings by their keys
+
+Texts texts_of(const std::string& model, const flows::DataShape& data) {
+  Texts texts;
   const flows::Config config = flows::preset(model, data);
-  for (const flows::Field& field : config.fields()) {
-    if (field.key == key) return field.text();
+  for (const flows::Field& field : config.fields()) texts[field.key] = field.text();
+  return texts;
+}
+
+/// What a preset says without data, for a table of few rows and for one of many.
+struct Preset {
+  Texts plain, few, many;
+};
+
+/// Made once for each model: several commands have an option for each setting, and each shows
+/// these.
+const Preset& preset_of(const std::string& model) {
+  static std::map<std::string, Preset> known;
+  const auto [at, first] = known.try_emplace(model);
+  if (first) {
+    at->second = {texts_of(model, {}), texts_of(model, {.dims = 8, .rows = 500}),
+                  texts_of(model, {.dims = 8, .rows = 1'000'000})};
   }
-  return std::nullopt;
+  return at->second;
 }
 
 /// What a preset has for tables, where it differs: " (tables 0)", or "(tables by their rows)".
-std::string for_tables(const std::string& key, const std::string& model) {
-  const std::string few = *preset_text(model, key, {.dims = 8, .rows = 500}),
-                    many = *preset_text(model, key, {.dims = 8, .rows = 1'000'000});
+std::string for_tables(const Preset& preset, const std::string& key) {
+  const std::string &few = preset.few.at(key), &many = preset.many.at(key);
   if (few != many) return " (tables: by their rows)";
-  return few == *preset_text(model, key) ? "" : " (tables: " + few + ")";
+  return few == preset.plain.at(key) ? "" : " (tables: " + few + ")";
 }
 
 /// The model that the command line names, or none.
@@ -67,14 +81,15 @@ std::vector<std::string> shown_models() {
 std::string defaults(const std::string& key) {
   std::string text, first;
   for (const std::string& model : shown_models()) {
-    const auto value = preset_text(model, key);
-    if (!value) continue;
-    const std::string tables = for_tables(key, model);
+    const Preset& preset = preset_of(model);
+    const auto value = preset.plain.find(key);
+    if (value == preset.plain.end()) continue;
+    const std::string tables = for_tables(preset, key);
     if (text.empty() && first.empty()) {
-      first = *value;
-      text = *value + tables;
-    } else if (*value != first || !tables.empty()) {
-      text += "; " + model + " " + (value->empty() ? "none" : *value) + tables;
+      first = value->second;
+      text = first + tables;
+    } else if (value->second != first || !tables.empty()) {
+      text += "; " + model + " " + (value->second.empty() ? "none" : value->second) + tables;
     }
   }
   return text;

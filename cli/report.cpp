@@ -7,11 +7,15 @@
 #include "cli/check.h"
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/column_table.h"
 #include "cli/evaluation.h"
 #include "cli/given.h"
+#include "cli/html.h"
 #include "cli/lines.h"
 #include "cli/plot.h"
+#include "cli/report_table.h"
 #include "cli/trained_model.h"
+#include "data/samples.h"
 #include "data/svg.h"
 #include "flows/examine/two_sample.h"
 #include "tensor/files.h"
@@ -25,73 +29,17 @@ namespace {
 
 using data::markup;
 
-constexpr const char* kStyle = R"(
-body { font: 15px/1.5 sans-serif; color: #222; background: #fdfdfb; max-width: 60em;
-       margin: 2em auto; padding: 0 1em; }
-h2 { border-bottom: 1px solid #ddd; margin-top: 2em; }
-table { border-collapse: collapse; max-width: 100%; }
-td { padding: .1em 1.5em .1em 0; font-variant-numeric: tabular-nums; vertical-align: top;
-     overflow-wrap: anywhere; }
-td:first-child { white-space: nowrap; }
-h1, li, p { overflow-wrap: anywhere; }
-pre { font-size: 12px; overflow-x: auto; background: #f4f4ef; padding: 1em; }
-figure { display: inline-block; margin: 0 1em 1em 0; vertical-align: top; max-width: 100%; }
-figcaption { color: #666; }
-img { image-rendering: pixelated; max-width: 100%; height: auto; }
-svg { display: block; width: 100%; }
-.columns { columns: 3 16em; }
-)";
-
-// RFC 4648, section 4.
-std::string base64(const std::string& bytes) {
-  static constexpr char kDigits[] =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t k = 0; k < 3; ++k) {
-      group = group << 8 | (i + k < bytes.size() ? static_cast<std::uint8_t>(bytes[i + k]) : 0);
-    }
-    for (std::size_t k = 0; k < 4; ++k) {
-      out += i + k > bytes.size() ? '=' : kDigits[group >> (18 - 6 * k) & 63];
-    }
-  }
-  return out;
-}
-
-std::string picture(const std::string& png, const std::string& caption) {
-  return "<figure><img alt=\"" + markup(caption) + "\" src=\"data:image/png;base64," + base64(png) +
-         "\"><figcaption>" + markup(caption) + "</figcaption></figure>\n";
-}
-
-std::string drawing(const std::string& svg, double width, const std::string& caption) {
-  return str("<figure style=\"width: ", width, "px\">", svg, "<figcaption>", markup(caption),
-             "</figcaption></figure>\n");
-}
-
-std::string section(const std::string& title, const std::string& body) {
-  return "<h2>" + markup(title) + "</h2>\n" + body;
-}
-
-using Table = std::vector<std::pair<std::string, std::string>>;
-
-std::string table(const Table& rows) {
-  std::string out = "<table>\n";
-  for (const auto& [name, value] : rows) {
-    out += "<tr><td>" + markup(name) + "</td><td>" + markup(value) + "</td></tr>\n";
-  }
-  return out + "</table>\n";
-}
-
 std::string configuration(const RunFolder& run) {
-  Table rows;
+  std::vector<std::pair<std::string, std::string>> rows;
   rows.emplace_back("model", run.config().model);
   for (const flows::Field& field : run.config().fields()) {
     rows.emplace_back(field.key, field.text());
     // Which they are, where the setting leaves it to the file.
     if (rows.back().first == "columns") rows.back().second = join(run.known().shape.columns, ", ");
   }
-  return "<div class=\"columns\">\n" + table(rows) + "</div>\n";
+  return "<div class=\"columns\">\n" + html_table(rows) +
+         "</div>\n<p>To train it again:</p>\n<pre>" +
+         markup(str("flowcli train ", run.file("config.json"), " --out NEW")) + "</pre>\n";
 }
 
 std::string training(const RunFolder& run, const RunState& state, const EpochLog& told) {
@@ -102,41 +50,44 @@ std::string training(const RunFolder& run, const RunState& state, const EpochLog
   const double epochs = run.epochs_of(last), steps = static_cast<double>(last.step);
   // One epoch is a point, no line.
   const std::string curve = log.size() > 1
-                                ? drawing(run.curve(log), 760, "Log-likelihood over epochs")
+                                ? html_drawing(run.curve(log), 760, "Log-likelihood over epochs")
                                 : "<p>A curve needs a second epoch.</p>\n";
-  return table({{"epochs", str(last.epoch)},
-                {"updates", str(last.step)},
-                {"time", fixed(last.seconds, 1) + " s, validation included"},
-                {"per epoch", fixed(last.seconds / epochs, 2) + " s"},
-                {"per update", fixed(1000 * last.seconds / steps, 2) + " ms"},
-                {"best on validation",
-                 state.best_epoch == 0
-                     ? "no validation samples"
-                     : fixed(state.best_valid_nats, 4) + " nats, " +
-                           run.best_name(log, state.best_epoch, state.best_valid_nats)}}) +
+  return html_table({{"epochs", str(last.epoch)},
+                     {"updates", str(last.step)},
+                     {"time", fixed(last.seconds, 1) + " s, validation included"},
+                     {"per epoch", fixed(last.seconds / epochs, 2) + " s"},
+                     {"per update", fixed(1000 * last.seconds / steps, 2) + " ms"},
+                     {"best on validation",
+                      state.best_epoch == 0
+                          ? "no validation samples"
+                          : fixed(state.best_valid_nats, 4) + " nats, " +
+                                run.best_name(log, state.best_epoch, state.best_valid_nats)}}) +
          curve;
+}
+
+std::vector<double> scores_of(const TrainedModel& model, const data::Split& part) {
+  return flows::score(*model.density, part.x, {.samples = part.numbers, .given = part.given});
 }
 
 // `broken`: set to what is NaN.
 std::string likelihood(const TrainedModel& model, const data::Dataset& data,
-                       const std::string& split, std::string& broken) {
+                       const std::string& split, const std::vector<double>& scores,
+                       std::string& broken) {
   const Tensor& x = samples_of(data, split);
-  const flows::EvaluateOptions evaluate{.samples = part_of(data, split).numbers,
-                                        .given = part_of(data, split).given};
-  const std::vector<double> scores = flows::score(*model.density, x, evaluate);
   const flows::Evaluation e = flows::evaluation_of(*model.density, scores);
   if (std::isnan(e.nats)) {
     broken = describe_nan(*model.density, x, scores, part_of(data, split).given);
   }
-  Table rows = {{"samples", str(e.count)},
-                {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},
-                {"bits/dim", fixed(e.bits_per_dim, 5) + " ± " + fixed(e.bits_per_dim_se, 5)},
-                {"convention", convention_of(*model.density)}};
+  std::vector<std::pair<std::string, std::string>> rows = {
+      {"samples", str(e.count)},
+      {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},
+      {"bits/dim", fixed(e.bits_per_dim, 5) + " ± " + fixed(e.bits_per_dim_se, 5)},
+      {"convention", convention_of(*model.density)}};
   for (const std::string& line :
        compare_with_baselines(model, x, part_of(data, split).given, scores).lines) {
     rows.emplace_back(rows.size() == 4 ? "beside it" : "", line);
   }
-  return table(rows);
+  return html_table(rows);
 }
 
 // Of a conditional model in the plane: data, and samples for what is given with them. Its density
@@ -151,8 +102,9 @@ std::string scatters(const TrainedModel& model, const data::Dataset& data, std::
   const std::int64_t n = std::min(kPoints, x.dim(0));
   const Tensor samples =
       model.density->sample(gen, n, 1, given_part(data.train.given, 0, n, model.density->device()));
-  return picture(samples_png(x.narrow(0, 0, n), model.shape, x), "Data") +
-         picture(samples_png(samples, model.shape, x), "Samples for what is given with the data");
+  return html_picture(samples_png(x.narrow(0, 0, n), model.shape, x), "Data") +
+         html_picture(samples_png(samples, model.shape, x),
+                      "Samples for what is given with the data");
 }
 
 std::string pictures(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
@@ -160,20 +112,20 @@ std::string pictures(const TrainedModel& model, const data::Dataset& data, std::
   if (plane && !model.shape.given.empty()) return scatters(model, data, seed);
   if (plane) {
     const Plots plots = draw_plots(model, data.train.x, {.size = 400, .seed = seed});
-    return (plots.data_png.empty() ? "" : picture(plots.data_png, "Data")) +
-           picture(plots.samples_png, "Samples") + picture(plots.density_png, "Density") +
-           drawing(plots.grid_svg, 500, "Lines of constant latents, -3 to 3 deviations");
+    return (plots.data_png.empty() ? "" : html_picture(plots.data_png, "Data")) +
+           html_picture(plots.samples_png, "Samples") + html_picture(plots.density_png, "Density") +
+           html_drawing(plots.grid_svg, 500, "Lines of constant latents, -3 to 3 deviations");
   }
   if (!model.shape.images()) return "<p>Rows of numbers have no picture.</p>\n";
   constexpr std::int64_t kImages = 64;
   Generator gen(seed);
   const std::int64_t shown = std::min(kImages, data.train.size());
-  const std::string samples = picture(
+  const std::string samples = html_picture(
       samples_png(model.density->sample(gen, kImages, 1, given_of_pictures(model.shape, kImages)),
                   model.shape),
       model.shape.given.empty() ? "Samples" : "Samples of each label");
   if (shown == 0) return samples;
-  return samples + picture(samples_png(data.train.x.narrow(0, 0, shown), model.shape), "Data");
+  return samples + html_picture(samples_png(data.train.x.narrow(0, 0, shown), model.shape), "Data");
 }
 
 std::string pictures_or_why_not(const TrainedModel& model, const data::Dataset& data,
@@ -240,6 +192,28 @@ std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
                                 concat(std::vector{scale, scale_beside}, 0), {.paired = true});
 }
 
+// Of a table: columns of rows and of as many samples for what is given with them, and the rows that
+// are least likely.
+std::string columns(const TrainedModel& model, const data::Dataset& data, const std::string& split,
+                    const std::vector<double>& scores, std::uint64_t seed) {
+  constexpr std::int64_t kMostRows = 5000;
+  constexpr std::uint64_t kStream = 0x636F6C756D6E73;  // "columns"
+  const data::Split& part = part_of(data, split);
+  const auto reals = [](const Tensor& x) { return x.to(Device::CPU).to(DType::F64).contiguous(); };
+  const Tensor rows = some_rows(part.x, kMostRows);
+  const Tensor given = part.given.defined() ? some_rows(part.given, kMostRows) : Tensor();
+  const std::int64_t n = rows.dim(0);
+  Generator gen(seed, kStream);
+  const Tensor samples =
+      model.density->sample(gen, n, 1, given_part(given, 0, n, model.density->device()));
+  TwoTables tables{data.columns.empty() ? data::numbered(data.dims) : data.columns, reals(rows),
+                   reals(samples)};
+  const std::string beside = html_columns(tables);
+  tables.rows = reals(part.x);
+  return html_section("Columns of the " + split + " split and of samples", beside) +
+         html_section("Least likely rows", html_least_likely(tables, scores, part.numbers));
+}
+
 std::string told_apart(const flows::TwoSample& test) {
   return test.p_value < 0.05 ? "samples and data are told apart"
                              : "so many samples cannot be told from so many rows of data";
@@ -247,7 +221,7 @@ std::string told_apart(const flows::TwoSample& test) {
 
 std::string two_sample_section(const std::optional<flows::TwoSample>& test, bool conditional) {
   if (!test) return "<p>Some samples are NaN or infinite.</p>\n";
-  return table(
+  return html_table(
       {{"samples and rows", str(test->x, " and ", test->y)},
        {"energy distance", fixed(test->energy_distance, 5)},
        {"p-value", str(fixed(test->p_value, 4), ": ", told_apart(*test))},
@@ -273,13 +247,6 @@ std::string examination(const Checkup& check) {
          markup("latents: " + check.latents_text()) + "</pre>\n";
 }
 
-std::string document(const std::string& title, const std::string& body) {
-  return "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-         "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>" +
-         markup(title) + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n<h1>" +
-         markup(title) + "</h1>\n" + body + "</body>\n</html>\n";
-}
-
 }  // namespace
 
 void add_report(CLI::App& app) {
@@ -301,7 +268,9 @@ void add_report(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Configuration, curves, samples, check and timing; pictures are inside, so the file can be\n"
-      "sent on by itself.\n\n"
+      "sent on by itself. Of a table: histograms, quantiles and correlations of its columns "
+      "beside\n"
+      "those of samples, and the rows that are least likely.\n\n"
       "Samples are compared with as many rows of the split, at most 1000: the energy distance is\n"
       "0 for equal distributions, and its p-value is below 0.05 for one good model in twenty. A\n"
       "larger one does not prove that the model is right: more rows may tell it from the data.\n"
@@ -322,9 +291,11 @@ void add_report(CLI::App& app) {
     const EpochLog log = model.run.log_of(model.state);
     const std::string warning = flows::warning_of(model.run.path(), model.state);
     if (!warning.empty()) body += "<p>" + markup(warning) + ".</p>\n";
+    std::vector<double> scores;
     if (there) {
-      body += section("Likelihood, " + options->split + " split",
-                      likelihood(model, data, options->split, broken));
+      scores = scores_of(model, part_of(data, options->split));
+      body += html_section("Likelihood, " + options->split + " split",
+                           likelihood(model, data, options->split, scores, broken));
     } else {
       const char* const kGone = "the data are not there any more: neither evaluated nor checked";
       options->common.note(str("note: ", kGone));
@@ -333,8 +304,8 @@ void add_report(CLI::App& app) {
     std::string apart;
     if (there) {
       const auto test = samples_beside_data(model, data, options->split, options->seed);
-      body += section("Samples beside the " + options->split + " split",
-                      two_sample_section(test, !model.shape.given.empty()));
+      body += html_section("Samples beside the " + options->split + " split",
+                           two_sample_section(test, !model.shape.given.empty()));
       two_sample = two_sample_json(test);
       if (test) {
         apart = str("  ", told_apart(*test), ": energy distance ", fixed(test->energy_distance, 5),
@@ -343,20 +314,24 @@ void add_report(CLI::App& app) {
         broken = "some samples are NaN or infinite; see 'flowcli check'";
       }
     }
-    body += section("Pictures", pictures_or_why_not(model, data, options->seed, broken)) +
-            section("Training", training(model.run, model.state, log));
+    const bool columns_too = there && is_table(data);
+    if (!columns_too || model.shape.dims == 2) {
+      body += html_section("Pictures", pictures_or_why_not(model, data, options->seed, broken));
+    }
+    if (columns_too) body += columns(model, data, options->split, scores, options->seed);
+    body += html_section("Training", training(model.run, model.state, log));
     if (there) {
       options->check.seed = options->seed;
       const Checkup check = examine(model, log, part_of(data, options->split),
                                     training_rows(data, true, options->split), options->check);
-      body += section("Check", examination(check));
+      body += html_section("Check", examination(check));
       if (check.nan && broken.empty()) broken = check.fault;
       sound = check.fault.empty();
       verdict = name_of(check.verdict);
       told = "  " + check.findings.front() + "\n";
     }
     const std::string html =
-        document(title, body + section("Configuration", configuration(model.run)));
+        html_document(title, body + html_section("Configuration", configuration(model.run)));
     const std::string out = options->out.empty() ? model.run.file("report.html") : options->out;
     atomic_write(out, html);
     options->common.result({{"file", out},

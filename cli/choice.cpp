@@ -10,7 +10,10 @@
 #include <filesystem>
 #include <numeric>
 
+#include "data/columns.h"
 #include "data/csv.h"
+#include "data/csv_cells.h"
+#include "data/given.h"
 #include "flows/train/fit.h"
 #include "tensor/checksum.h"
 #include "tensor/files.h"
@@ -300,6 +303,18 @@ std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t si
                 "' is no list of rows; write it like 3,7,20-29");
     ++at;
   }
+}
+
+std::vector<std::pair<std::string, double>> parse_shares(const std::string& text,
+                                                         const char* option) {
+  std::vector<std::pair<std::string, double>> out;
+  for (const std::string& part : data::between_commas(text)) {
+    const std::optional<double> value = data::cell_number(data::without_spaces(part));
+    check_usage(value && *value > 0 && *value < 1, "[", option, "] '", printable(part),
+                "' is no number between 0 and 1; write them as .05,.5,.95");
+    out.emplace_back(str(*value), *value);
+  }
+  return out;
 }
 
 std::string describe_nan(flows::Density& density, const Tensor& x,

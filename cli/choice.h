@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cli/trained_model.h"
@@ -108,6 +109,11 @@ struct EvaluateOptions : flows::EvaluateOptions {
 /// "3,7,20-29" as numbers from 0 to size - 1, repeats kept. Throws UsageError for rows
 /// that are not there and for what is no list.
 std::vector<std::int64_t> parse_indices(const std::string& text, std::int64_t size);
+
+/// ".05,.5,.95" as they are written and as numbers. Throws UsageError, naming the option, for what
+/// is no number between 0 and 1.
+std::vector<std::pair<std::string, double>> parse_shares(const std::string& text,
+                                                         const char* option);
 
 /// How many of the scores of x's rows are NaN, and in which layer that begins; empty when none is.
 std::string describe_nan(flows::Density& density, const Tensor& x,

@@ -10,6 +10,7 @@
   X(eval)              \
   X(compare)           \
   X(check)             \
+  X(calibrate)         \
   X(sample)            \
   X(score)             \
   X(classify)          \

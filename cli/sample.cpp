@@ -12,8 +12,6 @@
 #include "cli/given.h"
 #include "cli/latents.h"
 #include "cli/table.h"
-#include "data/columns.h"
-#include "data/csv_cells.h"
 #include "data/given.h"
 #include "flows/models/resize.h"
 #include "tensor/memory.h"
@@ -157,18 +155,6 @@ void draw_samples(const SampleOptions& options, const TrainedModel& model) {
 
 // --- quantiles ----------------------------------------------------------------------------------
 
-// ".05,.5,.95" as they are written and as numbers.
-std::vector<std::pair<std::string, double>> parse_quantiles(const std::string& text) {
-  std::vector<std::pair<std::string, double>> out;
-  for (const std::string& part : data::between_commas(text)) {
-    const std::optional<double> value = data::cell_number(data::without_spaces(part));
-    check_usage(value && *value > 0 && *value < 1, "[quantiles] '", printable(part),
-                "' is no number between 0 and 1; write them as .05,.5,.95");
-    out.emplace_back(str(*value), *value);
-  }
-  return out;
-}
-
 // Of numbers in ascending order. Between two of them it is linear, as NumPy's quantile() by
 // default; of whole numbers it is the least with a share of `at` up to it.
 double quantile_of(const std::vector<double>& sorted, double at, bool whole) {
@@ -199,7 +185,7 @@ void write_quantiles(const SampleOptions& options, const TrainedModel& model) {
   constexpr std::int64_t kEach = 1000;
   check_usage(!model.shape.discrete, "[quantiles] is for columns of a table");
   check_usage(options.size.empty() && options.scale == 0, "[quantiles] draws no pictures");
-  const auto at = parse_quantiles(options.quantiles);
+  const auto at = parse_shares(options.quantiles, "quantiles");
   const std::string out = out_path(options.out, model.run, "samples/quantiles.csv");
   if (out != kStandardOutput) check_ending("sample", out, {".csv"});
   check_stdout("sample", out, options.common);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "flows/compose.h"
 #include "flows/layers/variational_dequantize.h"
@@ -271,16 +272,21 @@ std::vector<LayerDiagnosis> diagnose_layers(FlowDensity& density, const Tensor& 
 }
 
 double ks_distance(std::vector<double> values, const Base& base) {
-  NF_CHECK(!values.empty(), "[ks_distance] no values");
-  for (const double v : values) {
-    if (std::isnan(v)) return v;
+  for (double& v : values) v = std::isnan(v) ? v : base.cdf(v);
+  return ks_distance(std::move(values));
+}
+
+double ks_distance(std::vector<double> shares) {
+  NF_CHECK(!shares.empty(), "[ks_distance] no values");
+  for (const double share : shares) {
+    if (std::isnan(share)) return share;
   }
-  std::sort(values.begin(), values.end());
-  const double n = static_cast<double>(values.size());
+  std::sort(shares.begin(), shares.end());
+  const double n = static_cast<double>(shares.size());
   double distance = 0;  // F_n jumps from i/n to (i+1)/n at the i-th value
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const double f = base.cdf(values[i]), below = static_cast<double>(i) / n;
-    distance = std::max({distance, f - below, below + 1 / n - f});
+  for (std::size_t i = 0; i < shares.size(); ++i) {
+    const double below = static_cast<double>(i) / n;
+    distance = std::max({distance, shares[i] - below, below + 1 / n - shares[i]});
   }
   return distance;
 }

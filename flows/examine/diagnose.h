@@ -96,6 +96,9 @@ LatentDiagnosis diagnose_latents(FlowDensity& density, const Tensor& x,
 /// of them is. Throws Error when there are none.
 double ks_distance(std::vector<double> values, const Base& base);
 
+/// The same of values that are uniform on (0, 1) where F is right: F of each.
+double ks_distance(std::vector<double> shares);
+
 /// P(D_n > distance) of n values that follow the distribution; of n and m of two samples of one
 /// distribution n is n m / (n + m). Kolmogorov's limit with the correction for small n of Stephens
 /// (1970): good to two digits from n = 4 on. NaN of NaN.

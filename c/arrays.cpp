@@ -137,8 +137,16 @@ View writable(const char* function, const char* name, const nf_array* array, std
              " results");
   check_call(pixels || view.type != NF_U8, "[", function, "] ", name,
              " is NF_U8, for results that are no pixels; give NF_F64 or NF_F32");
-  check_call((view.rows < 2 || view.row_stride != 0) && (columns < 2 || view.column_stride != 0),
-             "[", function, "] ", name, " has a stride of 0: its numbers lie over each other");
+  // Rows lie behind each other, or columns do.
+  const auto apart = [&](std::int64_t inner, std::int64_t n, std::int64_t outer, std::int64_t m) {
+    const std::int64_t size = size_of_type(view.type), step = std::abs(inner);
+    const std::int64_t taken = n < 2 ? size : step * (n - 1) + size;
+    return (n < 2 || step >= size) && (m < 2 || std::abs(outer) >= taken);
+  };
+  check_call(apart(view.column_stride, columns, view.row_stride, view.rows) ||
+                 apart(view.row_stride, view.rows, view.column_stride, columns),
+             "[", function, "] ", name, " has strides of ", view.row_stride, " and ",
+             view.column_stride, ": its numbers lie over each other");
   return view;
 }
 
@@ -204,6 +212,10 @@ Tensor read_given(const char* function, const nf_model& model, const nf_array* g
 
 void write_rows(const Tensor& values, const View& rows) {
   const Tensor from = values.to(DType::F64).contiguous();
+  constexpr double kMostF32 = std::numeric_limits<float>::max();
+  if (rows.type == NF_F32 && from.numel() > 0 && max(abs(from)).item() > kMostF32) {
+    throw flows::Diverged("[nf] a result is too large for NF_F32; take NF_F64");
+  }
   const double* value = from.data<double>();
   visit_type(rows.type, [&]<class T>() {
     for (std::int64_t i = 0; i < rows.rows; ++i) {

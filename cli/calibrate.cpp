@@ -151,8 +151,7 @@ void calibrate(const CalibrateOptions& options) {
   std::vector<double> levels;
   for (const auto& [name, value] : parse_shares(options.levels, "levels")) levels.push_back(value);
   const Rows rows = options.rows.load(model);
-  const bool asked = options.rows.count > 0 || !options.rows.indices.empty();
-  const std::int64_t n = asked ? rows.x.dim(0) : std::min(kRows, rows.x.dim(0));
+  const std::int64_t n = rows.x.dim(0);
   Shares shares(model, options);
   shares.add(rows, n);
   if (shares.done() == 0) throw Interrupted();
@@ -193,7 +192,7 @@ void add_calibrate(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("calibrate", "Whether draws of a model are spread as the rows are");
   options->model.add_to(*command);
-  options->rows.add_to(*command);
+  options->rows.add_to(*command, kRows);
   command->add_option("--draws", options->draws, "For each row")
       ->check(whole(10, 1'000'000))
       ->capture_default_str();

@@ -51,6 +51,7 @@ void RowOptions::add_to(CLI::App& app, std::int64_t default_count) {
                                                : "The first so many rows (default: all)")
                   ->check(whole(1, 1'000'000'000));
   if (default_count > 0) few->capture_default_str();
+  asked = [few] { return few->count() > 0; };
   app.add_option("--indices", indices, "These rows, from 0: 3,7,20-29")->excludes(few);
 }
 
@@ -109,9 +110,9 @@ Rows RowOptions::load(const TrainedModel& model) const {
     rows.x = index_select(part.x, 0, picked);
     rows.given = flows::given_rows(part.given, picked);
   } else {
-    check_usage(count <= size, "[data] ", rows.name, " has ", size, " ", rows.split,
+    check_usage(count <= size || !asked(), "[data] ", rows.name, " has ", size, " ", rows.split,
                 " samples, not ", count, "; ask for fewer with -n");
-    const std::int64_t n = count > 0 ? count : size;
+    const std::int64_t n = count > 0 ? std::min(count, size) : size;
     rows.x = part.x.narrow(0, 0, n);
     rows.given = flows::given_rows(part.given, 0, n);
     rows.number.resize(static_cast<std::size_t>(n));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <optional>
 #include <string>
@@ -83,10 +84,11 @@ data::Split all_rows(const data::Dataset& source);
 /// --data and --split, and --indices and -n where a command wants few rows.
 struct RowOptions {
   std::string data, split, indices;
-  std::int64_t count = 0;        ///< 0: all
-  bool labels_may_lack = false;  ///< of --data: Rows::given is undefined then
+  std::int64_t count = 0;            ///< 0: all
+  bool labels_may_lack = false;      ///< of --data: Rows::given is undefined then
+  std::function<bool()> asked = {};  ///< whether -n was given; a default may be more than there is
 
-  /// `count`: the number of rows unless -n or --indices say otherwise.
+  /// `count`: at most so many rows unless -n or --indices say otherwise.
   void add_to(CLI::App& app, std::int64_t default_count = 0);
   /// The first -n rows of the split, or those of --indices. Without --split: the test part, or with
   /// --data all of it, in the order of the file. Throws Error for data that the model does not

@@ -142,7 +142,7 @@ Json json_of(const Compared& row, const std::string& split) {
   return json;
 }
 
-std::string with_error(double value, double error) {
+std::string short_with_error(double value, double error) {
   if (!std::isfinite(value)) return "-";
   return short_number(value) + (std::isfinite(error) ? " +- " + short_number(error) : "");
 }
@@ -197,8 +197,8 @@ std::string table_of(const std::vector<Compared>& rows, std::size_t width) {
   for (const Compared& row : rows) {
     const bool first = &row == &rows.front();
     const std::string& name = names[table.size() - 1];
-    table.push_back({name, with_error(row.mean.nats, row.mean.nats_se),
-                     first ? "-" : with_error(row.difference.mean, row.difference.error),
+    table.push_back({name, short_with_error(row.mean.nats, row.mean.nats_se),
+                     first ? "-" : short_with_error(row.difference.mean, row.difference.error),
                      std::isfinite(row.mean.nats) ? fixed(row.mean.bits_per_dim, 4) : "-",
                      row.model, row.data, row.parameters > 0 ? str(row.parameters) : "-",
                      std::isfinite(row.seconds) ? duration_text(row.seconds) : "-", row.status});

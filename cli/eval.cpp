@@ -85,13 +85,10 @@ std::string add_importance(flows::Density& density, const Rows& rows, const Eval
                             rows.x.dim(0), " samples"));
   }
   if (e.count == 0) return "";
-  char text[250];
-  std::snprintf(
-      text, sizeof text,
-      "  %.4f +- %.4f nats, %.5f +- %.5f bits/dim: importance weighted, draws for each: %d%s\n",
-      e.nats, e.nats_se, e.bits_per_dim, e.bits_per_dim_se, options.importance,
-      all ? "" : str(", of the first ", e.count, " samples").c_str());
-  return text;
+  return str("  ", with_error(e.nats, e.nats_se, 4), " nats, ",
+             with_error(e.bits_per_dim, e.bits_per_dim_se, 5),
+             " bits/dim: importance weighted, draws for each: ", options.importance,
+             all ? "" : str(", of the first ", e.count, " samples"), "\n");
 }
 
 /// What lossless codes take of the same levels, in `json` and as a line: one that knows nothing,
@@ -157,14 +154,11 @@ void eval_run(const EvalOptions& options) {
   const flows::Evaluation& e = evaluated.mean;
   Json& json = evaluated.json;
   const std::string convention = convention_of(*model.density);
-  char text[512];
-  std::snprintf(text, sizeof text,
-                "%s, %s split, %lld samples of %lld dimension%s\n"
-                "  %.4f +- %.4f nats\n  %.5f +- %.5f bits/dim\n",
-                printable(rows.name).c_str(), rows.split.c_str(), static_cast<long long>(e.count),
-                static_cast<long long>(model.density->dims()),
-                model.density->dims() == 1 ? "" : "s", e.nats, e.nats_se, e.bits_per_dim,
-                e.bits_per_dim_se);
+  const std::int64_t dims = model.density->dims();
+  const std::string text =
+      str(printable(rows.name), ", ", rows.split, " split, ", e.count, " samples of ", dims,
+          dims == 1 ? " dimension\n  " : " dimensions\n  ", with_error(e.nats, e.nats_se, 4),
+          " nats\n  ", with_error(e.bits_per_dim, e.bits_per_dim_se, 5), " bits/dim\n");
   const std::string importance =
       options.importance > 0 ? add_importance(*model.density, rows, options, json) : "";
   std::string compared;
@@ -177,10 +171,9 @@ void eval_run(const EvalOptions& options) {
   }
   std::string calibration;
   if (is_table(model.shape)) {
-    char bits[96];
-    std::snprintf(bits, sizeof bits, "  %.4f +- %.4f bits/row\n",
-                  e.bits_per_dim * static_cast<double>(model.density->dims()),
-                  e.bits_per_dim_se * static_cast<double>(model.density->dims()));
+    const auto each = static_cast<double>(dims);
+    const std::string bits =
+        "  " + with_error(e.bits_per_dim * each, e.bits_per_dim_se * each, 4) + " bits/row\n";
     if (std::isfinite(e.nats)) calibration = bits + add_calibration(model, rows, json);
   }
   const std::string codes = add_codes(model, rows.x, json);

@@ -25,6 +25,10 @@ std::string short_number(double value) {
   return text;
 }
 
+std::string with_error(double value, double error, int decimals) {
+  return fixed(value, decimals) + (std::isfinite(error) ? " +- " + fixed(error, decimals) : "");
+}
+
 std::string duration_text(double seconds) {
   const auto s = static_cast<long long>(std::max(0.0, seconds) + 0.5);
   char text[40];

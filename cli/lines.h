@@ -28,6 +28,10 @@ std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs);
 /// otherwise.
 std::string fixed(double value, int decimals);
 
+/// "1.2345 +- 0.0012", or the number alone where its error is not known: of one row, or where a row
+/// has no density.
+std::string with_error(double value, double error, int decimals);
+
 /// The columns that what a command writes to stdout may have: its terminal's but for the last one;
 /// 80 for a pipe or a file.
 std::size_t output_width();

@@ -80,8 +80,8 @@ std::string likelihood(const TrainedModel& model, const data::Dataset& data,
   }
   std::vector<std::pair<std::string, std::string>> rows = {
       {"samples", str(e.count)},
-      {"nats", fixed(e.nats, 4) + " ± " + fixed(e.nats_se, 4)},
-      {"bits/dim", fixed(e.bits_per_dim, 5) + " ± " + fixed(e.bits_per_dim_se, 5)},
+      {"nats", with_error(e.nats, e.nats_se, 4)},
+      {"bits/dim", with_error(e.bits_per_dim, e.bits_per_dim_se, 5)},
       {"convention", convention_of(*model.density)}};
   for (const std::string& line :
        compare_with_baselines(model, x, part_of(data, split).given, scores).lines) {

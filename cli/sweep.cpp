@@ -24,6 +24,7 @@
 #include "cli/table.h"
 #include "data/csv_cells.h"
 #include "data/given.h"
+#include "data/source.h"
 #include "flows/models/model.h"
 #include "tensor/files.h"
 #include "tensor/random.h"
@@ -58,6 +59,7 @@ struct Trial {
   std::string status = "not begun";
   std::int64_t best_epoch = 0;
   double valid_nats = flows::kNaN;  ///< of the best weights
+  std::string data = {};            ///< checksum of the file that it was trained with
 };
 
 // "lr=1e-3,3e-3"; values that have commas themselves stand in double quotes.
@@ -84,24 +86,46 @@ std::vector<Try> parse_tries(const std::vector<std::string>& texts) {
   return out;
 }
 
+std::vector<std::int64_t> counted(std::int64_t count) {
+  std::vector<std::int64_t> all(static_cast<std::size_t>(count));
+  std::iota(all.begin(), all.end(), 0);
+  return all;
+}
+
+// --random different numbers below `combinations`. Of few they are the first of a random order; of
+// many they are drawn one by one, since that order would not fit into memory.
+std::vector<std::int64_t> drawn_of(std::int64_t combinations, const SweepOptions& options) {
+  constexpr std::int64_t kFew = 1'000'000;
+  Generator gen(options.draw_seed, 0x7377656570);  // "sweep"
+  const auto count = static_cast<std::size_t>(options.random);
+  std::vector<std::int64_t> order;
+  if (combinations <= kFew) {
+    const auto all = permutation(gen, combinations).to_vector<std::int32_t>();
+    order.assign(all.begin(), all.begin() + options.random);
+  }
+  while (order.size() < count) {
+    const double u = uniform(gen, {1}, DType::F64).item();
+    const auto one = static_cast<std::int64_t>(u * static_cast<double>(combinations));
+    if (std::find(order.begin(), order.end(), one) == order.end()) order.push_back(one);
+  }
+  return order;
+}
+
 // All combinations, or --random of them; the last setting changes fastest.
 std::vector<Trial> plan(const std::vector<Try>& tries, const SweepOptions& options) {
   double all = 1;
   for (const Try& one : tries) all *= static_cast<double>(one.values.size());
-  constexpr double kMostCombinations = 1e6;
+  constexpr double kMostCombinations = 1e15;
   check_usage(all <= kMostCombinations, "[sweep] ", all, " combinations are more than ",
               kMostCombinations);
-  std::vector<std::int32_t> order(static_cast<std::size_t>(all));
-  std::iota(order.begin(), order.end(), 0);
-  if (options.random > 0) {
-    check_usage(options.random <= std::ssize(order), "[sweep] there are ", order.size(),
-                " combinations only; give --random ", order.size(), " or less");
-    Generator gen(options.draw_seed, 0x7377656570);  // "sweep"
-    order = permutation(gen, std::ssize(order)).to_vector<std::int32_t>();
-    order.resize(static_cast<std::size_t>(options.random));
-  }
-  check_usage(std::ssize(order) <= kMostRuns, "[sweep] ", order.size(), " trainings are more than ",
-              kMostRuns, "; give --random N");
+  const auto combinations = static_cast<std::int64_t>(all);
+  const bool drawn = options.random > 0;
+  check_usage(!drawn || options.random <= combinations, "[sweep] there are ", combinations,
+              " combinations only; give --random ", combinations, " or less");
+  check_usage(drawn || combinations <= kMostRuns, "[sweep] ", combinations,
+              " trainings are more than ", kMostRuns, "; give --random N");
+  const std::vector<std::int64_t> order =
+      drawn ? drawn_of(combinations, options) : counted(combinations);
   std::vector<Trial> trials;
   for (std::int64_t number : order) {
     char name[16];
@@ -129,14 +153,20 @@ double budget_of(const SettingOptions& settings) {
   return *value;
 }
 
+// What is the same in all trainings.
+flows::Config base_of(const SweepOptions& options) {
+  const bool is_file = options.model.ends_with(".json");
+  const ConfigFile file =
+      is_file ? read_config(options.model) : ConfigFile{.where = {}, .preset = options.model};
+  flows::Config base = file.on(flows::preset(file.preset));
+  options.settings.apply(base);
+  return base;
+}
+
 // Values that no training takes are told before any begins.
 void check_values(const SweepOptions& options, const std::vector<Try>& tries) {
-  const bool is_file = options.model.ends_with(".json");
   try {
-    const ConfigFile file =
-        is_file ? read_config(options.model) : ConfigFile{.where = {}, .preset = options.model};
-    flows::Config base = file.on(flows::preset(file.preset));
-    options.settings.apply(base);
+    const flows::Config base = base_of(options);
     for (const Try& one : tries) {
       for (const std::string& value : one.values) {
         flows::Config config = base;
@@ -149,21 +179,38 @@ void check_values(const SweepOptions& options, const std::vector<Try>& tries) {
   for (const Try& one : tries) {
     check_usage(!options.settings.given(one.key), "[sweep] ", one.key,
                 " is tried, and given besides; leave one of them out");
-    for (const char* key : {"data", "valid_data", "test_data", "split_by", "valid"}) {
+    for (const char* key : {"data", "valid_data", "test_data", "split_by", "valid", "test",
+                            "missing", "na", "skip_bad"}) {
       check_usage(one.key != key, "[sweep] ", key,
                   " decides which rows validate; runs that differ in it cannot be compared");
+    }
+    for (const char* key :
+         {"columns", "drop", "given", "label", "types", "layout", "images", "bits"}) {
+      check_usage(one.key != key, "[sweep] ", key,
+                  " decides of what the density is; those of different things cannot be compared");
     }
     check_usage(options.minutes == 0 || (one.key != "epochs" && one.key != "steps"), "[sweep] ",
                 one.key, " and --budget both say when a training ends");
   }
+  check_usage(base_of(options).data.valid != 0, "[sweep] valid = 0 leaves nothing to choose by");
   check_usage(options.minutes == 0 ||
                   (!options.settings.given("epochs") && !options.settings.given("steps")),
               "[sweep] --budget says how many steps there are: leave out --steps and --epochs");
 }
 
+std::optional<FileLock> lock_of(const std::string& folder) {
+  long holder = 0;
+  auto lock = FileLock::take(folder + "/.lock", &holder);
+  NF_CHECK(lock, "[sweep] ", folder, " is in use by another sweep",
+           holder > 0 ? str(" (process ", holder, ")") : "",
+           "; wait for it, or give another --out");
+  return lock;
+}
+
 // The folder is of this sweep, or new: what is there of another plan must not be mixed with it.
 // Without --out it is the first such one of runs/sweep-MODEL, runs/sweep-MODEL-2, ...
-void claim_folder(SweepOptions& options, const std::vector<Try>& tries) {
+// The lock is the sweep's as long as the result lives.
+std::optional<FileLock> claim_folder(SweepOptions& options, const std::vector<Try>& tries) {
   constexpr std::uint64_t kMostBytes = 1 << 20;
   Json wanted = {
       {"model", options.model},    {"settings", options.settings.words("budget")},
@@ -187,12 +234,14 @@ void claim_folder(SweepOptions& options, const std::vector<Try>& tries) {
     NF_CHECK(
         is_ours(), "[sweep] ", options.out,
         " is of another sweep (sweep.json); give the same settings to go on, or another --out");
-    return;
+    return lock_of(options.out);
   }
   NF_CHECK(!std::filesystem::exists(options.out) || std::filesystem::is_empty(options.out),
            "[sweep] ", options.out, " holds something else; give another --out");
   std::filesystem::create_directories(options.out);
+  auto lock = lock_of(options.out);
   atomic_write(file(), wanted.dump(2) + "\n");
+  return lock;
 }
 
 // --- one training -------------------------------------------------------------------------------
@@ -238,7 +287,12 @@ int run_program(const std::vector<std::string>& words) {
 // What stands in the folder of a training.
 void look_at(const std::string& folder, Trial& trial) {
   if (!std::filesystem::exists(folder + "/config.json")) return;
-  const RunState state = RunFolder::open(folder).state();
+  const RunFolder run = RunFolder::open(folder);
+  const RunState state = run.state();
+  const std::vector<std::string> drawn = data::built_in_sources();
+  const bool of_file =
+      std::find(drawn.begin(), drawn.end(), run.config().data.source) == drawn.end();
+  trial.data = of_file ? run.known().shape.checksum : "";
   trial.status = state.status;
   trial.best_epoch = state.best_epoch;
   trial.valid_nats = state.best_epoch > 0 ? state.best_valid_nats : flows::kNaN;
@@ -315,6 +369,18 @@ std::string sweep_text(const std::vector<Try>& tries, const std::vector<Trial>& 
   return table_text(table, output_width());
 }
 
+// A file that changed between two trainings has other validation rows.
+void check_data(const SweepOptions& options, const std::vector<Trial>& trials) {
+  const Trial* first = nullptr;
+  for (const Trial& trial : trials) {
+    if (trial.data.empty()) continue;
+    if (!first) first = &trial;
+    NF_CHECK(trial.data == first->data, "[sweep] the data have changed: run ", trial.name, " of ",
+             options.out, " was trained on others than run ", first->name,
+             ", so the two cannot be compared; begin again with another --out");
+  }
+}
+
 void tell_sweep(const SweepOptions& options, const std::vector<Try>& tries,
                 const std::vector<Trial>& trials) {
   const std::string csv = options.out + "/sweep.csv";
@@ -345,7 +411,7 @@ void sweep(SweepOptions& options) {
   options.minutes = budget_of(options.settings);
   std::vector<Trial> trials = plan(tries, options);
   check_values(options, tries);
-  claim_folder(options, tries);
+  const auto lock = claim_folder(options, tries);
   catch_interrupts();
   std::size_t failed = 0;
   for (std::size_t i = 0; i < trials.size() && !interrupted(); ++i) {
@@ -368,6 +434,7 @@ void sweep(SweepOptions& options) {
                                 ? ""
                                 : ", " + fixed(trial.valid_nats, 4) + " nats on validation"));
     write_sweep_table(options.out + "/sweep.csv", tries, trials);
+    check_data(options, trials);
   }
   NF_CHECK(failed < trials.size(), "[sweep] no training of ", options.out, " could be done");
   tell_sweep(options, tries, trials);

@@ -117,7 +117,11 @@ def threads(count=0):
 
 def _numbers(values):
     """An array of a type that the library reads, without a copy where it is one."""
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise UsageError("[nf] masked cells have no value; fill them, or leave these rows out")
     array = np.asarray(values)
+    if np.iscomplexobj(array):
+        raise UsageError("[nf] complex numbers have no density here; give real ones")
     return array if array.dtype in _TYPES else array.astype(np.float64)
 
 
@@ -131,14 +135,27 @@ def _as_array(rows):
     return described
 
 
+def _text(name, value):
+    """Bytes for C, which ends a text at its first NUL."""
+    text = os.fsencode(value)
+    if b"\0" in text:
+        raise UsageError(f"[nf] {name} has a NUL character")
+    return text
+
+
 class _Handle:
     """An open model, closed when nobody holds it any more: not while a thread still computes."""
+
+    pointer = None
 
     def __init__(self, path, weights, noise_draws, importance):
         self.pointer = ctypes.c_void_p()
         draws = _whole("noise_draws", noise_draws, 1, 1_000_000)
-        options = _Options(ctypes.sizeof(_Options), weights.encode(), draws, bool(importance))
-        _check(_lib.nf_open(os.fsencode(path), ctypes.byref(options), ctypes.byref(self.pointer)))
+        options = _Options(ctypes.sizeof(_Options), _text("weights", weights), draws, bool(importance))
+        _check(_lib.nf_open(_text("path", path), ctypes.byref(options), ctypes.byref(self.pointer)))
+
+    def __reduce__(self):
+        raise UsageError("[nf] a model cannot be copied; open it again")
 
     def __del__(self, close=_lib.nf_close):  # at the end of a program the name _lib may be gone
         if self.pointer:

@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include "cli_runs.h"
+#include "tensor/files.h"
 
 using namespace nf::test;
 
@@ -90,6 +91,48 @@ BOOST_AUTO_TEST_CASE(a_sweep_that_was_ended_goes_on) {
   for (const auto& run : runs) BOOST_TEST(run["status"] == "finished");
 }
 
+// Of 12^6 combinations a few are drawn, always the same; one of them is drawn once.
+BOOST_AUTO_TEST_CASE(some_of_very_many_combinations) {
+  const ScratchFolder folder;
+  Words more = {"--random", "2", "--json"};
+  for (const char* key : {"lr", "eps", "ema", "beta1", "weight-decay", "clip"}) {
+    std::string values = std::string(key) + "=";
+    for (int i = 1; i <= 12; ++i) values += "0.0" + std::to_string(i) + (i < 12 ? "," : "");
+    more.insert(more.end(), {"--try", values});
+  }
+  const Outcome one = flowcli(folder, sweep(folder.file("a"), more)),
+                two = flowcli(folder, sweep(folder.file("b"), more));
+  expect_ok(one);
+  expect_ok(two);
+  const nlohmann::json runs = one.json()["runs"], again = two.json()["runs"];
+  BOOST_TEST_REQUIRE(runs.size() == 2U);
+  BOOST_TEST(runs[0]["settings"] != runs[1]["settings"]);
+  for (std::size_t i = 0; i < 2; ++i) BOOST_TEST(runs[i]["settings"] == again[i]["settings"]);
+}
+
+BOOST_AUTO_TEST_CASE(runs_on_other_data_are_not_compared) {
+  const ScratchFolder folder;
+  const std::string csv = folder.file("table.csv"), out = folder.file("sweep");
+  const auto add_rows = [&](int first, int last) {
+    std::ofstream table(csv, std::ios::app);
+    for (int i = first; i < last; ++i) table << i % 17 * 0.5 << "," << i * i % 23 << "\n";
+  };
+  add_rows(0, 200);
+  const Words call = {"sweep", "realnvp-2d",     "--data", csv,       "--couplings",
+                      "2",     "--hidden-units", "4",      "--steps", "3",
+                      "--try", "lr=1e-3,2e-3",   "--out",  out};
+  expect_ok(flowcli(folder, call));
+  {
+    const auto lock = nf::FileLock::take(out + "/.lock");
+    expect_failure(flowcli(folder, call), {"is in use by another sweep"});
+  }
+  add_rows(200, 240);
+  std::filesystem::remove_all(out + "/002");
+  Words quiet = call;
+  quiet.push_back("--quiet");
+  expect_failure(flowcli(folder, quiet), {"the data have changed: run 002", "another --out"});
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_swept_is_one_line) {
   const ScratchFolder folder;
   const std::pair<Words, std::string> rows[] = {
@@ -101,6 +144,14 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_swept_is_one_line) {
       {{"--try", "couplings=2,4"}, "couplings is tried, and given besides"},
       {{"--try", "valid=2,4"}, "valid is tried, and given besides"},
       {{"--try", "split_by=a,b"}, "decides which rows validate"},
+      {{"--try", "test=100,500"}, "test is tried, and given besides"},
+      {{"--try", "drop=a,b"}, "decides of what the density is"},
+      {{"--try", "types=\"a=real\",\"a=integer\""}, "decides of what the density is"},
+      {{"--try", "bits=1,8"}, "decides of what the density is"},
+      {{"--try", "lr=1,2", "--set", "valid=0"}, "leaves nothing to choose by"},
+      {{"--try", "lr=1,2,3,4,5,6,7,8,9", "--try", "clip=1,2,3,4,5,6,7,8,9", "--try",
+        "ema=.1,.2,.3,.4,.5,.6,.7,.8,.9", "--try", "beta1=.1,.2,.3,.4,.5,.6,.7,.8,.9"},
+       "6561 trainings are more than 1000; give --random N"},
       {{"--try", "lr=1,2", "--random", "3"}, "there are 2 combinations only"},
       {{"--try", "lr=1,2", "--budget", "1"}, "leave out --steps and --epochs"},
       {{"--try", "lr=1,2", "--set", "budget=1"}, "give it as --budget"},

@@ -3,6 +3,7 @@
 
     tests/python_nf.py FLOWCLI      NF_LIBRARY says which library; CTest runs it as python_nf
 """
+import copy
 import os
 import pathlib
 import subprocess
@@ -55,6 +56,20 @@ class Table(Folder):
         super().setUp()
         self.model = nf.open(self.path)
         self.rows = np.loadtxt(self.data, delimiter=",", skiprows=1)
+
+    def test_what_has_no_meaning_is_refused(self):
+        masked = np.ma.array(self.rows, mask=self.rows > 1e30)
+        self.assertEqual(len(self.model.log_prob(masked)), len(self.rows))  # nothing is hidden
+        masked[0, 0] = np.ma.masked
+        for rows, says in [(masked, "masked cells"), (self.rows * 1j, "complex")]:
+            with self.assertRaisesRegex(nf.UsageError, says):
+                self.model.log_prob(rows)
+        for arguments, says in [({"path": "a\0b"}, "path has a NUL"),
+                                ({"path": self.path, "weights": "best\0x"}, "weights has a NUL")]:
+            with self.assertRaisesRegex(nf.UsageError, says):
+                nf.open(**arguments)
+        with self.assertRaisesRegex(nf.UsageError, "cannot be copied"):
+            copy.deepcopy(self.model)
 
     def test_attributes(self):
         model = self.model

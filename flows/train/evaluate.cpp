@@ -120,8 +120,7 @@ Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& op
 Evaluation evaluation_of(const Density& density, const std::vector<double>& scores,
                          int noise_draws) {
   const auto [mean, error] = mean_and_error(scores);
-  const double se = scores.size() > 1 ? error : 0;
-  return {density.nats(mean), se,         density.bits_per_dim(mean), -density.bits_per_dim(se),
+  return {density.nats(mean), error,      density.bits_per_dim(mean), -density.bits_per_dim(error),
           std::ssize(scores), noise_draws};
 }
 

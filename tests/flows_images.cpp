@@ -215,6 +215,22 @@ BOOST_AUTO_TEST_CASE(maps_rise_with_the_slope_that_they_tell) {
   check_error([] { spline_map(4, INFINITY); }, {"[spline]"});
 }
 
+// The search for one number ends when that one is found, whatever is searched beside it.
+BOOST_AUTO_TEST_CASE(a_number_is_found_alone_as_among_others) {
+  const auto map = mixture_map(10);
+  for (const DType dtype : test::kFloats) {
+    const Tensor parameters =
+        (test::draw({200, map->parameters_per_dim()}, DType::F64, 5) * 1.5).to(dtype);
+    const Tensor z = (test::draw({200, 1}, DType::F64, 6) * 2.0).to(dtype);
+    const Tensor together = map->inverse(z, parameters).value.value();
+    for (std::int64_t i = 0; i < 200; ++i) {
+      const Tensor alone =
+          map->inverse(z.narrow(0, i, 1), parameters.narrow(0, i, 1)).value.value();
+      BOOST_TEST(alone.item() == together.narrow(0, i, 1).item(), "row " << i);
+    }
+  }
+}
+
 // Many narrow components leave plateaus between them, where a step of Newton's is any number.
 BOOST_AUTO_TEST_CASE(mixtures_are_inverted_between_their_components) {
   struct Row {

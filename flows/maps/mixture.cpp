@@ -22,6 +22,8 @@ Tensor find(const Tensor& y, const Tensor& parameters, int components) {
   const Tensor at = some(2 + k) + scales * y.unsqueeze(axis);
   Tensor low = minimum(min(at, {axis}), y), high = maximum(max(at, {axis}), y);
   Tensor x = (low + high) * 0.5, last = high - low;  // the step that led to x
+  // What is found stays: so the way of a number, to its last bit, is that of this number alone.
+  Tensor found = Tensor::zeros(x.shape(), DType::F32, x.device());
   const double ulp = y.dtype() == DType::F32 ? 0x1p-23 : 0x1p-52;
   // Newton's method ends most searches in 8 steps. Where its step leaves the bounds, is no number,
   // or is not half as long as the one before, the bounds are halved instead.
@@ -36,10 +38,10 @@ Tensor find(const Tensor& y, const Tensor& parameters, int components) {
     Tensor next = where(less_equal(abs(step), abs(last) * 0.5), newton, middle);  // NaN: middle
     next = where(less(next, low), middle, where(greater(next, high), middle, next));
     const Tensor moved = next - x;
-    const Tensor close = less_equal(abs(moved), abs(x) * (2 * ulp));
+    found = maximum(found, less_equal(abs(moved), abs(x) * (2 * ulp)).to(DType::F32));
     last = moved;
-    x = where(close, x, next);
-    if (sum(close.to(DType::F32)).item() == static_cast<double>(x.numel())) break;
+    x = where(found.to(DType::U8), x, next);
+    if (sum(found).item() == static_cast<double>(x.numel())) break;
   }
   return x;
 }

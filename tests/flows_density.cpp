@@ -256,7 +256,7 @@ BOOST_AUTO_TEST_CASE(evaluation_is_the_mean_over_all_samples) {
     BOOST_CHECK_CLOSE_FRACTION(result.bits_per_dim_se, se / (3 * std::numbers::ln2), 1e-6);
     BOOST_CHECK_EQUAL(result.count, 10);
   }
-  BOOST_CHECK(std::isnan(evaluate(*density, x.narrow(0, 0, 1)).nats_se));  // not known
+  BOOST_CHECK(std::isnan(evaluate(*density, x.narrow(0, 0, 1)).nats_se));          // not known
   const MeanAndError pairs = paired_difference({1e9 + 5, 7, 3}, {1e9 + 1, 4, 1});  // 4, 3, 2
   BOOST_CHECK_CLOSE(pairs.mean, 3, 1e-9);
   BOOST_CHECK_CLOSE(pairs.error, 1 / std::sqrt(3.), 1e-9);

@@ -6,6 +6,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 #include "flows/examine/diagnose.h"
 #include "tensor/error.h"
@@ -163,6 +164,15 @@ BOOST_AUTO_TEST_CASE(a_drift_is_told_from_chance) {
   BOOST_TEST(four.drift({0, 2.5}).distance == 0.5);
   BOOST_TEST(four.drift({2, 2, 2}).distance == 0.5);  // ties: behind 2 are 3/3 and 2/4
   BOOST_TEST(four.drift({NAN}).distance == 1);
+  // 3 and 12 rows count as 36/15 of one sample.
+  std::vector<double> twelve(12);
+  std::iota(twelve.begin(), twelve.end(), 0.0);
+  BOOST_TEST(HeldOutScores(twelve).drift({10.5, 11.5, 12.5}).p_value ==
+             flows::ks_p_value(11.0 / 12, 36.0 / 15));
+  // All near the mean of 0 to 11: no drift of the scores to one side, but one of the distances.
+  const std::vector<double> middle = {5.5, 5.5, 5.5, 5.5};
+  BOOST_TEST(HeldOutScores(twelve).drift(middle).distance == 0.5);
+  BOOST_TEST(HeldOutScores(twelve, flows::Unusual::Far).drift(middle).distance == 1);
 }
 
 // Quantiles of Kolmogorov's distribution: at 1.3581 it is 5 %, at 1.6276 1 %; of 10 values 5 %

@@ -95,6 +95,8 @@ const std::string& text_of(const nf_model& model, int what, std::int64_t index) 
       return at(model.shape.given, std::ssize(model.shape.given));
     case NF_NOTE:
       return at(model.notes, std::ssize(model.notes));
+    case NF_CLASS:
+      return at(model.shape.class_names, model.shape.given_classes);
     default:
       check_call(false, "[nf_text] there is no text ", what);
       return *none;

@@ -86,7 +86,8 @@ enum {
   NF_CONVENTION = 2, /* in which units nats are */
   NF_COLUMN = 3,     /* the name of column `index`, "" where the run knows none */
   NF_GIVEN_NAME = 4, /* "label", or the name of the given column `index` */
-  NF_NOTE = 5        /* what should be known of this run: its training has not finished, ... */
+  NF_NOTE = 5,       /* what should be known of this run: its training has not finished, ... */
+  NF_CLASS = 6       /* the name of label `index`, "" where labels have no names */
 };
 /* index: from 0; 0 where there is but one. The text lives as long as the model. */
 int nf_text(const nf_model* model, int what, int64_t index, const char** text);

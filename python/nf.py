@@ -48,7 +48,7 @@ class _Options(ctypes.Structure):
 _TYPES = {np.dtype(np.float64): 0, np.dtype(np.float32): 1, np.dtype(np.uint8): 2}
 (_DIMS, _HEIGHT, _WIDTH, _CHANNELS, _LEVELS, _GIVEN, _CLASSES, _PARAMETERS, _NOISE, _LATENTS,
  _NOTES) = range(11)
-_MODEL, _PATH, _CONVENTION, _COLUMN, _GIVEN_NAME, _NOTE = range(6)
+_MODEL, _PATH, _CONVENTION, _COLUMN, _GIVEN_NAME, _NOTE, _CLASS = range(7)
 
 
 def _places():
@@ -187,13 +187,14 @@ class Model:
     Rows are arrays (N, D), of images also (N, H, W, C), (N, H, W) with one channel; (D,) or (H, W, C) is one
     row, for which the result is one, too. Any array-like is taken; f32, f64 and u8 are read where they lie,
     whatever their strides. `given`, of a conditional model: (N, G), or for all rows (G,), a number, or
-    {name: number or (N,)}.
+    {name: number or (N,)}; of labels that have names these, too.
 
     dims        D
     shape       (D,) or (H, W, C)
     columns     names of the D columns, or []
     given       names of what is given: ["label"], columns, or []
     classes     labels that may be given, 0 to classes - 1; 0: none
+    class_names their names, which `given` takes in place of numbers, or []
     levels      of pixels 256 or fewer, 0 of real numbers
     bound       log_prob draws noise and is a lower bound on average
     parameters  how many numbers were trained
@@ -213,6 +214,8 @@ class Model:
         self.columns = names if any(names) else []
         self.given = [text(_GIVEN_NAME, j) for j in range(number(_GIVEN))]
         self.classes, self.levels = number(_CLASSES), number(_LEVELS)
+        names = [text(_CLASS, k) for k in range(self.classes)]
+        self.class_names = names if any(names) else []
         self.bound, self.latents = bool(number(_NOISE)), bool(number(_LATENTS))
         self.parameters = number(_PARAMETERS)
         self.model, self.path, self.convention = text(_MODEL), text(_PATH), text(_CONVENTION)
@@ -255,6 +258,17 @@ class Model:
         raise UsageError(f"[nf] {what} of shape {shape}; {self.path} is for (N, {dims})" +
                          (f" or (N, {', '.join(map(str, self.shape))})" if len(self.shape) > 1 else ""))
 
+    def _labels(self, values):
+        """Numbers of labels that are given by their names; what is no text stays."""
+        array = np.asarray(values)
+        if array.dtype.kind not in "UO" or not all(isinstance(value, str) for value in array.flat):
+            return values
+        numbers = {name: k for k, name in enumerate(self.class_names)}
+        unknown = sorted(set(array.flat) - set(numbers))
+        if unknown:
+            raise UsageError(f"[nf] given '{unknown[0]}': the labels are {', '.join(numbers) or 'numbers'}")
+        return np.array([numbers[value] for value in array.flat], np.float64).reshape(array.shape)
+
     def _given(self, given):
         """What is given as C takes it, or None."""
         if given is None:
@@ -263,10 +277,10 @@ class Model:
         if isinstance(given, dict):
             if set(given) != set(names):
                 raise UsageError(f"[nf] given has {sorted(given)}, the model is given {names}")
-            columns = np.broadcast_arrays(*(np.asarray(given[name], np.float64) for name in names))
-            values = np.stack(columns, -1)
+            columns = np.broadcast_arrays(*(_numbers(self._labels(given[name])) for name in names))
+            values = np.stack([column.astype(np.float64) for column in columns], -1)
         else:
-            values = _numbers(given)
+            values = _numbers(self._labels(given))
         if values.ndim < 2:  # one row for all; of one name also a value for each row
             values = values.reshape(-1, 1) if len(names) == 1 else values.reshape(1, -1)
         if values.ndim != 2:

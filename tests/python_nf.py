@@ -208,6 +208,26 @@ class Given(Folder):
             with self.assertRaisesRegex(nf.UsageError, says):
                 model.log_prob(x, given=wrong)
 
+    def test_labels_by_their_names(self):
+        rng = np.random.default_rng(2)
+        towns = np.array(["Oslo", "Bergen", "Tromso"])[rng.integers(0, 3, 300)]
+        csv, run = self.folder + "/towns.csv", self.folder + "/towns"
+        with open(csv, "w") as file:
+            file.write("x,y,town\n")
+            file.writelines(f"{x:.3f},{y:.3f},{town}\n" for (x, y), town in zip(rng.normal(size=(300, 2)), towns))
+        subprocess.run([FLOWCLI, "train", "realnvp-2d", "--data", csv, "--label", "town", "--given", "label",
+                        "--couplings", "2", "--hidden-units", "8", "--steps", "60", "--quiet", "--out", run], check=True)
+        model = nf.open(run)
+        self.assertEqual((model.classes, model.class_names), (3, ["Bergen", "Oslo", "Tromso"]))
+        x = rng.normal(size=(5, 2))
+        for names, numbers in (("Oslo", 1), (list(towns[:5]), [model.class_names.index(t) for t in towns[:5]])):
+            nats = model.log_prob(x, given=numbers)
+            np.testing.assert_array_equal(model.log_prob(x, given=names), nats)
+            np.testing.assert_array_equal(model.log_prob(x, given={"label": names}), nats)
+        self.assertFalse(np.array_equal(model.log_prob(x, given="Oslo"), model.log_prob(x, given="Bergen")))
+        with self.assertRaisesRegex(nf.UsageError, "'Paris': the labels are Bergen, Oslo, Tromso"):
+            model.log_prob(x, given="Paris")
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -25,7 +25,8 @@ namespace nf {
 #define NF_FUNCTIONS(X)                                                                      \
   X(where) X(matmul) X(linear) X(conv2d) X(reshape) X(permute) X(broadcast_to) X(slice) X(flip)        \
   X(concat) X(append) X(index_select) X(gather) X(scatter_add) X(index_add) X(pad) X(cast)             \
-  X(triangular_solve) X(cholesky) X(inverse) X(slogdet) X(mixture_log_odds) X(checkpoint)
+  X(triangular_solve) X(cholesky) X(inverse) X(slogdet) X(mixture_log_odds)                    \
+  X(rational_quadratic_spline) X(checkpoint)
 // clang-format on
 
 // --- elementwise --------------------------------------------------------------------------------
@@ -87,6 +88,10 @@ Var conv2d(const Var& x, const Var& w, const Var& bias, const ConvGeometry& geom
 // --- maps by mixtures of logistics --------------------------------------------------------------
 /// Backward computes everything from x and the parameters once more.
 LogOdds<Var> mixture_log_odds(const Var& x, const Var& parameters, int components, double limit);
+
+// --- rational-quadratic splines -----------------------------------------------------------------
+/// Backward computes everything from x and the parameters once more.
+Sloped<Var> rational_quadratic_spline(const Var& x, const Var& parameters, const SplineArgs& args);
 
 // --- shapes -------------------------------------------------------------------------------------
 Var reshape(const Var& x, const Shape& shape);

@@ -54,20 +54,42 @@ Var where(const Tensor& condition, const Var& a, const Var& b) {
                         });
 }
 
-LogOdds<Var> mixture_log_odds(const Var& x, const Var& parameters, int components, double limit) {
-  auto [value, log_slope] = mixture_log_odds(x.value(), parameters.value(), components, limit);
-  if (!needs_record({&x, &parameters})) return {value, log_slope};
-  constexpr const char* kName = name_of(Function::mixture_log_odds);
+namespace {
+
+// A map of numbers with parameters of their own; backward(douts, x, parameters) gives the gradients
+// of both.
+template <class Backward>
+Sloped<Var> record_map(Function function, const Var& x, const Var& parameters, Sloped<Tensor> out,
+                       const Backward& backward) {
+  if (!needs_record({&x, &parameters})) return {out.value, out.log_slope};
+  const char* const name = name_of(function);
   std::vector<Var> outs = Tape::current()->record(
-      kName, std::vector{std::move(value), std::move(log_slope)},
-      [=, saved_x = Saved(kName, x.value()), saved_p = Saved(kName, parameters.value()),
+      name, std::vector{std::move(out.value), std::move(out.log_slope)},
+      [=, saved_x = Saved(name, x.value()), saved_p = Saved(name, parameters.value()),
        slot_x = x.slot(), slot_p = parameters.slot()](std::span<Tensor> douts) mutable {
-        auto [dx, dparameters] = mixture_log_odds_backward({douts[0], douts[1]}, saved_x.take(),
-                                                           saved_p.take(), components, limit);
+        auto [dx, dparameters] = backward({douts[0], douts[1]}, saved_x.take(), saved_p.take());
         add_grad(slot_x, std::move(dx));
         add_grad(slot_p, std::move(dparameters));
       });
   return {std::move(outs[0]), std::move(outs[1])};
+}
+
+}  // namespace
+
+LogOdds<Var> mixture_log_odds(const Var& x, const Var& parameters, int components, double limit) {
+  return record_map(Function::mixture_log_odds, x, parameters,
+                    mixture_log_odds(x.value(), parameters.value(), components, limit),
+                    [=](const Sloped<Tensor>& douts, const Tensor& at, const Tensor& p) {
+                      return mixture_log_odds_backward(douts, at, p, components, limit);
+                    });
+}
+
+Sloped<Var> rational_quadratic_spline(const Var& x, const Var& parameters, const SplineArgs& args) {
+  return record_map(Function::rational_quadratic_spline, x, parameters,
+                    rational_quadratic_spline(x.value(), parameters.value(), args),
+                    [=](const Sloped<Tensor>& douts, const Tensor& at, const Tensor& p) {
+                      return rational_quadratic_spline_backward(douts, at, p, args);
+                    });
 }
 
 }  // namespace nf

@@ -34,6 +34,13 @@ struct MixtureArgs {
   double limit;
 };
 
+/// Of a rational-quadratic spline (spline.h): its bins, on [-bound, bound], and the direction.
+struct SplineArgs {
+  std::int64_t bins;
+  double bound;
+  bool inverse = false;
+};
+
 class Backend {
  public:
   virtual ~Backend() = default;
@@ -113,6 +120,15 @@ class Backend {
   virtual void mixture_backward(const MixtureArgs& args, const Tensor& dvalue,
                                 const Tensor& dlog_slope, const Tensor& x, const Tensor& parameters,
                                 Tensor& dx, Tensor& dparameters) = 0;
+
+  // --- rational-quadratic splines (spline.h) -----------------------------------------------------
+  /// x (.., A), parameters (.., (3K - 1) A): A logits each of K widths, K heights, K - 1 slopes.
+  virtual void spline(const SplineArgs& args, const Tensor& x, const Tensor& parameters,
+                      Tensor& value, Tensor& log_slope) = 0;
+  /// dx contiguous, dparameters with any strides.
+  virtual void spline_backward(const SplineArgs& args, const Tensor& dvalue,
+                               const Tensor& dlog_slope, const Tensor& x, const Tensor& parameters,
+                               Tensor& dx, Tensor& dparameters) = 0;
 
   // --- precision of products --------------------------------------------------------------------
   virtual Precision precision() const { return Precision::F32; }

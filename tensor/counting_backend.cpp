@@ -136,6 +136,17 @@ class CountingBackend : public Backend {
     count(0, dvalue, dlog_slope, x, parameters, dx, dparameters);
     inner_.mixture_backward(args, dvalue, dlog_slope, x, parameters, dx, dparameters);
   }
+  void spline(const SplineArgs& args, const Tensor& x, const Tensor& parameters, Tensor& value,
+              Tensor& log_slope) override {
+    count(0, x, parameters, value, log_slope);
+    inner_.spline(args, x, parameters, value, log_slope);
+  }
+  void spline_backward(const SplineArgs& args, const Tensor& dvalue, const Tensor& dlog_slope,
+                       const Tensor& x, const Tensor& parameters, Tensor& dx,
+                       Tensor& dparameters) override {
+    count(0, dvalue, dlog_slope, x, parameters, dx, dparameters);
+    inner_.spline_backward(args, dvalue, dlog_slope, x, parameters, dx, dparameters);
+  }
   Precision precision() const override { return inner_.precision(); }
   bool has_precision(Precision p) const override { return inner_.has_precision(p); }
   void set_precision(Precision precision) override { inner_.set_precision(precision); }

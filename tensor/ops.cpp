@@ -375,9 +375,22 @@ Tensor pad(const Tensor& x, int axis, std::int64_t before, std::int64_t after, d
   return out;
 }
 
-// --- maps by mixtures of logistics --------------------------------------------------------------
+// --- maps of numbers with parameters of their own
+// -------------------------------------------------
 
 namespace {
+
+// Are these parameters (.., P A) of x (.., A)?
+bool are_parameters(const Tensor& x, const Tensor& parameters) {
+  bool fits = x.rank() > 0 && parameters.rank() == x.rank();
+  for (int d = 0; fits && d + 1 < x.rank(); ++d) fits = parameters.dim(d) == x.dim(d);
+  return fits && (x.dim(-1) == 0 || parameters.dim(-1) % x.dim(-1) == 0);
+}
+
+// A gradient of x's shape; undefined is zeros.
+Tensor given(const Tensor& dout, const Tensor& x) {
+  return dout.defined() ? dout : Tensor::zeros({}, x.dtype(), x.device()).broadcast_to(x.shape());
+}
 
 // The last 3K of all parameters of each dimension, a view.
 Tensor mixture_parameters(const Tensor& x, const Tensor& parameters, int components, double limit) {
@@ -387,12 +400,22 @@ Tensor mixture_parameters(const Tensor& x, const Tensor& parameters, int compone
            "[mixture_log_odds] needs components and a positive bound of log scales, got ",
            components, " and ", limit);
   const std::int64_t dims = x.rank() > 0 ? x.dim(-1) : 0, used = 3 * dims * components;
-  bool fits = x.rank() > 0 && parameters.rank() == x.rank();
-  for (int d = 0; fits && d + 1 < x.rank(); ++d) fits = parameters.dim(d) == x.dim(d);
-  NF_CHECK(fits && parameters.dim(-1) >= used && (dims == 0 || parameters.dim(-1) % dims == 0),
+  NF_CHECK(are_parameters(x, parameters) && parameters.dim(-1) >= used,
            "[mixture_log_odds] parameters ", parameters.shape(), " for x ", x.shape(), " and ",
            components, " components: at least ", 3 * components, " for each number, last");
   return parameters.narrow(-1, parameters.dim(-1) - used, used);
+}
+
+void check_spline(const Tensor& x, const Tensor& parameters, const SplineArgs& args) {
+  constexpr const char* kName = "rational_quadratic_spline";
+  check_float(kName, x);
+  check_same(kName, x, parameters);
+  NF_CHECK(args.bins >= 2 && args.bound > 0, "[", kName,
+           "] needs 2 bins and a positive bound, got ", args.bins, " and ", args.bound);
+  const std::int64_t each = 3 * args.bins - 1;
+  NF_CHECK(are_parameters(x, parameters) && parameters.dim(-1) == each * x.dim(-1), "[", kName,
+           "] parameters ", parameters.shape(), " for x ", x.shape(), " and ", args.bins,
+           " bins: ", each, " for each number");
 }
 
 }  // namespace
@@ -416,12 +439,29 @@ std::pair<Tensor, Tensor> mixture_log_odds_backward(const LogOdds<Tensor>& douts
   dparameters.narrow(-1, 0, others).fill_(0);
   if (x.numel() > 0) {
     Tensor dused = dparameters.narrow(-1, others, used.dim(-1));
-    const auto given = [&](const Tensor& dout) {
-      return dout.defined() ? dout
-                            : Tensor::zeros({}, x.dtype(), x.device()).broadcast_to(x.shape());
-    };
-    backend_of(x).mixture_backward({components, limit}, given(douts.value), given(douts.log_slope),
-                                   x, used, dx, dused);
+    backend_of(x).mixture_backward({components, limit}, given(douts.value, x),
+                                   given(douts.log_slope, x), x, used, dx, dused);
+  }
+  return {dx, dparameters};
+}
+
+Sloped<Tensor> rational_quadratic_spline(const Tensor& x, const Tensor& parameters,
+                                         const SplineArgs& args) {
+  check_spline(x, parameters, args);
+  Sloped<Tensor> out{x.empty_like(), x.empty_like()};
+  if (x.numel() > 0) backend_of(x).spline(args, x, parameters, out.value, out.log_slope);
+  return out;
+}
+
+std::pair<Tensor, Tensor> rational_quadratic_spline_backward(const Sloped<Tensor>& douts,
+                                                             const Tensor& x,
+                                                             const Tensor& parameters,
+                                                             const SplineArgs& args) {
+  check_spline(x, parameters, args);
+  Tensor dx = x.empty_like(), dparameters = parameters.empty_like();
+  if (x.numel() > 0) {
+    backend_of(x).spline_backward(args, given(douts.value, x), given(douts.log_slope, x), x,
+                                  parameters, dx, dparameters);
   }
   return {dx, dparameters};
 }

@@ -107,6 +107,12 @@ Tensor conv2d_backward_data(const Tensor& dout, const Tensor& w, const Shape& x,
 Tensor conv2d_backward_weights(const Tensor& x, const Tensor& dout, const Shape& w,
                                const ConvGeometry& geometry);
 
+/// A map of numbers: what each becomes, and the logarithm of the slope there.
+template <class V>
+struct Sloped {
+  V value, log_slope;
+};
+
 // --- maps by mixtures of logistics (mixture.h) --------------------------------------------------
 /// ln F(x) - ln(1 - F(x)), F the distribution function of a mixture of K = `components` logistics,
 /// and the logarithm of its slope, both of x's shape (.., A). Beside these components there is one
@@ -117,9 +123,7 @@ Tensor conv2d_backward_weights(const Tensor& x, const Tensor& dout, const Shape&
 /// limit) bounds. Of an infinite x the slope is NaN. Throws Error unless 1 <= components and limit
 /// > 0.
 template <class V>
-struct LogOdds {
-  V value, log_slope;
-};
+using LogOdds = Sloped<V>;
 LogOdds<Tensor> mixture_log_odds(const Tensor& x, const Tensor& parameters, int components,
                                  double limit);
 /// The gradients of x and of all parameters, zeros for those that are not used, from those of the
@@ -127,6 +131,21 @@ LogOdds<Tensor> mixture_log_odds(const Tensor& x, const Tensor& parameters, int 
 std::pair<Tensor, Tensor> mixture_log_odds_backward(const LogOdds<Tensor>& douts, const Tensor& x,
                                                     const Tensor& parameters, int components,
                                                     double limit);
+
+// --- rational-quadratic splines (spline.h) ------------------------------------------------------
+/// The spline of x (.., A), or its inverse, on [-bound, bound], and the logarithm of its slope,
+/// both of x's shape; outside x and 0. parameters (.., (3K - 1) A), K = `bins`, are all first
+/// parameters of the A dimensions, then all second ones: K logits of the widths, K of the heights,
+/// K - 1 of the slopes at inner knots. Throws Error unless bins >= 2, bound > 0 and the shapes are
+/// these. (Durkan et al., "Neural Spline Flows" (2019), section 3.1)
+Sloped<Tensor> rational_quadratic_spline(const Tensor& x, const Tensor& parameters,
+                                         const SplineArgs& args);
+/// The gradients of x and of the parameters from those of the value and the log slope, which may be
+/// undefined for zero.
+std::pair<Tensor, Tensor> rational_quadratic_spline_backward(const Sloped<Tensor>& douts,
+                                                             const Tensor& x,
+                                                             const Tensor& parameters,
+                                                             const SplineArgs& args);
 
 // --- joining, taking apart, indexing ------------------------------------------------------------
 Tensor concat(std::span<const Tensor> parts, int axis);

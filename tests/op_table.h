@@ -950,11 +950,114 @@ inline std::vector<OpRow> index_rows() {
   return rows;
 }
 
+// --- rational-quadratic splines -----------------------------------------------------------------
+
+/// Of one number and its parameters: value and log_slope, the inverse's by halving.
+inline std::pair<double, double> naive_spline(double x, const std::vector<double>& p, int bins,
+                                              double bound, bool inverse) {
+  const auto knots = [&](int first) {
+    double total = 0;
+    for (int k = 0; k < bins; ++k) total += std::exp(p[first + k]);
+    std::vector<double> at = {-bound};
+    for (int k = 0; k < bins; ++k) {
+      const double share = std::exp(p[first + k]) / total;
+      at.push_back(at.back() + 2 * bound * (0.001 + (1 - 0.001 * bins) * share));
+    }
+    return at;
+  };
+  const std::vector<double> xs = knots(0), ys = knots(bins);
+  const auto slope = [&](int knot) {
+    if (knot == 0 || knot == bins) return 1.0;
+    const double shift = std::log(std::exp(0.999) - 1);  // 0 gives the slope 1
+    return 0.001 + std::log(1 + std::exp(p[2 * bins + knot - 1] + shift));
+  };
+  const auto ahead = [&](double at) -> std::pair<double, double> {
+    if (std::abs(at) >= bound) return {at, 0};
+    int k = 0;
+    while (k + 1 < bins && at >= xs[k + 1]) ++k;
+    const double w = xs[k + 1] - xs[k], h = ys[k + 1] - ys[k], s = h / w, t = (at - xs[k]) / w;
+    const double d = slope(k), e = slope(k + 1), q = t * (1 - t), below = s + (d + e - 2 * s) * q;
+    const double above = e * t * t + 2 * s * q + d * (1 - t) * (1 - t);
+    return {ys[k] + h * (s * t * t + d * q) / below, std::log(s * s * above / (below * below))};
+  };
+  if (!inverse || std::abs(x) >= bound) return ahead(x);
+  double low = -bound, high = bound;
+  for (int i = 0; i < 100; ++i) {
+    const double middle = (low + high) / 2;
+    (ahead(middle).first < x ? low : high) = middle;
+  }
+  return {low, -ahead(low).second};
+}
+
+inline std::vector<OpRow> spline_rows() {
+  std::vector<OpRow> rows;
+  const auto add = [&](const std::string& what, const SplineArgs& args, int out,
+                       std::vector<std::vector<Shape>> shapes) {
+    const auto each = static_cast<int>(3 * args.bins - 1);
+    OpRow row{"rational_quadratic_spline",
+              what,
+              [=](const std::vector<Var>& in) {
+                const Sloped<Var> both = rational_quadratic_spline(in[0], in[1], args);
+                if (out < 2) return out == 0 ? both.value : both.log_slope;
+                return concat({both.value, both.log_slope}, -1);
+              },
+              {{-2, 2}, {-1, 1}},
+              std::move(shapes),
+              [=](const std::vector<Array>& in) {
+                const Array &x = in[0], &p = in[1];
+                const std::int64_t dims = x.shape.dim(-1);
+                Shape shape = x.shape;
+                if (out == 2) shape[shape.rank() - 1] *= 2;
+                Array result(shape);
+                for_each_index(x.shape, [&](const Index& at) {
+                  std::vector<double> own;
+                  for (int j = 0; j < each; ++j) {
+                    Index from = at;
+                    from.back() += j * dims;
+                    own.push_back(p.at(from));
+                  }
+                  const auto [value, log_slope] = naive_spline(
+                      x.at(at), own, static_cast<int>(args.bins), args.bound, args.inverse);
+                  result.at(at) = out == 1 ? log_slope : value;
+                  Index to = at;
+                  to.back() += dims;
+                  if (out == 2) result.at(to) = log_slope;
+                });
+                return result;
+              }};
+    row.wrong = [] {
+      rational_quadratic_spline(Var(Tensor::zeros({2, 3})), Tensor::zeros({2, 18}), {2, 3});
+    };
+    row.message =
+        "[rational_quadratic_spline] parameters (2, 18) for x (2, 3) and 2 bins: 5 for each";
+    rows.push_back(std::move(row));
+  };
+  for (const bool inverse : {false, true}) {
+    for (const int bins : {2, 5}) {
+      const std::int64_t own = 3 * bins - 1;
+      add(str(bins, inverse ? " bins, inverse" : " bins"), {bins, 1.5, inverse}, 2,
+          {{{3, 4}, {3, 4 * own}},
+           {{1}, {own}},
+           {{2, 3, 2}, {2, 3, 2 * own}},
+           {{70, 1}, {70, own}},
+           {{0, 2}, {0, 2 * own}},
+           {{2, 0}, {2, 0}}});
+      rows.back().large = {{900, 5}, {900, 5 * own}};
+    }
+    // One of both: no gradient arrives at the other.
+    for (const int out : {0, 1}) {
+      add(str(out == 1 ? "log_slope" : "value", inverse ? ", inverse" : ""), {3, 1.5, inverse}, out,
+          {{{3, 2}, {3, 16}}});
+    }
+  }
+  return rows;
+}
+
 /// Every row.
 inline std::vector<OpRow> op_table() {
   std::vector<OpRow> all = elementwise_rows();
-  for (auto* rows :
-       {&reduction_rows, &matrix_rows, &conv_rows, &mixture_rows, &shape_rows, &index_rows}) {
+  for (auto* rows : {&reduction_rows, &matrix_rows, &conv_rows, &mixture_rows, &spline_rows,
+                     &shape_rows, &index_rows}) {
     for (OpRow& row : rows()) all.push_back(std::move(row));
   }
 

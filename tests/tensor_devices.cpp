@@ -382,4 +382,39 @@ BOOST_AUTO_TEST_CASE(mixtures_over_layouts) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(splines_over_layouts) {
+  struct Case {
+    Shape x;
+    int bins;
+  };
+  for (const Device device : other_devices()) {
+    for (const Case& c : {Case{{1, 1}, 2}, Case{{7, 3}, 3}, Case{{131, 67}, 2},
+                          Case{{2, 3, 5, 4}, 8}, Case{{3, 2}, 256}}) {
+      for (const DType dtype : kFloats) {
+        Shape wide = c.x;
+        wide[wide.rank() - 1] *= 3 * c.bins - 1;
+        const Tensor x = draw(c.x, dtype, 1), p = draw(wide, dtype, 2);
+        const Sloped<Tensor> dout = {draw(c.x, dtype, 3), draw(c.x, dtype, 4)};
+        const double tolerance = dtype == DType::F32 ? 2e-4 : 1e-10;
+        for (const bool inverse : {false, true}) {
+          const SplineArgs args = {c.bins, 2, inverse};
+          const auto here = rational_quadratic_spline(x, p, args);
+          const auto [dx, dp] = rational_quadratic_spline_backward(dout, x, p, args);
+          for (const View& view : kViews) {
+            const auto over = [&](const Tensor& t) { return view.make(t.to(device)); };
+            const std::string what = str(c.x, " ", view.name, inverse ? ", inverse" : "");
+            const auto there = rational_quadratic_spline(over(x), over(p), args);
+            CHECK_SAME(there.value, here.value, tolerance, "value of ", what);
+            CHECK_SAME(there.log_slope, here.log_slope, tolerance, "slope of ", what);
+            const auto [da, db] = rational_quadratic_spline_backward(
+                {over(dout.value), over(dout.log_slope)}, over(x), over(p), args);
+            CHECK_SAME(da, dx, tolerance, "dx of ", what);
+            CHECK_SAME(db, dp, tolerance, "dparameters of ", what);
+          }
+        }
+      }
+    }
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -10,6 +10,7 @@
 //   gemm/            how both, and convolutions, are computed
 //   conv.cpp         convolutions
 //   mixture.cpp      maps by mixtures of logistics
+//   spline.cpp       rational-quadratic splines
 //   index.cpp        index_select, gather and their adjoints
 //   random.cpp       Philox draws
 //   update.cpp       optimizer steps
@@ -54,6 +55,11 @@ class CpuBackend final : public HostBackend {
   void mixture_backward(const MixtureArgs& args, const Tensor& dvalue, const Tensor& dlog_slope,
                         const Tensor& x, const Tensor& parameters, Tensor& dx,
                         Tensor& dparameters) override;
+  void spline(const SplineArgs& args, const Tensor& x, const Tensor& parameters, Tensor& value,
+              Tensor& log_slope) override;
+  void spline_backward(const SplineArgs& args, const Tensor& dvalue, const Tensor& dlog_slope,
+                       const Tensor& x, const Tensor& parameters, Tensor& dx,
+                       Tensor& dparameters) override;
 
   void index_select(const Tensor& in, int axis, const Tensor& index, Tensor& out) override;
   void index_add(Tensor& out, int axis, const Tensor& index, const Tensor& in) override;

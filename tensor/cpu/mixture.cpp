@@ -1,10 +1,9 @@
-// Maps by mixtures of logistics. A block of numbers goes through the components side by side: each
-// loop over it has a fixed length, vectorises, and gives a number the same bits at any place.
+// Maps by mixtures of logistics. A block of numbers goes through the components side by side.
 #include <algorithm>
 #include <cstdint>
 
 #include "tensor/cpu/cpu_backend.h"
-#include "tensor/cpu/loops.h"
+#include "tensor/cpu/lanes.h"
 #include "tensor/mixture.h"
 
 namespace nf {
@@ -14,49 +13,6 @@ using namespace nf::cpu;
 using namespace nf::mixture;
 
 using Index = std::int64_t;
-
-constexpr int kSlots = 64;  ///< numbers of a block
-
-/// One of something for each number of a block.
-template <class T>
-struct alignas(64) Slots {
-  T at[kSlots];
-
-  T& operator[](Index l) { return at[l]; }
-  const T& operator[](Index l) const { return at[l]; }
-};
-
-/// Where the elements [begin, begin + n) of a layout are; the slots behind repeat the last one.
-Slots<Index> places_of(const Collapsed<1>& layout, Index begin, Index n) {
-  Slots<Index> places;
-  for_parts(layout, begin, n, [&](auto offset, auto stride, auto done, auto count) {
-    for (Index i = 0; i < count; ++i) places[done + i] = offset + i * stride;
-  });
-  std::fill(places.at + n, places.at + kSlots, places[n - 1]);
-  return places;
-}
-
-template <class T>
-void load(const T* from, const Slots<Index>& places, Slots<T>& to) {
-  for (Index l = 0; l < kSlots; ++l) to[l] = from[places[l]];
-}
-
-template <class T>
-void store(const Slots<T>& from, T* to, const Slots<Index>& places, Index n) {
-  for (Index l = 0; l < n; ++l) to[places[l]] = from[l];
-}
-
-Collapsed<1> layout_of(const Tensor& t) { return collapse_dims(t.layout(), 0, t.rank()); }
-
-/// How the 3K parameters of each number lie: the first ones, and the way from one to the next.
-struct Table {
-  Collapsed<1> first;
-  Index step;
-
-  Table(const Tensor& parameters, Index dims)
-      : first(layout_of(parameters.narrow(-1, 0, dims))),
-        step(dims * parameters.strides()[parameters.rank() - 1]) {}
-};
 
 /// Numbers and parameters.
 template <class T>
@@ -84,8 +40,10 @@ struct Block {
   Slots<T> max[4], sum[4];    ///< of Sums, in its order
   Slots<T> log[4];            ///< of Logs
 
-  Block(const Source<T>& source, Index begin, Index n)
-      : from(source), places(places_of(source.table.first, begin, n)) {
+  explicit Block(const Source<T>& source) : from(source) {}
+
+  void start(Index begin, Index n) {
+    places = places_of(from.table.first, begin, n);
     load(from.x, places_of(from.layout, begin, n), x);
   }
 
@@ -133,14 +91,16 @@ struct Block {
   Logs<T> logs(Index l) const { return {log[0][l], log[1][l], log[2][l], log[3][l]}; }
 };
 
-/// body(begin, n) for blocks of all numbers, by several threads.
-template <class Body>
-void for_lanes(Index numbers, Index components, const Body& body) {
+/// body(block, begin, n) for blocks of all numbers.
+template <class T, class Body>
+void for_components(const Source<T>& source, Index numbers, const Body& body) {
   constexpr Index kWork = 16;  // of a component, in elements of a plain loop
-  const Index grain = std::max<Index>(1, kSerial / (kWork * components * kSlots)) * kSlots;
-  parallel_for(numbers, grain, [&](Index begin, Index end) {
-    for (Index i = begin; i < end; i += kSlots) body(i, std::min<Index>(kSlots, end - i));
-  });
+  for_lanes(
+      numbers, kWork * source.args.components, [&] { return Block<T>(source); },
+      [&](Block<T>& block, Index begin, Index n) {
+        block.start(begin, n);
+        body(block, begin, n);
+      });
 }
 
 }  // namespace
@@ -151,8 +111,7 @@ void CpuBackend::mixture(const MixtureArgs& args, const Tensor& x, const Tensor&
     const Source<T> source(args, x, parameters);
     T* const values = value.mutable_data<T>();
     T* const slopes = log_slope.mutable_data<T>();
-    for_lanes(x.numel(), args.components, [&](Index begin, Index n) {
-      Block<T> block(source, begin, n);
+    for_components(source, x.numel(), [&](Block<T>& block, Index begin, Index n) {
       block.add_up();
       for (Index l = 0; l < n; ++l) {
         values[begin + l] = block.logs(l).value();
@@ -171,8 +130,7 @@ void CpuBackend::mixture_backward(const MixtureArgs& args, const Tensor& dvalue,
     const Table table(dparameters, x.dim(-1));
     T* const to = dparameters.mutable_data<T>();
     T* const to_x = dx.mutable_data<T>();
-    for_lanes(x.numel(), args.components, [&](Index begin, Index n) {
-      Block<T> block(source, begin, n);
+    for_components(source, x.numel(), [&](Block<T>& block, Index begin, Index n) {
       Slots<T> dv, ds, pull, logit, mean, raw, sum;
       load(dvalue.data<T>(), places_of(dvalues, begin, n), dv);
       load(dlog_slope.data<T>(), places_of(dslopes, begin, n), ds);

@@ -1,5 +1,6 @@
 // The CUDA backend: the kernels are templates over the structs of elementwise.h, reductions.h,
-// mixture.h, philox.h and update_rules.h, so no formula stands here. One file for each family:
+// mixture.h, spline.h, philox.h and update_rules.h, so no formula stands here. One file for each
+// family:
 //   device.{h,cpp}   the device, its stream, checked calls and launches; the instance
 //   memory.cpp       cudaMallocAsync, transfers through pinned memory
 //   walk.h map.h     strided index arithmetic; the two elementwise kernels
@@ -11,6 +12,7 @@
 //   linear.cu        bias and activation, forward and backward
 //   conv.cu          convolutions, as products with patches or with columns
 //   mixture.cu       maps by mixtures of logistics
+//   spline.cu        rational-quadratic splines
 //   index.cu         index_select, gather and their adjoints
 //   random.cu        Philox draws
 //   linalg.cu        factorisations of small matrices; the rest on the CPU
@@ -65,6 +67,11 @@ class CudaBackend final : public Backend {
   void mixture_backward(const MixtureArgs& args, const Tensor& dvalue, const Tensor& dlog_slope,
                         const Tensor& x, const Tensor& parameters, Tensor& dx,
                         Tensor& dparameters) override;
+  void spline(const SplineArgs& args, const Tensor& x, const Tensor& parameters, Tensor& value,
+              Tensor& log_slope) override;
+  void spline_backward(const SplineArgs& args, const Tensor& dvalue, const Tensor& dlog_slope,
+                       const Tensor& x, const Tensor& parameters, Tensor& dx,
+                       Tensor& dparameters) override;
   Precision precision() const override { return precision_; }
   bool has_precision(Precision) const override { return true; }
   void set_precision(Precision precision) override { precision_ = precision; }

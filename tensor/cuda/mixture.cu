@@ -2,6 +2,7 @@
 // twice.
 #include "tensor/cuda/cuda_backend.h"
 #include "tensor/cuda/map.h"
+#include "tensor/cuda/table.h"
 #include "tensor/mixture.h"
 
 namespace nf {
@@ -10,18 +11,18 @@ namespace {
 using namespace nf::cuda;
 using namespace nf::mixture;
 
-/// The 3K parameters of a number: logits, means, raw log scales, `step` from one to the next.
+/// The 3K parameters of a number: logits, means, raw log scales.
 template <class T>
 struct Parameters {
-  T* first;
-  std::int64_t step, components;
+  Table<T> all;
+  std::int64_t components;
 
   __device__ Parameters behind(std::int64_t offset) const {
-    return {first + offset, step, components};
+    return {all.behind(offset), components};
   }
-  __device__ T& logit(std::int64_t k) const { return first[k * step]; }
-  __device__ T& mean(std::int64_t k) const { return first[(components + k) * step]; }
-  __device__ T& raw(std::int64_t k) const { return first[(2 * components + k) * step]; }
+  __device__ T& logit(std::int64_t k) const { return all[k]; }
+  __device__ T& mean(std::int64_t k) const { return all[components + k]; }
+  __device__ T& raw(std::int64_t k) const { return all[2 * components + k]; }
 };
 
 template <class T>
@@ -79,15 +80,10 @@ __global__ void backward(I n, Walk<6, I> walk, T limit, Parameters<const T> para
   }
 }
 
-/// The first parameters of all numbers.
-Tensor first_of(const Tensor& parameters, std::int64_t dims) {
-  return parameters.narrow(-1, 0, dims);
-}
-
 /// Those of the first number of all.
 template <class T>
 Parameters<T> parameters_of(T* first, const Tensor& t, std::int64_t dims, const MixtureArgs& args) {
-  return {first, dims * t.strides()[t.rank() - 1], args.components};
+  return {table_of(first, t, dims), args.components};
 }
 
 }  // namespace

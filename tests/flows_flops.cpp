@@ -5,6 +5,7 @@
 #include "flows/bijection.h"
 #include "flows/compose.h"
 #include "flows/flow_density.h"
+#include "flows/layers/autoregressive.h"
 #include "flows/layers/conditions.h"
 #include "flows/layers/coupling.h"
 #include "flows/layers/dequantize.h"
@@ -17,6 +18,7 @@
 #include "flows/layers/variational_dequantize.h"
 #include "flows/layers/whitening.h"
 #include "flows/maps/affine.h"
+#include "flows/maps/spline.h"
 #include "nn/nets/mlp.h"
 
 using namespace nf;
@@ -49,6 +51,15 @@ std::shared_ptr<Coupling> coupling(const std::shared_ptr<ElementwiseMap>& map, G
                                    std::int64_t context = 0) {
   return std::make_shared<Coupling>(Partition::halves(kDims), map,
                                     net_of(2 * map->parameters_per_dim(), gen, 2 + context));
+}
+
+std::shared_ptr<Autoregressive> autoregressive(const std::shared_ptr<ElementwiseMap>& map,
+                                               Generator& gen) {
+  const nn::MadeOptions options = {.dims = kDims,
+                                   .outputs_per_dim = map->parameters_per_dim(),
+                                   .hidden_units = 5,
+                                   .activation = nn::activation_by_name("tanh")};
+  return std::make_shared<Autoregressive>(map, std::make_shared<nn::Made>(options, gen));
 }
 
 }  // namespace
@@ -95,6 +106,14 @@ BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
       // of 6 elements: s = limit tanh(h / limit), exp, times, sum; and the shift
       {coupling(multiplicative_map(), gen), net(2) + 6 * (3 + 1 + 1 + 1)},
       {coupling(affine_map(), gen), net(4) + 6 * (3 + 1 + 1 + 1 + 1)},
+      // of 12 elements: what is masked is multiplied too
+      {autoregressive(affine_map(), gen), net(2 * 4, 4) + 12 * (3 + 1 + 1 + 1 + 1)},
+      // of 2 bins: logits minus the largest, exp, sum, times 1 / sum, sum of shares, twice; begins
+      // of a side, to find the bin. Then 1 / sum, begin and size of both sides, softplus of two
+      // logits + c, + m; t; s; q; below; above; top; value; log_slope; sum (tensor/spline.h)
+      {autoregressive(spline_map(2), gen),
+       net(5 * 4, 4) + 12 * (2 * (2 * (1 + 1 + 1 + 1 + 1) + 5) + 2 + 2 * (5 + 3) + 2 * 3 + 2 + 1 +
+                             2 + 5 + 9 + 4 + 3 + 6 + 1)},
       // of 12 elements, with 2 parameters each from a context of 2 numbers
       {std::make_shared<Elementwise>(affine_map(), net_of(2 * kDims, gen)),
        net(8) + 12 * (3 + 1 + 1 + 1 + 1)},

@@ -1,6 +1,5 @@
 // maf, nsf and made: their sizes, what their settings build, and what follows from what is given.
 #include <boost/test/unit_test.hpp>
-#include <set>
 
 #include "flows/models/autoregressive_flow.h"
 #include "flows/models/build.h"
@@ -118,17 +117,6 @@ BOOST_AUTO_TEST_CASE(what_does_not_go_together_is_told) {
   BOOST_TEST((idle("made", {}, "mixing") && !idle("maf", {}, "mixing")));
   BOOST_TEST((idle("maf", {"hidden_layers=0"}, "activation") && !idle("maf", {}, "activation")));
   BOOST_TEST((idle("maf", {}, "alpha") && !idle("maf", {"preprocess=logit"}, "alpha")));
-}
-
-// Components that are equal at first would stay equal.
-BOOST_AUTO_TEST_CASE(components_of_a_mixture_differ_at_first) {
-  const DataShape data{.dims = 1, .unit_scale = true};
-  const auto flow = make_flow(configured("made", data, {"hidden_units=3"}), data);
-  const auto parameters = flow->parameters();
-  const Tensor bias = parameters.back().second->value();
-  BOOST_TEST_REQUIRE(bias.numel() == 32);  // a, b and 10 weights, means and log scales
-  const std::vector<float> means = bias.narrow(0, 12, 10).to_vector<float>();
-  BOOST_TEST((std::set<float>(means.begin(), means.end()).size() == 10U));
 }
 
 // The first dimension, which sees no other, depends on what is given, too.

@@ -65,11 +65,8 @@ std::shared_ptr<ElementwiseMap> map_of(const AutoregressiveFlowSettings& c) {
   return spline_map(parts, c.bound);
 }
 
-// Components of a mixture must differ at first; other maps begin as the identity.
-nn::Init last_init_of(const AutoregressiveFlowSettings& c) {
-  if (row_maps().at(c.map) == RowMap::Mixture) return {nn::Init::Kind::Kaiming, 0.1};
-  return {nn::Init::Kind::Zeros, 0};
-}
+// Maps begin as the identity, or nearly so: apart() lets the components of a mixture differ.
+constexpr nn::Init kLastInit = {nn::Init::Kind::Zeros, 0};
 
 nn::MadeOptions made_of(const AutoregressiveFlowSettings& c, const DataShape& data,
                         int outputs_per_dim) {
@@ -80,8 +77,7 @@ nn::MadeOptions made_of(const AutoregressiveFlowSettings& c, const DataShape& da
           .hidden_layers = static_cast<int>(c.hidden_layers),
           .residual = row_nets().at(c.net) == RowNet::Residual,
           .activation = nn::activation_by_name(c.activation),
-          .last_init = last_init_of(c),
-          .last_bias_scale = row_maps().at(c.map) == RowMap::Mixture ? 1.0 : 0.0};
+          .last_init = kLastInit};
 }
 
 Partition partition_of(const DataShape& data, std::int64_t layer) {
@@ -102,7 +98,7 @@ std::shared_ptr<Transform> layer_of(const AutoregressiveFlowSettings& c, const D
                                   .hidden_units = c.hidden_units,
                                   .hidden_layers = static_cast<int>(c.hidden_layers),
                                   .activation = nn::activation_by_name(c.activation),
-                                  .last_init = last_init_of(c)};
+                                  .last_init = kLastInit};
   std::shared_ptr<nn::Layer> net;
   if (row_nets().at(c.net) == RowNet::Residual) {
     net = nn::residual_mlp(options, weights);

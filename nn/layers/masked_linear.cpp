@@ -42,9 +42,7 @@ MaskedLinear::MaskedLinear(const MaskedLinearOptions& options, Tensor mask, Gene
                .init = options.init}),
       mask_(std::move(mask)),
       weight_(add_parameter("weight", weight_of(options, mask_, gen))),
-      bias_(add_parameter("bias", options.bias_scale > 0
-                                      ? normal(gen, {linear_.out}) * options.bias_scale
-                                      : Tensor::zeros({linear_.out}))) {}
+      bias_(add_parameter("bias", Tensor::zeros({linear_.out}))) {}
 
 Var MaskedLinear::forward(const Var& x) {
   const Tensor& w = weight_.value();

@@ -17,7 +17,6 @@ struct MaskedLinearOptions {
   bool strict = false;
   std::optional<Activation> activation = {};
   Init init = {};
-  double bias_scale = 0;  ///< biases are drawn from N(0, bias_scale^2)
 };
 
 /// y = act(x (weight * mask)^T + bias): x (N, in), y (N, out), weight (out, in), bias (out).

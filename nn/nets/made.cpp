@@ -76,11 +76,7 @@ Made::Built Made::build(const MadeOptions& o, Generator& gen) {
     return add({.in = in, .out = hidden, .activation = act, .init = init});
   };
   const auto to_outputs = [&](const Degrees& in) {
-    return add({.in = in,
-                .out = outputs,
-                .strict = true,
-                .init = o.last_init,
-                .bias_scale = o.last_bias_scale});
+    return add({.in = in, .out = outputs, .strict = true, .init = o.last_init});
   };
   if (!o.residual) {
     const auto net = std::make_shared<Sequential>();

@@ -22,9 +22,6 @@ struct MadeOptions {
   std::vector<std::int32_t> order = {};
   Init init = {};
   Init last_init = {};  ///< of the last layer. Zeros: all outputs are 0 at first
-  /// Of the last layer's biases, drawn from N(0, last_bias_scale^2). The components of a mixture
-  /// must differ at first: equal ones get equal gradients, and stay equal.
-  double last_bias_scale = 0;
 };
 
 /// x (N, D + C), the inputs and behind them the context, to (N, P D), all first outputs, then all

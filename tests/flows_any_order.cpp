@@ -74,6 +74,27 @@ Tensor grid(const std::vector<double>& axis, std::int64_t dims) {
   return Tensor::from(all, {static_cast<std::int64_t>(count), dims});
 }
 
+/// Of all parameters, in both modes.
+void check_gradients(AnyOrder& density, const Tensor& rows) {
+  std::vector<Var*> parameters;
+  std::vector<Tensor> at;
+  for (auto& [name, p] : density.parameters()) {
+    parameters.push_back(p);
+    at.push_back(p->value());
+  }
+  for (const bool training : {false, true}) {
+    density.train(training);
+    const auto f = [&](const std::vector<Var>& inputs) {
+      for (std::size_t i = 0; i < inputs.size(); ++i) *parameters[i] = inputs[i];
+      const auto generators = density.generators();
+      const KeepGenerators keep(generators);
+      return std::vector<Var>{density.log_prob(rows)};
+    };
+    const GradCheck check = gradcheck(f, at);
+    BOOST_TEST(check.ok, check.message);
+  }
+}
+
 double sum_of(const Tensor& t) { return sum(t.to(DType::F64)).item(); }
 
 }  // namespace
@@ -179,24 +200,7 @@ BOOST_AUTO_TEST_CASE(what_is_known_stays) {
 BOOST_AUTO_TEST_CASE(gradients_are_derivatives) {
   const Made m = made(3, {1}, 2);
   m.density->to(DType::F64);
-  const Tensor rows = m.rows.narrow(0, 0, 4);
-  std::vector<Var*> parameters;
-  std::vector<Tensor> at;
-  for (auto& [name, p] : m.density->parameters()) {
-    parameters.push_back(p);
-    at.push_back(p->value());
-  }
-  for (const bool training : {false, true}) {
-    m.density->train(training);
-    const auto f = [&](const std::vector<Var>& inputs) {
-      for (std::size_t i = 0; i < inputs.size(); ++i) *parameters[i] = inputs[i];
-      const auto generators = m.density->generators();
-      const KeepGenerators keep(generators);
-      return std::vector<Var>{m.density->log_prob(rows)};
-    };
-    const GradCheck check = gradcheck(f, at);
-    BOOST_TEST(check.ok, check.message);
-  }
+  check_gradients(*m.density, m.rows.narrow(0, 0, 4));
 }
 
 BOOST_AUTO_TEST_CASE(labels_are_seen) {
@@ -209,12 +213,212 @@ BOOST_AUTO_TEST_CASE(labels_are_seen) {
   check_error([&] { m.density->log_prob(rows); }, {"conditional"});
 }
 
+// --- mixed tables -------------------------------------------------------------------------------
+
+namespace {
+
+const double kNothing = std::nan("");
+
+/// A real number between 0 and 1, a category of 3, a whole number and a category of 2.
+Made mixed(int orders = 3) {
+  Generator weights(1, 1), gen(8);
+  const AnyOrderOptions options{
+      .dims = 4,
+      .whole = {2},
+      .categories = {0, 3, 0, 2},
+      .bounds = {{0, 1}, {-INFINITY, INFINITY}, {-INFINITY, INFINITY}, {-INFINITY, INFINITY}},
+      .hidden_units = 7,
+      .hidden_layers = 2,
+      .components = 3,
+      .orders = orders};
+  auto density = std::make_shared<AnyOrder>(options, nullptr, weights, Generator(1, 2));
+  const std::vector<double> u = uniform(gen, {200, 4}, DType::F64).to_vector<double>();
+  std::vector<double> x;
+  for (std::size_t i = 0; i < u.size(); i += 4) {
+    x.insert(x.end(), {0.05 + 0.9 * u[i], std::floor(3 * u[i + 1]), std::floor(6 * u[i + 2]),
+                       std::floor(2 * u[i + 3])});
+  }
+  const Tensor rows = Tensor::from(x, {200, 4});
+  density->initialize(rows);
+  density->for_each_parameter([&](const std::string&, Var& p) {
+    p.set_value(p.value() + 0.3 * normal(gen, p.shape(), p.dtype()));
+  });
+  density->eval();
+  return {density, rows};
+}
+
+/// All rows whose columns have these values.
+Tensor product(const std::vector<std::vector<double>>& axes) {
+  std::vector<double> all;
+  std::size_t count = 1;
+  for (const auto& axis : axes) count *= axis.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    std::size_t rest = i;
+    for (const auto& axis : axes) {
+      all.push_back(axis[rest % axis.size()]);
+      rest /= axis.size();
+    }
+  }
+  return Tensor::from(all, {static_cast<std::int64_t>(count), std::ssize(axes)});
+}
+
+/// Places between 0 and 1 at equal distances of their logits, since a density may be high near
+/// both.
+constexpr double kLogitStep = 0.1;
+std::vector<double> shares() {
+  std::vector<double> axis;
+  for (double at = -30; at < 30; at += kLogitStep) axis.push_back(1 / (1 + std::exp(-at)));
+  return axis;
+}
+
+std::vector<double> wholes() {
+  std::vector<double> axis;
+  for (int i = -20; i < 30; ++i) axis.push_back(i);
+  return axis;
+}
+
+}  // namespace
+
+// Whichever cells are missing, what is left has a density.
+BOOST_AUTO_TEST_CASE(mixed_rows_add_up_to_one_whatever_is_missing) {
+  const NoGrad no_grad;
+  const Made m = mixed();
+  const std::vector<double> none = {kNothing}, three = {0, 1, 2}, two = {0, 1};
+  const std::vector<std::vector<double>> rows[] = {{shares(), three, wholes(), two},
+                                                   {shares(), none, none, two},
+                                                   {none, three, wholes(), none},
+                                                   {none, none, none, two}};
+  for (const auto& axes : rows) {
+    const Tensor x = product(axes), share = x.narrow(1, 0, 1).reshape({x.dim(0)});
+    const Tensor p = exp(m.density->log_prob(x).value()).to(DType::F64);
+    const bool known = axes[0].size() > 1;
+    BOOST_CHECK_CLOSE(known ? sum_of(p * share * (share * -1.0 + 1.0)) * kLogitStep : sum_of(p), 1,
+                      0.3);
+  }
+  const Tensor nothing = product({none, none, none, none});
+  BOOST_TEST(m.density->log_prob(nothing).value().item() == 0, boost::test_tools::tolerance(1e-6));
+}
+
+BOOST_AUTO_TEST_CASE(a_missing_cell_is_one_that_is_not_known) {
+  const NoGrad no_grad;
+  const Made m = mixed(1);
+  const Tensor gaps = Tensor::from<double>({0.3, 1, kNothing, 0}, {1, 4});
+  const Tensor other = Tensor::from<double>({0.3, 1, 2, 0}, {1, 4});
+  const Tensor known = Tensor::from<float>({1, 0, 1, 1}, {1, 4}),
+               fewer = Tensor::from<float>({1, 0, 0, 1}, {1, 4});
+  const Tensor a = m.density->log_conditionals(gaps, known).value(),
+               b = m.density->log_conditionals(other, fewer).value();
+  CHECK_SAME(a.narrow(1, 1, 1), b.narrow(1, 1, 1), 1e-6, "the category");
+  BOOST_TEST(a.narrow(1, 2, 1).item() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_value_of_a_category_or_beyond_a_bound_has_no_density) {
+  const NoGrad no_grad;
+  const Made m = mixed();
+  for (const std::vector<double>& row : {std::vector<double>{0.5, 3, 1, 0},
+                                         {0.5, 0.5, 1, 0},
+                                         {0.5, 0, 1, -1},
+                                         {1.5, 0, 1, 0},
+                                         {0, 0, 1, 0}}) {
+    BOOST_TEST(m.density->log_prob(Tensor::from(row, {1, 4})).value().item() == -INFINITY);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(draws_of_categories_are_those_of_the_density) {
+  const NoGrad no_grad;
+  Generator weights(1, 1), gen(9);
+  AnyOrder density({.dims = 2, .categories = {3, 2}, .hidden_units = 5, .hidden_layers = 2},
+                   nullptr, weights, Generator(1, 2));
+  density.for_each_parameter([&](const std::string&, Var& p) {
+    p.set_value(p.value() + 0.5 * normal(gen, p.shape(), p.dtype()));
+  });
+  density.eval();
+  constexpr std::int64_t kDraws = 30'000;
+  const std::vector<double> x = density.sample(gen, kDraws).to_vector<double>();
+  const Tensor cells = product({{0, 1, 2}, {0, 1}});
+  const std::vector<double> cell = cells.to_vector<double>(),
+                            p = exp(density.log_prob(cells).value().to(DType::F64))
+                                    .to_vector<double>();
+  for (std::size_t c = 0; c < p.size(); ++c) {
+    double found = 0;
+    for (std::size_t i = 0; i < x.size(); i += 2) {
+      found += x[i] == cell[2 * c] && x[i + 1] == cell[2 * c + 1];
+    }
+    BOOST_TEST(std::abs(found / kDraws - p[c]) < 5 * std::sqrt(p[c] / kDraws), cell[2 * c]);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(missing_cells_are_filled_and_the_others_stay) {
+  const NoGrad no_grad;
+  const Made m = mixed();
+  Generator gen(5);
+  Tensor gaps = m.rows.clone();
+  gaps.narrow(1, 1, 2).narrow(0, 0, 100).fill_(kNothing);
+  gaps.narrow(1, 0, 1).narrow(0, 50, 100).fill_(kNothing);
+  const Tensor x = m.density->complete(gen, gaps, Tensor::ones(gaps.shape()));
+  const std::vector<double> filled = x.to_vector<double>(), before = gaps.to_vector<double>();
+  int others = 0;
+  for (std::size_t i = 0; i < filled.size(); ++i) {
+    if (!std::isnan(before[i])) {
+      BOOST_TEST_REQUIRE(filled[i] == before[i]);  // to the last bit
+      continue;
+    }
+    others += filled[i] != m.rows.to_vector<double>()[i];
+    const bool share = i % 4 == 0;
+    BOOST_TEST_REQUIRE(
+        (share ? filled[i] > 0 && filled[i] < 1 : filled[i] == std::floor(filled[i])));
+    BOOST_TEST_REQUIRE((i % 4 != 1 || (filled[i] >= 0 && filled[i] <= 2)));
+  }
+  BOOST_TEST(others > 100);
+}
+
+// Of a row with a missing cell: the mean over both orders of the two others.
+BOOST_AUTO_TEST_CASE(training_estimates_the_mean_over_orders_of_what_is_there) {
+  const NoGrad no_grad;
+  const Made m = mixed();
+  const Tensor row = Tensor::from<double>({0.4, 2, kNothing, kNothing}, {1, 4});
+  const auto at = [&](float first, float second) {
+    return m.density->log_conditionals(row, Tensor::from<float>({first, second, 1, 1}, {1, 4}))
+        .value()
+        .to_vector<float>();
+  };
+  const auto none = at(0, 0), first = at(1, 0), second = at(0, 1);
+  const double exact = 0.5 * (none[0] + first[1] + none[1] + second[0]);
+  m.density->train();
+  constexpr std::int64_t kRows = 100'000;
+  const Tensor draws =
+      m.density->log_prob(row.broadcast_to({kRows, 4}).contiguous()).value().to(DType::F64);
+  const double error = std::sqrt(variance(draws).item() / static_cast<double>(kRows));
+  BOOST_TEST(std::abs(mean(draws).item() - exact) < 4 * error,
+             mean(draws).item() << " +- " << error << " for " << exact);
+}
+
+BOOST_AUTO_TEST_CASE(gradients_of_mixed_rows_with_gaps_are_derivatives) {
+  const Made m = mixed(2);
+  m.density->to(DType::F64);
+  Tensor rows = m.rows.narrow(0, 0, 4).clone();
+  rows.narrow(1, 1, 2).narrow(0, 1, 1).fill_(kNothing);
+  check_gradients(*m.density, rows);
+}
+
 BOOST_AUTO_TEST_CASE(impossible_sizes_are_refused) {
   Generator gen;
   const auto make = [&](AnyOrderOptions o) { AnyOrder(o, nullptr, gen, Generator(1, 2)); };
   check_error([&] { make({.dims = 0}); }, {"[AnyOrder]"});
   check_error([&] { make({.dims = 2, .components = 257}); }, {"1 to 256"});
   check_error([&] { make({.dims = 2, .orders = 0}); }, {"orders"});
+  check_error([&] { make({.dims = 2, .categories = {0, 1}}); }, {"2 values or more"});
+  check_error([&] { make({.dims = 2, .categories = {3}}); }, {"categories of 1 columns"});
+}
+
+BOOST_AUTO_TEST_CASE(parameters_are_counted) {
+  Generator gen;
+  for (const std::vector<std::int32_t>& categories :
+       {std::vector<std::int32_t>{}, {0, 4, 0}, {2, 3, 4}}) {
+    const AnyOrderOptions o{.dims = 3, .categories = categories, .hidden_units = 5};
+    AnyOrder density(o, nullptr, gen, Generator(1, 2));
+    BOOST_TEST(AnyOrder::parameters_of(o, 0) == static_cast<double>(density.parameter_count()));
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

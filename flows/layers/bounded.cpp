@@ -50,7 +50,12 @@ Bounded::Ends Bounded::ends() const {
           condition(low + high - both)};
 }
 
-Mapped Bounded::forward(const Var& given, const Var&) {
+Mapped Bounded::forward(const Var& x, const Var&) {
+  const auto [value, log_slope] = columns(x);
+  return {value, cast(sum_event(log_slope), ends_.dtype())};
+}
+
+Bounded::Columns Bounded::columns(const Var& given) const {
   check_dims("Bounded", given, ends_.dim(1));
   const Var x = cast(given, DType::F64);
   const Var one = number(1, x), zero = number(0, x);
@@ -64,7 +69,7 @@ Mapped Bounded::forward(const Var& given, const Var&) {
             log_below = log(where(outside, one, below));
   const Var log_width = where(both, log(where(both, Var(high - low), one)), zero);
   const Var log_slope = where(outside, number(-INFINITY, x), log_width - log_above - log_below);
-  return {where(any, log_above - log_below, x), cast(sum_event(log_slope), ends_.dtype())};
+  return {where(any, log_above - log_below, x), log_slope};
 }
 
 Mapped Bounded::inverse(const Var& given, const Var&) {

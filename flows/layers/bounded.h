@@ -25,6 +25,11 @@ class Bounded : public Bijection {
   explicit Bounded(const std::vector<std::pair<double, double>>& bounds);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  /// What forward() sums: z and ln|dz/dx| of each column, f64 (N, D).
+  struct Columns {
+    Var value, log_slope;
+  };
+  Columns columns(const Var& x) const;
   bool takes_f64() const override { return true; }
   double flops(const Shape& in) const override;
   std::string kind() const override;

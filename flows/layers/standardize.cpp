@@ -8,10 +8,11 @@
 namespace nf::flows {
 
 Standardize::Standardize(std::int64_t dims, std::vector<std::string> names, bool wide,
-                         std::vector<double> spread)
+                         std::vector<double> spread, bool gaps)
     : names_(std::move(names)),
       spread_(std::move(spread)),
       wide_(wide),
+      gaps_(gaps),
       mean_(add_buffer("mean", Tensor::zeros({dims}))),
       mean_rest_(add_buffer("mean_rest", Tensor::zeros({dims}))),
       std_(add_buffer("std", Tensor::ones({dims}))) {
@@ -46,6 +47,18 @@ std::string Standardize::column_name(std::int64_t i) const {
   return str(i + 1, name);
 }
 
+namespace {
+
+// (n), of a column those that are there.
+Tensor numbers_of(const Tensor& column, bool gaps) {
+  if (!gaps || all_finite(column)) return column;
+  std::vector<double> values = column.to(Device::CPU).to_vector<double>();
+  std::erase_if(values, [](double x) { return std::isnan(x); });
+  return Tensor::from(values, {std::ssize(values)});
+}
+
+}  // namespace
+
 void Standardize::initialize(const Samples& samples) {
   const Tensor x = samples.all();
   // In f64, or columns far from 0 would lose what they vary by. The data may be wide and long: one
@@ -57,7 +70,9 @@ void Standardize::initialize(const Samples& samples) {
   std::string constant;
   int more = 0;
   for (std::int64_t i = 0; i < mean_.numel(); ++i) {
-    const Tensor column = x.narrow(1, i, 1).to(DType::F64);
+    const Tensor column = numbers_of(x.narrow(1, i, 1).to(DType::F64), gaps_);
+    NF_CHECK(column.numel() > 0, "[Standardize] column ", column_name(i),
+             " has no number in the training rows; leave it out of the data");
     const double average = mean(column).item();
     double deviation = std::sqrt(variance(column).item());
     if (deviation <= relative * std::abs(average)) {

@@ -17,9 +17,10 @@ class Standardize : public Bijection {
  public:
   /// `names` of the D columns, for the error of initialize(), or none. `wide`: inverse gives f64,
   /// which can tell 1.7e9 from 1.7e9 + 1. `spread`: none, or the std of each column that may be
-  /// constant in the training data, 0 for the others.
+  /// constant in the training data, 0 for the others. `gaps`: NaN stands for a missing cell, of
+  /// which initialize() knows nothing.
   explicit Standardize(std::int64_t dims, std::vector<std::string> names = {}, bool wide = false,
-                       std::vector<double> spread = {});
+                       std::vector<double> spread = {}, bool gaps = false);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
   bool takes_f64() const override { return true; }
@@ -35,7 +36,7 @@ class Standardize : public Bijection {
 
   std::vector<std::string> names_;
   std::vector<double> spread_;
-  bool wide_;
+  bool wide_, gaps_;
   Tensor& mean_;       // (D)
   Tensor& mean_rest_;  // (D), what mean_ is rounded by
   Tensor& std_;        // (D)

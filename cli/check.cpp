@@ -8,6 +8,8 @@
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/given.h"
+#include "flows/examine/p_value.h"
+#include "tensor/ops.h"
 
 namespace nf::cli {
 
@@ -150,6 +152,7 @@ std::int64_t quick_jacobians(std::int64_t dims) { return dims <= 64 ? 20 : dims 
 }  // namespace
 
 std::string Checkup::table(std::size_t width) const {
+  if (exact.empty()) return "";
   std::vector<std::vector<std::string>> rows = {
       {"", "", "round", "trip", "log-dets", "cancel", "against", "largest"},
       {"layer", "log|det|", "f32", "f64", "f32", "f64", "Jacobian", "|log s|"}};
@@ -165,6 +168,7 @@ std::string Checkup::table(std::size_t width) const {
 }
 
 std::string Checkup::latents_text() const {
+  if (scored > 0) return "none: the model has no latents\n";
   const flows::LatentDiagnosis& z = latents;
   return format(
       "mean %+.4f, standard deviation %.4f, largest %.2f, in deviations of the base\n"
@@ -240,10 +244,78 @@ Evidence evidence_of(const TrainedModel& model, const EpochLog& log, const Check
   return evidence;
 }
 
+// x with a gap wherever `like` has one.
+Tensor with_gaps(const Tensor& x, const Tensor& like) {
+  if (!is_float(like.dtype()) || all_finite(like)) return x;
+  const Tensor nothing = Tensor::full({}, NAN, x.dtype());
+  return where(equal(like, like), x, nothing);
+}
+
+// Where nothing else is wrong: whether draws have the log densities that rows have.
+Judgement judge_draws(bool far, bool own) {
+  if (!far) return {Verdict::Ok, "OK: draws have log densities as the data have."};
+  if (!own) {
+    return {Verdict::Ok,
+            "OK: these are other data than the run's, and to the model they are unlike its own."};
+  }
+  return {Verdict::Underfit,
+          "UNDERFIT: draws have other log densities than the data; train longer (--epochs), or a "
+          "larger model."};
+}
+
+// Of a density without latents, by the log densities of rows and of draws.
+Checkup examine_draws(const TrainedModel& model, const EpochLog& log, const data::Split& rows,
+                      const CheckOptions& options) {
+  flows::Density& density = *model.density;
+  Checkup check;
+  check.precision = model.precision;
+  check.scored = std::min(options.samples, rows.size());
+  const Tensor x = rows.x.narrow(0, 0, check.scored);
+  const Tensor given = flows::given_rows(rows.given, 0, check.scored);
+  Generator gen(options.seed);
+  const Tensor draws =
+      density.sample(gen, check.scored, 1, given_part(given, 0, check.scored, density.device()))
+          .to(Device::CPU);
+  const auto scores = [&](const Tensor& of) { return flows::score(density, of, {.given = given}); };
+  const std::vector<double> of_rows = scores(x), of_draws = scores(with_gaps(draws, x));
+  for (const auto& [what, all] : {std::pair{"rows", &of_rows}, {"draws", &of_draws}}) {
+    check.nan = std::any_of(all->begin(), all->end(), [](double s) { return std::isnan(s); });
+    if (!check.nan) continue;
+    check.fault = str("log densities of ", what, " are NaN");
+    check.findings = {"WRONG: " + check.fault + "."};
+    break;
+  }
+  Evidence evidence{.status = model.state.status,
+                    .step = model.state.step,
+                    .dims = density.dims(),
+                    .log = log.value_or(std::vector<flows::EpochReport>()),
+                    .own = options.own,
+                    .sound = check.fault.empty()};
+  Judgement judgement = judge(evidence);
+  if (check.fault.empty()) {
+    // Once in a hundred times by chance (Smirnov).
+    const double chance = 1.63 * std::sqrt(2 / static_cast<double>(check.scored));
+    const double distance = flows::HeldOutScores(of_draws).drift(of_rows).distance;
+    check.findings.push_back(
+        format("Log densities of the data and of as many draws differ by %.4f (Kolmogorov-Smirnov "
+               "distance; by chance up to %.4f).",
+               distance, chance));
+    if (judgement.verdict == Verdict::Ok) {
+      judgement = judge_draws(far_from_base(distance, chance, false), options.own);
+    }
+  }
+  check.verdict = judgement.verdict;
+  check.findings.insert(check.findings.begin(), judgement.reason);
+  return check;
+}
+
 }  // namespace
 
 Checkup examine(const TrainedModel& model, const EpochLog& log, const data::Split& rows,
                 const data::Split& train, const CheckOptions& options) {
+  if (!dynamic_cast<flows::FlowDensity*>(model.density.get())) {
+    return examine_draws(model, log, rows, options);
+  }
   flows::FlowDensity& density = model.flow("check");
   const Tensor& x = rows.x;
   const auto first = [](const Tensor& rows, std::int64_t n) {
@@ -332,8 +404,8 @@ void add_check(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Inverts every layer, compares log-determinants with the Jacobian, and latents of data with\n"
-      "the base distribution. Exit status 1 when the map is wrong, 3 when it\n"
-      "gives NaN.\n\n"
+      "the base distribution. Of a model without latents (tabular): log densities of data with\n"
+      "those of draws. Exit status 1 when the map is wrong, 3 when it gives NaN.\n\n"
       "Examples:\n  flowcli check runs/moons\n"
       "  flowcli check runs/mnist --split valid --jacobians 0 --json\n");
   command->callback([options] {
@@ -345,9 +417,11 @@ void add_check(CLI::App& app) {
     const data::Split train = training_rows(data, options->check.own, options->split);
     const Checkup check = examine(model, model.run.log_of(model.state),
                                   part_of(data, options->split), train, options->check);
-    std::string text = str(printable(data.name), ", ", options->split, " split: latents of ",
-                           check.latents.count, " samples, Jacobians at ", check.jacobians, "\n\n",
-                           check.table(output_width()), "\nlatents: ", check.latents_text(), "\n");
+    std::string text = str(printable(data.name), ", ", options->split, " split: ");
+    text += check.scored > 0 ? str("log densities of ", check.scored, " rows\n\n")
+                             : str("latents of ", check.latents.count, " samples, Jacobians at ",
+                                   check.jacobians, "\n\n", check.table(output_width()),
+                                   "\nlatents: ", check.latents_text(), "\n");
     for (const std::string& sentence : check.findings) text += sentence + "\n";
     Json json = check.json();
     json["split"] = options->split;

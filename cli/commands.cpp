@@ -12,6 +12,7 @@
   X(check)             \
   X(calibrate)         \
   X(sample)            \
+  X(impute)            \
   X(score)             \
   X(classify)          \
   X(encode)            \

@@ -33,7 +33,7 @@ void write_latents(const std::string& out, const data::Dataset& shape, bool scal
     const std::vector<std::string> given_names = given_columns(shape);
     names.insert(names.end(), given_names.begin(), given_names.end());
     data::CsvWriter writer(sink, names, {},
-                           given.defined() ? words_of_given(shape) : std::vector<std::string>());
+                           words_of(shape, names.size(), /*with_data=*/false, given.defined()));
     for (std::int64_t left = n; left > 0;) {
       const Tensor part = next().to(DType::F32).to(Device::CPU);
       const Tensor beside = flows::given_rows(given, n - left, part.dim(0));

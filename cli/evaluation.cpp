@@ -5,6 +5,7 @@
 
 #include "cli/lines.h"
 #include "data/columns.h"
+#include "flows/models/surprise.h"
 #include "nn/safetensors.h"
 #include "tensor/text.h"
 
@@ -22,7 +23,7 @@ nn::Metadata what_was_fitted(const flows::Config& config, const KnownData& known
 }
 
 /// Throws Error for a file that is damaged, of other data or of other settings of them.
-flows::Baselines load_baselines(const RunFolder& run) {
+flows::TableBaselines load_baselines(const RunFolder& run) {
   const std::string path = run.file(kBaselinesFile);
   const nn::SafetensorsFile file = nn::load_safetensors(path);
   const auto data = file.metadata.find("data_checksum");
@@ -34,7 +35,7 @@ flows::Baselines load_baselines(const RunFolder& run) {
              " is of another run, with ", key, " = '", printable(theirs->second), "', not '", ours,
              "'");
   }
-  return flows::Baselines::from(file.tensors, "[run] " + path + ": ");
+  return flows::TableBaselines::from(file.tensors, "[run] " + path + ": ");
 }
 
 Beside beside(const flows::Density& density, const std::vector<double>& model,
@@ -56,14 +57,18 @@ std::string line_of(const char* who, const Beside& b) {
 
 }  // namespace
 
-flows::Baselines fit_baselines(const data::Dataset& data, const flows::Config& config) {
-  return flows::Baselines(data.train.x,
-                          data::integer_columns(config.data.types, data.columns, data.dims),
-                          data.train.given, data.given_classes, data.levels);
+flows::TableBaselines fit_baselines(const data::Dataset& data, const flows::Config& config) {
+  std::vector<std::int32_t> categories;
+  for (const auto& values : data.categories) {
+    categories.push_back(static_cast<std::int32_t>(values.size()));
+  }
+  return flows::TableBaselines(data.train.x,
+                               data::integer_columns(config.data.types, data.columns, data.dims),
+                               data.train.given, data.given_classes, data.levels, categories);
 }
 
 void save_baselines(const RunFolder& run, const flows::Config& config, const KnownData& known,
-                    const flows::Baselines& baselines) {
+                    const flows::TableBaselines& baselines) {
   nn::Metadata of = what_was_fitted(config, known);
   of["data_checksum"] = known.shape.checksum;
   nn::save_safetensors(run.file(kBaselinesFile), baselines.state(), of);
@@ -89,7 +94,7 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x, co
   Comparison result;
   bool conditional = false;
   try {
-    const flows::Baselines baselines = load_baselines(run);
+    const flows::TableBaselines baselines = load_baselines(run);
     conditional = baselines.conditional();
     const flows::Baselines::Scores simple = baselines.scores(x, given);
     result.gaussian = beside(*model.density, scores, simple.gaussian);
@@ -107,6 +112,9 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x, co
                              ? line_of("a Gaussian reaches ", result.gaussian)
                              : "no Gaussian: for more than 4096 dimensions none is fitted");
   result.lines.push_back(line_of("independent dimensions reach ", result.independent));
+  if (!model.shape.categories.empty()) {
+    result.lines.push_back("both know of categories their frequencies alone");
+  }
   if (!model.shape.given.empty()) {
     const std::string given_names = printable(join(model.shape.given, ", "));
     result.lines.push_back(
@@ -146,6 +154,51 @@ std::string weights_checksum(const RunFolder& run, bool best) {
       .checksum;
 }
 
+std::vector<double> write_held_out(const RunFolder& run, flows::Density& density,
+                                   const data::Split& rows, bool validated, std::int64_t step,
+                                   const Common& common) {
+  constexpr std::int64_t kMostSurprises = 5000;
+  const std::vector<double> scores =
+      flows::score(density, rows.x, {.samples = rows.numbers, .given = rows.given});
+  nn::StateDict tensors = {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}};
+  if (auto* const table = dynamic_cast<flows::AnyOrder*>(&density)) {
+    const std::int64_t few = std::min(kMostSurprises, rows.size());
+    tensors.emplace_back("surprises", flows::surprises(*table, rows.x.narrow(0, 0, few),
+                                                       flows::given_rows(rows.given, 0, few)));
+  }
+  const std::string path = run.file("heldout.safetensors");
+  try {
+    nn::save_safetensors(path, tensors,
+                         {{"split", validated ? "valid" : "test"},
+                          {"best_epoch", str(run.state().best_epoch)},
+                          {"step", str(step)},
+                          {"weights_checksum", weights_checksum(run, validated)},
+                          {"data_checksum", run.known().shape.checksum}});
+  } catch (const Error& error) {
+    common.note(str("note: ", error.what(), "; 'score' has no held-out scores to compare with"));
+  }
+  return scores;
+}
+
+std::string beside_gaussian(const RunFolder& run, const flows::Density& density,
+                            const data::Split& rows, const std::vector<double>& scores) {
+  try {
+    if (!std::filesystem::exists(run.file(kBaselinesFile))) return "";
+    const auto simple = load_baselines(run).scores(rows.x, rows.given);
+    const Beside gaussian = beside(density, scores, simple.gaussian);
+    const auto [better, error] = gaussian.difference;
+    if (!std::isfinite(better)) return "";
+    const std::string line =
+        str("on held-out rows", line_of(" a Gaussian of the same columns reaches ", gaussian));
+    return better >= 0 ? line
+                       : "WARNING: " + line +
+                             ": take a Gaussian, or more rows, smaller "
+                             "hidden_units, other types (--types)";
+  } catch (const Error&) {  // of a run whose baselines are lost
+    return "";
+  }
+}
+
 std::optional<HeldOut> held_out_of(const TrainedModel& model) {
   const std::string path = model.run.file("heldout.safetensors");
   if (!std::filesystem::exists(path)) return std::nullopt;
@@ -172,7 +225,14 @@ std::optional<HeldOut> held_out_of(const TrainedModel& model) {
                scores->second.dtype() == DType::F64 && count > 0 &&
                scores->second.shape() == Shape({count}),
            "[run] ", path, " does not hold the scores of ", count, " rows of validation or test");
-  return HeldOut{split, scores->second.to_vector<double>()};
+  const auto surprises = file.tensors.find("surprises");
+  if (surprises == file.tensors.end()) return HeldOut{split, scores->second.to_vector<double>()};
+  const Tensor& of_columns = surprises->second;
+  NF_CHECK(of_columns.dtype() == DType::F64 && of_columns.rank() == 2 && of_columns.dim(0) > 0 &&
+               of_columns.dim(1) == model.density->dims(),
+           "[run] ", path, ": 'surprises' should be f64 rows of ", model.density->dims(),
+           " columns, is ", describe(of_columns));
+  return HeldOut{split, scores->second.to_vector<double>(), of_columns};
 }
 
 Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,

@@ -8,16 +8,16 @@
 #include <vector>
 
 #include "cli/choice.h"
-#include "flows/examine/baselines.h"
+#include "flows/examine/table_baselines.h"
 #include "flows/train/fit.h"
 
 namespace nf::cli {
 
 /// Fitted to the training rows.
-flows::Baselines fit_baselines(const data::Dataset& data, const flows::Config& config);
+flows::TableBaselines fit_baselines(const data::Dataset& data, const flows::Config& config);
 /// Writes them into a run, as baselines.safetensors; the run needs no config.json yet.
 void save_baselines(const RunFolder& run, const flows::Config& config, const KnownData& known,
-                    const flows::Baselines& baselines);
+                    const flows::TableBaselines& baselines);
 
 /// What one of the simplest densities reaches, in nats of the model's convention, and by how much
 /// the model is better on the same rows. NaN: not known.
@@ -46,9 +46,20 @@ Json json_of(const TrainedModel& model, const flows::Evaluation& e, const std::s
 struct HeldOut {
   std::string split;  ///< "valid", or "test" without validation rows
   std::vector<double> scores;
+  Tensor surprises = {};  ///< f64 (M, D), of the first rows (surprise.h), where there are any
 };
 /// What a run's file of weights says of its content, to know it again: of the best, or the last.
 std::string weights_checksum(const RunFolder& run, bool best);
+/// Writes it, with what columns of a table usually surprise by, of the weights that `density` has:
+/// the best (`validated`), or the last, of `step`. Returns the scores. What cannot be written is a
+/// note: the training is whole without it.
+std::vector<double> write_held_out(const RunFolder& run, flows::Density& density,
+                                   const data::Split& rows, bool validated, std::int64_t step,
+                                   const Common& common);
+/// How the scores of rows compare with those of the Gaussian of the same columns, in one sentence;
+/// empty where there is none.
+std::string beside_gaussian(const RunFolder& run, const flows::Density& density,
+                            const data::Split& rows, const std::vector<double>& scores);
 /// Nothing where the file is not there. Throws Error where it is no such file, or of other data or
 /// weights than the run's.
 std::optional<HeldOut> held_out_of(const TrainedModel& model);

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "cli/partial.h"
 #include "cli/table.h"
 #include "data/columns.h"
 #include "data/csv_cells.h"
@@ -133,7 +134,8 @@ Tensor rows_of_file(const std::string& file, const TrainedModel& model) {
 }  // namespace
 
 void GivenOptions::add_to(CLI::App& app, GivenRows rows) {
-  const std::string one = "Of a conditional model: NAME=VALUE,... (or VALUE)";
+  const std::string one =
+      "Of a conditional model: NAME=VALUE,... (or VALUE); of tabular any of its columns";
   auto* option =
       app.add_option("--given", given,
                      rows == GivenRows::OfSamples ? one +
@@ -152,6 +154,10 @@ void GivenOptions::add_to(CLI::App& app, GivenRows rows) {
 
 Tensor GivenOptions::rows(const TrainedModel& model) const {
   const data::Dataset& shape = model.shape;
+  if (any_order(model) && !(given.empty() && file.empty())) {
+    return file.empty() ? known_cells(given, model)
+                        : known_cells_of_file(path_of_rows(file), model);
+  }
   if (shape.given.empty()) {
     check_usage(given.empty() && file.empty(), "[given] would change nothing: ", model.run.path(),
                 " is no conditional model");

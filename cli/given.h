@@ -22,7 +22,9 @@ struct GivenOptions {
 
   void add_to(CLI::App& app, GivenRows rows);
 
-  /// (M, G), each row of what is asked for; undefined for a model that is not conditional. Without
+  /// (M, G), each row of what is asked for; undefined for a model that is not conditional. Of a
+  /// model of any columns given any others (partial.h) whole rows (M, D), of which NaN is asked
+  /// for, or nothing without an option. Without
   /// an option: every label, or the rows of the test part. Throws UsageError for what the model
   /// does not know, for values that are missing, and for an option that would change nothing.
   Tensor rows(const TrainedModel& model) const;

@@ -90,26 +90,42 @@ std::string likelihood(const TrainedModel& model, const data::Dataset& data,
   return html_table(rows);
 }
 
+bool has_gaps(const Tensor& x) { return is_float(x.dtype()) && !all_finite(x); }
+
+// The rows of a table that have all their cells.
+Tensor without_gaps(const Tensor& x) {
+  if (!has_gaps(x)) return x;
+  const std::vector<double> sums = sum(x.to(DType::F64), {1}).to_vector<double>();
+  std::vector<std::int32_t> whole;
+  for (std::size_t i = 0; i < sums.size(); ++i) {
+    if (std::isfinite(sums[i])) whole.push_back(static_cast<std::int32_t>(i));
+  }
+  return index_select(x, 0, Tensor::from(whole, {std::ssize(whole)}));
+}
+
 // Of a conditional model in the plane: data, and samples for what is given with them. Its density
 // is another for each of these; 'flowcli plot --given' draws one.
 std::string scatters(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
   constexpr std::int64_t kPoints = 20'000;
-  const Tensor& x = data.train.x;
   if (data.train.size() == 0) {
     return "<p>None: what is given is taken from training rows, and none are there.</p>\n";
   }
+  const Tensor x = data.train.given.defined() ? data.train.x : without_gaps(data.train.x);
+  if (x.dim(0) == 0) return "<p>None: each training row has a gap.</p>\n";
   Generator gen(seed);
   const std::int64_t n = std::min(kPoints, x.dim(0));
   const Tensor samples =
       model.density->sample(gen, n, 1, given_part(data.train.given, 0, n, model.density->device()));
+  const bool given = !model.shape.given.empty();
   return html_picture(samples_png(x.narrow(0, 0, n), model.shape, x), "Data") +
          html_picture(samples_png(samples, model.shape, x),
-                      "Samples for what is given with the data");
+                      given ? "Samples for what is given with the data" : "Samples");
 }
 
 std::string pictures(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
   const bool plane = model.shape.dims == 2 && !model.shape.discrete;
-  if (plane && !model.shape.given.empty()) return scatters(model, data, seed);
+  const bool flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
+  if (plane && (!model.shape.given.empty() || !flow)) return scatters(model, data, seed);
   if (plane) {
     const Plots plots = draw_plots(model, data.train.x, {.size = 400, .seed = seed});
     return (plots.data_png.empty() ? "" : html_picture(plots.data_png, "Data")) +
@@ -168,7 +184,9 @@ std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
   constexpr std::int64_t kMostRows = 1000, kMostScaling = 4000;
   constexpr std::uint64_t kStream = 0x626573696465;  // "beside"
   const data::Split& part = part_of(data, split);
-  const Tensor rows = some_rows(part.x, kMostRows);
+  if (has_gaps(part.x) && part.given.defined()) return std::nullopt;
+  const Tensor rows = some_rows(without_gaps(part.x), kMostRows);
+  if (rows.dim(0) == 0) return std::nullopt;
   // Of a conditional model: for what is given with the same rows.
   const Tensor given = part.given.defined() ? some_rows(part.given, kMostRows) : Tensor();
   Generator gen(seed, kStream);
@@ -179,7 +197,7 @@ std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
   if (!all_finite(drawn.to(DType::F64))) return std::nullopt;
   // Of training rows, which are in neither sample.
   const data::Split& train = data.train;
-  const Tensor scale = flows::deviations(some_rows(train.x, kMostScaling));
+  const Tensor scale = flows::deviations(some_rows(without_gaps(train.x), kMostScaling));
   if (!given.defined()) return flows::two_sample_test(drawn, rows, scale);
   const Tensor beside = given_columns_of(given, model.shape);
   const Tensor scale_beside =
@@ -220,7 +238,7 @@ std::string told_apart(const flows::TwoSample& test) {
 }
 
 std::string two_sample_section(const std::optional<flows::TwoSample>& test, bool conditional) {
-  if (!test) return "<p>Some samples are NaN or infinite.</p>\n";
+  if (!test) return "<p>None: some samples are NaN or infinite, or all rows have gaps.</p>\n";
   return html_table(
       {{"samples and rows", str(test->x, " and ", test->y)},
        {"energy distance", fixed(test->energy_distance, 5)},
@@ -310,7 +328,7 @@ void add_report(CLI::App& app) {
       if (test) {
         apart = str("  ", told_apart(*test), ": energy distance ", fixed(test->energy_distance, 5),
                     ", p ", fixed(test->p_value, 4), "\n");
-      } else if (broken.empty()) {
+      } else if (broken.empty() && !has_gaps(part_of(data, options->split).x)) {
         broken = "some samples are NaN or infinite; see 'flowcli check'";
       }
     }

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "cli/latents.h"
+#include "cli/partial.h"
 #include "cli/table.h"
 #include "data/given.h"
 #include "flows/models/resize.h"
@@ -103,9 +104,14 @@ TrainedModel with_size(const TrainedModel& model, const std::string& text) {
   return other;
 }
 
-// (n, D) on the CPU.
+// (n, D) on the CPU. `given`: GivenOptions::rows(), spread over the draws.
 Tensor draw(const TrainedModel& model, std::int64_t n, double temperature, Generator& gen,
             const Tensor& given) {
+  if (flows::AnyOrder* const density = any_order(model); density && given.defined()) {
+    const Tensor x = given.to(density->device());
+    return density->complete(gen, x, Tensor::ones(x.shape(), DType::F32, x.device()), temperature)
+        .to(Device::CPU);
+  }
   if (!dynamic_cast<flows::FlowDensity*>(model.density.get())) {
     check_memory(2.0 * sizeof(float) * static_cast<double>(n * model.density->dims()),
                  str(n, " samples"), "take fewer at a time");
@@ -141,7 +147,8 @@ void draw_samples(const SampleOptions& options, const TrainedModel& model) {
   Generator gen(options.seed);
   const Tensor samples = draw(model, n, options.temperature, gen, given);
   const std::int64_t numbered = options.given.file.empty() ? 0 : n / asked.dim(0);
-  write_samples(out, samples, model, options.scale, given, across, numbered);
+  const Tensor beside = any_order(model) ? Tensor() : given;  // else it is among the columns
+  write_samples(out, samples, model, options.scale, beside, across, numbered);
   Json result = {{"file", out}, {"count", n}, {"temperature", options.temperature}};
   if (!options.size.empty()) {
     result["height"] = model.shape.height;
@@ -168,10 +175,13 @@ double quantile_of(const std::vector<double>& sorted, double at, bool whole) {
   return sorted[i] + (place - below) * (next - sorted[i]);
 }
 
-// Quantiles of each column of x (each, D), column after column, behind `line`.
-void add_quantiles(const Tensor& x, const std::vector<std::pair<std::string, double>>& at,
+// Quantiles of each column of x (each, D) but categories, which have none, column after column,
+// behind `line`.
+void add_quantiles(const Tensor& x, const data::Dataset& shape,
+                   const std::vector<std::pair<std::string, double>>& at,
                    const std::vector<bool>& whole, std::vector<double>& line) {
   for (std::int64_t j = 0; j < x.dim(1); ++j) {
+    if (data::is_category(shape, j)) continue;
     std::vector<double> column = x.narrow(1, j, 1).to(DType::F64).to_vector<double>();
     std::sort(column.begin(), column.end());
     for (const auto& [name, value] : at) {
@@ -197,11 +207,13 @@ void write_quantiles(const SampleOptions& options, const TrainedModel& model) {
   std::vector<bool> whole_names = {true};
   const std::vector<std::string> columns = data_columns(model.shape);
   for (std::size_t j = 0; j < columns.size(); ++j) {
+    if (data::is_category(model.shape, static_cast<std::int64_t>(j))) continue;
     for (const auto& [name, value] : at) {
       names.push_back(columns[j] + "_q" + name);
       whole_names.push_back(whole[j]);
     }
   }
+  const bool whole_rows = any_order(model);  // what is given is among the columns
   const std::vector<std::string> beside = given_columns(model.shape);
   names.insert(names.end(), beside.begin(), beside.end());
   whole_names.resize(names.size(), model.shape.given_classes > 0);
@@ -211,13 +223,14 @@ void write_quantiles(const SampleOptions& options, const TrainedModel& model) {
     const Tensor given = asked.defined() ? asked.narrow(0, row, 1) : Tensor();
     const Tensor x = draw(model, each, options.temperature, gen, spread_over(given, each));
     table.push_back(static_cast<double>(row));
-    add_quantiles(x, at, whole, table);
-    if (!given.defined()) continue;
+    add_quantiles(x, model.shape, at, whole, table);
+    if (!given.defined() || whole_rows) continue;
     const std::vector<double> values = given.to(DType::F64).to_vector<double>();
     table.insert(table.end(), values.begin(), values.end());
   }
   write_text(out, [&](const data::CsvWriter::Sink& sink) {
-    data::CsvWriter(sink, names, whole_names, words_of_given(model.shape))
+    data::CsvWriter(sink, names, whole_names,
+                    words_of(model.shape, names.size(), /*with_data=*/false, asked.defined()))
         .add(Tensor::from(table, {std::ssize(table)}).reshape({rows, -1}));
   });
   tell_result(options.common, out, {{"file", out}, {"count", rows}, {"samples_each", each}},
@@ -265,6 +278,7 @@ void add_sample(CLI::App& app) {
       "  flowcli sample runs/digits --given all --out classes.png\n"
       "  flowcli sample runs/regression --given 0.5 -n 1000 --out -\n"
       "  flowcli sample runs/regression --given-file rows.csv -n 100 --out draws.csv\n"
+      "  flowcli sample runs/people --given age=40,sex=f --out -    of tabular\n"
       "  flowcli sample runs/regression --given-file rows.csv --quantiles .1,.5,.9\n");
   command->callback([options] {
     const Device device = options->common.apply();

@@ -9,10 +9,12 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/evaluation.h"
 #include "cli/lines.h"
 #include "cli/score.h"
 #include "cli/table.h"
 #include "data/npy.h"
+#include "flows/models/surprise.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
 
@@ -51,6 +53,7 @@ struct Scored {
   const std::vector<double>& scores;
   const std::optional<Flagging>& flagging;
   std::vector<double> q_values;  // of all rows, where there are p-values
+  std::vector<std::string> why;  // of all rows, with --why
 
   std::optional<std::int64_t> in_file(std::size_t at) const {
     return rows.in_file.empty() ? std::nullopt : std::optional(rows.in_file[at]);
@@ -66,6 +69,7 @@ struct Scored {
 // Lines of the rows at `order`. As .npy f64 (N, 3), and columns for p-values, q-values and flags.
 void write_scores(const std::string& out, const Scored& scored,
                   const std::vector<std::int32_t>& order, const flows::Density& density) {
+  const bool whys = !scored.why.empty();
   if (out.ends_with(".npy")) {
     std::vector<double> table;
     for (const std::int32_t i : order) {
@@ -83,11 +87,12 @@ void write_scores(const std::string& out, const Scored& scored,
   }
   const ScoreLines csv(density, scored.flagging);
   write_text(out, [&](const data::CsvWriter::Sink& write) {
-    write(csv.header(/*q_values=*/true));
+    write(csv.header(/*q_values=*/true, whys));
     for (const std::int32_t i : order) {
       const auto at = static_cast<std::size_t>(i);
       write(csv.line(scored.rows.number[at], scored.scores[at], scored.in_file(at),
-                     scored.flagging ? std::optional(scored.q_values[at]) : std::nullopt));
+                     scored.flagging ? std::optional(scored.q_values[at]) : std::nullopt,
+                     whys ? std::optional(scored.why[at]) : std::nullopt));
     }
   });
 }
@@ -100,6 +105,7 @@ std::string table_of_lowest(const Scored& scored, const std::vector<std::int32_t
   std::vector<std::vector<std::string>> lines = {{"row", "nats", "bits/dim"}};
   if (scored.flagging) lines[0].insert(lines[0].end(), {"p-value", "q-value"});
   if (in_file) lines[0].push_back("row of the file");
+  if (!scored.why.empty()) lines[0].push_back("why");
   for (std::size_t i = 0; i < std::min(kShown, order.size()); ++i) {
     const auto at = static_cast<std::size_t>(order[i]);
     const double nats = density.nats(scored.scores[at]);
@@ -118,6 +124,9 @@ std::string table_of_lowest(const Scored& scored, const std::vector<std::int32_t
       lines.back().insert(lines.back().end(), {fixed(p, 4), fixed(scored.q_values[at], 4)});
     }
     if (in_file) lines.back().push_back(str(*file_row));
+    if (scored.why.empty()) continue;
+    lowest.back()["why"] = scored.why[at];
+    lines.back().push_back(printable(scored.why[at], 40));
   }
   return table_text(lines, output_width(), {.left = 0});
 }
@@ -160,6 +169,30 @@ std::string flagged_text(const Scored& scored, const ScoreOptions& options,
   return text + str("  flagged: ", flagged, " of ", scored.scores.size(), ", with a p-value below ",
                     *flagging.level, " beside ", flagging.held_out.size(), " ", flagging.split,
                     " rows\n");
+}
+
+// Of each row the columns that make it unusual, beside the held-out rows: "age;sex".
+std::vector<std::string> why_unusual(const TrainedModel& model, const Rows& rows) {
+  auto* const density = dynamic_cast<flows::AnyOrder*>(model.density.get());
+  check_usage(density, "[why] ", model.run.path(), " is no model that knows any columns given any ",
+              "others: train tabular");
+  const std::optional<HeldOut> kept = held_out_of(model);
+  NF_CHECK(kept && kept->surprises.defined(), "[why] ", model.run.path(),
+           " has no held-out rows to compare with (heldout.safetensors): its training has not "
+           "ended, or had no rows for validation or test");
+  const flows::UsualSurprises usual(kept->surprises);
+  const std::vector<std::string> names = data_columns(model.shape);
+  const std::vector<double> all =
+      flows::surprises(*density, rows.x, rows.given).to_vector<double>();
+  std::vector<std::string> out;
+  for (auto at = all.begin(); at != all.end(); at += std::ssize(names)) {
+    std::vector<std::string> found;
+    for (const std::size_t j : usual.unusual({at, at + std::ssize(names)})) {
+      found.push_back(names[j]);
+    }
+    out.push_back(join(found, ";"));
+  }
+  return out;
 }
 
 // What scores are compared with: the part --split; else the test part of what is drawn and of the
@@ -223,6 +256,8 @@ Json scores_against(const ScoreOptions& options, const TrainedModel& model,
 void check_files(const ScoreOptions& options, const std::string& out, const TrainedModel& model) {
   if (out != kStandardOutput) check_ending("score", out, {".csv", ".npy"});
   check_stdout("score", out, options.common);
+  check_usage(!options.why || is_csv(out),
+              "[why] names of columns go into CSV: give --out FILE.csv");
   if (options.png.empty()) return;
   check_ending("score", options.png, {".png"});
   check_picture(options.png, options.strangest, model.shape, 0, options.scale);
@@ -244,7 +279,8 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
     throw flows::Diverged("[score] " + broken);
   }
   if (!broken.empty()) options.common.note("note: " + broken);
-  Scored scored{rows, scores, flagging, {}};
+  Scored scored{rows, scores, flagging, {}, {}};
+  if (options.why) scored.why = why_unusual(model, rows);
   if (flagging) {
     std::vector<double> p_values;
     for (std::size_t i = 0; i < scores.size(); ++i) p_values.push_back(scored.p_value(i));
@@ -307,6 +343,9 @@ void add_score(CLI::App& app) {
                     "Unusual is what is far from the mean nats of held-out rows, above or below: "
                     "p_value (also without --flag), --sort, --png and a second AUROC are of this "
                     "distance");
+  command->add_flag("--why", options->why,
+                    "Of tabular: also why, the columns that make a row unusual, at most 3: what "
+                    "they hold, given the others, is rarer than in nearly all held-out rows");
   auto* png =
       command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
   command->add_option("--strangest", options->strangest, "How many the picture shows")
@@ -337,6 +376,7 @@ void add_score(CLI::App& app) {
       "With --data - rows are scored line by line, as they come. The first one that the run was\n"
       "trained on is told at once, how many there were at the end.\n\n"
       "Examples:\n  flowcli score runs/table --data new.csv --sort --out scores.csv\n"
+      "  flowcli score runs/people --data people.csv --why    of tabular\n"
       "  flowcli score runs/mnist --sort --png strangest.png\n"
       "  flowcli score runs/mnist --against glyphs\n"
       "  flowcli score runs/mnist --against glyphs --typicality\n"

@@ -18,6 +18,7 @@ struct ScoreOptions {
   std::vector<std::string> against;
   bool sort = false;
   std::optional<double> flag;  ///< the p-value below which a row is flagged
+  bool why = false;            ///< which columns make a row unusual
   bool typicality = false;     ///< unusual is what is far from the held-out mean, on either side
   EvaluateOptions evaluate;
   std::int64_t strangest = 64;
@@ -40,15 +41,16 @@ struct Flagging {
 std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedModel& model);
 
 /// Lines of CSV: row, nats in the model's convention, bits/dim, where held-out rows are compared
-/// with the p-value and, of rows that are all known, the q-value, with --flag flag (0 or 1), and
-/// the row of the file (empty where there is none).
+/// with the p-value and, of rows that are all known, the q-value, with --flag flag (0 or 1), the
+/// row of the file (empty where there is none), and with --why names of columns.
 class ScoreLines {
  public:
   ScoreLines(const flows::Density& density, const std::optional<Flagging>& flagging)
       : density_(density), flagging_(flagging) {}
-  std::string header(bool q_values = false) const;
+  std::string header(bool q_values = false, bool why = false) const;
   std::string line(std::int64_t row, double log_prob, std::optional<std::int64_t> file_row,
-                   std::optional<double> q_value = {}) const;
+                   std::optional<double> q_value = {},
+                   const std::optional<std::string>& why = {}) const;
 
  private:
   const flows::Density& density_;

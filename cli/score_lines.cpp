@@ -51,15 +51,15 @@ std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedMo
 
 // --- lines --------------------------------------------------------------------------------------
 
-std::string ScoreLines::header(bool q_values) const {
+std::string ScoreLines::header(bool q_values, bool why) const {
   return str("row,nats,bits_per_dim", flagging_ ? ",p_value" : "",
              flagging_ && q_values ? ",q_value" : "", flagging_ && flagging_->level ? ",flag" : "",
-             ",file_row\n");
+             ",file_row", why ? ",why\n" : "\n");
 }
 
 std::string ScoreLines::line(std::int64_t row, double log_prob,
-                             std::optional<std::int64_t> file_row,
-                             std::optional<double> q_value) const {
+                             std::optional<std::int64_t> file_row, std::optional<double> q_value,
+                             const std::optional<std::string>& why) const {
   std::string text = str(row, ",", fixed(density_.nats(log_prob), 6), ",",
                          fixed(density_.bits_per_dim(log_prob), 6));
   if (flagging_) {
@@ -68,7 +68,9 @@ std::string ScoreLines::line(std::int64_t row, double log_prob,
     if (q_value) text += str(",", *q_value);
     if (flagging_->level) text += flagging_->flags(p) ? ",1" : ",0";
   }
-  return text + "," + (file_row ? str(*file_row) : std::string()) + "\n";
+  text += "," + (file_row ? str(*file_row) : std::string());
+  if (why) text += "," + (why->empty() ? "" : data::csv_field(*why));
+  return text + "\n";
 }
 
 // --- the filter ---------------------------------------------------------------------------------
@@ -166,6 +168,8 @@ class RowReader {
                           .known = model.shape.columns,
                           .missing_words = own.missing_words};
     out.known.insert(out.known.end(), out.given.begin(), out.given.end());
+    out.keep_missing = own.keep_missing;
+    out.categories = data::categories_of(model.shape);
     return out;
   }
 
@@ -185,8 +189,9 @@ class RowReader {
              "-dimensional real numbers, standard input has ", row.dims, " columns");
     for (std::size_t j = 0; j < whole_.size(); ++j) {
       const double value = row.train.x.data<double>()[j];
-      NF_CHECK(whole_[j] == 0 || value == std::floor(value), "[csv] 'standard input', line ",
-               lines_.line_number(), ": the model takes whole numbers in column '",
+      NF_CHECK(whole_[j] == 0 || std::isnan(value) || value == std::floor(value),
+               "[csv] 'standard input', line ", lines_.line_number(),
+               ": the model takes whole numbers in column '",
                printable(data_columns(model_.shape)[j], 40), "', not ", value);
     }
     return row.train;
@@ -210,6 +215,7 @@ void tell_first(const std::vector<bool>& known, std::int64_t before, const Train
 
 void check_line_by_line(const ScoreOptions& options, const TrainedModel& model) {
   const std::pair<const char*, bool> needs_all[] = {{"--sort", options.sort},
+                                                    {"--why", options.why},
                                                     {"--png", !options.png.empty()},
                                                     {"--against", !options.against.empty()},
                                                     {"--split", !options.rows.split.empty()},

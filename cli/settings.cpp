@@ -273,21 +273,24 @@ void SettingOptions::refuse_idle(const Job& job) const {
 
 namespace {
 
-/// A category has no density here: it is the label that is given, "town=category" with given = town
+/// Where a category has no density it is the label that is given, "town=category" with given = town
 /// means label = town and given = label.
-void settle_categories(flows::DataSettings& data) {
+void settle_categories(flows::Config& config) {
+  flows::DataSettings& data = config.data;
+  const bool modelled = flows::model_by_name(config.model).of_tables();
   std::string others;
   for (const auto& [name, type] : data::named_types(data.types)) {
-    if (type != "category") {
+    const bool given = data::unquoted(data.given) == data::without_spaces(name);
+    if (type != "category" || (modelled && !given)) {
       const bool comma = name.find(',') != std::string::npos;
       others += str(others.empty() ? "" : ",", comma ? "\"" + name + "\"" : name, "=", type);
       continue;
     }
-    const bool given = data::unquoted(data.given) == data::without_spaces(name);
-    data::check_setting(given && data.label.empty(), "types", "[types] ", printable(name),
-                        "=category: a category has no density here; it alone may be given, with "
-                        "--given ",
-                        printable(name), ", or is left out, with --drop ", printable(name));
+    data::check_setting(
+        given && data.label.empty(), "types", "[types] ", printable(name),
+        "=category: a category has no density here, but in the model tabular; it alone "
+        "may be given, with --given ",
+        printable(name), ", or is left out, with --drop ", printable(name));
     data.label = data.given;
     data.given = "label";
   }
@@ -297,7 +300,8 @@ void settle_categories(flows::DataSettings& data) {
 /// Columns that hold whole numbers only are taken for integers, where the model can; else that is
 /// advised.
 void settle_types(SettingOptions::Job& job) {
-  const std::string kind = job.config.text("preprocess", "none");
+  const bool of_tables = flows::model_by_name(job.config.model).of_tables();
+  const std::string kind = job.config.text("preprocess", of_tables ? "standard" : "none");
   const bool standard = !job.data.unit_scale && (kind == "auto" || kind == "standard");
   if (standard) {
     job.config.data.types = data::with_guessed_types(job.data, job.config.data.types);
@@ -325,11 +329,11 @@ SettingOptions::Job SettingOptions::configure(const std::string& model, const Lo
         job.config.data.train != 0, "train",
         "[train] train = 0 leaves no samples to train on; give at least 1, or leave "
         "it out");
-    settle_categories(job.config.data);
+    settle_categories(job.config);
     job.data = load(job.config);
     const flows::DataShape shape = shape_of(job.data);
     job.config = on(flows::preset(file.preset, shape, job.config.text("recipe", "paper")));
-    settle_categories(job.config.data);
+    settle_categories(job.config);
     settle_types(job);
     refuse_idle(job);
     flows::check_settings(job.config, shape);

@@ -46,6 +46,15 @@ std::vector<std::string> words_of_given(const data::Dataset& shape) {
   return names_labels(shape) ? shape.class_names : std::vector<std::string>();
 }
 
+std::vector<std::vector<std::string>> words_of(const data::Dataset& shape, std::size_t columns,
+                                               bool with_data, bool with_given) {
+  std::vector<std::vector<std::string>> words;
+  if (with_data) words = shape.categories;
+  words.resize(columns);
+  if (with_given && names_labels(shape)) words.back() = words_of_given(shape);
+  return words;
+}
+
 namespace {
 
 // Numbers, of columns without names, get a letter: a header of numbers would be a row.
@@ -116,29 +125,35 @@ void write_samples(const std::string& out, const Tensor& x, const TrainedModel& 
   std::vector<bool> whole = whole_columns(model);
   std::vector<std::string> names = data_columns(model.shape);
   Tensor table = model.shape.discrete ? data::pixels_of_levels(x, model.shape.levels) : x;
+  std::size_t columns = names.size();
   if (given.defined()) {
     const std::vector<std::string> beside = given_columns(model.shape);
     names.insert(names.end(), beside.begin(), beside.end());
-    whole.resize(names.size(), model.shape.given_classes > 0);
+    columns = names.size();
+    whole.resize(columns, model.shape.given_classes > 0);
+  }
+  std::vector<std::vector<std::string>> words =
+      words_of(model.shape, columns, /*with_data=*/true, given.defined());
+  if (given.defined()) {
     const std::vector<std::int32_t> order = file_order(model.shape);
     table = index_select(concat(std::vector{table.to(DType::F64), given.to(DType::F64)}, 1), 1,
                          Tensor::from(order, {std::ssize(order)}));
     names = picked(names, order);
     whole = picked(whole, order);
+    words = picked(words, order);
   }
   if (numbered > 0) {
     std::vector<double> rows(static_cast<std::size_t>(x.dim(0)));
     for (std::size_t i = 0; i < rows.size(); ++i) {
       rows[i] = static_cast<double>(static_cast<std::int64_t>(i) / numbered);
     }
-    table = concat(std::vector{Tensor::from(rows, {x.dim(0), 1}), table}, 1);
+    table = concat(std::vector{Tensor::from(rows, {x.dim(0), 1}), table.to(DType::F64)}, 1);
     names.insert(names.begin(), "given_row");
     whole.insert(whole.begin(), true);
+    words.insert(words.begin(), std::vector<std::string>());
   }
   write_text(out, [&](const data::CsvWriter::Sink& sink) {
-    data::CsvWriter(sink, names, whole,
-                    given.defined() ? words_of_given(model.shape) : std::vector<std::string>())
-        .add(table);
+    data::CsvWriter(sink, names, whole, words).add(table);
   });
 }
 

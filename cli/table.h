@@ -34,6 +34,10 @@ std::vector<std::string> data_columns(const data::Dataset& shape);
 bool names_labels(const data::Dataset& shape);
 /// What stands in CSV for labels 0, 1, ... that are given; nothing where numbers do.
 std::vector<std::string> words_of_given(const data::Dataset& shape);
+/// What stands in CSV for 0, 1, ... in each of so many columns, of which the first are those of the
+/// data where `with_data`, and the last that of labels where some are given.
+std::vector<std::vector<std::string>> words_of(const data::Dataset& shape, std::size_t columns,
+                                               bool with_data, bool with_given);
 /// The names of what is given to a conditional model: the column of labels, where they have one.
 std::vector<std::string> given_columns(const data::Dataset& shape);
 /// z1, z2, ...

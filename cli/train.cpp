@@ -78,7 +78,7 @@ class Training {
                "' is no UTF-8, which config.json cannot hold; rename it, or give a link to it");
     }
     const KnownData known = known_data(data_, config_);
-    const flows::Baselines baselines = fit_baselines(data_, config_);
+    const flows::TableBaselines baselines = fit_baselines(data_, config_);
     run_ = RunFolder::create(out, config_, overwrite);
     save(flows::TrainingStatus::Running);
     save_baselines(run_, config_, known, baselines);
@@ -312,18 +312,10 @@ class Training {
     const auto density = make_density(config_, data_, device_);
     load_weights(*density, validated ? best : run_.file("last.safetensors"), run_.known());
     const std::vector<double> scores =
-        flows::score(*density, rows.x, {.samples = rows.numbers, .given = rows.given});
-    const std::string path = run_.file("heldout.safetensors");
-    try {
-      nn::save_safetensors(path, {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}},
-                           {{"split", validated ? "valid" : "test"},
-                            {"best_epoch", str(run_.state().best_epoch)},
-                            {"step", str(trainer_.step())},
-                            {"weights_checksum", weights_checksum(run_, validated)},
-                            {"data_checksum", data_.checksum}});
-    } catch (const Error& error) {  // the training is whole without it
-      common_.note(str("note: ", error.what(), "; 'score' has no held-out scores to compare with"));
-    }
+        write_held_out(run_, *density, rows, validated, trainer_.step(), common_);
+    if (!flows::model_by_name(config_.model).of_tables()) return;
+    const std::string beside = beside_gaussian(run_, *density, rows, scores);
+    if (!beside.empty()) common_.note(beside);
   }
 
   /// Samples and the curve. A picture that cannot be made is no reason to end a training.
@@ -398,6 +390,8 @@ constexpr const char* kTrainExamples = R"(Examples:
   flowcli train realnvp-2d --data table.csv --given 3      p(others | column 3)
   flowcli train realnvp-2d --data table.csv --drop 1 --label 3 --given label
   flowcli train realnvp-2d --data table.csv --types 2=bounded:0:,3=real
+  flowcli train tabular --data people.csv      with categories and missing cells
+  flowcli train tabular --data people.csv --types sex=category,age=bounded:0:
   flowcli train nice --data path/to/mnist --given label
   flowcli train nice --data path/to/photos --images square,resize:32 --pack
   flowcli train my-model.json --set ema=0.999
@@ -428,7 +422,8 @@ void add_train(CLI::App& app) {
     const Device device = options->common.apply();
     auto [config, data] = options->settings.configure(options->model, load_data);
     options->settings.check_precision(config, device);
-    data::check_varies(data, config.data.types, config.text("preprocess", "") == "standard");
+    data::check_varies(data, config.data.types,
+                       config.text("preprocess", "standard") == "standard");
     // That of a preset is for processors, and gives way to what is asked for.
     const bool other_end = options->settings.given("steps") || options->settings.given("epochs");
     const bool asked = options->settings.given("budget");

@@ -29,6 +29,13 @@ data::LoadOptions own_options(const flows::Config& config) {
   return options;
 }
 
+// What a run knows of its categories, for the reading of other tables.
+void add_categories(const data::Dataset& shape, data::LoadOptions& options) {
+  if (!options.guess_categories) return;
+  options.guess_categories = false;
+  options.categories = data::categories_of(shape);
+}
+
 // How another source is read than the run's: the run's columns and layout, its own parts.
 data::LoadOptions options_for(const flows::Config& config, const KnownData& known, bool whole) {
   if (built_in(config.data.source)) {
@@ -42,6 +49,7 @@ data::LoadOptions options_for(const flows::Config& config, const KnownData& know
   options.valid_data = options.test_data = "";
   options.in_file_order = whole;
   options.names = options.known = known.shape.columns;
+  add_categories(known.shape, options);
   if (known.shape.given_classes == 0) {
     options.known.insert(options.known.end(), known.shape.given.begin(), known.shape.given.end());
   }

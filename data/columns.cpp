@@ -84,6 +84,14 @@ void check_one_column(const std::string& path, const Names& columns, const std::
   if (std::count(columns.begin(), columns.end(), name) > 1) fail_twice(path, name);
 }
 
+std::map<std::string, Names> categories_of(const Dataset& data) {
+  std::map<std::string, Names> out;
+  for (std::size_t j = 0; j < data.categories.size(); ++j) {
+    if (!data.categories[j].empty()) out[data.columns[j]] = data.categories[j];
+  }
+  return out;
+}
+
 void take_columns(Dataset& data, const std::vector<std::int32_t>& columns) {
   const Tensor index = Tensor::from(columns, {std::ssize(columns)});
   for (Split* split : {&data.train, &data.valid, &data.test}) {
@@ -93,6 +101,13 @@ void take_columns(Dataset& data, const std::vector<std::int32_t>& columns) {
     Names names;
     for (const std::int32_t i : columns) names.push_back(data.columns[static_cast<std::size_t>(i)]);
     data.columns = std::move(names);
+  }
+  if (!data.categories.empty()) {
+    std::vector<Names> categories;
+    for (const std::int32_t i : columns) {
+      categories.push_back(data.categories[static_cast<std::size_t>(i)]);
+    }
+    data.categories = std::move(categories);
   }
   data.dims = std::ssize(columns);
 }
@@ -141,7 +156,9 @@ void for_each_column(const Split& part, Use&& use) {
     const T* values = x.data<T>();
     for (std::int64_t j = 0; j < dims; ++j) {
       use(j, [=](auto&& each) {
-        for (std::int64_t i = 0; i < n && each(i, static_cast<double>(values[i * dims + j])); ++i) {
+        for (std::int64_t i = 0; i < n; ++i) {
+          const auto value = static_cast<double>(values[i * dims + j]);
+          if (!std::isnan(value) && !each(i, value)) return;  // NaN: the cell is missing
         }
       });
     }
@@ -168,9 +185,7 @@ ColumnType type_of(const std::string& text, const std::string& part) {
   constexpr std::string_view kBounded = "bounded:";
   if (text == "real") return {};
   if (text == "integer") return {.integer = true};
-  check_setting(text != "category", "types", "[types] '", printable(part),
-                "': a category has no density here; give it as a label, with --label and --given "
-                "label, or leave it out with --drop");
+  if (text == "category") return {.category = true};
   const std::size_t colon = text.find(':', kBounded.size());
   check_setting(text.starts_with(kBounded) && colon != std::string::npos, "types", "[types] '",
                 printable(part),
@@ -238,6 +253,14 @@ std::vector<std::int32_t> integer_columns(const std::string& types, const Names&
   return out;
 }
 
+void refuse_categories(const std::string& types) {
+  for (const auto& [name, type] : named_types(types)) {
+    check_setting(type != "category", "types", "[types] '", printable(name),
+                  "=category': a category has no density here, but in the model tabular; give it "
+                  "as a label, with --label and --given label, or leave it out with --drop");
+  }
+}
+
 namespace {
 
 /// Of each column: whether all its numbers are whole.
@@ -292,6 +315,11 @@ void look_at_types(Dataset& data, const std::string& types, bool of_run, const N
   check_setting(types.empty() || !data.discrete, "types", "[types] '", printable(data.name),
                 "' holds pixels, which are whole numbers already");
   if (data.discrete) return;
+  for (std::int64_t j = 0; j < data.dims; ++j) {
+    check_setting(!said[static_cast<std::size_t>(j)].category || is_category(data, j), "types",
+                  "[types] column ", quoted_name(data.columns, j), " of '", printable(data.name),
+                  "': categories are read from tables as text (CSV), which this is not");
+  }
   const std::vector<bool> whole = whole_columns(data);
   for (std::int64_t j = 0; j < data.dims; ++j) {
     check_setting(!said[static_cast<std::size_t>(j)].integer || whole[static_cast<std::size_t>(j)],
@@ -314,18 +342,24 @@ void look_at_types(Dataset& data, const std::string& types, bool of_run, const N
     silent[place_of(name, all, data.given)] = false;
   for (std::int64_t j = 0; j < data.dims; ++j) {
     const auto at = static_cast<std::size_t>(j);
-    if (whole[at] && silent[at] && data.train.size() > 1 && varies(j))
+    if (!silent[at]) continue;
+    if (is_category(data, j)) {
+      data.texts.push_back(all[at]);
+    } else if (whole[at] && data.train.size() > 1 && varies(j)) {
       data.whole.push_back(all[at]);
+    }
   }
 }
 
 std::string with_guessed_types(const Dataset& data, const std::string& types) {
   std::string out = types;
-  for (const std::string& name : data.whole) {
-    if (name.find('"') != std::string::npos || name.find('=') != std::string::npos) continue;
+  const auto add = [&](const std::string& name, const char* type) {
+    if (name.find('"') != std::string::npos || name.find('=') != std::string::npos) return;
     const bool quoted = name.find(',') != std::string::npos || without_spaces(name) != name;
-    out += str(out.empty() ? "" : ",", quoted ? "\"" + name + "\"" : name, "=integer");
-  }
+    out += str(out.empty() ? "" : ",", quoted ? "\"" + name + "\"" : name, "=", type);
+  };
+  for (const std::string& name : data.whole) add(name, "integer");
+  for (const std::string& name : data.texts) add(name, "category");
   return out;
 }
 
@@ -344,6 +378,7 @@ std::string advice_on_types(const Dataset& data) {
 
 std::string type_in_words(const ColumnType& type) {
   if (type.integer) return "integer";
+  if (type.category) return "category";
   if (!type.bounded()) return "real";
   return std::isinf(type.low)    ? str("below ", type.high)
          : std::isinf(type.high) ? str("above ", type.low)
@@ -356,8 +391,9 @@ ConstantColumns constant_columns(const Dataset& data) {
   for_each_column(data.train, [&](std::int64_t j, auto&& values) {
     const auto at = static_cast<std::size_t>(j);
     in_training[at] = true;
-    values([&](std::int64_t i, double x) {
-      if (i == 0) value[at] = x;
+    bool first = true;  // the cell of the first row may be missing
+    values([&](std::int64_t, double x) {
+      if (std::exchange(first, false)) value[at] = x;
       in_training[at] = x == value[at];
       return x == value[at];
     });
@@ -406,7 +442,7 @@ void check_varies(Dataset& data, const std::string& types, bool scaled) {
   if (data.discrete || data.train.size() == 0) return;
   ConstantColumns constant = constant_columns(data);
   const auto real = [&](std::int32_t j) {
-    return !std::binary_search(integers.begin(), integers.end(), j);
+    return !std::binary_search(integers.begin(), integers.end(), j) && !is_category(data, j);
   };
   const auto names_of = [&](const std::vector<std::int32_t>& columns) {
     Names names;

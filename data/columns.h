@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <limits>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,12 +30,16 @@ void check_one_column(const std::string& path, const std::vector<std::string>& c
 std::string match_columns(Dataset& data, const std::vector<std::string>& wanted,
                           const std::vector<std::string>& ignored = {});
 
+/// The names of the values of categories, by the names of their columns.
+std::map<std::string, std::vector<std::string>> categories_of(const Dataset& data);
+
 /// Takes these columns (positions from 0), in this order, in all parts.
 void take_columns(Dataset& data, const std::vector<std::int32_t>& columns);
 
 /// What the numbers of a column are.
 struct ColumnType {
   bool integer = false;
+  bool category = false;
   /// Real numbers between these, without them; infinite where there is no bound.
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
@@ -48,8 +53,7 @@ struct ColumnType {
 std::vector<std::pair<std::string, std::string>> named_types(const std::string& types);
 /// The types of D columns, by name, or by number from 1 in a table without names; real where
 /// nothing is said. Throws SettingError, with the nearest name, for a column that is not there, or
-/// is one of `given` and so not modelled, for another type, and for a category, which has no
-/// density.
+/// is one of `given` and so not modelled, and for another type.
 std::vector<ColumnType> column_types(const std::string& types,
                                      const std::vector<std::string>& columns, std::int64_t dims,
                                      const std::vector<std::string>& given = {});
@@ -58,16 +62,20 @@ std::vector<std::int32_t> integer_columns(const std::string& types,
                                           const std::vector<std::string>& columns,
                                           std::int64_t dims,
                                           const std::vector<std::string>& given = {});
+/// Throws SettingError for a column whose type is a category: of models that have none.
+void refuse_categories(const std::string& types);
 /// "integer", "between 0 and 1"
 std::string type_in_words(const ColumnType& type);
 
 /// Throws SettingError where a column that `types` calls integer is not, or one that it bounds has
 /// a number that is not between the bounds. Fills data.whole with those that are whole, vary, and
-/// that it says nothing of. `names` are those by which `types` calls the columns when the data have
-/// none. `of_run`: of rows that come to a trained model only the first is asked.
+/// that it says nothing of, data.texts with categories. `names` are those by which `types` calls
+/// the columns when the data have none. `of_run`: of rows that come to a trained model only the
+/// first is asked.
 void look_at_types(Dataset& data, const std::string& types, bool of_run = false,
                    const std::vector<std::string>& names = {});
-/// `types`, and integer for the columns of data.whole whose names can be said there.
+/// `types`, integer for the columns of data.whole and category for those of data.texts, whose names
+/// can be said there.
 std::string with_guessed_types(const Dataset& data, const std::string& types);
 /// What to say of data.whole where they are taken as real numbers, which then have no highest
 /// density; empty without any.

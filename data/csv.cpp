@@ -3,11 +3,12 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <optional>
 
 #include "data/columns.h"
+#include "data/csv_categories.h"
 #include "data/csv_cells.h"
-#include "data/format.h"
 #include "data/input.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
@@ -77,6 +78,7 @@ class CsvReader {
     NF_CHECK(rows, "[csv] '", path_, "': holds no rows of numbers");
     finish(table);
     if (options_->labels_alone) return table;
+    table.categories = categories_->renumber(values);
     const auto columns = std::ssize(wanted_);
     table.columns = columns_taken();
     table.values = Tensor::from(values, {std::ssize(values) / columns, columns});
@@ -275,6 +277,7 @@ class CsvReader {
     group_ = split_by_column(path_, names_, *options_);
     label_ = label_column(path_, names_, *options_);
     wanted_ = wanted_columns(path_, names_, *options_);
+    categories_.emplace(path_, names_, wanted_, *options_);
     const std::string ignored = ignored_columns(path_, names_, *options_);
     if (!ignored.empty()) table.notes.push_back(ignored);
     return header;
@@ -350,8 +353,15 @@ class CsvReader {
     const bool comma = cells_.comma();
     for (const std::int32_t i : wanted_) {
       const std::string& field = fields[static_cast<std::size_t>(i)];
-      const std::optional<double> value = cells_.number(field);
-      const bool word = !options_->missing_words.empty() && is_missing_cell(field, *options_);
+      const bool missing = is_missing_cell(field, *options_);
+      if (missing && may_lack(i)) {
+        if (bad_.empty()) values.push_back(std::numeric_limits<double>::quiet_NaN());
+        continue;
+      }
+      const std::optional<double> code =
+          missing ? std::nullopt : categories_->code(i, field, number_, cells_);
+      const std::optional<double> value = code ? code : cells_.number(field);
+      const bool word = missing && !options_->missing_words.empty();
       if (!value || !std::isfinite(*value) || word) {
         bad_.add(i, number_, field, value.has_value(), cells_.comma());
       } else if (bad_.empty()) {
@@ -363,6 +373,13 @@ class CsvReader {
                                 "': commas are taken for decimal points, first in line ", number_));
     }
     return true;
+  }
+
+  /// Whether a cell may be missing: what is given must be there.
+  bool may_lack(std::int32_t column) const {
+    const auto& given = options_->given;
+    return options_->keep_missing &&
+           std::find(given.begin(), given.end(), name(column)) == given.end();
   }
 
   bool lacks_number(const std::vector<std::string>& fields) {
@@ -384,6 +401,7 @@ class CsvReader {
   std::vector<std::int32_t> wanted_;  // of them
   std::int32_t group_ = -1;
   std::int32_t label_ = -1;
+  std::optional<CategoryCells> categories_;  // once the names are known
   CellReader cells_;
   BadCells bad_;
   bool header_ = false, quoted_ = false;
@@ -468,32 +486,6 @@ std::vector<double> CsvLines::row(std::string_view line) {
 
 std::size_t CsvLines::line_number() const {
   return state_->reader ? state_->reader->line_number() : 0;
-}
-
-// --- as samples ----------------------------------------------------------------------------------
-
-namespace {
-
-Samples csv_samples(const std::string& path, const ReadOptions& options) {
-  Table table = read_csv(path, options);
-  Samples out;
-  out.rows = {.x = table.values, .labels = table.labels, .numbers = table.numbers};
-  out.columns = std::move(table.columns);
-  out.groups = std::move(table.groups);
-  out.notes = std::move(table.notes);
-  out.skipped = table.dropped;
-  out.class_names = std::move(table.classes);
-  out.form = std::move(table.form);
-  return out;
-}
-
-}  // namespace
-
-Format csv_format() {
-  return {"csv", [](const std::string&, std::string_view head) { return looks_like_text(head); },
-          [](const std::string& path, const ReadOptions& options) {
-            return only(csv_samples(path, options));
-          }};
 }
 
 }  // namespace nf::data

@@ -15,7 +15,9 @@ namespace nf::data {
 
 struct Table {
   std::vector<std::string> columns;  ///< D names; "1", "2", ... without a header
-  Tensor values;                     ///< f64 (N, D), all finite
+  /// f64 (N, D), all finite, but NaN for missing cells with ReadOptions::keep_missing
+  Tensor values;
+  std::vector<std::vector<std::string>> categories;  ///< of Dataset
   std::vector<std::string> groups;   ///< the column split_by of each row, as it stands there
   std::vector<std::int64_t> lines;   ///< from 1, of each row, with ReadOptions::lines
   std::vector<std::string> notes;    ///< what was decided that the owner should know
@@ -94,11 +96,11 @@ class CsvWriter {
   using Sink = std::function<void(std::string_view text)>;
 
   /// Writes the names to `out`. `whole`: of each column, whether it holds whole numbers; empty:
-  /// none does. `words`: what stands for 0, 1, ... in the last column; empty: numbers. Throws Error
-  /// for a name that could not be read back: one that is a number, or has a line break or a byte
+  /// none does. `words`: what stands for 0, 1, ... in each column; empty: numbers. Throws Error for
+  /// a name that could not be read back: one that is a number, or has a line break or a byte
   /// that is no text.
   CsvWriter(Sink out, const std::vector<std::string>& names, std::vector<bool> whole = {},
-            const std::vector<std::string>& words = {});
+            const std::vector<std::vector<std::string>>& words = {});
   /// (n, D): u8, f32 and f64 numbers as the shortest text that reads back as the same number of
   /// their type; whole numbers with all their digits and no exponent. Throws Error for a number
   /// that is not finite or beyond f32's range, naming row and column, before its row is written.
@@ -108,8 +110,8 @@ class CsvWriter {
   Sink out_;
   std::vector<std::string> names_;
   std::vector<bool> whole_;
-  std::vector<std::string> words_;  // as fields
-  std::int64_t written_ = 0;        // rows
+  std::vector<std::vector<std::string>> words_;  // of each column, as fields; or none
+  std::int64_t written_ = 0;                     // rows
 };
 
 /// All of it in a file, atomically (tensor/files.h): rows (N, D) of the names.

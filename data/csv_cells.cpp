@@ -29,6 +29,15 @@ bool is_missing_cell(const std::string& cell) {
   return std::find(std::begin(kMissing), std::end(kMissing), cell) != std::end(kMissing);
 }
 
+bool is_date_cell(const std::string& cell) {
+  const std::size_t mark = cell.find_first_not_of("0123456789");
+  if (mark == 0 || mark > 4 || mark == std::string::npos) return false;
+  if (cell[mark] == ':') return true;
+  if (std::string("-/.").find(cell[mark]) == std::string::npos) return false;
+  const std::size_t next = cell.find_first_not_of("0123456789", mark + 1);
+  return next != std::string::npos && next > mark + 1 && cell[next] == cell[mark];
+}
+
 bool has_decimal_comma(std::string cell) {
   const std::size_t comma = cell.find(',');
   if (comma == std::string::npos) return false;
@@ -77,16 +86,6 @@ std::string shown(const std::string& field) {
          (field.size() > kShown ? "...'" : "'");
 }
 
-/// 2024-07-13, 13.7.2024, 7/13/24, 12:30: digits with the same mark between them, twice, or a time.
-bool like_a_date(const std::string& cell) {
-  const std::size_t mark = cell.find_first_not_of("0123456789");
-  if (mark == 0 || mark > 4 || mark == std::string::npos) return false;
-  if (cell[mark] == ':') return true;
-  if (std::string("-/.").find(cell[mark]) == std::string::npos) return false;
-  const std::size_t next = cell.find_first_not_of("0123456789", mark + 1);
-  return next != std::string::npos && next > mark + 1 && cell[next] == cell[mark];
-}
-
 /// A name as an option takes it.
 std::string as_option(const std::string& name) {
   return name.find(',') == std::string::npos ? name : "\"" + name + "\"";
@@ -114,8 +113,8 @@ std::string BadCells::describe(std::int32_t column, const std::string& name,
              : cell.number        ? shown(cell.text) + " is not a finite number of 32 bits"
              : other_mark && cell.comma
                  ? shown(cell.text) + " has a point, where numbers before have a decimal comma"
-             : like_a_date(cell.text) ? shown(cell.text) + " is not a number but a date or time"
-                                      : shown(cell.text) + " is not a number");
+             : is_date_cell(cell.text) ? shown(cell.text) + " is not a number but a date or time"
+                                       : shown(cell.text) + " is not a number");
 }
 
 std::string BadCells::ways_out(const std::vector<std::string>& names) const {
@@ -140,6 +139,11 @@ std::string BadCells::ways_out(const std::vector<std::string>& names) const {
         str("leave the column", columns.size() > 1 ? "s" : "", " out with --drop ", which));
     if (text && columns.size() == 1) ways.push_back("make its values labels with --label " + which);
     ways.back() += " (of 'flowcli train' and 'flowcli data')";
+    if (text && !options_->guess_categories) {
+      ways.push_back("train tabular, where text is a category");
+    } else if (text) {
+      ways.push_back("take it for a category with --types " + columns[0] + "=category");
+    }
   }
   return ways.empty() ? "" : "; " + join(ways, ", or ");
 }

@@ -22,6 +22,9 @@ bool is_missing_cell(const std::string& cell);
 /// "3,5": a number when the comma is a point.
 bool has_decimal_comma(std::string cell);
 
+/// 2024-07-13, 13.7.2024, 7/13/24, 12:30: digits with the same mark between them, twice, or a time.
+bool is_date_cell(const std::string& cell);
+
 /// Cells of one table as numbers. Where commas do not separate its columns, the first number with a
 /// point or a comma in it says how all of them are written.
 class CellReader {

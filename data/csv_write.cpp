@@ -55,9 +55,13 @@ std::string csv_field(const std::string& text) {
 }
 
 CsvWriter::CsvWriter(Sink out, const std::vector<std::string>& names, std::vector<bool> whole,
-                     const std::vector<std::string>& words)
+                     const std::vector<std::vector<std::string>>& words)
     : out_(std::move(out)), names_(names), whole_(std::move(whole)) {
-  for (const std::string& word : words) words_.push_back(csv_field(word));
+  for (const std::vector<std::string>& of_column : words) {
+    words_.emplace_back();
+    for (const std::string& word : of_column) words_.back().push_back(csv_field(word));
+  }
+  words_.resize(names.size());
   if (whole_.empty()) whole_.resize(names.size(), false);
   NF_CHECK(whole_.size() == names.size(), "[csv] ", names.size(), " names, but types of ",
            whole_.size(), " columns");
@@ -83,11 +87,12 @@ void CsvWriter::add(const Tensor& rows) {
                  "': ", static_cast<double>(*value),
                  " is not a finite number of 32 bits; write .npy");
         if (j > 0) line += ',';
-        const bool word = j + 1 == names_.size() && !words_.empty();
-        NF_CHECK(!word || static_cast<std::size_t>(*value) < words_.size(), "[csv] row ", written_,
-                 ": ", static_cast<double>(*value), " is none of ", words_.size(), " words");
-        if (word) {
-          line += words_[static_cast<std::size_t>(*value)];
+        const std::vector<std::string>& words = words_[j];
+        NF_CHECK(words.empty() || static_cast<std::size_t>(*value) < words.size(), "[csv] row ",
+                 written_, ": ", static_cast<double>(*value), " is none of ", words.size(),
+                 " words");
+        if (!words.empty()) {
+          line += words[static_cast<std::size_t>(*value)];
         } else {
           append_number(line, *value, whole_[j]);
         }

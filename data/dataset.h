@@ -58,8 +58,11 @@ struct Dataset {
   /// all rows; 0 for the others (columns.h).
   std::vector<double> spread;
   std::vector<std::string> whole;  ///< columns of whole numbers that no type is said of
-  std::string label;               ///< the column whose values the labels are; or none
-  std::string form;                ///< of a CSV file: how its columns are separated, in words
+  std::vector<std::string> texts;  ///< columns of categories, the same
+  /// None, or of each column the names of the values 0, 1, ... of a category; none of numbers.
+  std::vector<std::vector<std::string>> categories;
+  std::string label;  ///< the column whose values the labels are; or none
+  std::string form;   ///< of a CSV file: how its columns are separated, in words
   /// Real numbers around 0 of size 1, all of one unit: those of a built-in density.
   bool unit_scale = false;
   /// Differential entropy in nats where the true density is known: the lowest possible negative
@@ -68,6 +71,11 @@ struct Dataset {
 
   bool images() const { return height > 0; }
 };
+
+/// Whether a column, from 0, holds a category.
+inline bool is_category(const Dataset& data, std::int64_t column) {
+  return !data.categories.empty() && !data.categories[static_cast<std::size_t>(column)].empty();
+}
 
 /// The shape of n samples: (n, H, W, C) of images, else (n, D).
 inline Shape shape_of(const Dataset& data, std::int64_t n) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,8 +22,9 @@ struct Samples {
   bool chose_layout = false;                         ///< ReadOptions::layout says something of it
   bool pictures = false;     ///< ReadOptions::images and skip_bad say something of it
   std::int64_t skipped = 0;  ///< of Dataset
-  std::vector<std::string> class_names = {};  ///< of Dataset
-  std::string form = {};                      ///< of Dataset
+  std::vector<std::string> class_names = {};              ///< of Dataset
+  std::string form = {};                                  ///< of Dataset
+  std::vector<std::vector<std::string>> categories = {};  ///< of Dataset
 };
 
 /// How a file is read.
@@ -48,9 +50,17 @@ struct ReadOptions {
   std::vector<std::string> known = {};
   std::vector<std::string> missing_words = {};  ///< cells that say that a number is missing, too
   bool drop_missing = false;  ///< rows of a CSV file that lack a number are left out, and counted
-  bool lines = false;         ///< Table::lines (csv.h) are wanted
-  std::string images = {};    ///< what is done to pictures (picture_steps.h)
-  bool skip_bad = false;      ///< pictures that cannot be read are left out, and counted
+  /// Cells of a CSV file that lack a number, or a category, are NaN; but not of what is given.
+  bool keep_missing = false;
+  /// Columns of a CSV file whose cells are categories, with the values that a model knows; none:
+  /// those that there are, in ascending order. Cells become their places.
+  std::map<std::string, std::vector<std::string>> categories = {};
+  /// Columns whose first cell is text and no date are categories, too,
+  bool guess_categories = false;
+  std::vector<std::string> numbers = {};  ///< but for these
+  bool lines = false;                     ///< Table::lines (csv.h) are wanted
+  std::string images = {};                ///< what is done to pictures (picture_steps.h)
+  bool skip_bad = false;  ///< pictures that cannot be read are left out, and counted
   std::vector<std::string> class_names = {};  ///< of LoadOptions (source.h), or of `label`
   bool of_run = false;                        ///< of LoadOptions: less is told
 };

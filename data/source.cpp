@@ -71,6 +71,11 @@ Samples read_part_file(const std::string& spec, const char* setting, const Sampl
   ReadOptions like = options;
   like.may_lack_split_by = true;
   like.class_names = train.class_names;
+  like.guess_categories = false;
+  Dataset names;
+  names.columns = train.columns;
+  names.categories = train.categories;
+  like.categories = categories_of(names);
   like.known = train.columns;
   Samples part = read_parts(place->path, place->format, like).train;
   Dataset rows;
@@ -106,6 +111,19 @@ std::string checksum_of(const Parts& parts) {
   return sum.text();
 }
 
+/// Which columns of a table are categories and numbers: as `types` says, and of a run its own.
+void choose_categories(const LoadOptions& options, ReadOptions& reading) {
+  for (const auto& [name, type] : named_types(options.types)) {
+    if (type == "category") {
+      reading.categories[without_spaces(name)];
+    } else {
+      reading.numbers.push_back(without_spaces(name));
+    }
+  }
+  for (const auto& [name, values] : options.categories) reading.categories[name] = values;
+  reading.guess_categories = options.guess_categories;
+}
+
 Dataset load_path(const Place& place, const LoadOptions& options) {
   const std::string& path = place.path;
   const GivenNames given = parse_given(options.given);
@@ -114,20 +132,22 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
       std::find(given.columns.begin(), given.columns.end(), split_by) == given.columns.end(),
       "given", "[given] '", printable(split_by),
       "' is the column of split_by, which is not kept; give other columns, or split by another");
-  const ReadOptions reading{.layout = options.layout,
-                            .columns = options.columns,
-                            .given = given.columns,
-                            .split_by = split_by,
-                            .may_lack_split_by = options.in_file_order || options.of_run,
-                            .drop = options.drop,
-                            .label = options.label,
-                            .known = options.known,
-                            .missing_words = options.missing_words,
-                            .drop_missing = options.drop_missing,
-                            .images = options.images,
-                            .skip_bad = options.skip_bad,
-                            .class_names = options.class_names,
-                            .of_run = options.of_run};
+  ReadOptions reading{.layout = options.layout,
+                      .columns = options.columns,
+                      .given = given.columns,
+                      .split_by = split_by,
+                      .may_lack_split_by = options.in_file_order || options.of_run,
+                      .drop = options.drop,
+                      .label = options.label,
+                      .known = options.known,
+                      .missing_words = options.missing_words,
+                      .drop_missing = options.drop_missing,
+                      .keep_missing = options.keep_missing,
+                      .images = options.images,
+                      .skip_bad = options.skip_bad,
+                      .class_names = options.class_names,
+                      .of_run = options.of_run};
+  choose_categories(options, reading);
   Parts parts = read_parts(path, place.format, reading);
   check_setting(options.label.empty() || std::find(given.columns.begin(), given.columns.end(),
                                                    options.label) == given.columns.end(),
@@ -167,6 +187,7 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
   }
   out.skipped = parts.train.skipped;
   out.class_names = parts.train.class_names;
+  out.categories = parts.train.categories;
   out.form = parts.train.form;
   out.label = options.label;
   if (!options.valid_data.empty()) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -47,12 +48,16 @@ struct LoadOptions {
   std::vector<std::string> known = {};          ///< of a run: ReadOptions (samples.h)
   std::vector<std::string> missing_words = {};  ///< of CSV files: ReadOptions
   bool drop_missing = false;                    ///< the same
-  std::string layout = "auto";                  ///< of images: ReadOptions (samples.h)
-  std::string types = {};                       ///< of columns: column_types() (columns.h)
-  std::string images = {};  ///< what is done to pictures: PictureSteps (picture_steps.h)
-  int bits = 8;             ///< of pixels, 1..8: reduce_bits() (levels.h)
-  bool skip_bad = false;    ///< of pictures: leave out those that cannot be read
-  bool keep_parts = false;  ///< of pictures: Dataset::parts, all rows before they are cut
+  bool keep_missing = false;                    ///< the same
+  bool guess_categories = false;                ///< the same
+  /// Of a run: the values of categories, by the names of their columns.
+  std::map<std::string, std::vector<std::string>> categories = {};
+  std::string layout = "auto";  ///< of images: ReadOptions (samples.h)
+  std::string types = {};       ///< of columns: column_types() (columns.h)
+  std::string images = {};      ///< what is done to pictures: PictureSteps (picture_steps.h)
+  int bits = 8;                 ///< of pixels, 1..8: reduce_bits() (levels.h)
+  bool skip_bad = false;        ///< of pictures: leave out those that cannot be read
+  bool keep_parts = false;      ///< of pictures: Dataset::parts, all rows before they are cut
   /// Which classes labels 0, 1, ... are, those of a model: the folders of pictures, or the values
   /// of the column `label`; none: those that are there, in their order. Another one is an Error.
   std::vector<std::string> class_names = {};

@@ -103,8 +103,10 @@ std::vector<std::string> smaller(const std::vector<std::string>& example) {
   if (found == kSmaller.end()) return call;
   const auto budget = std::find(call.begin(), call.end(), "--budget");
   if (budget != call.end()) call.erase(budget, budget + 2);
+  const bool tabular = call.size() > 1 && call[1] == "tabular";
   for (const std::string& option : found->second) {
     const std::string name = option.substr(0, option.find('='));
+    if (tabular && name == "--couplings") continue;
     const auto at = std::find(call.begin(), call.end(), name);
     if (at != call.end()) call.erase(at, at + 2);
     call.push_back(name);
@@ -147,6 +149,14 @@ void make_what_examples_need(const ScratchFolder& folder) {
     std::ofstream table(name);
     for (int i = 0; i < 90; ++i) table << i % 7 << "," << i % 11 + 0.5 << "," << i * i % 13 << "\n";
   }
+  {
+    std::ofstream people("people.csv");
+    people << "age,sex\n";
+    for (int i = 0; i < 90; ++i) {
+      people << (i % 9 == 0 ? "" : std::to_string(20 + i * 7 % 31)) << ","
+             << "fm"[i % 2] << "\n";
+    }
+  }
   std::ofstream("rows.csv") << "x3\n5\n7\n";
   std::ofstream("my-model.json") << R"({"model": "realnvp-2d", "data": "moons"})";
   const std::vector<std::vector<std::string>> first = {
@@ -156,6 +166,7 @@ void make_what_examples_need(const ScratchFolder& folder) {
        "runs/faces"},
       {"flowcli", "train", "realnvp-2d", "--out", "runs/moons"},
       {"flowcli", "train", "realnvp-2d", "--data", "table.csv", "--out", "runs/table"},
+      {"flowcli", "train", "tabular", "--data", "people.csv", "--out", "runs/people"},
       {"flowcli", "train", "nice", "--data", "glyphs", "--out", "runs/glyphs"},
       {"flowcli", "train", "nice", "--data", "glyphs", "--given", "label", "--out", "runs/digits"},
       {"flowcli", "train", "realnvp-2d", "--data", "table.csv", "--given", "3", "--out",

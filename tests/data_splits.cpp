@@ -261,7 +261,6 @@ BOOST_AUTO_TEST_CASE(whole_numbers_are_noted_unless_they_are_known) {
   const std::pair<const char*, std::vector<std::string>> wrong[] = {
       {"count=whole", {"'count=whole' is not COLUMN=real, integer"}},
       {"count", {"'count' is not COLUMN=real, integer"}},
-      {"count=category", {"a category has no density here", "--label", "--drop"}},
       {"size=bounded:0", {"is not COLUMN="}},
       {"size=bounded:a:1", {"'a' is no bound"}},
       {"size=bounded:2:1", {"between 2 and 1 there is nothing"}},
@@ -273,6 +272,8 @@ BOOST_AUTO_TEST_CASE(whole_numbers_are_noted_unless_they_are_known) {
   for (const auto& [types, says] : wrong) {
     check_error([&, types = types] { load(good, {.valid = 0, .test = 0, .types = types}); }, says);
   }
+  BOOST_TEST(load(good, {.types = "count=category"}).categories[0] ==
+             (std::vector<std::string>{"-3", "1", "2", "4"}));
   const Dataset bounded = load(good, {.types = "size=bounded:0:4,count=bounded:-3.5:"});
   BOOST_TEST(bounded.whole.empty());
   // A trained model gives what is beyond its bounds the density 0: that is no error of a file.

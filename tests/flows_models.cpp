@@ -241,10 +241,11 @@ BOOST_AUTO_TEST_CASE(every_preset_builds_and_runs) {
     BOOST_CHECK(to_json(from_json(Json::parse(to_json(config).dump()), preset(name), "")) ==
                 to_json(config));
     for (const bool discrete : {false, true}) {
+      if (discrete && model_by_name(name).of_tables()) continue;
       const DataShape shape = test::shape_for(name, 16, discrete);
       config = preset(name, shape);
       test::set_where_known(config, {{"hidden_units", 8}, {"width", 8}});
-      const auto density = make_flow(config, shape);
+      const auto density = make_density(config, shape);
       const Tensor x = Tensor::full({3, 16}, 7, discrete ? DType::U8 : DType::F32);
       BOOST_CHECK(all_finite(density->log_prob(x).value()));
       Generator gen(1);

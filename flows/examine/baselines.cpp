@@ -128,6 +128,11 @@ void Baselines::fit_gaussian(const Tensor& x, const Tensor& given) {
     entries[i * dims + i] = 1 + (levels() ? 0 : kRidge);
   }
   cholesky_ = cholesky(correlation);
+  set_noise_square();
+}
+
+void Baselines::set_noise_square() {
+  const std::int64_t dims = mean_.dim(0);
   const Tensor ratio = sqrt(noise_) / deviation_;
   in_blocks(dims, [&](std::int64_t at, std::int64_t count) {
     if (!(max(ratio.narrow(0, at, count)).item() > 0)) return;
@@ -139,6 +144,20 @@ void Baselines::fit_gaussian(const Tensor& x, const Tensor& given) {
     }
     noise_square_ += sum_squares(triangular_solve(cholesky_, columns)).item();
   });
+}
+
+Baselines Baselines::of_columns(const std::vector<std::int32_t>& columns) const {
+  const Tensor index = Tensor::from(columns, {std::ssize(columns)});
+  const auto some = [&](const Tensor& all) { return index_select(all, 0, index); };
+  Baselines out;
+  out.noise_ = some(noise_);
+  out.mean_ = some(mean_);
+  out.deviation_ = some(deviation_);
+  if (!cholesky_.defined()) return out;
+  const Tensor rows = some(cholesky_);
+  out.cholesky_ = cholesky(matmul(rows, rows.t()));
+  out.set_noise_square();
+  return out;
 }
 
 Baselines Baselines::from(const std::map<std::string, Tensor>& state, const std::string& where) {

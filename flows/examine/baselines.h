@@ -45,6 +45,8 @@ class Baselines {
     std::vector<double> gaussian;     ///< empty above 4096 dimensions and with constant columns
   };
   Scores scores(const Tensor& x, const Tensor& given = {}) const;
+  /// Those of some columns of reals: the marginal densities. Not of conditional ones.
+  Baselines of_columns(const std::vector<std::int32_t>& columns) const;
   bool conditional() const { return regression_.defined(); }  ///< whether they know what is given
 
  private:
@@ -53,6 +55,7 @@ class Baselines {
   Tensor without_mean(const Tensor& x, const Tensor& given) const;
   Tensor standardized(const Tensor& x, const Tensor& given) const;
   void fit_gaussian(const Tensor& x, const Tensor& given);
+  void set_noise_square();
   std::vector<double> independent(const Tensor& x, const Tensor& given) const;
   std::vector<double> gaussian(const Tensor& x, const Tensor& given) const;
 

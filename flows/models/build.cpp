@@ -35,6 +35,12 @@ void check_bits(std::int64_t bits, const DataShape& data) {
 void check(const Model& model, const Config& resolved, const DataShape& data) {
   data::check_setting(data.given.empty() || model.conditional(), "given", "[given] ", model.name(),
                       " is no conditional model: it would not look at what is given");
+  if (!model.of_tables()) {
+    data::refuse_categories(resolved.data.types);
+    data::check_setting(resolved.data.missing != "model", "missing",
+                        "[missing] only tabular models rows with missing cells, ", model.name(),
+                        " does not; give drop or refuse");
+  }
   check_bits(resolved.data.bits, data);
   check_moves(resolved.training, data);
   model.check(resolved, data);
@@ -103,6 +109,8 @@ data::LoadOptions load_options(const Config& config) {
   options.label = data::unquoted(config.data.label);
   options.missing_words = split_names(config.data.na);
   options.drop_missing = config.data.missing == "drop";
+  options.keep_missing = config.data.missing == "model";
+  options.guess_categories = model_by_name(config.model).of_tables();
   return options;
 }
 

@@ -93,15 +93,16 @@ std::vector<Field> DataSettings::fields() {
       {"given", "model p(x | given): label, or columns as a,b (column:label is one of that name)",
        &given},
       {"types",
-       "of columns: real, integer, bounded:LO:HI, category (which --given names), as "
-       "a=integer,b=bounded:0:1 (empty: guessed)",
+       "of columns: real, integer, bounded:LO:HI, category (in tabular, else --given must name "
+       "it), as a=integer,b=bounded:0:1 (empty: guessed)",
        &types},
       {"na", "cells of a table that say that a number is missing, beside NA, null, ?, ..., as a,b",
        &na},
       {"missing",
-       "rows of a table that lack a number are an error, or left out and counted",
+       "rows of a table that lack a number are an error, or left out and counted; model: what is "
+       "there is modelled (tabular)",
        &missing,
-       {"refuse", "drop"}},
+       {"refuse", "drop", "model"}},
       {"layout",
        "which axis of image arrays holds the channels: (N,C,H,W) or (N,H,W,C)",
        &layout,

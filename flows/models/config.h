@@ -85,7 +85,8 @@ struct DataShape {
   std::string family = {};  ///< "mnist", "cifar-10", "svhn", ...: the data set, where it is known
   std::vector<std::string> given = {};  ///< names of what is given with each row, or none
   int given_classes = 0;                ///< labels that may be given; 0: columns are
-  std::vector<double> spread = {};      ///< of Dataset: scales of columns that training cannot tell
+  std::vector<std::vector<std::string>> categories = {};  ///< of Dataset
+  std::vector<double> spread = {};  ///< of Dataset: scales of columns that training cannot tell
 };
 
 /// A value: copies have settings of their own.

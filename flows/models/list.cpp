@@ -12,7 +12,8 @@ namespace nf::flows {
   M(image_plus)      \
   M(maf)             \
   M(nsf)             \
-  M(made)
+  M(made)            \
+  M(tabular)
 
 #define NF_DECLARE(name) std::shared_ptr<const Model> name##_model();
 NF_MODELS(NF_DECLARE)

@@ -31,6 +31,9 @@ class Model {
   virtual bool has_recipes() const { return false; }
   /// Whether it takes images alone, and refuses rows without height and width.
   virtual bool of_images() const { return false; }
+  /// Whether it is for tables alone: it takes numbers, which it standardises itself, categories and
+  /// missing cells, and refuses pixels.
+  virtual bool of_tables() const { return false; }
   /// Height and width of images are multiples of this. `config` is resolved.
   virtual std::int64_t side_step(const Config& /*config*/) const { return 1; }
   /// The configuration with what "auto" means for the data.

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "data/csv.h"
+#include "data/csv_categories.h"
 #include "data/formats.h"
 #include "data/source.h"
 #include "tensor/checksum.h"
@@ -23,9 +24,10 @@ constexpr double kMostRows = 0x1p31, kMostDims = 0x1p31;
 
 const std::vector<std::string>& fact_keys() {
   static const std::vector<std::string> keys = {
-      "path",        "valid_path",    "test_path",    "dims",     "shape",      "columns", "levels",
-      "family",      "classes",       "entropy",      "checksum", "cut",        "bounds",  "parts",
-      "given_names", "given_classes", "label_counts", "skipped",  "class_names"};
+      "path",          "valid_path",   "test_path", "dims",        "shape",
+      "columns",       "levels",       "family",    "classes",     "entropy",
+      "checksum",      "cut",          "bounds",    "parts",       "given_names",
+      "given_classes", "label_counts", "skipped",   "class_names", "categories"};
   return keys;
 }
 
@@ -111,6 +113,27 @@ void read_given(const nlohmann::json& json, const Facts& facts, const std::strin
   known.label_counts = counts.get<std::vector<std::int64_t>>();
 }
 
+/// Of tables with categories: the names of their values, for each column.
+void read_categories(const Facts& facts, const std::string& where, data::Dataset& shape) {
+  if (!facts.has("categories")) return;  // older runs have none
+  const nlohmann::json& lists = facts.at("categories");
+  const auto is_list = [](const nlohmann::json& list) {
+    return list.is_array() && list.size() != 1 && list.size() <= data::kMostCategories &&
+           std::all_of(list.begin(), list.end(), [](auto& text) { return text.is_string(); });
+  };
+  NF_CHECK(lists.is_array() && (lists.empty() || lists.size() == shape.columns.size()) &&
+               std::all_of(lists.begin(), lists.end(), is_list),
+           where, "'categories' must be, for each of the columns, none or 2 to ",
+           data::kMostCategories, " names");
+  for (const nlohmann::json& list : lists) {
+    shape.categories.push_back(list.get<std::vector<std::string>>());
+    std::vector<std::string> names = shape.categories.back();
+    std::sort(names.begin(), names.end());
+    NF_CHECK(std::adjacent_find(names.begin(), names.end()) == names.end(), where,
+             "'categories' has a name twice in one column");
+  }
+}
+
 std::vector<std::int64_t> counts_of(const Tensor& labels, int classes) {
   std::vector<std::int64_t> counts(static_cast<std::size_t>(classes));
   for (const std::int32_t label : labels.to_vector<std::int32_t>()) {
@@ -134,6 +157,7 @@ DataShape shape_of(const data::Dataset& data) {
           .family = data.family,
           .given = data.given,
           .given_classes = data.given_classes,
+          .categories = data.categories,
           .spread = data.spread};
 }
 
@@ -192,6 +216,7 @@ void write_facts(const KnownData& known, Json& data) {
   data["checksum"] = shape.checksum;
   data["skipped"] = shape.skipped;
   data["class_names"] = shape.class_names;
+  data["categories"] = shape.categories;
   data["cut"] = shape.cut;
   data["bounds"] = Json();
   if (const auto& box = known.bounds) {
@@ -260,6 +285,7 @@ KnownData known_from_facts(const nlohmann::json& json, const std::string& where)
   shape.checksum = facts.text("checksum");
   if (facts.has("skipped")) shape.skipped = facts.count("skipped");  // not in older runs
   if (facts.has("class_names")) shape.class_names = facts.texts("class_names");
+  read_categories(facts, where, shape);
   shape.cut = facts.text("cut");
   const Facts parts = facts.in("parts");
   known.train = part_from(parts.in("train"));

@@ -1,0 +1,120 @@
+// tabular: what its settings build, its losses from step to step, and which columns of a row are
+// unusual.
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+#include "flows/models/build.h"
+#include "flows/models/surprise.h"
+#include "tests/data_util.h"
+#include "tests/devices.h"
+#include "tests/trainings.h"
+
+using namespace nf;
+using namespace nf::flows;
+using namespace nf::test;
+
+namespace {
+
+const double kNone = std::nan("");
+
+/// Two numbers that depend on each other, a whole one and a category of 3; some cells are missing.
+data::Dataset mixed_table(std::int64_t n) {
+  Generator gen(3);
+  const std::vector<double> u = normal(gen, {n, 3}, DType::F64).to_vector<double>();
+  std::vector<double> x;
+  for (std::size_t i = 0; i < u.size(); i += 3) {
+    const double kind = u[i] > 0.5 ? 2 : u[i] > -0.5 ? 1 : 0;
+    x.insert(x.end(), {u[i], i % 7 == 0 ? kNone : 2 * u[i] + 0.3 * u[i + 1],
+                       std::round(3 * u[i + 2]), i % 15 == 0 ? kNone : kind});
+  }
+  data::Dataset data;
+  data.name = "mixed";
+  data.dims = 4;
+  data.columns = {"a", "b", "n", "kind"};
+  data.categories = {{}, {}, {}, {"low", "middle", "high"}};
+  data.train.x = Tensor::from(x, {n, 4});
+  return data;
+}
+
+DataShape shape_of_table() {
+  return {.dims = 4,
+          .columns = {"a", "b", "n", "kind"},
+          .categories = {{}, {}, {}, {"low", "middle", "high"}}};
+}
+
+Config small_tabular() {
+  Config config = preset("tabular", shape_of_table());
+  for (const char* setting : {"hidden_units=12", "hidden_layers=2", "components=2", "orders=2",
+                              "steps=10", "batch_size=25", "types=n=integer,kind=category"}) {
+    set(config, setting);
+  }
+  return config;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(flows_tabular)
+
+// PyTorch knows no such model: the losses are those of the first build that passed the tests of
+// AnyOrder against its definition.
+BOOST_AUTO_TEST_CASE(losses_stay_what_they_were) {
+  const data::Dataset data = mixed_table(100);
+  const Config config = small_tabular();
+  const auto density = make_density(config, shape_of_table());
+  std::vector<double> losses;
+  fit(*density, data, fit_options(config), {.on_step = [&](const StepReport& report) {
+    losses.push_back(report.nats);
+    return true;
+  }});
+  const std::vector<double> golden = {-6.648317, -6.436703, -8.758101, -7.322398, -7.930187,
+                                      -8.060507, -6.960054, -8.211285, -5.876215, -8.309705};
+  BOOST_REQUIRE_EQUAL(losses.size(), golden.size());
+  for (std::size_t i = 0; i < golden.size(); ++i) {
+    BOOST_CHECK_CLOSE_FRACTION(losses[i], golden[i], 1e-4);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_does_not_go_together_is_refused) {
+  const auto make = [](const char* setting, const DataShape& shape) {
+    return [=] {
+      Config config = small_tabular();
+      set(config, setting);
+      make_density(config, shape);
+    };
+  };
+  DataShape shape = shape_of_table();
+  check_error(make("types=kind=integer", shape), {"column 4 is integer", "names of categories"});
+  check_error(make("types=kind=bounded:0:", shape), {"column 4 is above 0"});
+  shape.categories = {};
+  check_error(make("types=kind=category", shape), {"column 4", "no names of its values"});
+  check_error(make("types=", {.dims = 4, .discrete = true}), {"pixels"});
+  Config maf = preset("maf", {.dims = 4});
+  set(maf, "types=3=category");
+  check_error([&] { make_density(maf, {.dims = 4}); }, {"but in the model tabular"});
+}
+
+BOOST_AUTO_TEST_CASE(surprises_are_those_of_a_row_wherever_it_stands) {
+  const data::Dataset data = mixed_table(40);
+  const auto density = make_density(small_tabular(), shape_of_table());
+  density->initialize(data.train.x);
+  auto& any = dynamic_cast<AnyOrder&>(*density);
+  const Tensor all = surprises(any, data.train.x),
+               one = surprises(any, data.train.x.narrow(0, 3, 1));
+  CHECK_SAME(all.narrow(0, 3, 1), one, 1e-6, "alone");
+  BOOST_TEST(std::isnan(all.to_vector<double>()[1]));
+  BOOST_TEST(std::isfinite(all.to_vector<double>()[0]));
+}
+
+BOOST_AUTO_TEST_CASE(columns_are_unusual_beside_their_own_held_out_rows) {
+  std::vector<double> held_out;
+  for (int i = 0; i < 100; ++i) held_out.insert(held_out.end(), {double(i), 5, i < 50 ? kNone : i});
+  const UsualSurprises usual(Tensor::from(held_out, {100, 3}));
+  using Columns = std::vector<std::size_t>;
+  BOOST_TEST(usual.unusual({50, 5, 60}) == Columns{});
+  BOOST_TEST(usual.unusual({100, 5, 60}) == Columns{0});
+  BOOST_TEST(usual.unusual({kNone, kNone, 200}) == Columns{2});
+  BOOST_TEST(usual.unusual({200, 6, 101}) == (Columns{1, 0, 2}));
+  check_error([] { UsualSurprises(Tensor::zeros({0, 3}, DType::F64)); }, {"no held-out rows"});
+}
+
+BOOST_AUTO_TEST_SUITE_END()

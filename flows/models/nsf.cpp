@@ -18,8 +18,10 @@ class Nsf : public AutoregressiveFlow {
 
 // Appendix B: 10 layers with LU matrices between, 8 bins on [-3, 3], 2 residual blocks of 256 units
 // (128 above 10 dimensions), Adam at 5e-4 whose rate falls to 0 as a cosine, gradients clipped
-// to 5. For densities in the plane a smaller one, which trains in a minute. A matrix of a thousand
-// pixels would be most of the work: images are permuted.
+// to 5. For densities in the plane a smaller one, which trains in a minute: with more bins for many
+// peaks on a line, and gradients clipped far more, since with 3e-3 some trainings else never
+// recover from a bad step (docs/results.md). A matrix of a thousand pixels would be most of the
+// work: images are permuted.
 Config Nsf::preset(const DataShape& data, const std::string&) const {
   Config config = autoregressive_preset(name(), data);
   AutoregressiveFlowSettings& model = autoregressive_flow(config);
@@ -27,9 +29,18 @@ Config Nsf::preset(const DataShape& data, const std::string&) const {
   model.net = "residual";
   model.mixing = data.discrete ? "permute" : "lu";
   const bool plane = !data.discrete && (data.dims == 0 || data.unit_scale);
-  model.layers = plane ? 4 : 10;
-  model.hidden_units = plane ? 32 : data.dims <= 10 ? 256 : 128;
-  config.training.lr = plane ? 2e-3 : 5e-4;
+  config.training.lr = 5e-4;
+  model.layers = 10;
+  model.hidden_units = data.dims <= 10 ? 256 : 128;
+  if (!plane) return config;
+  model.layers = 4;
+  model.components = 16;
+  model.hidden_units = 64;
+  model.activation = "silu";
+  config.training.lr = 3e-3;
+  config.training.clip = 0.1;
+  config.training.batch_size = 600;
+  config.training.steps = 6000;
   return config;
 }
 

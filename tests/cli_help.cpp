@@ -151,10 +151,10 @@ void make_what_examples_need(const ScratchFolder& folder) {
   }
   {
     std::ofstream people("people.csv");
-    people << "age,sex\n";
+    people << "age,sex,height\n";
     for (int i = 0; i < 90; ++i) {
       people << (i % 9 == 0 ? "" : std::to_string(20 + i * 7 % 31)) << ","
-             << "fm"[i % 2] << "\n";
+             << "fm"[i % 2] << "," << 160.5 + i * 13 % 29 << "\n";
     }
   }
   std::ofstream("rows.csv") << "x3\n5\n7\n";

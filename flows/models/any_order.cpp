@@ -269,9 +269,16 @@ Var AnyOrder::of_numbers(const Rows& rows, const Var& features, std::int64_t fir
   const Var step = where(cell, Var(half.broadcast_to(z.shape())),
                          Var(Tensor::full(z.shape(), 1, z.dtype(), z.device())));
   const Var below = odds(z - step).value, above = odds(z + step).value;
+  // Far from all components the odds hardly change within a cell, and f32 has no digits of the
+  // difference. There the density in the middle is the probability.
+  constexpr double kFlat = 1e-3;
+  const Tensor flat = less((above - below).value(),
+                           Tensor::full({}, kFlat, z.dtype(), z.device()).broadcast_to(z.shape()));
+  const Var difference =
+      where(flat, Var(Tensor::full(z.shape(), 1, z.dtype(), z.device())), above - below);
   // sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - e^(a - b))
-  const Var mass = log_sigmoid(above) + log_sigmoid(-below) + log(-expm1(below - above));
-  return where(cell, mass, density);
+  const Var mass = log_sigmoid(above) + log_sigmoid(-below) + log(-expm1(-difference));
+  return where(cell, where(flat, density, mass), density);
 }
 
 // Log probabilities (N, 1); minus infinity for what is none of the values.
@@ -329,7 +336,7 @@ Var AnyOrder::estimate(const Rows& rows, const Var& context) {
   const Tensor left = maximum(sum(unknown, {1}), Tensor::full({}, 1, u.dtype(), u.device()));
   const Tensor scale = (sum(observed, {1}) + 1.0) / left;
   const Var each = of_all(rows, features(rows, known, context));
-  return sum(each * Var(unknown), {1}) * Var(scale);
+  return sum(only(greater(unknown, unknown.zeros_like()), each), {1}) * Var(scale);
 }
 
 Var AnyOrder::in_order(const Rows& rows, const Var& context,

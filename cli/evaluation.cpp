@@ -1,5 +1,6 @@
 #include "cli/evaluation.h"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 
@@ -112,7 +113,9 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x, co
                              ? line_of("a Gaussian reaches ", result.gaussian)
                              : "no Gaussian: for more than 4096 dimensions none is fitted");
   result.lines.push_back(line_of("independent dimensions reach ", result.independent));
-  if (!model.shape.categories.empty()) {
+  const auto& categories = model.shape.categories;
+  if (std::any_of(categories.begin(), categories.end(),
+                  [](const auto& values) { return !values.empty(); })) {
     result.lines.push_back("both know of categories their frequencies alone");
   }
   if (!model.shape.given.empty()) {

@@ -49,9 +49,18 @@ double label_of(const std::string& text, const data::Dataset& shape) {
   const auto& names = shape.class_names;
   const auto found = std::find(names.begin(), names.end(), name);
   check_usage(found != names.end(), "[given] '", printable(name), "' is no ",
-              printable(shape.label), " of the model", did_you_mean(name, names), "; it knows ",
-              printable(join(names, ", "), 200));
+              shape.label.empty() ? "label" : printable(shape.label), " of the model",
+              did_you_mean(name, names), "; it knows ", printable(join(names, ", "), 200));
   return static_cast<double>(found - names.begin());
+}
+
+// What is said of one thing: labels of a table by their names, others that have names by these or
+// by their numbers.
+double value_for(const std::string& text, const std::string& name, const data::Dataset& shape) {
+  if (names_labels(shape)) return label_of(text, shape);
+  const bool named = shape.given_classes > 0 && !shape.class_names.empty();
+  if (named && !data::cell_number(data::without_spaces(text))) return label_of(text, shape);
+  return value_of(text, name);
 }
 
 bool knows_label(double label, int classes) {
@@ -206,8 +215,7 @@ GivenValues parse_given_values(const std::string& text, const data::Dataset& sha
     check_usage(!named[at], "[given] ", printable(names[at]), " stands twice");
     named[at] = true;
     const std::string value = bare ? part : part.substr(equals + 1);
-    values.emplace_back(at,
-                        names_labels(shape) ? label_of(value, shape) : value_of(value, names[at]));
+    values.emplace_back(at, value_for(value, names[at], shape));
     check_usage(shape.given_classes == 0 || knows_label(values.back().second, shape.given_classes),
                 "[given] ", unknown_label(values.back().second, shape.given_classes));
   }

@@ -1,8 +1,10 @@
 #include "cli/table.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <numeric>
 
 #include "cli/choice.h"
@@ -214,7 +216,11 @@ std::string shown_out(const std::string& out) {
 
 void tell_result(const Common& common, const std::string& out, const Json& object,
                  const std::string& text) {
-  if (out == kStandardOutput) return common.note(text);
+  if (out == kStandardOutput) {  // said when it is there
+    NF_CHECK(std::fflush(stdout) == 0 && !std::ferror(stdout),
+             "[write] standard output: ", std::strerror(errno));
+    return common.note(text);
+  }
   common.result(object, text);
 }
 

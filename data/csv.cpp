@@ -9,6 +9,7 @@
 #include "data/columns.h"
 #include "data/csv_categories.h"
 #include "data/csv_cells.h"
+#include "data/csv_header.h"
 #include "data/input.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
@@ -260,10 +261,10 @@ class CsvReader {
 
   /// Gives the columns their names; false when these fields are the first row already.
   bool take_header(std::vector<std::string>& fields, Table& table) {
-    const bool header = std::none_of(fields.begin(), fields.end(), [&](const auto& field) {
-      return cells_.looks_like_number(field);
-    });
-    header_ = header;
+    CsvReader ahead = *this;
+    std::vector<std::string> below;
+    if (ahead.next_line()) ahead.split(below);
+    const bool header = header_ = is_header(fields, below, cells_);
     bool foreign = false;
     for (std::size_t i = 0; i < fields.size(); ++i) {
       foreign = foreign || (header && !is_utf8(fields[i]));
@@ -297,20 +298,6 @@ class CsvReader {
                                 ", is taken for a row; if it names the columns, delete it, or give "
                                 "them names that are no numbers"));
     }
-  }
-
-  /// What whole numbers go up by from each column to the next, the same everywhere; else 0. Of two
-  /// columns it is 1: all else is the same everywhere, too.
-  static double even_step(const std::vector<std::string>& fields) {
-    if (fields.size() < 2) return 0;
-    std::vector<double> values;
-    for (const std::string& field : fields) values.push_back(cell_number(field).value_or(0.5));
-    const double step = values[1] - values[0];
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      const bool goes_on = i == 0 || values[i] - values[i - 1] == step;
-      if (values[i] != std::floor(values[i]) || !goes_on) return 0;
-    }
-    return fields.size() > 2 || step == 1 ? step : 0;
   }
 
   static std::string as_utf8(const std::string& field) {

@@ -91,6 +91,7 @@ const std::map<std::string, std::vector<std::string>> kSmaller = {
      {"--train=40", "--valid=20", "--test=30", "--epochs=2", "--couplings=2", "--hidden-units=4",
       "--overwrite"}},
     {"sweep", {"--train=40", "--valid=20", "--test=30", "--steps=4"}},
+    {"calibrate", {"-n=10", "--draws=20"}},
     {"inpaint", {"--steps=3"}},
     {"bench", {"--bench-steps=2", "--hidden-units=4"}},
     {"sample", {"-n=100"}},

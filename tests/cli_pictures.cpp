@@ -86,8 +86,12 @@ BOOST_AUTO_TEST_CASE(a_model_of_a_folder_with_labels) {
   BOOST_TEST(facts_of(run)["skipped"] == 0);
   check_works(folder, {{"eval", run, "--json"},
                        {"sample", run, "--given", "label=1", "-n", "2", "--json"},
+                       {"sample", run, "--given", "label=dark", "-n", "2", "--json"},
+                       {"sample", run, "--given", "light", "-n", "2", "--json"},
                        {"classify", run, "--data", data, "--json"},
                        {"resume", run, "--steps", "7", "--json"}});
+  check_fails(folder, {"sample", run, "--given", "grey"}, 2,
+              "'grey' is no label of the model; it knows dark, light");
   // Another folder has the classes by their names, whatever else it lacks.
   const std::string light = folder.file("other");
   fs::create_directories(light);

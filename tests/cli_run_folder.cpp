@@ -213,11 +213,13 @@ BOOST_AUTO_TEST_CASE(a_full_stdout_is_noticed) {
   const std::string program = FLOWCLI;
   for (const std::string& call :
        {"eval " + run + " --json", "eval " + run, "inspect " + run, std::string("completion bash"),
-        std::string("--help"), std::string("--version"), "resume " + run + " --json --quiet"}) {
+        std::string("--help"), std::string("--version"), "resume " + run + " --json --quiet",
+        "sample " + run + " -n 5 --out -"}) {
     const std::string err = folder.file("err.txt");
     const int status = std::system((program + " " + call + " >/dev/full 2>" + err).c_str());
     BOOST_TEST(WEXITSTATUS(status) == 1, call << ": " << WEXITSTATUS(status));
     BOOST_TEST(slurp(err).find("[write] standard output") != std::string::npos, slurp(err));
+    BOOST_TEST(slurp(err).find("wrote") == std::string::npos, slurp(err));
   }
 }
 

@@ -36,7 +36,7 @@ Config small_nice() {
 }
 
 struct Trained {
-  std::shared_ptr<FlowDensity> density;
+  std::shared_ptr<Density> density;
   std::vector<EpochReport> epochs;
   std::string note;
 };
@@ -50,11 +50,11 @@ Trained train(const Config& config, const data::Dataset& data, Device device, bo
   options.graph = graph;
   for (const std::int64_t stop : {pause, std::int64_t{1} << 40}) {
     if (stop == 0) continue;
-    out.density = make_flow(config, {.dims = data.dims,
-                                     .discrete = data.discrete,
-                                     .channels = data.channels,
-                                     .height = data.height,
-                                     .width = data.width});
+    out.density = make_density(config, {.dims = data.dims,
+                                        .discrete = data.discrete,
+                                        .channels = data.channels,
+                                        .height = data.height,
+                                        .width = data.width});
     out.density->to(device);
     Trainer trainer(*out.density, data, options);
     if (stop > pause && pause > 0) trainer.load(folder.path("state"));

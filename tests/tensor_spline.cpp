@@ -152,7 +152,9 @@ BOOST_AUTO_TEST_CASE(single_precision_is_near_double) {
       const SplineArgs args = {bins, kBound, inverse};
       const Result exact = run(x, p, args), here = run(x.to(DType::F32), p.to(DType::F32), args);
       const std::string where = str(bins, " bins", inverse ? ", inverse: " : ": ");
-      CHECK_SAME(here.out.value, exact.out.value, 2e-5, where, "value");
+      // Back through a bin whose slope is near the least one, 1e-3, it is that much less well
+      // known.
+      CHECK_SAME(here.out.value, exact.out.value, inverse ? 1e-4 : 2e-5, where, "value");
       CHECK_SAME(here.out.log_slope, exact.out.log_slope, digits, where, "log_slope");
       CHECK_SAME(here.dx, exact.dx, 10 * digits, where, "dx");
       CHECK_SAME(here.dparameters, exact.dparameters, 10 * digits, where, "dparameters");

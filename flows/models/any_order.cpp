@@ -188,7 +188,7 @@ void AnyOrder::initialize(const Samples& rows) {
   standardize_->initialize(Samples(rows.size(), part));
   const Shape row = {1, numbers_};
   const auto at = [&](double z) {
-    return standardize_->inverse(Tensor::full(row, z)).value.value();
+    return standardize_->inverse(Tensor::full(row, z, DType::F64, whole_.device())).value.value();
   };
   const std::vector<double> deviation = (at(1) - at(0)).to_vector<double>();
   for (const Place& place : places_) {

@@ -142,6 +142,28 @@ BOOST_AUTO_TEST_CASE(no_number_is_spoilt_at_knots_or_ends) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(parameters_of_zero_are_the_identity) {
+  const Tensor x = draw({500, 1}, DType::F64, 1) * 1.5;
+  for (const int bins : {2, 5, 16}) {
+    for (const bool inverse : {false, true}) {
+      const Result r =
+          run(x, Tensor::zeros({500, 3 * bins - 1}, DType::F64), {bins, kBound, inverse});
+      BOOST_CHECK_SMALL(max(abs(r.out.value - x)).item(), 1e-12);
+      BOOST_CHECK_SMALL(max(abs(r.out.log_slope)).item(), 1e-12);
+    }
+  }
+}
+
+// One width takes what there is, the three behind it are a thousandth of the interval each; heights
+// are equal. So the second knot is at bound - 3 * 2 bound / 1000, a quarter of the way up.
+BOOST_AUTO_TEST_CASE(the_narrowest_bin_is_a_thousandth) {
+  Tensor p = Tensor::zeros({1, 11}, DType::F64);
+  p.narrow(1, 0, 1).fill_(200);
+  const double knot = kBound - 3 * 2 * kBound / 1000;
+  const Result r = run(Tensor::full({1, 1}, knot, DType::F64), p, {4, kBound, false});
+  BOOST_CHECK_SMALL(r.out.value.item() + kBound / 2, 1e-9);
+}
+
 BOOST_AUTO_TEST_CASE(single_precision_is_near_double) {
   constexpr std::int64_t kPoints = 2000;
   const Tensor x = draw({kPoints, 1}, DType::F64, 1);

@@ -285,7 +285,7 @@ BOOST_AUTO_TEST_CASE(hostile_arrays) {
   lying.column_stride = 0;
   lying.row_stride = 8;
   expect_status(nf_encode(model, &right, &beside, &lying), NF_USAGE, {"over each other"});
-  for (const auto [row, column] : {std::pair{8, 8}, {16, 4}, {-8, 16}, {4, 64}}) {
+  for (const auto& [row, column] : {std::pair{8, 8}, {16, 4}, {-8, 16}, {4, 64}}) {
     lying.row_stride = row;
     lying.column_stride = column;
     expect_status(nf_encode(model, &right, &beside, &lying), NF_USAGE, {"over each other"});

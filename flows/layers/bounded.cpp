@@ -55,6 +55,13 @@ Mapped Bounded::forward(const Var& x, const Var&) {
   return {value, cast(sum_event(log_slope), ends_.dtype())};
 }
 
+Var Bounded::encode(const Var& x, const Var&) {
+  const auto [value, log_slope] = columns(x);
+  const Tensor nowhere =
+      equal(log_slope.value(), number(-INFINITY, value).value().broadcast_to(value.shape()));
+  return where(nowhere, number(std::nan(""), value), value);
+}
+
 Bounded::Columns Bounded::columns(const Var& given) const {
   check_dims("Bounded", given, ends_.dim(1));
   const Var x = cast(given, DType::F64);

@@ -25,6 +25,8 @@ class Bounded : public Bijection {
   explicit Bounded(const std::vector<std::pair<double, double>>& bounds);
   Mapped forward(const Var& x, const Var& context = {}) override;
   Mapped inverse(const Var& z, const Var& context = {}) override;
+  /// NaN at a bound and beyond: what cannot be has no latents.
+  Var encode(const Var& x, const Var& context = {}) override;
   /// What forward() sums: z and ln|dz/dx| of each column, f64 (N, D).
   struct Columns {
     Var value, log_slope;

@@ -60,6 +60,13 @@ class CsvReader {
         "': UTF-16 text; save it as UTF-8 (Excel: \"CSV UTF-8\"), or: iconv -f UTF-16 -t UTF-8");
     if (rest_.starts_with("\xEF\xBB\xBF")) rest_.remove_prefix(3);  // byte order mark
     if (rest_.find('\n') == std::string_view::npos) end_of_line_ = '\r';
+    // sep=; for Excel: which it is, the lines tell.
+    const bool told = rest_.size() > 5 && rest_.starts_with("sep=");
+    const std::size_t end = told ? rest_.find_first_not_of('\r', 5) : 0;
+    if (told && end != std::string_view::npos && rest_[end] == '\n') {
+      rest_.remove_prefix(end + 1);
+      ++number_;
+    }
   }
 
   Table read() {

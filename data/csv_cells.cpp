@@ -1,6 +1,7 @@
 #include "data/csv_cells.h"
 
 #include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
@@ -117,6 +118,19 @@ std::string BadCells::describe(std::int32_t column, const std::string& name,
                                        : shown(cell.text) + " is not a number");
 }
 
+// As a shell takes it for one word.
+static std::string shell_word(const std::string& text) {
+  constexpr std::string_view kPlain = "_.,=:/+-";
+  const bool plain = std::all_of(text.begin(), text.end(), [&](char c) {
+    return static_cast<unsigned char>(c) >= 0x80 || std::isalnum(static_cast<unsigned char>(c)) ||
+           kPlain.find(c) != std::string_view::npos;
+  });
+  if (plain) return text;
+  std::string quoted = "'";
+  for (const char c : text) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
+}
+
 std::string BadCells::ways_out(const std::vector<std::string>& names) const {
   constexpr std::size_t kNamed = 6;
   std::vector<std::string> columns;
@@ -134,15 +148,19 @@ std::string BadCells::ways_out(const std::vector<std::string>& names) const {
   if (!settled && missing) ways.push_back("leave such lines out with --missing drop");
   if (comma) ways.push_back("write numbers with a point, not with a comma");
   if (!settled) {
-    const std::string which = columns.size() <= kNamed ? join(columns, ",") : "a,b,...";
+    const std::string which = columns.size() <= kNamed ? shell_word(join(columns, ",")) : "a,b,...";
     ways.push_back(
         str("leave the column", columns.size() > 1 ? "s" : "", " out with --drop ", which));
     if (text && columns.size() == 1) ways.push_back("make its values labels with --label " + which);
     ways.back() += " (of 'flowcli train' and 'flowcli data')";
+    if (text && columns.size() == 1) {
+      ways.push_back("say that " + shown(cells_.begin()->second.text) +
+                     " is a missing number with --na and --missing drop");
+    }
     if (text && !options_->guess_categories) {
       ways.push_back("train tabular, where text is a category");
     } else if (text) {
-      ways.push_back("take it for a category with --types " + columns[0] + "=category");
+      ways.push_back("take it for a category with --types " + shell_word(columns[0] + "=category"));
     }
   }
   return ways.empty() ? "" : "; " + join(ways, ", or ");

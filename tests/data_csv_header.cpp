@@ -49,4 +49,16 @@ BOOST_AUTO_TEST_CASE(a_dropped_column_leaves_the_header_a_header) {
   BOOST_TEST(table.values.dim(0) == 2);
 }
 
+// What a spreadsheet writes before the names, and advice that a shell takes as it stands.
+BOOST_AUTO_TEST_CASE(a_line_that_names_the_separator_is_no_row) {
+  const test::TempFolder folder;
+  const std::string path = folder.write("t.csv", "sep=;\r\na;b\r\n1;2\r\n3;4\r\n");
+  const Table table = read_csv(path);
+  BOOST_TEST((table.columns == std::vector<std::string>{"a", "b"}));
+  BOOST_TEST(table.values.dim(0) == 2);
+  const std::string bad = folder.write("bad.csv", "sep=;\nid;size (cm)\n1;k.A.\n2;3\n");
+  test::check_error([&] { read_csv(bad); },
+                    {"line 3", "--drop 'size (cm)'", "'k.A.' is a missing number with --na"});
+}
+
 BOOST_AUTO_TEST_SUITE_END()

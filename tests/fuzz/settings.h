@@ -2,6 +2,7 @@
 #pragma once
 
 #include "flows/models/config.h"
+#include "flows/models/model.h"
 
 namespace nf::fuzz {
 
@@ -24,3 +25,13 @@ struct SomeSettings : flows::SettingsOf<SomeSettings> {
 inline flows::Config some_config() { return {"some", std::make_unique<SomeSettings>()}; }
 
 }  // namespace nf::fuzz
+
+namespace nf::flows {
+
+// There are no other models here: the library of all of them is not linked.
+std::string of_other_models(const std::string&, const std::string&,
+                            const std::function<std::string(const std::string&)>&) {
+  return "";
+}
+
+}  // namespace nf::flows

@@ -41,8 +41,9 @@ class Shares {
         ties_(options.seed, kTies),
         each_(static_cast<std::size_t>(model.density->dims()) + 1) {}
 
-  /// Until the first `n` rows are done, or a signal comes.
-  void add(const Rows& rows, std::int64_t n) {
+  /// Until all rows are done, or a signal comes.
+  void add(const Rows& rows) {
+    const std::int64_t n = rows.x.dim(0);
     constexpr std::int64_t kTogether = 10'000;  // draws
     const std::int64_t part = std::max<std::int64_t>(1, kTogether / options_.draws);
     Progress progress(options_.common.quiet);
@@ -151,9 +152,8 @@ void calibrate(const CalibrateOptions& options) {
   std::vector<double> levels;
   for (const auto& [name, value] : parse_shares(options.levels, "levels")) levels.push_back(value);
   const Rows rows = options.rows.load(model);
-  const std::int64_t n = rows.x.dim(0);
   Shares shares(model, options);
-  shares.add(rows, n);
+  shares.add(rows);
   if (shares.done() == 0) throw Interrupted();
   const std::vector<flows::Calibration> all = calibrations(model, shares, levels);
   // Bonferroni: as many tests as there are p-values.
@@ -180,7 +180,8 @@ void calibrate(const CalibrateOptions& options) {
                 options.draws, " draws for each\n", table_text(table, output_width()),
                 faults.empty() ? "  pass: rows cannot be told from draws\n" : faults));
   if (interrupted()) {
-    options.common.note(str("interrupted: the first ", shares.done(), " of ", n, " rows"));
+    options.common.note(
+        str("interrupted: the first ", shares.done(), " of ", rows.x.dim(0), " rows"));
     throw Interrupted();
   }
 }

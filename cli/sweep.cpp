@@ -24,7 +24,6 @@
 #include "cli/table.h"
 #include "data/csv_cells.h"
 #include "data/given.h"
-#include "data/source.h"
 #include "flows/models/model.h"
 #include "tensor/files.h"
 #include "tensor/random.h"
@@ -153,20 +152,16 @@ double budget_of(const SettingOptions& settings) {
   return *value;
 }
 
-// What is the same in all trainings.
-flows::Config base_of(const SweepOptions& options) {
-  const bool is_file = options.model.ends_with(".json");
-  const ConfigFile file =
-      is_file ? read_config(options.model) : ConfigFile{.where = {}, .preset = options.model};
-  flows::Config base = file.on(flows::preset(file.preset));
-  options.settings.apply(base);
-  return base;
-}
-
 // Values that no training takes are told before any begins.
 void check_values(const SweepOptions& options, const std::vector<Try>& tries) {
+  const bool is_file = options.model.ends_with(".json");
+  bool validates = true;
   try {
-    const flows::Config base = base_of(options);
+    const ConfigFile file =
+        is_file ? read_config(options.model) : ConfigFile{.where = {}, .preset = options.model};
+    flows::Config base = file.on(flows::preset(file.preset));
+    options.settings.apply(base);
+    validates = base.data.valid != 0;
     for (const Try& one : tries) {
       for (const std::string& value : one.values) {
         flows::Config config = base;
@@ -192,7 +187,7 @@ void check_values(const SweepOptions& options, const std::vector<Try>& tries) {
     check_usage(options.minutes == 0 || (one.key != "epochs" && one.key != "steps"), "[sweep] ",
                 one.key, " and --budget both say when a training ends");
   }
-  check_usage(base_of(options).data.valid != 0, "[sweep] valid = 0 leaves nothing to choose by");
+  check_usage(validates, "[sweep] valid = 0 leaves nothing to choose by");
   check_usage(options.minutes == 0 ||
                   (!options.settings.given("epochs") && !options.settings.given("steps")),
               "[sweep] --budget says how many steps there are: leave out --steps and --epochs");
@@ -289,10 +284,7 @@ void look_at(const std::string& folder, Trial& trial) {
   if (!std::filesystem::exists(folder + "/config.json")) return;
   const RunFolder run = RunFolder::open(folder);
   const RunState state = run.state();
-  const std::vector<std::string> drawn = data::built_in_sources();
-  const bool of_file =
-      std::find(drawn.begin(), drawn.end(), run.config().data.source) == drawn.end();
-  trial.data = of_file ? run.known().shape.checksum : "";
+  trial.data = flows::built_in(run.config().data.source) ? "" : run.known().shape.checksum;
   trial.status = state.status;
   trial.best_epoch = state.best_epoch;
   trial.valid_nats = state.best_epoch > 0 ? state.best_valid_nats : flows::kNaN;

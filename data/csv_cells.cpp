@@ -27,6 +27,7 @@ bool is_missing_cell(const std::string& cell) {
   constexpr std::string_view kMissing[] = {"",   "NA",   "N/A",  "n/a",  "NaN",  "nan", "NAN",
                                            "na", "null", "NULL", "None", "?",    "-",   "#N/A",
                                            ".",  "NaT",  "<NA>", "#NV",  "NULL!"};
+  if (!cell.empty() && cell[0] >= '0' && cell[0] <= '9') return false;  // most cells, and no word
   return std::find(std::begin(kMissing), std::end(kMissing), cell) != std::end(kMissing);
 }
 

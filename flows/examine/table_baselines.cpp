@@ -4,14 +4,13 @@
 #include <cmath>
 #include <numeric>
 
+#include "data/csv_categories.h"
 #include "flows/samples.h"
 #include "tensor/ops.h"
 
 namespace nf::flows {
 
 namespace {
-
-constexpr double kMostCategoryValues = 256;
 
 Tensor index_of_rows(const std::vector<std::int32_t>& rows) {
   return Tensor::from(rows, {std::ssize(rows)});
@@ -159,8 +158,9 @@ TableBaselines TableBaselines::from(const std::map<std::string, Tensor>& state,
              where, "'categories' and 'category_log_frequency' should be f64 lists");
     std::vector<std::int32_t> categories;
     for (const double k : kinds->second.to_vector<double>()) {
-      NF_CHECK(k == 0 || (k >= 2 && k <= kMostCategoryValues && k == std::floor(k)), where,
-               "'categories' has a category of ", k, " values");
+      NF_CHECK(k == 0 || (k >= 2 && k <= static_cast<double>(data::kMostCategories) &&
+                          k == std::floor(k)),
+               where, "'categories' has a category of ", k, " values");
       categories.push_back(static_cast<std::int32_t>(k));
     }
     out.take_kinds(categories);

@@ -266,18 +266,17 @@ Var AnyOrder::of_numbers(const Rows& rows, const Var& features, std::int64_t fir
   if (!whole) return density;
   const Tensor half = half_->narrow(0, first, count);
   const Tensor cell = greater(half, half.zeros_like()).broadcast_to(z.shape());
-  const Var step = where(cell, Var(half.broadcast_to(z.shape())),
-                         Var(Tensor::full(z.shape(), 1, z.dtype(), z.device())));
+  const Var one = Tensor::full(z.shape(), 1, z.dtype(), z.device());
+  const Var step = where(cell, Var(half.broadcast_to(z.shape())), one);
   const Var below = odds(z - step).value, above = odds(z + step).value;
   // Far from all components the odds hardly change within a cell, and f32 has no digits of the
   // difference. There the density in the middle is the probability.
   constexpr double kFlat = 1e-3;
-  const Tensor flat = less((above - below).value(),
-                           Tensor::full({}, kFlat, z.dtype(), z.device()).broadcast_to(z.shape()));
-  const Var difference =
-      where(flat, Var(Tensor::full(z.shape(), 1, z.dtype(), z.device())), above - below);
+  const Var rise = above - below;
+  const Tensor flat =
+      less(rise.value(), Tensor::full({}, kFlat, z.dtype(), z.device()).broadcast_to(z.shape()));
   // sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - e^(a - b))
-  const Var mass = log_sigmoid(above) + log_sigmoid(-below) + log(-expm1(-difference));
+  const Var mass = log_sigmoid(above) + log_sigmoid(-below) + log(-expm1(-where(flat, one, rise)));
   return where(cell, where(flat, density, mass), density);
 }
 

@@ -228,11 +228,9 @@ double AutoregressiveFlow::parameters(const Config& full, const DataShape& data)
 std::shared_ptr<Density> AutoregressiveFlow::build(const Config& full,
                                                    const DataShape& data) const {
   const AutoregressiveFlowSettings& c = autoregressive_flow(full);
-  // Random streams of one seed: what is drawn for one purpose does not move the others.
-  enum Stream : std::uint64_t { kWeights = 1, kNoise = 2 };
   const auto seed = static_cast<std::uint64_t>(full.training.seed);
-  Generator weights(seed, kWeights);
-  const Generator noise(seed, kNoise);
+  Generator weights(seed, Stream::kWeights);
+  const Generator noise(seed, Stream::kNoise);
   auto flow = std::make_shared<Compose>();
   const std::shared_ptr<Condition> condition = make_condition(c, data, weights);
   const Convention convention = add_preprocessing(c, full.data, data, *flow, noise);

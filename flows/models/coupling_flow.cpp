@@ -64,9 +64,6 @@ std::vector<Field> CouplingFlowSettings::fields() {
 
 namespace {
 
-// Random streams of one seed: what is drawn for one purpose does not move the others.
-enum Stream : std::uint64_t { kWeights = 1, kNoise = 2 };
-
 nn::Init init_of(const CouplingFlowSettings& config, double scale) {
   const nn::Init::Kind kind = init_kinds().at(config.init);
   if (scale == 0) return {nn::Init::Kind::Zeros, 0};
@@ -212,8 +209,8 @@ double CouplingFlow::parameters(const Config& full, const DataShape& data) const
 std::shared_ptr<Density> CouplingFlow::build(const Config& full, const DataShape& data) const {
   const CouplingFlowSettings& config = coupling_flow(full);
   const auto seed = static_cast<std::uint64_t>(full.training.seed);
-  Generator weights(seed, kWeights);
-  const Generator noise(seed, kNoise);
+  Generator weights(seed, Stream::kWeights);
+  const Generator noise(seed, Stream::kNoise);
   auto flow = std::make_shared<Compose>();
   const std::shared_ptr<Condition> condition = make_condition(config, data, weights);
   const Convention convention = add_preprocessing(config, full.data, data, *flow, noise);

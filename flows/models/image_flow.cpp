@@ -65,12 +65,10 @@ double ImageFlow::parameters(const Config& full, const DataShape& data) const {
 }
 
 std::shared_ptr<Density> ImageFlow::build(const Config& full, const DataShape& data) const {
-  // Random streams of one seed: what is drawn for one purpose does not move the others.
-  enum Stream : std::uint64_t { kWeights = 1, kNoise = 2, kNoiseWeights = 3 };
   const ImageFlowSettings& settings = shared(full);
   const auto seed = static_cast<std::uint64_t>(full.training.seed);
-  Generator weights(seed, kWeights), noise_weights(seed, kNoiseWeights);
-  const Generator noise(seed, kNoise);
+  Generator weights(seed, Stream::kWeights), noise_weights(seed, Stream::kNoiseWeights);
+  const Generator noise(seed, Stream::kNoise);
   auto flow = std::make_shared<Compose>();
   const std::shared_ptr<Condition> condition = make_condition(settings, data, weights);
   const bool recompute = settings.memory == "invertible";

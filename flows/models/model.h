@@ -67,6 +67,11 @@ void add_model(std::shared_ptr<const Model> model);
 /// Throws Error for other names, listing those that there are.
 const Model& model_by_name(const std::string& name);
 
+/// Random streams of one seed: what is drawn for one purpose does not move the others.
+struct Stream {
+  static constexpr std::uint64_t kWeights = 1, kNoise = 2, kNoiseWeights = 3;
+};
+
 /// "boards is of image-plus; realnvp has recipe, norm, ...", names as `shown` makes them: why a
 /// model has no such setting; empty where no other one has it.
 std::string of_other_models(const std::string& key, const std::string& model,

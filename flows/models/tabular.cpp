@@ -154,13 +154,11 @@ double Tabular::parameters(const Config& full, const DataShape& data) const {
 
 std::shared_ptr<Density> Tabular::build(const Config& full, const DataShape& data) const {
   const TabularSettings& c = full.of<TabularSettings>();
-  // Random streams of one seed: what is drawn for one purpose does not move the others.
-  enum Stream : std::uint64_t { kWeights = 1, kNoise = 2 };
   const auto seed = static_cast<std::uint64_t>(full.training.seed);
-  Generator weights(seed, kWeights);
+  Generator weights(seed, Stream::kWeights);
   const std::shared_ptr<Condition> condition = make_condition(conditioning_of(c), data, weights);
   return std::make_shared<AnyOrder>(options_of(c, full.data.types, data), condition, weights,
-                                    Generator(seed, kNoise));
+                                    Generator(seed, Stream::kNoise));
 }
 
 nlohmann::ordered_json Tabular::described(const Config& full, const DataShape& data) const {

@@ -131,10 +131,12 @@ class RowReader {
     if (whole.defined()) whole_ = whole.to(Device::CPU).to(DType::F64).to_vector<double>();
   }
 
-  /// x (n, D), undefined without a row, and what is given. `bad`: set for the line behind them that
-  /// is none.
-  data::Split rows(const std::vector<std::string>& lines, std::exception_ptr& bad) {
+  /// x (n, D), undefined without a row, and what is given. `places`: which rows of the input they
+  /// are. `bad`: set for the line behind them that is none.
+  data::Split rows(const std::vector<std::string>& lines, std::vector<std::int64_t>& places,
+                   std::exception_ptr& bad) {
     std::vector<Tensor> rows, given;
+    places.clear();
     for (const std::string& line : lines) {
       try {
         const std::vector<double> numbers = lines_.row(line);
@@ -144,6 +146,7 @@ class RowReader {
           model_.common.note("note: " + lines_.notes()[noted_]);
         }
         rows.push_back(row.x);
+        places.push_back(taken_++ + dropped());
         if (row.given.defined()) given.push_back(row.given);
       } catch (const Error&) {
         bad = std::current_exception();
@@ -155,6 +158,7 @@ class RowReader {
     if (!given.empty()) out.given = concat(given, 0);
     return out;
   }
+  std::int64_t dropped() const { return lines_.dropped(); }  ///< rows that lack a number
 
  private:
   static data::ReadOptions reading(const TrainedModel& model) {
@@ -169,6 +173,7 @@ class RowReader {
                           .missing_words = own.missing_words};
     out.known.insert(out.known.end(), out.given.begin(), out.given.end());
     out.keep_missing = own.keep_missing;
+    out.drop_missing = own.drop_missing;
     out.categories = data::categories_of(model.shape);
     return out;
   }
@@ -200,6 +205,7 @@ class RowReader {
   const TrainedModel& model_;
   data::CsvLines lines_;
   std::vector<double> whole_;  // 1 for columns of whole numbers, or none
+  std::int64_t taken_ = 0;     // rows that lack nothing
   std::size_t noted_ = 0;      // notes of the lines that are told
   bool matched_ = false;       // a row was matched with the model's columns, and its note told
 };
@@ -243,26 +249,28 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
   RowReader reader(model);
   const TrainingRows training(model, !model.shape.given.empty());
   std::int64_t count = 0, nan = 0, trained_on = 0;
+  std::vector<std::int64_t> places;
   std::exception_ptr bad;
   while (!bad) {
     const std::vector<std::string> lines = input.next();
     if (lines.empty()) break;
-    const data::Split rows = reader.rows(lines, bad);
+    const data::Split rows = reader.rows(lines, places, bad);
     const Tensor& x = rows.x;
     if (!x.defined()) continue;
     flows::EvaluateOptions evaluate = options.evaluate;
     evaluate.given = rows.given;
     std::vector<std::int32_t> samples;
-    for (std::int64_t i = 0; i < x.dim(0); ++i) {
-      samples.push_back(static_cast<std::int32_t>((count + i) & 0x7FFFFFFF));
+    for (const std::int64_t place : places) {
+      samples.push_back(static_cast<std::int32_t>(place & 0x7FFFFFFF));
     }
     evaluate.samples = Tensor::from(samples, {x.dim(0)});
     const auto known = training.among(x, rows.given);
     if (known && trained_on == 0) tell_first(*known, count, model);
     if (known) trained_on += std::count(known->begin(), known->end(), true);
     std::string text = count == 0 ? csv.header() : "";
+    std::size_t i = 0;
     for (const double score : flows::score(*model.density, x, evaluate)) {
-      text += csv.line(count, score, count);
+      text += csv.line(count, score, places[i++]);
       nan += std::isnan(score) ? 1 : 0;
       ++count;
     }
@@ -271,6 +279,10 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
              "[write] standard output: ", std::strerror(errno));
   }
   training.tell(trained_on, count, data::shown_path(data::kStandardInput));
+  if (reader.dropped() > 0) {
+    options.common.note(str("note: ", reader.dropped(), " of ", count + reader.dropped(),
+                            " rows of standard input lack a number and are left out"));
+  }
   if (bad) std::rethrow_exception(bad);
   NF_CHECK(count > 0, "[csv] 'standard input': holds no rows of numbers");
   const std::string broken = str("the model gives NaN for ", nan, " of ", count, " rows");

@@ -10,30 +10,13 @@
 #include "data/csv_categories.h"
 #include "data/csv_cells.h"
 #include "data/csv_header.h"
+#include "data/csv_text.h"
 #include "data/input.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
 
 namespace nf::data {
 namespace {
-
-constexpr std::size_t kMostColumns = 1 << 16, kLongestLine = 1 << 22;
-
-bool is_text(char c) {
-  return static_cast<unsigned char>(c) >= ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-std::string not_text(char c) {
-  return str(": byte ", int{static_cast<unsigned char>(c)},
-             " is not text; take it out, if this is a table");
-}
-
-std::string_view trimmed(std::string_view text) {
-  constexpr const char* kSpace = " \t\r";
-  const std::size_t first = text.find_first_not_of(kSpace);
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
 
 std::string in_words(char separator) {
   if (separator == '\n') return "one column";
@@ -44,37 +27,20 @@ std::string in_words(char separator) {
                                                      : "spaces");
 }
 
-bool begins_utf16(std::string_view text) {
-  return text.starts_with("\xFF\xFE") || text.starts_with("\xFE\xFF");
-}
-
 }  // namespace
 
 // Not in the unnamed namespace, because CsvLines holds one.
 class CsvReader {
  public:
   CsvReader(const std::string& path, std::string_view text, const ReadOptions& options)
-      : path_(path), rest_(text), options_(&options), bad_(path, options) {
-    NF_CHECK(
-        !begins_utf16(rest_), "[csv] '", path_,
-        "': UTF-16 text; save it as UTF-8 (Excel: \"CSV UTF-8\"), or: iconv -f UTF-16 -t UTF-8");
-    if (rest_.starts_with("\xEF\xBB\xBF")) rest_.remove_prefix(3);  // byte order mark
-    if (rest_.find('\n') == std::string_view::npos) end_of_line_ = '\r';
-    // sep=; for Excel: which it is, the lines tell.
-    const bool told = rest_.size() > 5 && rest_.starts_with("sep=");
-    const std::size_t end = told ? rest_.find_first_not_of('\r', 5) : 0;
-    if (told && end != std::string_view::npos && rest_[end] == '\n') {
-      rest_.remove_prefix(end + 1);
-      ++number_;
-    }
-  }
+      : path_(path), text_(path, text), options_(&options), bad_(path, options) {}
 
   Table read() {
     Table table;
     skip_comments(table);
     choose_separator();
     std::vector<double> values;
-    for (bool first = true; next_line(); first = false) {
+    for (bool first = true; text_.next(); first = false) {
       take_line(table, values);
       if (first) make_room(values);
     }
@@ -97,17 +63,16 @@ class CsvReader {
   bool read_first(Table& table, std::vector<double>& values) {
     skip_comments(table);
     choose_separator();
-    while (values.empty() && next_line()) take_line(table, values);
+    while (values.empty() && text_.next()) take_line(table, values);
     if (!bad_.empty()) bad_.fail(names_);
     return !values.empty();
   }
   /// The row in a line that comes after it; false: the line is empty.
   bool read_next(std::string_view line, Table& table, std::vector<double>& values) {
-    rest_ = line;
     labels_.clear();
     label_lines_.clear();
-    if (line.empty()) ++number_;
-    if (next_line()) take_line(table, values);
+    text_.follow(line.empty() ? "\n" : line);
+    if (text_.next()) take_line(table, values);
     if (!bad_.empty()) bad_.fail(names_);
     return !values.empty();
   }
@@ -117,13 +82,14 @@ class CsvReader {
     for (const std::int32_t i : wanted_) names.push_back(name(i));
     return names;
   }
-  std::size_t line_number() const { return number_; }
+  std::size_t line_number() const { return text_.lines(); }
+  std::int64_t dropped() const { return missing_; }
 
  private:
   /// What is said beside the rows, once all are read.
   void finish(Table& table) {
-    table.form = str(in_words(separator_), header_ ? ", a header" : ", no header",
-                     quoted_ ? ", quotes" : "", cells_.comma() ? ", decimal commas" : "");
+    table.form = str(in_words(text_.separator()), header_ ? ", a header" : ", no header",
+                     text_.quoted() ? ", quotes" : "", cells_.comma() ? ", decimal commas" : "");
     table.dropped = missing_;
     if (missing_ > 0) {
       table.numbers = Tensor::from(kept_, {std::ssize(kept_)});
@@ -138,139 +104,34 @@ class CsvReader {
     });
   }
 
-  [[noreturn]] void bad(const std::string& what) const {
-    fail(str("[csv] '", path_, "', line ", number_, what));
-  }
-
-  /// The next line that is not empty becomes line_.
-  bool next_line() {
-    while (!rest_.empty()) {
-      const std::size_t end = std::min(rest_.find(end_of_line_), rest_.size());
-      line_ = rest_.substr(0, end);
-      rest_.remove_prefix(std::min(end + 1, rest_.size()));
-      ++number_;
-      if (line_.size() > kLongestLine)
-        bad(str(": ", line_.size(), " bytes; at most ", kLongestLine));
-      const auto odd = std::find_if_not(line_.begin(), line_.end(), is_text);
-      if (odd != line_.end()) bad(not_text(*odd));
-      if (!trimmed(line_).empty()) return true;
-    }
-    return false;
-  }
-
-  /// Lines at the beginning that start with '#', but not the names of columns: a last such line
-  /// with as many fields as the one below it.
   void skip_comments(Table& table) {
-    const CsvReader before = *this;
-    CsvReader last = *this;  // before the last of them
-    int comments = 0;
-    for (CsvReader here = *this; next_line() && trimmed(line_).starts_with('#'); here = *this) {
-      last = here;
-      ++comments;
-    }
-    *this = before;
-    if (comments == 0) return;
-    last.choose_separator();
-    last.next_line();
-    const std::size_t fields = last.count_fields();
-    if (last.next_line() && fields == last.count_fields()) --comments;
-    for (int i = 0; i < comments; ++i) next_line();
+    const int comments = text_.skip_comments();
     if (comments == 0) return;
     table.notes.push_back(str("'", printable(path_), "': ", comments, " line",
                               comments > 1 ? "s" : "",
                               " of comments (#) at the beginning left out"));
   }
 
-  /// Of line_; 0 where a quote is not closed.
-  std::size_t count_fields() const {
-    std::size_t fields = 1;
-    bool quoted = false, before = false;
-    for (const char c : trimmed(line_)) {
-      if (c == '"') quoted = !quoted;
-      const bool separates = c == separator_ && !quoted;
-      if (separates && !(before && separator_ == ' ')) ++fields;
-      before = separates;
-    }
-    return quoted ? 0 : fields;
-  }
-
-  /// The first line may be a header with anything in it: the second tells.
   void choose_separator() {
-    const CsvReader before = *this;
-    next_line();
-    next_line();
-    const std::string_view line = trimmed(line_);
-    *this = before;
-    separator_ = '\n';  // one column
-    for (const char c : {' ', ',', ';', '|', '\t'}) {
-      bool quoted = false;
-      for (const char in : line) {
-        if (in == '"') quoted = !quoted;
-        if (in == c && !quoted) separator_ = c;
-      }
-    }
-    cells_.separated_by(separator_);
+    text_.choose_separator();
+    cells_.separated_by(text_.separator());
   }
 
-  /// line_, which is the header or a row.
+  /// A row of the text: the header, or numbers.
   void take_line(Table& table, std::vector<double>& values) {
     std::vector<std::string> fields;
-    split(fields);
+    text_.split(fields);
     if (names_.empty() && take_header(fields, table)) return;
     look_for_numbered_header(fields, table);
     if (!add_row(fields, table, values)) return;
-    if (options_->lines) table.lines.push_back(static_cast<std::int64_t>(number_));
-  }
-
-  void split(std::vector<std::string>& fields) {
-    fields.clear();
-    std::string_view rest = separator_ == ' ' ? trimmed(line_) : line_;
-    for (bool more = true; more;) {
-      if (fields.size() == kMostColumns) bad(str(": more than ", kMostColumns, " columns"));
-      fields.emplace_back();
-      more = take_field(rest, fields.back());
-    }
-  }
-
-  /// Takes a field and the separator behind it; false after the last one.
-  bool take_field(std::string_view& rest, std::string& field) {
-    const std::size_t start = std::min(rest.find_first_not_of(' '), rest.size());
-    if (rest.substr(start).starts_with('"')) {
-      quoted_ = true;
-      rest.remove_prefix(start + 1);
-      take_quoted(rest, field);
-      const std::size_t end = std::min(rest.find(separator_), rest.size());
-      if (!trimmed(rest.substr(0, end)).empty()) bad(": text after a closing quote");
-      rest.remove_prefix(end);
-    } else {
-      const std::size_t end = std::min(rest.find(separator_), rest.size());
-      field = trimmed(rest.substr(0, end));
-      rest.remove_prefix(end);
-    }
-    if (rest.empty()) return false;
-    rest.remove_prefix(1);
-    if (separator_ == ' ') rest = trimmed(rest);
-    return true;
-  }
-
-  /// Up to the closing quote; "" inside is one quote.
-  void take_quoted(std::string_view& rest, std::string& field) {
-    while (true) {
-      const std::size_t quote = rest.find('"');
-      if (quote == std::string_view::npos) bad(": a quote is not closed");
-      field += rest.substr(0, quote);
-      rest.remove_prefix(quote + 1);
-      if (!rest.starts_with('"')) return;
-      field += '"';
-      rest.remove_prefix(1);
-    }
+    if (options_->lines) table.lines.push_back(static_cast<std::int64_t>(text_.number()));
   }
 
   /// Gives the columns their names; false when these fields are the first row already.
   bool take_header(std::vector<std::string>& fields, Table& table) {
-    CsvReader ahead = *this;
+    CsvText ahead = text_;
     std::vector<std::string> below;
-    if (ahead.next_line()) ahead.split(below);
+    if (ahead.next()) ahead.split(below);
     const bool header = header_ = is_header(fields, below, cells_);
     bool foreign = false;
     for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -318,10 +179,9 @@ class CsvReader {
   /// For all numbers that can follow: so many lines of so many columns, at least two bytes each.
   void make_room(std::vector<double>& values) const {
     const auto columns = static_cast<double>(wanted_.size());
-    const auto lines =
-        static_cast<double>(std::count(rest_.begin(), rest_.end(), end_of_line_)) + 2;
+    const auto lines = static_cast<double>(text_.lines_left()) + 2;
     const double most =
-        std::min(lines * columns, columns + 1 + static_cast<double>(rest_.size()) / 2);
+        std::min(lines * columns, columns + 1 + static_cast<double>(text_.bytes_left()) / 2);
     // Twice: the numbers beside the rows, then the rows beside the parts into which they are cut.
     check_memory(2 * sizeof(double) * most, "[csv] '" + path_ + "'", "take a part of the data");
     values.reserve(static_cast<std::size_t>(most));
@@ -330,7 +190,7 @@ class CsvReader {
   /// false: the row lacks a number and is left out.
   bool add_row(const std::vector<std::string>& fields, Table& table, std::vector<double>& values) {
     if (fields.size() != names_.size()) {
-      bad(str(": ", fields.size(), " columns, the lines before have ", names_.size()));
+      text_.bad(str(": ", fields.size(), " columns, the lines before have ", names_.size()));
     }
     const std::int32_t number = file_rows_++;
     if (options_->drop_missing) {
@@ -340,9 +200,9 @@ class CsvReader {
     if (group_ >= 0) table.groups.push_back(as_utf8(fields[static_cast<std::size_t>(group_)]));
     if (label_ >= 0) {
       const std::string& label = fields[static_cast<std::size_t>(label_)];
-      if (is_missing_cell(label, *options_)) bad_.add(label_, number_, label, false, false);
+      if (is_missing_cell(label, *options_)) bad_.add(label_, text_.number(), label, false, false);
       labels_.push_back(as_utf8(label));
-      label_lines_.push_back(number_);
+      label_lines_.push_back(text_.number());
     }
     const bool comma = cells_.comma();
     for (const std::int32_t i : wanted_) {
@@ -353,18 +213,19 @@ class CsvReader {
         continue;
       }
       const std::optional<double> code =
-          missing ? std::nullopt : categories_->code(i, field, number_, cells_);
+          missing ? std::nullopt : categories_->code(i, field, text_.number(), cells_);
       const std::optional<double> value = code ? code : cells_.number(field);
       const bool word = missing && !options_->missing_words.empty();
       if (!value || !std::isfinite(*value) || word) {
-        bad_.add(i, number_, field, value.has_value(), cells_.comma());
+        bad_.add(i, text_.number(), field, value.has_value(), cells_.comma());
       } else if (bad_.empty()) {
         values.push_back(*value);
       }
     }
     if (cells_.comma() && !comma) {
       table.notes.push_back(str("'", printable(path_),
-                                "': commas are taken for decimal points, first in line ", number_));
+                                "': commas are taken for decimal points, first in line ",
+                                text_.number()));
     }
     return true;
   }
@@ -380,7 +241,7 @@ class CsvReader {
     const auto lacks = [&](std::int32_t i) {
       if (i < 0 || !is_missing_cell(fields[static_cast<std::size_t>(i)], *options_)) return false;
       if (missing_++ == 0) {
-        missing_line_ = number_;
+        missing_line_ = text_.number();
         missing_column_ = name(i);
       }
       return true;
@@ -389,7 +250,7 @@ class CsvReader {
   }
 
   std::string path_;
-  std::string_view rest_, line_;
+  CsvText text_;
   const ReadOptions* options_;
   std::vector<std::string> names_;    // of all columns in the file
   std::vector<std::int32_t> wanted_;  // of them
@@ -398,7 +259,7 @@ class CsvReader {
   std::optional<CategoryCells> categories_;  // once the names are known
   CellReader cells_;
   BadCells bad_;
-  bool header_ = false, quoted_ = false;
+  bool header_ = false;
   std::vector<std::string> labels_;       // of each row, with a column of labels
   std::vector<std::size_t> label_lines_;  // where they stand
   std::vector<std::int32_t> kept_;        // of each row, its number among those of the file
@@ -406,8 +267,6 @@ class CsvReader {
   std::int64_t missing_ = 0;      // rows that are left out
   std::size_t missing_line_ = 0;  // of the first
   std::string missing_column_;
-  std::size_t number_ = 0;  // of line_, from 1
-  char separator_ = ',', end_of_line_ = '\n';
   int rows_ = 0;           // looked at for a header
   double first_step_ = 0;  // of the first one, if it may be a header
   std::string first_row_;  // its beginning
@@ -467,8 +326,8 @@ std::vector<double> CsvLines::row(std::string_view line) {
     return values;
   }
   state.beginning.append(line) += '\n';
-  NF_CHECK(state.beginning.size() <= 2 * kLongestLine, "[csv] '", state.path,
-           "': no row of numbers in the first ", 2 * kLongestLine, " bytes");
+  NF_CHECK(state.beginning.size() <= 2 * CsvText::kLongestRow, "[csv] '", state.path,
+           "': no row of numbers in the first ", 2 * CsvText::kLongestRow, " bytes");
   if (state.goes_before_rows(line)) return {};
   CsvReader reader(state.path, state.beginning, state.options);
   if (!reader.read_first(table, values)) return {};
@@ -481,5 +340,7 @@ std::vector<double> CsvLines::row(std::string_view line) {
 std::size_t CsvLines::line_number() const {
   return state_->reader ? state_->reader->line_number() : 0;
 }
+
+std::int64_t CsvLines::dropped() const { return state_->reader ? state_->reader->dropped() : 0; }
 
 }  // namespace nf::data

@@ -35,9 +35,9 @@ bool looks_like_text(std::string_view head);
 /// bytes, none of them 0; else nothing.
 std::string odd_byte(std::string_view head);
 
-/// One row a line, ended by \n, \r\n or, where there is no \n, \r; empty lines count for nothing.
-/// Lines before the names or the first row that begin with # are left out, with a note. Told by the
-/// content are
+/// One row a line, or several where a field in quotes has line breaks. Lines are ended by \n, \r\n
+/// or, where there is no \n, \r; empty lines count for nothing. Lines before the names or the first
+/// row that begin with # are left out, with a note. Told by the content are
 ///   the separator   tab, |, semicolon or comma, whichever the second line has first in this order;
 ///                   else runs of spaces
 ///   a header        a first line without any number: the names of the columns. One that counts
@@ -79,6 +79,7 @@ class CsvLines {
   const std::vector<std::string>& columns() const { return columns_; }
   const std::vector<std::string>& notes() const { return notes_; }
   std::size_t line_number() const;  ///< of the last line, from 1
+  std::int64_t dropped() const;     ///< rows so far, with ReadOptions::drop_missing
 
  private:
   struct State;

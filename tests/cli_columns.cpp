@@ -43,6 +43,11 @@ Outcome good(const Outcome& outcome) {
   return outcome;
 }
 
+/// The file as standard input.
+std::function<void()> piped(const std::string& file) {
+  return [file] { dup2(open(file.c_str(), O_RDONLY), STDIN_FILENO); };
+}
+
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -70,8 +75,7 @@ BOOST_AUTO_TEST_CASE(columns_are_dropped_and_matched_by_name) {
   BOOST_TEST(contains(mixed.err, "the model does not know column 'colour', which is not looked at"),
              mixed.err);
   const std::string filter = folder.file("new.csv");
-  const Outcome lines = good(flowcli(folder, {"score", run, "--data", "-"}, "",
-                                     [&] { dup2(open(filter.c_str(), O_RDONLY), STDIN_FILENO); }));
+  const Outcome lines = good(flowcli(folder, {"score", run, "--data", "-"}, "", piped(filter)));
   BOOST_TEST(lines.out == mixed.out);
   for (const char* command : {"eval", "encode"}) {
     good(flowcli(folder, {command, run, "--data", folder.file("new.csv")}));
@@ -219,6 +223,9 @@ BOOST_AUTO_TEST_CASE(rows_that_lack_a_number_keep_their_place_in_the_file) {
   BOOST_TEST_REQUIRE(scores.size() == 300U);
   BOOST_TEST(scores[3].ends_with(",2"), scores[3]);
   BOOST_TEST(scores[4].ends_with(",4"), scores[4]);
+  const Outcome filter = good(flowcli(folder, {"score", run, "--data", "-"}, "", piped(data)));
+  BOOST_TEST(lines_of(filter.out) == scores, boost::test_tools::per_element());
+  BOOST_TEST(contains(filter.err, "1 of 300 rows of standard input lack a number"), filter.err);
 }
 
 BOOST_AUTO_TEST_CASE(quantiles_are_told_for_each_row_that_is_given) {

@@ -85,6 +85,14 @@ std::string Rows::text() const {
   return str(text, number.size() > kFew ? ", ..." : "", " of ", name, " (", split, ")");
 }
 
+static std::int64_t count_among(const TrainingRows& training, const TrainedModel& model,
+                                const std::string& name, const Tensor& x, const Tensor& given) {
+  const std::vector<bool> known = training.among(x, given);
+  const std::int64_t count = std::count(known.begin(), known.end(), true);
+  tell_trained_on(model, count, x.dim(0), name);
+  return count;
+}
+
 Rows RowOptions::load(const TrainedModel& model) const {
   Rows rows;
   rows.split = !split.empty() ? split : data.empty() ? "test" : "all";
@@ -126,7 +134,11 @@ Rows RowOptions::load(const TrainedModel& model) const {
   }
   rows.own = own && rows.split != "all";
   if (rows.own) {
-    rows.trained_on = rows.split == "train" ? rows.x.dim(0) : 0;
+    rows.trained_on =
+        rows.split == "train"
+            ? rows.x.dim(0)
+            : count_among({source.train, model.density->whole_columns(), rows.given.defined()},
+                          model, str(rows.name, " (", rows.split, ")"), rows.x, rows.given);
   } else if (!own) {
     rows.trained_on = count_trained_on(model, rows.name, rows.x, rows.given);
   }
@@ -226,41 +238,72 @@ std::vector<std::uint64_t> checksums_with(const Tensor& x, const Tensor& given) 
 
 }  // namespace
 
-TrainingRows::TrainingRows(const TrainedModel& model, bool with_given) : model_(model) {
-  try {
-    const data::Split train = load_run_data(model.run).train;
-    dtype_ = train.x.dtype();
-    sorted_ = checksums_with(train.x, with_given ? train.given : Tensor());
-    std::sort(sorted_.begin(), sorted_.end());
-  } catch (const Error&) {  // gone or changed, which is no fault of other data
+TrainingRows::TrainingRows(const data::Split& train, const Tensor& whole, bool with_given)
+    : dtype_(train.x.dtype()),
+      sorted_(checksums_with(train.x, with_given ? train.given : Tensor())) {
+  std::sort(sorted_.begin(), sorted_.end());
+  if (!whole.defined() || !is_float(dtype_)) return;
+  const std::vector<double> flags = whole.to(Device::CPU).to(DType::F64).to_vector<double>();
+  for (std::size_t j = 0; j < flags.size(); ++j) {
+    if (flags[j] == 0) reals_.push_back(static_cast<std::int32_t>(j));
   }
+  none_ = reals_.empty();
 }
 
-std::optional<std::vector<bool>> TrainingRows::among(const Tensor& x, const Tensor& given) const {
-  if (!dtype_) return std::nullopt;
-  std::vector<bool> known;
+std::vector<bool> TrainingRows::among(const Tensor& x, const Tensor& given) const {
+  if (none_) return std::vector<bool>(static_cast<std::size_t>(x.dim(0)), false);
   // Rows of built-in densities are f32, those of files f64.
-  for (const std::uint64_t row : checksums_with(x.to(*dtype_), given)) {
-    known.push_back(std::binary_search(sorted_.begin(), sorted_.end(), row));
+  const std::vector<std::uint64_t> rows = checksums_with(x.to(dtype_), given);
+  std::vector<double> there(rows.size(), 1);  // real numbers in the row
+  if (is_float(x.dtype())) {
+    const Tensor reals =
+        reals_.empty() ? x : index_select(x, 1, Tensor::from(reals_, {std::ssize(reals_)}));
+    there = sum(equal(reals, reals).to(DType::F64), {1}).to_vector<double>();
+  }
+  std::vector<bool> known;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    known.push_back(there[i] > 0 && std::binary_search(sorted_.begin(), sorted_.end(), rows[i]));
   }
   return known;
 }
 
-void TrainingRows::tell(std::int64_t count, std::int64_t of, const std::string& name) const {
+std::optional<TrainingRows> training_rows_of(const TrainedModel& model, bool with_given) {
+  try {
+    return TrainingRows(load_run_data(model.run).train, model.density->whole_columns(), with_given);
+  } catch (const Error&) {  // gone or changed, which is no fault of other data
+    return std::nullopt;
+  }
+}
+
+void tell_trained_on(const TrainedModel& model, std::int64_t count, std::int64_t of,
+                     const std::string& name) {
   if (count == 0) return;
-  model_.common.note(str("note: ", count, " of the ", of, " rows of ", name,
-                         " are also training rows of ", model_.run.path(),
-                         ": they say nothing of new data"));
+  model.common.note(str("note: ", count, " of the ", of, " rows of ", name,
+                        " are also training rows of ", model.run.path(),
+                        ": they say nothing of new data"));
+}
+
+void tell_copies(const data::Dataset& data, const Tensor& whole, const Common& common) {
+  const bool with_given = data.train.given.defined();
+  std::vector<std::string> told;
+  for (const auto& [name, part] : {std::pair{"validation", &data.valid}, {"test", &data.test}}) {
+    if (part->size() == 0) continue;
+    const TrainingRows training(data.train, whole, with_given);
+    const std::vector<bool> known = training.among(part->x, with_given ? part->given : Tensor());
+    const std::int64_t count = std::count(known.begin(), known.end(), true);
+    if (count > 0) told.push_back(str(count, " of ", part->size(), " ", name, " rows"));
+  }
+  if (told.empty()) return;
+  common.note(str("note: ", join(told, " and "),
+                  " are copies of training rows: their scores will be too good. Delete copies, or "
+                  "keep together what belongs together with --split-by COLUMN"));
 }
 
 std::optional<std::int64_t> count_trained_on(const TrainedModel& model, const std::string& name,
                                              const Tensor& x, const Tensor& given) {
-  const TrainingRows training(model, given.defined());
-  const auto known = training.among(x, given);
-  if (!known) return std::nullopt;
-  const std::int64_t count = std::count(known->begin(), known->end(), true);
-  training.tell(count, x.dim(0), name);
-  return count;
+  const std::optional<TrainingRows> training = training_rows_of(model, given.defined());
+  if (!training) return std::nullopt;
+  return count_among(*training, model, name, x, given);
 }
 
 void EvaluateOptions::add_to(CLI::App& app) {

@@ -56,22 +56,31 @@ struct Rows {
   std::string text() const;
 };
 
-/// The rows that a run was trained on, to know them among others, bit for bit.
+/// Rows of a training, to know them among others, bit for bit.
 class TrainingRows {
  public:
-  /// Reads the run's data. `with_given`: rows are the same when what is given with them is, too.
-  TrainingRows(const TrainedModel& model, bool with_given);
-  /// Which rows of x (N, D), with `given` (N, G), are among them; nothing when the run's data
-  /// cannot be read any more.
-  std::optional<std::vector<bool>> among(const Tensor& x, const Tensor& given) const;
-  /// A note to the user when there are any; `name`: where the rows are from.
-  void tell(std::int64_t count, std::int64_t of, const std::string& name) const;
+  /// `with_given`: rows are the same when what is given with them is, too. `whole`: of the density
+  /// (Density::whole_columns).
+  TrainingRows(const data::Split& train, const Tensor& whole, bool with_given);
+  /// Which rows of x (N, D), with `given` (N, G), are among them. Rows of a table that hold
+  /// categories and whole numbers alone are not: such rows come again by chance.
+  std::vector<bool> among(const Tensor& x, const Tensor& given) const;
 
  private:
-  const TrainedModel& model_;
-  std::optional<DType> dtype_;         // of the rows; none: they cannot be read
+  DType dtype_;                        // of the rows
   std::vector<std::uint64_t> sorted_;  // their checksums
+  std::vector<std::int32_t> reals_;    // columns; none: all
+  bool none_ = false;                  // all columns are whole
 };
+
+/// Those of a run; nothing when its data cannot be read any more.
+std::optional<TrainingRows> training_rows_of(const TrainedModel& model, bool with_given);
+/// A note to the user when there are any among others; `name`: where these are from.
+void tell_trained_on(const TrainedModel& model, std::int64_t count, std::int64_t of,
+                     const std::string& name);
+
+/// A note when rows of validation or test are copies of training rows: their scores are too good.
+void tell_copies(const data::Dataset& data, const Tensor& whole, const Common& common);
 
 /// How many rows of x are training rows, with a note when there are any. Of a conditional model
 /// with the same `given`, where that is known.

@@ -58,13 +58,19 @@ std::string line_of(const char* who, const Beside& b) {
 
 }  // namespace
 
-flows::TableBaselines fit_baselines(const data::Dataset& data, const flows::Config& config) {
+std::optional<flows::TableBaselines> fit_baselines(const data::Dataset& data,
+                                                   const flows::Config& config,
+                                                   const Common& common) {
   std::vector<std::int32_t> categories;
   for (const auto& values : data.categories) {
     categories.push_back(static_cast<std::int32_t>(values.size()));
   }
-  return flows::TableBaselines(data.train.x,
-                               data::integer_columns(config.data.types, data.columns, data.dims),
+  const Tensor& x = data.train.x;
+  if (!flows::TableBaselines::can_fit(x, categories)) {
+    common.note("note: no baselines: each training row lacks a number");
+    return std::nullopt;
+  }
+  return flows::TableBaselines(x, data::integer_columns(config.data.types, data.columns, data.dims),
                                data.train.given, data.given_classes, data.levels, categories);
 }
 
@@ -94,9 +100,12 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x, co
   }
   Comparison result;
   bool conditional = false;
+  std::int64_t rows = 0, fitted_rows = 0;
   try {
     const flows::TableBaselines baselines = load_baselines(run);
     conditional = baselines.conditional();
+    rows = baselines.rows();
+    fitted_rows = baselines.fitted_rows();
     const flows::Baselines::Scores simple = baselines.scores(x, given);
     result.gaussian = beside(*model.density, scores, simple.gaussian);
     result.independent = beside(*model.density, scores, simple.independent);
@@ -105,7 +114,9 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x, co
     return {};
   }
   if (!std::isfinite(result.independent.nats)) {
-    result.lines = {"no baselines: a column is constant in the training rows"};
+    const bool gaps = conditional && flows::has_gaps(x);
+    result.lines = {gaps ? "no baselines: some rows have gaps beside what is given"
+                         : "no baselines: a column is constant in the training rows"};
     result.independent = {};
     return result;
   }
@@ -113,6 +124,17 @@ Comparison compare_with_baselines(const TrainedModel& model, const Tensor& x, co
                              ? line_of("a Gaussian reaches ", result.gaussian)
                              : "no Gaussian: for more than 4096 dimensions none is fitted");
   result.lines.push_back(line_of("independent dimensions reach ", result.independent));
+  if (fitted_rows < rows) {
+    result.lines.push_back(
+        str("both are fitted to the ", fitted_rows, " of ", rows, " training rows without gaps"));
+  }
+  const auto& types = model.run.config().data.types;
+  if (!model.density->bound() && !model.shape.discrete &&
+      !data::integer_columns(types, model.shape.columns, model.shape.dims).empty()) {
+    result.lines.push_back(
+        "both are bounds where columns hold whole numbers, the model is exact: so it is at most "
+        "so much better");
+  }
   const auto& categories = model.shape.categories;
   if (std::any_of(categories.begin(), categories.end(),
                   [](const auto& values) { return !values.empty(); })) {

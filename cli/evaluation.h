@@ -13,8 +13,10 @@
 
 namespace nf::cli {
 
-/// Fitted to the training rows.
-flows::TableBaselines fit_baselines(const data::Dataset& data, const flows::Config& config);
+/// Fitted to the training rows; nothing, with a note, where none has all its numbers.
+std::optional<flows::TableBaselines> fit_baselines(const data::Dataset& data,
+                                                   const flows::Config& config,
+                                                   const Common& common);
 /// Writes them into a run, as baselines.safetensors; the run needs no config.json yet.
 void save_baselines(const RunFolder& run, const flows::Config& config, const KnownData& known,
                     const flows::TableBaselines& baselines);

@@ -18,6 +18,17 @@ namespace {
 
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
+std::vector<data::ColumnType> types_of(const TrainedModel& model) {
+  const data::Dataset& shape = model.shape;
+  return data::column_types(model.run.config().data.types, shape.columns, shape.dims, shape.given);
+}
+
+/// Why a column of this type does not hold the number; empty: it may.
+std::string why_not(const data::ColumnType& type, double value) {
+  if (type.integer && value != std::floor(value)) return str(" holds whole numbers, not ", value);
+  return type.holds(value) ? "" : str(" lies ", data::type_in_words(type), ", not at ", value);
+}
+
 /// What stands behind NAME=.
 double cell_of(const std::string& text, std::size_t column, const TrainedModel& model) {
   const data::Dataset& shape = model.shape;
@@ -34,12 +45,8 @@ double cell_of(const std::string& text, std::size_t column, const TrainedModel& 
   const std::optional<double> value = data::cell_number(data::without_spaces(text));
   check_usage(value && std::isfinite(*value), "[given] ", name, ": '", printable(text),
               "' is no finite number of 32 bits");
-  const data::ColumnType type = data::column_types(model.run.config().data.types, shape.columns,
-                                                   shape.dims, shape.given)[column];
-  check_usage(!type.integer || *value == std::floor(*value), "[given] ", name,
-              " holds whole numbers, not ", *value);
-  check_usage(type.holds(*value), "[given] ", name, " lies ", data::type_in_words(type),
-              ", not at ", *value);
+  const std::string why = why_not(types_of(model)[column], *value);
+  check_usage(why.empty(), "[given] ", name, why);
   return *value;
 }
 
@@ -59,6 +66,18 @@ std::vector<std::int32_t> places_in(const std::vector<std::string>& file,
     places.push_back(found == file.end() ? -1 : static_cast<std::int32_t>(found - file.begin()));
   }
   return places;
+}
+
+/// A column of a file holds what its type does; cells may lack. Categories have no type but theirs.
+void check_cells(const data::Table& table, std::int32_t column, const data::ColumnType& type,
+                 const std::string& path) {
+  const std::vector<double> cells = table.values.narrow(1, column, 1).to_vector<double>();
+  for (std::size_t i = 0; i < cells.size(); ++i) {
+    const std::string why = std::isnan(cells[i]) ? "" : why_not(type, cells[i]);
+    NF_CHECK(why.empty(), "[csv] '", data::shown_path(path), "', line ", table.lines[i],
+             ": column '", printable(table.columns[static_cast<std::size_t>(column)], 40), "'",
+             why);
+  }
 }
 
 }  // namespace
@@ -108,12 +127,15 @@ Tensor known_cells_of_file(const std::string& path, const TrainedModel& model) {
                                                   .known = shape.columns,
                                                   .missing_words = own.missing_words,
                                                   .keep_missing = true,
-                                                  .categories = data::categories_of(shape)});
+                                                  .categories = data::categories_of(shape),
+                                                  .lines = true});
   for (const std::string& note : table.notes) model.common.note("note: " + note);
   const std::vector<std::int32_t> places = places_in(table.columns, shape, data::shown_path(path));
   const std::int64_t n = table.values.dim(0);
   std::vector<Tensor> columns;
+  const std::vector<data::ColumnType> types = types_of(model);
   for (const std::int32_t place : places) {
+    if (place >= 0) check_cells(table, place, types[columns.size()], path);
     columns.push_back(place < 0 ? Tensor::full({n, 1}, kUnknown, DType::F64)
                                 : table.values.narrow(1, place, 1));
   }

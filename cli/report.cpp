@@ -90,11 +90,9 @@ std::string likelihood(const TrainedModel& model, const data::Dataset& data,
   return html_table(rows);
 }
 
-bool has_gaps(const Tensor& x) { return is_float(x.dtype()) && !all_finite(x); }
-
 // The rows of a table that have all their cells.
 Tensor without_gaps(const Tensor& x) {
-  if (!has_gaps(x)) return x;
+  if (!flows::has_gaps(x)) return x;
   const std::vector<double> sums = sum(x.to(DType::F64), {1}).to_vector<double>();
   std::vector<std::int32_t> whole;
   for (std::size_t i = 0; i < sums.size(); ++i) {
@@ -184,7 +182,7 @@ std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
   constexpr std::int64_t kMostRows = 1000, kMostScaling = 4000;
   constexpr std::uint64_t kStream = 0x626573696465;  // "beside"
   const data::Split& part = part_of(data, split);
-  if (has_gaps(part.x) && part.given.defined()) return std::nullopt;
+  if (flows::has_gaps(part.x) && part.given.defined()) return std::nullopt;
   const Tensor rows = some_rows(without_gaps(part.x), kMostRows);
   if (rows.dim(0) == 0) return std::nullopt;
   // Of a conditional model: for what is given with the same rows.
@@ -328,7 +326,7 @@ void add_report(CLI::App& app) {
       if (test) {
         apart = str("  ", told_apart(*test), ": energy distance ", fixed(test->energy_distance, 5),
                     ", p ", fixed(test->p_value, 4), "\n");
-      } else if (broken.empty() && !has_gaps(part_of(data, options->split).x)) {
+      } else if (broken.empty() && !flows::has_gaps(part_of(data, options->split).x)) {
         broken = "some samples are NaN or infinite; see 'flowcli check'";
       }
     }

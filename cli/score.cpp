@@ -272,6 +272,11 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
     options.common.note(str("note: these are the very rows with which p-values compare (",
                             rows.split, "): they say nothing of new data"));
   }
+  if (flagging && flows::has_gaps(rows.x)) {
+    options.common.note(
+        "note: a row with gaps has the score of the cells that are there, which is higher; its "
+        "p-value is right where held-out rows have gaps as often");
+  }
   const std::vector<double> scores =
       flows::score(*model.density, rows.x, rows.evaluated_with(options.evaluate));
   const std::string broken = describe_nan(*model.density, rows.x, scores, rows.given);

@@ -247,7 +247,7 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
   const ScoreLines csv(*model.density, flagging);
   WaitingLines input;
   RowReader reader(model);
-  const TrainingRows training(model, !model.shape.given.empty());
+  const auto training = training_rows_of(model, !model.shape.given.empty());
   std::int64_t count = 0, nan = 0, trained_on = 0;
   std::vector<std::int64_t> places;
   std::exception_ptr bad;
@@ -264,9 +264,9 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
       samples.push_back(static_cast<std::int32_t>(place & 0x7FFFFFFF));
     }
     evaluate.samples = Tensor::from(samples, {x.dim(0)});
-    const auto known = training.among(x, rows.given);
-    if (known && trained_on == 0) tell_first(*known, count, model);
-    if (known) trained_on += std::count(known->begin(), known->end(), true);
+    const auto known = training ? training->among(x, rows.given) : std::vector<bool>();
+    if (trained_on == 0) tell_first(known, count, model);
+    trained_on += std::count(known.begin(), known.end(), true);
     std::string text = count == 0 ? csv.header() : "";
     std::size_t i = 0;
     for (const double score : flows::score(*model.density, x, evaluate)) {
@@ -278,7 +278,7 @@ void score_line_by_line(const ScoreOptions& options, const TrainedModel& model) 
     NF_CHECK(written && std::fflush(stdout) == 0,
              "[write] standard output: ", std::strerror(errno));
   }
-  training.tell(trained_on, count, data::shown_path(data::kStandardInput));
+  tell_trained_on(model, trained_on, count, data::shown_path(data::kStandardInput));
   if (reader.dropped() > 0) {
     options.common.note(str("note: ", reader.dropped(), " of ", count + reader.dropped(),
                             " rows of standard input lack a number and are left out"));

@@ -78,13 +78,14 @@ class Training {
                "' is no UTF-8, which config.json cannot hold; rename it, or give a link to it");
     }
     const KnownData known = known_data(data_, config_);
-    const flows::TableBaselines baselines = fit_baselines(data_, config_);
+    const auto baselines = fit_baselines(data_, config_, common_);
     run_ = RunFolder::create(out, config_, overwrite);
     save(flows::TrainingStatus::Running);
-    save_baselines(run_, config_, known, baselines);
+    if (baselines) save_baselines(run_, config_, known, *baselines);
     pack_data(run_, data_);
     run_.save_config(config_, known);
     tell_columns(data_, config_.data.types, common_);
+    tell_copies(data_, density_->whole_columns(), common_);
   }
 
   /// Goes on with a locked run, with its data where they are now; `later`: to an end that was asked

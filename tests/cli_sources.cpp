@@ -2,6 +2,7 @@
 #include <boost/test/unit_test.hpp>
 #include <fstream>
 
+#include "tensor/error.h"
 #include "tests/cli_util.h"
 
 using namespace nf::test;
@@ -166,6 +167,26 @@ BOOST_AUTO_TEST_CASE(training_rows_in_another_file_are_told) {
   BOOST_TEST(json_of(folder, {"eval", run, "--split", "train", "-n", "9"})["trained_on"] == 9);
   std::filesystem::remove(own);
   BOOST_TEST(json_of(folder, {"eval", run, "--data", part})["trained_on"].is_null());
+}
+
+BOOST_AUTO_TEST_CASE(copies_of_training_rows_are_told_where_rows_do_not_come_again_by_chance) {
+  const ScratchFolder folder;
+  std::string twice = "a,b\n", whole = "a,b\n";
+  for (int i = 0; i < 400; ++i) {
+    twice += nf::str(i % 100 * 37 % 101 / 7.0, ",", i % 100 * 53 % 97 / 7.0, "\n");
+    whole += nf::str(i * 37 % 5, ",", i * 53 % 3, "\n");
+  }
+  for (const bool copies : {true, false}) {
+    const std::string data = folder.file("t.csv"), run = folder.file("run");
+    std::ofstream(data) << (copies ? twice : whole);
+    const Outcome trained = flowcli(
+        folder, {"train", "tabular", "--data", data, "--out", run, "--overwrite", "--threads", "1",
+                 "--epochs", "1", "--hidden-units", "8", "--valid", "40", "--test", "40"});
+    BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+    BOOST_TEST((trained.err.find("40 test rows are copies of") != std::string::npos) == copies,
+               trained.err);
+    BOOST_TEST((json_of(folder, {"eval", run})["trained_on"] > 30) == copies);
+  }
 }
 
 // Samples are written without names; whole numbers are told by name.

@@ -194,6 +194,37 @@ BOOST_AUTO_TEST_CASE(missing_cells_are_filled_in) {
                  {"'old' is not a number"});
 }
 
+// A cell beyond its bound, or between whole numbers, would be known as something else.
+BOOST_AUTO_TEST_CASE(known_cells_of_a_file_are_what_their_columns_hold) {
+  const Table t(true, {"--types", "share=bounded:0:1,children=integer"});
+  const std::string bound = t.file("bound.csv", "age,share\n30,0.5\n40,1\n"),
+                    half = t.file("half.csv", "age,children\n30,2.5\n");
+  for (const Words& call : {Words{"impute", "--data"},
+                            {"sample", "--given-file"},
+                            {"sample", "-n", "50", "--quantiles", ".1,.9", "--given-file"}}) {
+    Words more(call.begin() + 1, call.end());
+    more.push_back(bound);
+    expect_failure(t.call(call[0], more), {bound, "line 3: column 'share' lies", "not at 1"});
+    more.back() = half;
+    expect_failure(t.call(call[0], more), {"line 2: column 'children' holds whole numbers"});
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_table_without_a_complete_row_has_no_baselines) {
+  const Table t;
+  std::string text = "a,b\n";
+  for (int i = 0; i < 200; ++i)
+    text +=
+        nf::str(i % 2 ? "" : nf::str(i * 37 % 101), ",", i % 2 ? nf::str(i * 53 % 97) : "", "\n");
+  write(t.data, text);
+  const Outcome trained = t.train({});
+  BOOST_TEST_REQUIRE(trained.status == 0, trained.err);
+  BOOST_TEST(
+      trained.err.find("no baselines: each training row lacks a number") != std::string::npos,
+      trained.err);
+  t.good("eval");
+}
+
 BOOST_AUTO_TEST_CASE(columns_say_why_a_row_is_unusual) {
   const Table t(false, {}, "30");
   const std::string rows = t.file("odd.csv",

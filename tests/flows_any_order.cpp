@@ -429,6 +429,33 @@ BOOST_AUTO_TEST_CASE(gradients_of_mixed_rows_with_gaps_are_derivatives) {
   check_gradients(*m.density, rows);
 }
 
+// y is missing where x > 0. Rows that have a y are no fair sample of x.
+BOOST_AUTO_TEST_CASE(columns_with_gaps_come_last_in_every_order) {
+  std::vector<double> rows;
+  for (int i = 0; i < 60; ++i) {
+    const double x = i % 6 - 3;
+    rows.insert(rows.end(), {x, x > 0 ? NAN : x, i % 20 == 0 ? NAN : 2.0 * i, 1.0 * i});
+  }
+  Generator weights(1, 1);
+  const AnyOrderOptions options{.dims = 4, .hidden_units = 3, .hidden_layers = 1, .orders = 20};
+  AnyOrder density(options, nullptr, weights, Generator(1, 2));
+  density.initialize(Tensor::from(rows, {60, 4}));
+  std::vector<std::int32_t> orders;
+  density.for_each_buffer([&](const std::string& name, Tensor& buffer) {
+    if (name == "orders") orders = buffer.to_vector<std::int32_t>();
+  });
+  BOOST_TEST_REQUIRE(orders.size() == 80U);
+  int x_first = 0;
+  for (std::size_t i = 0; i < orders.size(); i += 4) {
+    BOOST_TEST(orders[i] + orders[i + 1] == 0 + 3);
+    x_first += orders[i] == 0;
+    BOOST_TEST(orders[i + 2] == 2);
+    BOOST_TEST(orders[i + 3] == 1);
+  }
+  BOOST_TEST(x_first > 0);
+  BOOST_TEST(x_first < 20);
+}
+
 BOOST_AUTO_TEST_CASE(impossible_sizes_are_refused) {
   Generator gen;
   const auto make = [&](AnyOrderOptions o) { AnyOrder(o, nullptr, gen, Generator(1, 2)); };

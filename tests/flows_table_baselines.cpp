@@ -78,6 +78,21 @@ BOOST_AUTO_TEST_CASE(a_row_with_gaps_has_the_marginal_density) {
   BOOST_CHECK_THROW(TableBaselines{nothing}, Error);
 }
 
+BOOST_AUTO_TEST_CASE(they_say_to_how_many_rows_they_are_fitted) {
+  const std::vector<double> gaps = {1, NAN, 2, 3, NAN, 4, 5, 7, 6, 4};
+  const TableBaselines table(Tensor::from(gaps, {5, 2}));
+  BOOST_TEST(table.rows() == 5);
+  BOOST_TEST(table.fitted_rows() == 3);
+  const auto list = table.state();
+  std::map<std::string, Tensor> state(list.begin(), list.end());
+  BOOST_TEST(TableBaselines::from(state, "").fitted_rows() == 3);
+  state["rows_and_fitted"] = Tensor::from<double>({5, 6}, {2});
+  BOOST_CHECK_THROW(TableBaselines::from(state, "file: "), Error);
+  BOOST_TEST(!TableBaselines::can_fit(Tensor::from<double>({1, NAN, NAN, 3}, {2, 2}), {}));
+  BOOST_TEST(TableBaselines::can_fit(Tensor::from<double>({1, NAN, 0, 3}, {2, 2}), {}));
+  BOOST_TEST(TableBaselines::can_fit(Tensor::from<double>({1, NAN, 0, NAN}, {2, 2}), {0, 2}));
+}
+
 BOOST_AUTO_TEST_CASE(they_come_back_from_a_file_and_a_damaged_one_is_refused) {
   const Tensor x = rows_of(100);
   for (const std::vector<std::int32_t>& kinds : {std::vector<std::int32_t>{}, {0, 2, 0}}) {

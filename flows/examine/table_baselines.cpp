@@ -12,6 +12,8 @@ namespace nf::flows {
 
 namespace {
 
+constexpr const char* kRows = "rows_and_fitted";
+
 Tensor index_of_rows(const std::vector<std::int32_t>& rows) {
   return Tensor::from(rows, {std::ssize(rows)});
 }
@@ -35,9 +37,9 @@ std::vector<std::int32_t> rows_without_gaps(const Tensor& x) {
   return whole == rows.end() ? std::vector<std::int32_t>() : whole->second;
 }
 
-bool any_gaps(const Tensor& x) { return is_float(x.dtype()) && !all_finite(x); }
-
 }  // namespace
+
+bool has_gaps(const Tensor& x) { return is_float(x.dtype()) && !all_finite(x); }
 
 void TableBaselines::take_kinds(const std::vector<std::int32_t>& categories) {
   const bool any = std::any_of(categories.begin(), categories.end(), [](auto k) { return k > 0; });
@@ -56,7 +58,7 @@ TableBaselines::TableBaselines(const Tensor& train, const std::vector<std::int32
                                const Tensor& given, std::int64_t classes, int level_count,
                                const std::vector<std::int32_t>& categories) {
   take_kinds(categories);
-  if (kinds_.empty() && !any_gaps(train)) {
+  if (kinds_.empty() && !has_gaps(train)) {
     numbers_.emplace(train, integer, given, classes, level_count);
     return;
   }
@@ -82,8 +84,18 @@ TableBaselines::TableBaselines(const Tensor& train, const std::vector<std::int32
   }
   const std::vector<std::int32_t> whole = rows_without_gaps(numbers);
   NF_CHECK(!whole.empty(), "[baselines] each training row lacks a number");
+  rows_ = x.dim(0);
+  fitted_rows_ = std::ssize(whole);
   const Tensor index = index_of_rows(whole);
   numbers_.emplace(index_select(numbers, 0, index), places, given_rows(given, index), classes);
+}
+
+bool TableBaselines::can_fit(const Tensor& train, const std::vector<std::int32_t>& categories) {
+  if (!has_gaps(train)) return true;
+  TableBaselines some;
+  some.take_kinds(categories);
+  if (some.number_columns_.empty() && !some.kinds_.empty()) return true;
+  return !rows_without_gaps(some.numbers_of(train.to(Device::CPU))).empty();
 }
 
 void TableBaselines::add_categories(const Tensor& x, std::vector<double>& scores) const {
@@ -98,7 +110,7 @@ void TableBaselines::add_categories(const Tensor& x, std::vector<double>& scores
 }
 
 Baselines::Scores TableBaselines::scores(const Tensor& x, const Tensor& given) const {
-  if (kinds_.empty() && !any_gaps(x)) return numbers_->scores(x, given);
+  if (kinds_.empty() && !has_gaps(x)) return numbers_->scores(x, given);
   NF_CHECK(kinds_.empty() || x.dim(1) == std::ssize(kinds_), "[baselines] fitted to ",
            kinds_.size(), " columns, got ", describe(x));
   const auto n = static_cast<std::size_t>(x.dim(0));
@@ -136,6 +148,11 @@ Baselines::Scores TableBaselines::scores(const Tensor& x, const Tensor& given) c
 nn::StateDict TableBaselines::state() const {
   nn::StateDict state;
   if (numbers_) state = numbers_->state();
+  if (fitted_rows_ < rows_) {
+    state.emplace_back(kRows, Tensor::from(std::vector<double>{static_cast<double>(rows_),
+                                                               static_cast<double>(fitted_rows_)},
+                                           {2}));
+  }
   if (kinds_.empty()) return state;
   std::vector<double> kinds(kinds_.begin(), kinds_.end()), frequency;
   for (const std::vector<double>& column : frequency_) {
@@ -149,6 +166,15 @@ nn::StateDict TableBaselines::state() const {
 TableBaselines TableBaselines::from(const std::map<std::string, Tensor>& state,
                                     const std::string& where) {
   TableBaselines out;
+  if (const auto rows = state.find(kRows); rows != state.end()) {
+    NF_CHECK(rows->second.dtype() == DType::F64 && rows->second.shape() == Shape({2}), where, "'",
+             kRows, "' should be two f64 numbers");
+    const std::vector<double> counts = rows->second.to_vector<double>();
+    NF_CHECK(counts[1] >= 1 && counts[1] <= counts[0] && counts[0] < 1e15, where, "'", kRows,
+             "' says ", counts[1], " of ", counts[0], " rows");
+    out.rows_ = static_cast<std::int64_t>(counts[0]);
+    out.fitted_rows_ = static_cast<std::int64_t>(counts[1]);
+  }
   const auto kinds = state.find("categories");
   if (kinds != state.end()) {
     const auto frequency = state.find("category_log_frequency");

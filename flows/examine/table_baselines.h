@@ -11,6 +11,9 @@
 
 namespace nf::flows {
 
+/// Whether cells of rows (N, D) are missing: NaN among reals.
+bool has_gaps(const Tensor& x);
+
 /// Baselines of the numbers, and for each category the frequencies of its values, one count added
 /// to all of them: independent of the other columns in both densities, since a Gaussian knows no
 /// categories. Of data without categories and gaps these are Baselines.
@@ -25,6 +28,8 @@ class TableBaselines {
                           const Tensor& given = {}, std::int64_t classes = 0, int level_count = 256,
                           const std::vector<std::int32_t>& categories = {});
 
+  /// Whether some row has all its numbers.
+  static bool can_fit(const Tensor& train, const std::vector<std::int32_t>& categories);
   /// What state() gave, from a file: throws Error, which begins with `where`, for anything else.
   static TableBaselines from(const std::map<std::string, Tensor>& state, const std::string& where);
   nn::StateDict state() const;  ///< f64
@@ -32,6 +37,10 @@ class TableBaselines {
   /// As Baselines::scores. Of a conditional density NaN for rows with gaps.
   Baselines::Scores scores(const Tensor& x, const Tensor& given = {}) const;
   bool conditional() const { return numbers_ && numbers_->conditional(); }
+  /// Training rows, and those of them without gaps in numbers, to which numbers are fitted; 0 and 0
+  /// where that is not known.
+  std::int64_t rows() const { return rows_; }
+  std::int64_t fitted_rows() const { return fitted_rows_; }
 
  private:
   TableBaselines() = default;
@@ -39,6 +48,7 @@ class TableBaselines {
   Tensor numbers_of(const Tensor& x) const;
   void add_categories(const Tensor& x, std::vector<double>& scores) const;
 
+  std::int64_t rows_ = 0, fitted_rows_ = 0;
   std::optional<Baselines> numbers_;          // none: all columns are categories
   std::vector<std::int32_t> kinds_;           // K of each column, 0 of numbers; none: numbers alone
   std::vector<std::int32_t> number_columns_;  // with kinds_

@@ -34,7 +34,8 @@ struct AnyOrderOptions {
 /// distribution of every other column: a mixture of logistics, of whole numbers with the exact
 /// probability of each, F(k + 1/2) - F(k - 1/2); of categories a softmax. So
 ///   p(x) = mean over orders o of prod_d p(x_o(d) | x_o(1), .., x_o(d-1)),
-/// which is a density, exact and normalised, for `orders` random orders that are saved.
+/// which is a density, exact and normalised, for `orders` random orders that are saved. Columns
+/// with gaps in the training rows come last in each.
 ///
 /// NaN in x is a missing cell. It is never known, and log_prob is that of the cells that are there:
 /// each order runs through these alone. For any set of columns this, too, is an exact density.
@@ -91,6 +92,7 @@ class AnyOrder : public Density {
   };
   void add_numbers();
   void add_categories();
+  void put_gaps_last(const Samples& rows);
   std::int64_t context_dims() const;
   Rows rows_of(const Var& x);
   Tensor numbers_of(const Tensor& z);

@@ -101,7 +101,8 @@ Tensor known_cells(const std::string& text, const TrainedModel& model) {
   for (const std::string& part : data::between_commas(text)) {
     const std::size_t equals = part.find('=', part.starts_with('"') ? part.find('"', 1) : 0);
     check_usage(equals != std::string::npos, "[given] '", printable(part),
-                "' is not COLUMN=VALUE; several go with commas between");
+                "' is not COLUMN=VALUE; several go with commas between, and a value with a comma "
+                "stands in double quotes");
     const std::string name = data::unquoted(part.substr(0, equals));
     auto found = std::find(names.begin(), names.end(), name);
     if (found == names.end() && !model.shape.columns.empty()) {  // 3 for x3

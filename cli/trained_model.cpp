@@ -48,7 +48,8 @@ data::LoadOptions options_for(const flows::Config& config, const KnownData& know
   options.train = options.valid = options.test = -1;
   options.valid_data = options.test_data = "";
   options.in_file_order = whole;
-  options.names = options.known = known.shape.columns;
+  options.known = known.shape.columns;
+  if (!known.shape.discrete) options.names = options.known;
   add_categories(known.shape, options);
   if (known.shape.given_classes == 0) {
     options.known.insert(options.known.end(), known.shape.given.begin(), known.shape.given.end());

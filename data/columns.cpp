@@ -114,7 +114,11 @@ void take_columns(Dataset& data, const std::vector<std::int32_t>& columns) {
 
 std::string match_columns(Dataset& data, const Names& wanted, const Names& ignored) {
   if (data.columns == wanted) return {};
-  if (!named(wanted) || !named(data.columns)) return by_position(data, wanted);
+  if (!named(wanted) || !named(data.columns)) {
+    const std::string note = by_position(data, wanted);
+    data.columns = wanted;
+    return note;
+  }
   const std::string file = "in '" + printable(data.name) + "'";
   const Names lacking = missing(wanted, data.columns);
   NF_CHECK(lacking.empty(), "[data] ", file, " there is no column ", listed(lacking),
@@ -308,10 +312,8 @@ void check_bounds(const Dataset& data, const std::vector<ColumnType>& types) {
 
 }  // namespace
 
-void look_at_types(Dataset& data, const std::string& types, bool of_run, const Names& names) {
-  const bool nameless = data.columns.empty() && std::ssize(names) == data.dims;
-  const std::vector<ColumnType> said =
-      column_types(types, nameless ? names : data.columns, data.dims, data.given);
+void look_at_types(Dataset& data, const std::string& types, bool of_run) {
+  const std::vector<ColumnType> said = column_types(types, data.columns, data.dims, data.given);
   check_setting(types.empty() || !data.discrete, "types", "[types] '", printable(data.name),
                 "' holds pixels, which are whole numbers already");
   if (data.discrete) return;

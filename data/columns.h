@@ -69,11 +69,9 @@ std::string type_in_words(const ColumnType& type);
 
 /// Throws SettingError where a column that `types` calls integer is not, or one that it bounds has
 /// a number that is not between the bounds. Fills data.whole with those that are whole, vary, and
-/// that it says nothing of, data.texts with categories. `names` are those by which `types` calls
-/// the columns when the data have none. `of_run`: of rows that come to a trained model only the
-/// first is asked.
-void look_at_types(Dataset& data, const std::string& types, bool of_run = false,
-                   const std::vector<std::string>& names = {});
+/// that it says nothing of, data.texts with categories. `of_run`: of rows that come to a trained
+/// model only the first is asked.
+void look_at_types(Dataset& data, const std::string& types, bool of_run = false);
 /// `types`, integer for the columns of data.whole and category for those of data.texts, whose names
 /// can be said there.
 std::string with_guessed_types(const Dataset& data, const std::string& types);

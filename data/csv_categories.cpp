@@ -12,6 +12,8 @@ namespace nf::data {
 
 namespace {
 
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
 constexpr std::size_t kFewValues = 20;  // are those of a category, however few the rows
 
 }  // namespace
@@ -52,8 +54,10 @@ std::optional<double> CategoryCells::code(std::int32_t at, const std::string& ce
                                           std::size_t line, const CellReader& cells) {
   Column& column = columns_[static_cast<std::size_t>(at)];
   if (column.kind == Kind::Open) {  // its first cell says what it is
-    column.guessed = !cells.looks_like_number(cell) && !is_date_cell(cell);
+    const bool code = cell.size() > 1 && cell[0] == '0' && is_digit(cell[1]);  // 01067
+    column.guessed = code || (!cells.looks_like_number(cell) && !is_date_cell(cell));
     column.kind = column.guessed ? Kind::Category : Kind::Numbers;
+    column.first_line = line;
   }
   if (column.kind == Kind::Numbers) return std::nullopt;
   const std::string value = is_utf8(cell) ? cell : from_windows_1252(cell);
@@ -74,6 +78,27 @@ std::optional<double> CategoryCells::code(std::int32_t at, const std::string& ce
   return next;
 }
 
+// That a column is a category, because its first cell is a text.
+void CategoryCells::check_guess(std::int32_t at, std::size_t rows) const {
+  const Column& column = columns_[static_cast<std::size_t>(at)];
+  const std::vector<std::string>& values = column.values;
+  const std::string name = printable(names_[static_cast<std::size_t>(at)], 40);
+  const std::string first =
+      str("the first in line ", column.first_line, ", '", printable(values[0], 40), "'");
+  const auto numbers = std::count_if(values.begin(), values.end(), [](const std::string& value) {
+    return value[0] != '0' && cell_number(value).has_value();
+  });
+  NF_CHECK(2 * numbers <= std::ssize(values), "[csv] '", path_, "': column ", shown(at),
+           " holds numbers, and ", std::ssize(values) - numbers,
+           numbers + 1 == std::ssize(values) ? " text" : " texts", ", ", first,
+           "; if that says that a number is missing, give --na; if all are texts, --types ", name,
+           "=category");
+  NF_CHECK(values.size() <= kFewValues || 2 * values.size() <= rows, "[csv] '", path_, "': column ",
+           shown(at), " has ", values.size(), " different texts in ", rows,
+           " rows, as names have, ", first, "; leave it out with --drop ", name,
+           ", or say --types ", name, "=category");
+}
+
 std::vector<std::vector<std::string>> CategoryCells::renumber(std::vector<double>& rows) {
   std::vector<std::vector<std::string>> out;
   for (std::size_t j = 0; j < wanted_.size(); ++j) {
@@ -86,12 +111,7 @@ std::vector<std::vector<std::string>> CategoryCells::renumber(std::vector<double
                sorted.empty() ? " has no value"
                               : " has the one value '" + printable(sorted[0], 40) + "'",
                ": there is nothing to learn of it; leave it out with --drop");
-      const std::size_t cells = rows.size() / wanted_.size();
-      NF_CHECK(!column.guessed || sorted.size() <= kFewValues || 2 * sorted.size() <= cells,
-               "[csv] '", path_, "': column ", shown(wanted_[j]), " has ", sorted.size(),
-               " different texts in ", cells, " rows, as names have; leave it out with --drop ",
-               printable(names_[static_cast<std::size_t>(wanted_[j])], 40), ", or say --types ",
-               printable(names_[static_cast<std::size_t>(wanted_[j])], 40), "=category");
+      if (column.guessed) check_guess(wanted_[j], rows.size() / wanted_.size());
       std::sort(sorted.begin(), sorted.end(), ascending_values);
       std::vector<double> place;
       for (const std::string& value : column.values) {

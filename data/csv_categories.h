@@ -26,19 +26,21 @@ class CategoryCells {
   /// Of each wanted column the names of its values, in ascending order; of numbers none. `rows`
   /// (all rows, one after the other) get the numbers of that order. Throws Error for a column that
   /// has fewer than two values, where they were not known, and for one that is taken for a category
-  /// though nearly each row has another text.
+  /// though nearly each row has another text, or though most of its values are numbers.
   std::vector<std::vector<std::string>> renumber(std::vector<double>& rows);
 
  private:
   enum class Kind { Open, Numbers, Category };
   struct Column {
     Kind kind = Kind::Numbers;
-    bool known = false;    // its values, from a model
-    bool guessed = false;  // that it is a category
+    std::size_t first_line = 0;  // of its first cell, where that was a text
+    bool known = false;          // its values, from a model
+    bool guessed = false;        // that it is a category
     std::vector<std::string> values;
     std::map<std::string, std::int32_t> codes;
   };
   std::string shown(std::int32_t column) const;
+  void check_guess(std::int32_t at, std::size_t rows) const;
 
   std::string path_;
   std::vector<std::string> names_;

@@ -76,14 +76,23 @@ void take_columns_given(Dataset& data, const std::vector<std::string>& wanted, b
 }  // namespace
 
 std::vector<std::string> between_commas(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t first = text.find_first_not_of(' ', at);
-    std::size_t behind = at;  // a name in quotes
-    if (first != std::string::npos && text[first] == '"') behind = text.find('"', first + 1);
-    const std::size_t end = std::min(text.find(',', behind), text.size());
+  std::vector<std::string> parts(1);
+  bool begins = true, quoted = false;  // a name or a value begins here; within quotes
+  for (const char c : text) {
+    if (c == ',' && !quoted) {
+      parts.emplace_back();
+      begins = true;
+      continue;
+    }
+    parts.back() += c;
+    if (c == '"') quoted = begins || quoted ? !quoted : quoted;
+    begins = begins ? c == ' ' : c == '=' && !quoted;
+  }
+  if (!quoted) return parts;
+  parts.clear();  // a quote that is never closed is a character
+  for (std::size_t at = 0, end = 0; end < text.size(); at = end + 1) {
+    end = std::min(text.find(',', at), text.size());
     parts.push_back(text.substr(at, end - at));
-    at = end + 1;
   }
   return parts;
 }

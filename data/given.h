@@ -16,8 +16,8 @@ struct GivenNames {
   bool any() const { return labels || !columns.empty(); }
 };
 
-/// The parts of a text between its commas, empty ones too. A part may begin with a name in double
-/// quotes, as in CSV: commas within are the name's.
+/// The parts of a text between its commas, empty ones too. A name at the beginning of a part, and
+/// what comes behind its =, may stand in double quotes: commas within belong to them.
 std::vector<std::string> between_commas(const std::string& text);
 /// A name without spaces around it, and of one in double quotes what stands within.
 std::string unquoted(const std::string& name);

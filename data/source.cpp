@@ -210,7 +210,11 @@ Dataset load_path(const Place& place, const LoadOptions& options) {
   if (!options.label.empty()) out.classes = static_cast<int>(std::ssize(out.class_names));
   split_rows(parts, options, out);
   take_given(out, given, options.of_run);
-  look_at_types(out, options.types, options.of_run, options.names);
+  if (options.names) {
+    const std::string note = match_columns(out, *options.names);
+    if (!note.empty()) out.notes.push_back(note);
+  }
+  look_at_types(out, options.types, options.of_run);
   return out;
 }
 

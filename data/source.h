@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -64,7 +65,9 @@ struct LoadOptions {
   /// The settings are those of a run that takes these data, not of who names them now: a layout or
   /// split_by that does not apply is no error.
   bool of_run = false;
-  std::vector<std::string> names = {};  ///< by which `types` calls columns of a table without names
+  /// Of a run, for rows that are not its own: its columns, which match_columns() (columns.h) takes,
+  /// by position where they have no names.
+  std::optional<std::vector<std::string>> names = {};
 };
 
 /// `spec` is the name of a built-in source, a path, or "format:path" (formats.h). A path is a

@@ -82,7 +82,27 @@ void FileWriter::write(const void* data, std::size_t bytes) {
   fault_point("write-part", path_, file_);
 }
 
+namespace {
+
+// A pipe or a device: nothing of it can be renamed.
+bool is_stream(const std::string& path) {
+  struct stat status = {};
+  return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) && !S_ISDIR(status.st_mode);
+}
+
+void write_to_stream(const std::string& path, const std::function<void(FileWriter&)>& write) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (fd < 0) fail_write(path, errno);
+  File file(::fdopen(fd, "wb"), &std::fclose);
+  FileWriter writer(file.get(), path);
+  write(writer);
+  if (std::fclose(file.release()) != 0) fail_write(path, errno);
+}
+
+}  // namespace
+
 void atomic_write(const std::string& path, const std::function<void(FileWriter&)>& write) {
+  if (is_stream(path)) return write_to_stream(path, write);
   fault_point("write-begin", path);
   const auto [temporary, fd] = open_temporary(path);
   File file(::fdopen(fd, "wb"), &std::fclose);

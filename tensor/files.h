@@ -31,9 +31,9 @@ class FileWriter {
 
 /// Writes `path` so that at every moment, whatever crashes, it holds either its old content or all
 /// of the new: a file temporary_of(path) beside it, flushed to the disk, then renamed. When `write`
-/// throws, the old file stays, the new one is removed, and the exception goes on.
-/// Throws Error, naming the file and the system's reason, when the folder is missing or read-only
-/// or the disk is full.
+/// throws, the old file stays, the new one is removed, and the exception goes on. A pipe or a
+/// device is written to; a link to a file is replaced. Throws Error, naming the file and the
+/// system's reason, when the folder is missing or read-only or the disk is full.
 void atomic_write(const std::string& path, const std::function<void(FileWriter&)>& write);
 void atomic_write(const std::string& path, std::string_view bytes);
 

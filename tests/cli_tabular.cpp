@@ -194,6 +194,33 @@ BOOST_AUTO_TEST_CASE(missing_cells_are_filled_in) {
                  {"'old' is not a number"});
 }
 
+// As samples are that lost their names, and those of a run that never had any.
+BOOST_AUTO_TEST_CASE(tables_without_names_are_taken_by_position) {
+  const Table t;
+  t.good("sample", {"-n", "20", "--out", t.folder.file("named.csv")});
+  const std::string named = slurp(t.folder.file("named.csv"));
+  const std::string bare = t.file("bare.csv", named.substr(named.find('\n') + 1));
+  const std::string with =
+      t.good("score", {"--data", t.folder.file("named.csv"), "--out", "-"}).out;
+  for (const char* command : {"score", "eval", "calibrate"}) {
+    Words more = {"--data", bare};
+    if (command == std::string("score")) more.insert(more.end(), {"--out", "-"});
+    const Outcome told = t.good(command, more);
+    BOOST_TEST(told.err.find("by position") != std::string::npos, told.err);
+    if (command == std::string("score")) BOOST_TEST(told.out == with);
+  }
+  std::string other = named;
+  other.replace(other.find("age"), 3, "Age");
+  expect_failure(t.call("score", {"--data", t.file("other.csv", other)}),
+                 {"other.csv", "no column 'age'", "which the model was trained on"});
+  std::string rows = people(300, false);
+  rows = rows.substr(rows.find('\n') + 1);
+  write(t.data, rows);
+  BOOST_TEST_REQUIRE(t.train({}).status == 0);
+  t.good("sample", {"-n", "20", "--out", t.folder.file("named.csv")});
+  t.good("score", {"--data", t.folder.file("named.csv")});
+}
+
 // A cell beyond its bound, or between whole numbers, would be known as something else.
 BOOST_AUTO_TEST_CASE(known_cells_of_a_file_are_what_their_columns_hold) {
   const Table t(true, {"--types", "share=bounded:0:1,children=integer"});

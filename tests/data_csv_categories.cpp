@@ -80,7 +80,8 @@ BOOST_AUTO_TEST_CASE(what_is_no_category_is_told) {
   const ReadOptions guess{.guess_categories = true};
   const std::tuple<std::string, ReadOptions, std::string> cases[] = {
       {"a,b\n1,x\n2,x\n", guess, "'b' has the one value 'x'"},
-      {names, guess, "50 different texts in 50 rows, as names have; leave it out with --drop b"},
+      {names, guess, "50 different texts in 50 rows, as names have, the first in line 2, 't0'"},
+      {"a,b\n1,k.A.\n2,3\n3,4\n4,5\n", guess, "'b' holds numbers, and 1 text, the first in line 2"},
       {many, guess, "line 258, column 2 ('b'): more than 256 different texts"},
       {"a,b\n1,2\n2,x\n", guess, "'x' is not a number"},
       {"a,b\n1,2\n2,x\n", guess, "--types b=category"},
@@ -92,6 +93,8 @@ BOOST_AUTO_TEST_CASE(what_is_no_category_is_told) {
     check_error([&, t = text, o = options] { read(t, o); }, {says});
   }
   BOOST_TEST(read(names, {.categories = {{"b", {}}}}).categories[1].size() == 50U);  // asked for
+  const Table codes = read("a,zip\n1,01067\n2,01067\n3,10115\n4,01067\n", guess);
+  BOOST_TEST(codes.categories[1] == (Names{"01067", "10115"}));
 }
 
 BOOST_AUTO_TEST_CASE(they_follow_their_columns_through_a_data_set) {

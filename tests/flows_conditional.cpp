@@ -107,6 +107,10 @@ BOOST_AUTO_TEST_CASE(columns_are_standardised_and_constant_ones_do_no_harm) {
 
 BOOST_AUTO_TEST_CASE(what_is_asked_for_is_taken_out_of_the_rows) {
   BOOST_TEST(data::parse_given("label").labels);
+  using Parts = std::vector<std::string>;
+  BOOST_TEST(data::between_commas("\"a, b\"=1,c=\"d, \"\"e\"\"\",5\" f,") ==
+             (Parts{"\"a, b\"=1", "c=\"d, \"\"e\"\"\"", "5\" f", ""}));
+  BOOST_TEST(data::between_commas("a=\"b,c") == (Parts{"a=\"b", "c"}));
   BOOST_TEST(data::parse_given("column:label, b").columns ==
              (std::vector<std::string>{"label", "b"}));
   const std::pair<const char*, const char*> wrong[] = {

@@ -67,6 +67,24 @@ BOOST_AUTO_TEST_CASE(a_pipe_is_not_waited_for) {
   check_error([&] { read_file(folder.path("pipe"), 9); }, {"pipe", "not a file"});
 }
 
+BOOST_AUTO_TEST_CASE(pipes_and_devices_are_written_to) {
+  TempFolder folder;
+  const std::string path = folder.path("pipe");
+  BOOST_REQUIRE_EQUAL(mkfifo(path.c_str(), 0600), 0);
+  const pid_t reader = fork();
+  if (reader == 0) {
+    std::FILE* const file = std::fopen(path.c_str(), "rb");
+    char bytes[9] = {};
+    _exit(file && std::fread(bytes, 1, 8, file) == 5 && std::string(bytes) == "hello" ? 0 : 1);
+  }
+  atomic_write(path, "hello");
+  int status = -1;
+  BOOST_REQUIRE_EQUAL(waitpid(reader, &status, 0), reader);
+  BOOST_CHECK_EQUAL(status, 0);
+  check_error([] { atomic_write("/dev/full", "hello"); }, {"/dev/full", "No space left"});
+  BOOST_CHECK_EQUAL(folder.files(), 1U);
+}
+
 BOOST_AUTO_TEST_CASE(what_killed_writers_left_is_removed_and_nothing_else) {
   TempFolder folder;
   const std::string path = folder.write("a.bin", "old");

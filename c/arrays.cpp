@@ -101,6 +101,20 @@ Tensor read_pixels(const char* function, const View& rows, int levels) {
   return data::levels_of_pixels(out, std::countr_zero(static_cast<unsigned>(levels)));
 }
 
+// Which bits a pixel of other grey becomes is chance, and no reader's to draw.
+Tensor read_bits(const char* function, const View& rows) {
+  check_room(rows, 1, " images");
+  Tensor out = Tensor::empty({rows.rows, rows.columns}, DType::U8);
+  std::uint8_t* to = out.mutable_data<std::uint8_t>();
+  for_each_number(rows, [&](std::int64_t i, std::int64_t j, double value) {
+    check_call(value == 0 || value == 1 || value == data::kLevels - 1, "[", function, "] row ", i,
+               ", column ", j, " is ", value, "; the model takes bits, 0 and 1 or 0 and 255: make ",
+               "each pixel 1 with probability pixel / 255 (run of --binarize)");
+    *to++ = value > 0 ? 1 : 0;
+  });
+  return out;
+}
+
 Tensor read_labels(const char* function, const View& rows, int classes) {
   Tensor out = Tensor::empty({rows.rows, 1}, DType::I32);
   std::int32_t* to = out.mutable_data<std::int32_t>();
@@ -180,6 +194,7 @@ Tensor read_finite(const char* function, const char* name, const View& rows) {
 
 Tensor read_data(const char* function, const nf_model& model, const View& rows,
                  std::vector<std::int64_t>& broken) {
+  if (model.run.config.data.binarize != "none") return read_bits(function, rows);
   if (model.discrete()) return read_pixels(function, rows, model.shape.levels);
   Tensor x = read_reals(rows, broken);
   check_whole(function, model, x);

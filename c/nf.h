@@ -70,7 +70,8 @@ enum {
   NF_HEIGHT = 1, /* of images, else 0; D = height * width * channels */
   NF_WIDTH = 2,
   NF_CHANNELS = 3,
-  NF_LEVELS = 4,        /* of pixels: 256, or fewer where bits were left out; 0 of real numbers */
+  NF_LEVELS = 4,        /* of pixels: 256, or fewer where bits were left out; with --binarize
+                           2, and pixels are 0 and 255; 0 of real numbers */
   NF_GIVEN = 5,         /* G: how many numbers are given with a row; 0: no conditional model */
   NF_GIVEN_CLASSES = 6, /* labels that may be given, 0 to this - 1; 0: columns are given */
   NF_PARAMETERS = 7,    /* trained numbers */

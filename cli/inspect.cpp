@@ -89,6 +89,7 @@ void add_inspect(CLI::App& app) {
         return settings.configure(model, [&](const flows::Config& config) {
           data::Dataset data = of_shape(shape);
           data::reduce_bits(data, static_cast<int>(config.data.bits));
+          data::binarize(data, config.data.binarize);
           return data;
         });
       }

@@ -180,7 +180,7 @@ void check_values(const SweepOptions& options, const std::vector<Try>& tries) {
                   " decides which rows validate; runs that differ in it cannot be compared");
     }
     for (const char* key :
-         {"columns", "drop", "given", "label", "types", "layout", "images", "bits"}) {
+         {"columns", "drop", "given", "label", "types", "layout", "images", "bits", "binarize"}) {
       check_usage(one.key != key, "[sweep] ", key,
                   " decides of what the density is; those of different things cannot be compared");
     }

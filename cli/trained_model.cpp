@@ -42,6 +42,7 @@ data::LoadOptions options_for(const flows::Config& config, const KnownData& know
     return {.seed = static_cast<std::uint64_t>(config.training.seed),
             .given = config.data.given,
             .bits = static_cast<int>(config.data.bits),
+            .binarize = config.data.binarize,
             .of_run = true};
   }
   data::LoadOptions options = own_options(config);
@@ -76,7 +77,7 @@ void check_drawn(const RunFolder& run, const data::Dataset& data) {
                        known.test.count == data.test.size();
   NF_CHECK(known.shape.levels == data.levels, "[bits] ", run.path(), " was trained on pixels of ",
            known.shape.levels, " levels; its config.json reads them with ", data.levels,
-           ": give bits back what it was");
+           ": give bits and binarize back what they were");
   NF_CHECK(!drawn || !as_many || same_data(known, data), "[data] the flowcli that trained ",
            run.path(), " drew other ", data.name, " than this one does (checksum ",
            known.shape.checksum, " then, ", data.checksum, " now); use that one, train again, or ",

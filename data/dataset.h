@@ -40,7 +40,9 @@ struct Dataset {
   std::int64_t channels = 0, height = 0, width = 0;  ///< all 0 when the rows are not images
   bool discrete = false;                             ///< u8 levels 0..K-1, else real numbers
   int levels = kLevels;                              ///< K of pixels; fewer where bits are left out
-  int classes = 0;                                   ///< number of labels, 0 without labels
+  Tensor intensities = {};  ///< u8 (N, D): pixels whose bits training draws anew in each epoch, in
+                            ///< the place of train.x; undefined without any (levels.h)
+  int classes = 0;          ///< number of labels, 0 without labels
   std::vector<std::string> class_names;  ///< of the labels, as printable() shows them; or none
   std::vector<std::string> columns;      ///< D names, or none
   std::vector<std::string> given;  ///< names of the G columns of Split::given: "label", or columns

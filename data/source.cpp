@@ -280,6 +280,11 @@ void check_drawn(const std::string& name, const LoadOptions& options) {
 
 // --- paths and names ----------------------------------------------------------------------------
 
+void take_bits(Dataset& data, const LoadOptions& options) {
+  reduce_bits(data, options.bits);
+  binarize(data, options.binarize);
+}
+
 [[noreturn]] void fail_unknown(const std::string& spec) {
   const std::vector<std::string> names = built_in_sources();
   const bool a_path = spec.find_first_of("/.") != std::string::npos;
@@ -310,13 +315,13 @@ Dataset load(const std::string& spec, const LoadOptions& options) {
     Dataset drawn = toy ? load_toy2d(*toy, options) : load_glyphs(options);
     drawn.checksum = checksum_of(drawn, options.seed);
     take_given(drawn, parse_given(options.given), options.of_run);
-    reduce_bits(drawn, options.bits);
+    take_bits(drawn, options);
     return drawn;
   }
   const std::optional<Place> place = find_place(spec);
   if (!place) fail_unknown(spec);
   Dataset read = load_path(*place, options);
-  reduce_bits(read, options.bits);
+  take_bits(read, options);
   return read;
 }
 

@@ -53,12 +53,13 @@ struct LoadOptions {
   bool guess_categories = false;                ///< the same
   /// Of a run: the values of categories, by the names of their columns.
   std::map<std::string, std::vector<std::string>> categories = {};
-  std::string layout = "auto";  ///< of images: ReadOptions (samples.h)
-  std::string types = {};       ///< of columns: column_types() (columns.h)
-  std::string images = {};      ///< what is done to pictures: PictureSteps (picture_steps.h)
-  int bits = 8;                 ///< of pixels, 1..8: reduce_bits() (levels.h)
-  bool skip_bad = false;        ///< of pictures: leave out those that cannot be read
-  bool keep_parts = false;      ///< of pictures: Dataset::parts, all rows before they are cut
+  std::string layout = "auto";    ///< of images: ReadOptions (samples.h)
+  std::string types = {};         ///< of columns: column_types() (columns.h)
+  std::string images = {};        ///< what is done to pictures: PictureSteps (picture_steps.h)
+  int bits = 8;                   ///< of pixels, 1..8: reduce_bits() (levels.h)
+  std::string binarize = "none";  ///< of pixels: binarize() (levels.h)
+  bool skip_bad = false;          ///< of pictures: leave out those that cannot be read
+  bool keep_parts = false;        ///< of pictures: Dataset::parts, all rows before they are cut
   /// Which classes labels 0, 1, ... are, those of a model: the folders of pictures, or the values
   /// of the column `label`; none: those that are there, in their order. Another one is an Error.
   std::vector<std::string> class_names = {};

@@ -195,7 +195,7 @@ class Model:
     given       names of what is given: ["label"], columns, or []
     classes     labels that may be given, 0 to classes - 1; 0: none
     class_names their names, which `given` takes in place of numbers, or []
-    levels      of pixels 256 or fewer, 0 of real numbers
+    levels      of pixels 256 or fewer (2 with --binarize: 0 and 255), 0 of real numbers
     bound       log_prob draws noise and is a lower bound on average
     parameters  how many numbers were trained
     model       "realnvp-2d", ...

@@ -1,8 +1,11 @@
-// Pixels of fewer than 8 bits: which levels they become, and which grey shows these.
+// Pixels of fewer than 8 bits: which levels they become, and which grey shows these; bits drawn of
+// grey.
 #include "data/levels.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <map>
 
 #include "data/npy.h"
 #include "data/setting_error.h"
@@ -95,6 +98,76 @@ BOOST_AUTO_TEST_CASE(sources_with_fewer_bits) {
   }
   BOOST_CHECK_THROW(load("moons", {.train = 5, .bits = 5}), SettingError);
   check_error([] { load("moons", {.train = 5, .bits = 5}); }, {"[bits]", "'moons'", "pixels"});
+}
+
+// --- bits drawn with the grey as their probability -----------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_bit_is_1_as_often_as_its_grey_says) {
+  constexpr std::int64_t kPixels = 5000;
+  Generator gen(3);
+  for (const int grey : {0, 1, 64, 128, 200, 254, 255}) {
+    const Tensor pixels = Tensor::full({1, kPixels}, grey, DType::U8, Device::CPU);
+    gen.place({}, static_cast<std::uint64_t>(grey));
+    const auto bits = bytes(draw_bits(gen, pixels));
+    const double ones = std::count(bits.begin(), bits.end(), 1), p = grey / 255.0;
+    BOOST_TEST(ones + std::count(bits.begin(), bits.end(), 0) == kPixels);
+    BOOST_TEST(std::abs(ones - p * kPixels) <= 5 * std::sqrt(p * (1 - p) * kPixels));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(bits_belong_to_the_row_of_the_file) {
+  const test::TempFolder folder;
+  const std::string path = folder.path("images.npy"), swapped = folder.path("swapped.npy");
+  Generator gen(1);
+  const Tensor images = (uniform(gen, {30, 6, 5, 1}) * 256.0).to(DType::U8);
+  write_npy(path, images);
+  const Dataset grey = load(path), once = load(path, {.binarize = "static"}),
+                again = load(path, {.train = 7, .binarize = "static"}),
+                dynamic = load(path, {.binarize = "dynamic"}),
+                whole = load(path, {.in_file_order = true, .binarize = "static"});
+  BOOST_TEST(once.levels == 2);
+  BOOST_TEST(once.checksum == grey.checksum);  // the same data
+  BOOST_TEST(!once.intensities.defined());
+  BOOST_CHECK(bytes(dynamic.intensities) == bytes(grey.train.x));
+  std::map<std::int32_t, std::vector<std::uint8_t>> of_row;
+  const auto add = [&](const Split& part) {
+    const auto rows = part.numbers.to_vector<std::int32_t>();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      const auto bits = bytes(part.x.narrow(0, static_cast<std::int64_t>(i), 1));
+      const auto [known, added] = of_row.emplace(rows[i], bits);
+      BOOST_CHECK(known->second == bits);
+    }
+  };
+  for (const Dataset* data : {&once, &again, &dynamic, &whole}) {
+    for (const Split* part : {&data->train, &data->valid, &data->test}) add(*part);
+  }
+  BOOST_TEST(of_row.size() == 30U);
+  // Rows of one image have bits of their own.
+  std::vector<Tensor> alike(30, images.narrow(0, 0, 1));
+  write_npy(swapped, concat(alike, 0));
+  const auto rows = bytes(load(swapped, {.binarize = "static"}).train.x);
+  BOOST_CHECK(!std::equal(rows.begin(), rows.begin() + 30, rows.begin() + 30));
+}
+
+BOOST_AUTO_TEST_CASE(what_is_bits_already_stays) {
+  const test::TempFolder folder;
+  const std::string path = folder.path("bits.npy");
+  Generator gen(1);
+  write_npy(path, bernoulli(gen, 0.4, {20, 6, 5, 1}).to(DType::U8));
+  for (const char* how : {"static", "dynamic"}) {
+    const Dataset bits = load(path, {.binarize = how});
+    BOOST_CHECK(bytes(bits.train.x) == bytes(load(path).train.x));
+    BOOST_TEST(bits.levels == 2);
+    BOOST_TEST(!bits.intensities.defined());
+    BOOST_TEST(bits.notes.size() == 1U);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_has_no_bits_to_draw) {
+  check_error([] { load("moons", {.train = 5, .binarize = "static"}); },
+              {"[binarize]", "'moons'", "pixels"});
+  check_error([] { load("glyphs", {.train = 5, .bits = 5, .binarize = "static"}); },
+              {"[binarize]", "leave bits out"});
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -11,6 +11,7 @@
 #include "flows/maps/affine.h"
 #include "flows/maps/mixture.h"
 #include "flows/maps/spline.h"
+#include "flows/models/bernoulli_made.h"
 #include "flows/models/idle.h"
 #include "flows/models/multi_scale.h"
 #include "flows/models/table_training.h"
@@ -20,7 +21,7 @@ namespace nf::flows {
 namespace {
 
 enum class LayerKind { Autoregressive, Coupling };
-enum class RowMap { Additive, Gaussian, Mixture, Spline };
+enum class RowMap { Additive, Gaussian, Mixture, Spline, Bernoulli };
 enum class RowNet { Plain, Residual };
 enum class RowNorm { None, Batch, Act };
 
@@ -34,7 +35,8 @@ const Names<RowMap>& row_maps() {
   static const Names<RowMap> names("map", {{"additive", RowMap::Additive},
                                            {"gaussian", RowMap::Gaussian},
                                            {"mixture", RowMap::Mixture},
-                                           {"spline", RowMap::Spline}});
+                                           {"spline", RowMap::Spline},
+                                           {"bernoulli", RowMap::Bernoulli}});
   return names;
 }
 
@@ -60,9 +62,15 @@ std::shared_ptr<ElementwiseMap> map_of(const AutoregressiveFlowSettings& c) {
     case RowMap::Mixture:
       return mixture_map(parts, c.scale_limit);
     case RowMap::Spline:
+      return spline_map(parts, c.bound);
+    case RowMap::Bernoulli:
       break;
   }
-  return spline_map(parts, c.bound);
+  fail("[map] bernoulli is a distribution of bits, no map of numbers");
+}
+
+bool of_bits(const AutoregressiveFlowSettings& c) {
+  return row_maps().at(c.map) == RowMap::Bernoulli;
 }
 
 // Maps begin as the identity, or nearly so: apart() lets the components of a mixture differ.
@@ -129,7 +137,10 @@ std::vector<Field> AutoregressiveFlowSettings::fields() {
        "autoregressive: each dimension given those before it, slow to sample; coupling: one half "
        "given the other",
        &kind, layer_kinds().all()},
-      {"map", "what a layer does with each number", &map, row_maps().all()},
+      {"map",
+       "what a layer does with each number; bernoulli: of bits, levels 0 and 1, the exact "
+       "probability, in one layer",
+       &map, row_maps().all()},
       {"components", "logistics of a mixture, bins of a spline", &components, {}, 1, 256},
       {"bound", "a spline is the identity beyond", &bound, {}, 1e-3, 1e6},
       {"net", "hidden layers in a row, or residual blocks of two", &net, row_nets().all()},
@@ -178,6 +189,12 @@ Config AutoregressiveFlow::resolved(const Config& config, const DataShape& data)
 void AutoregressiveFlow::check(const Config& config, const DataShape& data) const {
   const AutoregressiveFlowSettings& c = autoregressive_flow(config);
   check_preprocessing(c, config.data, data);
+  if (of_bits(c)) {
+    data::check_setting(data.discrete && data.levels == 2, "map",
+                        "[map] bernoulli is for bits; --binarize or --bits 1 makes them of pixels");
+    data::check_setting(c.layers == 1 && layer_kinds().at(c.kind) == LayerKind::Autoregressive,
+                        "map", "[map] bernoulli is for one autoregressive layer: model made");
+  }
   data::check_setting(row_maps().at(c.map) != RowMap::Spline || c.components >= 2, "components",
                       "[components] a spline needs 2 bins or more, got ", c.components);
   data::check_setting(layer_kinds().at(c.kind) != LayerKind::Coupling || data.dims > 1, "kind",
@@ -190,6 +207,13 @@ std::string AutoregressiveFlow::why_idle(const Config& full, const DataShape& da
   const AutoregressiveFlowSettings& c = autoregressive_flow(full);
   const std::string why = flows::why_idle(static_cast<const Conditioning&>(c), data, key);
   if (!why.empty()) return why;
+  if (of_bits(c)) {
+    const std::vector<std::string> none = {"components", "bound", "scale_limit",
+                                           "mixing",     "norm",  "prior",
+                                           "preprocess", "alpha", "conditional_prior"};
+    const std::string idle = first_idle({{none, true, "map = bernoulli has none"}}, key);
+    if (!idle.empty()) return idle;
+  }
   const bool prior_scales = !data.given.empty() && c.conditional_prior;
   return first_idle(
       {
@@ -212,6 +236,8 @@ std::string AutoregressiveFlow::why_idle(const Config& full, const DataShape& da
 double AutoregressiveFlow::parameters(const Config& full, const DataShape& data) const {
   const AutoregressiveFlowSettings& c = autoregressive_flow(full);
   const auto dims = static_cast<double>(data.dims), layers = static_cast<double>(c.layers);
+  if (of_bits(c))
+    return embedding_parameters(c, data) + nn::Made::parameters_of(made_of(c, data, 1));
   const int per_dim = map_of(c)->parameters_per_dim();
   double count = conditioning_parameters(c, data);
   if (row_norms().at(c.norm) == RowNorm::Act) count += layers * 2 * dims;
@@ -233,6 +259,10 @@ std::shared_ptr<Density> AutoregressiveFlow::build(const Config& full,
   const Generator noise(seed, Stream::kNoise);
   auto flow = std::make_shared<Compose>();
   const std::shared_ptr<Condition> condition = make_condition(c, data, weights);
+  if (of_bits(c)) {
+    return std::make_shared<BernoulliMade>(std::make_shared<nn::Made>(made_of(c, data, 1), weights),
+                                           condition);
+  }
   const Convention convention = add_preprocessing(c, full.data, data, *flow, noise);
   for (std::int64_t i = 0; i < c.layers; ++i) {
     if (i > 0 && data.dims > 1) {
@@ -251,21 +281,23 @@ nlohmann::ordered_json AutoregressiveFlow::described(const Config& full,
   const AutoregressiveFlowSettings& c = autoregressive_flow(full);
   nlohmann::ordered_json json = {{"dims", data.dims},
                                  {"levels", data.discrete ? data.levels : 0},
-                                 {"preprocess", c.preprocess},
-                                 {"alpha", c.alpha},
+                                 {"map", c.map},
                                  {"layers", c.layers},
                                  {"kind", c.kind},
-                                 {"map", c.map},
-                                 {"components", c.components},
-                                 {"bound", c.bound},
                                  {"net", c.net},
                                  {"hidden_units", c.hidden_units},
                                  {"hidden_layers", c.hidden_layers},
-                                 {"activation", c.activation},
-                                 {"scale_limit", c.scale_limit},
-                                 {"mixing", c.mixing},
-                                 {"norm", c.norm},
-                                 {"prior", c.prior}};
+                                 {"activation", c.activation}};
+  if (!of_bits(c)) {
+    json.update({{"preprocess", c.preprocess},
+                 {"alpha", c.alpha},
+                 {"components", c.components},
+                 {"bound", c.bound},
+                 {"scale_limit", c.scale_limit},
+                 {"mixing", c.mixing},
+                 {"norm", c.norm},
+                 {"prior", c.prior}});
+  }
   describe_given(c, data, json);
   return json;
 }

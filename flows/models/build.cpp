@@ -25,7 +25,14 @@ void check_moves(const TrainingSettings& training, const DataShape& data) {
                       " cannot be shifted by ", shift, " pixels; a shift is below both sides");
 }
 
-void check_bits(std::int64_t bits, const DataShape& data) {
+void check_bits(const DataSettings& settings, const DataShape& data) {
+  const std::int64_t bits = settings.bits;
+  if (settings.binarize != "none") {
+    data::check_setting(data.discrete && data.levels == 2, "binarize",
+                        "[binarize] makes levels 0 and 1 of pixels, and these data are ",
+                        data.discrete ? str(data.levels, " levels") : "real numbers");
+    return;
+  }
   data::check_setting(bits == 8 || data.discrete, "bits",
                       "[bits] these data are real numbers; bits is for pixels");
   data::check_setting(!data.discrete || data.levels == 1 << bits, "bits", "[bits] pixels of ", bits,
@@ -41,7 +48,7 @@ void check(const Model& model, const Config& resolved, const DataShape& data) {
                         "[missing] only tabular models rows with missing cells, ", model.name(),
                         " does not; give drop or refuse");
   }
-  check_bits(resolved.data.bits, data);
+  check_bits(resolved.data, data);
   check_moves(resolved.training, data);
   model.check(resolved, data);
 }
@@ -103,6 +110,7 @@ data::LoadOptions load_options(const Config& config) {
                             .types = config.data.types,
                             .images = config.data.images,
                             .bits = static_cast<int>(config.data.bits),
+                            .binarize = config.data.binarize,
                             .skip_bad = config.data.skip_bad};
   options.columns = split_names(config.data.columns);
   options.drop = split_names(config.data.drop);

@@ -117,6 +117,11 @@ std::vector<Field> DataSettings::fields() {
        {},
        1,
        8},
+      {"binarize",
+       "pixels become bits, 1 with probability pixel / 255: static: drawn once, always the same; "
+       "dynamic: those of training anew in every epoch",
+       &binarize,
+       {"none", "static", "dynamic"}},
       {"skip_bad", "leave out pictures that cannot be read, and count them", &skip_bad},
       {"pack", "keep pictures of a folder as one file in the run, for its later commands", &pack},
   };

@@ -57,6 +57,7 @@ struct DataSettings {
   std::string layout = "auto";
   std::string images;
   std::int64_t bits = 8;
+  std::string binarize = "none";
   bool skip_bad = false;
   bool pack = false;
 

@@ -1,5 +1,5 @@
-// made: one autoregressive layer as a density: each dimension has a Gaussian, or a mixture, whose
-// parameters follow from those before it.
+// made: one autoregressive layer as a density: each dimension has a Gaussian, a mixture, or of bits
+// a probability, whose parameters follow from those before it.
 // Source: Germain, Gregor, Murray, Larochelle, "MADE" (2015); of real numbers as in Papamakarios,
 // Pavlakou, Murray (2017), section 4.
 #include "flows/models/autoregressive_flow.h"
@@ -19,12 +19,12 @@ class MadeModel : public AutoregressiveFlow {
 
 // A logistic base and the distribution function of a mixture of logistics: conditionals are such
 // mixtures, of 10 components as MADE MoG has. With map = gaussian and a Gaussian base it is the
-// MADE that maf's paper compares with.
+// MADE that maf's paper compares with. Bits have the Bernoulli distribution of MADE's own paper.
 Config MadeModel::preset(const DataShape& data, const std::string&) const {
   Config config = autoregressive_preset(name(), data);
   AutoregressiveFlowSettings& model = autoregressive_flow(config);
   model.layers = 1;
-  model.map = "mixture";
+  model.map = data.discrete && data.levels == 2 ? "bernoulli" : "mixture";
   model.components = 10;
   model.prior = "logistic";
   model.hidden_units = data.dims <= 10 ? 100 : data.dims <= 50 ? 512 : 1024;

@@ -175,6 +175,7 @@ KnownData known_data(const data::Dataset& data, const Config& config) {
   known.shape = data;
   known.shape.notes = {};
   known.shape.train = known.shape.valid = known.shape.test = {};
+  known.shape.intensities = {};
   known.shape.parts.reset();
   known.path = absolute_source(config.data.source);
   known.valid_path = absolute_source(config.data.valid_data);

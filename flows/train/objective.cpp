@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "data/levels.h"
 #include "nn/layers/norm.h"
 
 namespace nf::flows {
@@ -28,7 +29,9 @@ MaximumLikelihood::MaximumLikelihood(Density& density, const data::Dataset& data
       data_(data),
       valid_(data.valid),
       moves_(moves),
-      moving_(seed, /*stream=*/0x6D6F7665) {  // "move"
+      moving_(seed, /*stream=*/0x6D6F7665),  // "move"
+      intensities_(data.intensities),
+      drawing_(seed, /*stream=*/0x64726177) {  // "draw"
   NF_CHECK(data.dims == density.dims(), "[fit] the model is for ", density.dims(),
            " dimensions, the data has ", data.dims);
   const std::int64_t wanted = density.condition() ? density.condition()->given_dims() : 0;
@@ -38,13 +41,16 @@ MaximumLikelihood::MaximumLikelihood(Density& density, const data::Dataset& data
   NF_CHECK(!moves.any() || data.images(),
            "[fit] only images are flipped and shifted; these data are rows of ", data.dims,
            " numbers");
-  for (Tensor* part : {&valid_.x, &valid_.given}) {
+  NF_CHECK(!intensities_.defined() || intensities_.shape() == data.train.x.shape(),
+           "[fit] bits are drawn of rows ", intensities_.shape(), ", the training rows are ",
+           data.train.x.shape());
+  for (Tensor* part : {&valid_.x, &valid_.given, &intensities_}) {
     if (part->defined()) *part = part->to(density.device());
   }
 }
 
 Var MaximumLikelihood::losses(const data::Batch& batch, const data::Split& all) {
-  if (batch.x.defined() || moves_.any()) {
+  if (batch.x.defined() || changes()) {
     return -density_.log_prob(trained_on(batch, all), given_with(batch, all));
   }
   return -density_.log_prob_rows(all.x, batch.rows, all.given);
@@ -53,17 +59,22 @@ Var MaximumLikelihood::losses(const data::Batch& batch, const data::Split& all) 
 std::vector<Generator*> MaximumLikelihood::generators() {
   std::vector<Generator*> drawn = density_.generators();
   if (moves_.any()) drawn.push_back(&moving_);
+  if (intensities_.defined()) drawn.push_back(&drawing_);
   return drawn;
 }
 
 // Where the samples of a batch are not gathered, moving them takes them from their rows on its way.
 Tensor MaximumLikelihood::trained_on(const data::Batch& batch, const data::Split& all) {
-  if (!moves_.any()) return samples_of(batch, all);
-  const bool gathered = batch.x.defined();
-  const Tensor& x = gathered ? batch.x : all.x;
-  const Tensor images = x.reshape({x.dim(0), data_.height, data_.width, data_.channels});
-  return move_images(moving_, images, gathered ? Tensor() : batch.rows, moves_)
-      .reshape({batch.rows.dim(0), data_.dims});
+  const bool drawn = intensities_.defined(), gathered = batch.x.defined() && !drawn;
+  const auto moved = [&](const Tensor& x) {
+    const Tensor images = x.reshape({x.dim(0), data_.height, data_.width, data_.channels});
+    return move_images(moving_, images, gathered ? Tensor() : batch.rows, moves_)
+        .reshape({batch.rows.dim(0), data_.dims});
+  };
+  if (!drawn) return moves_.any() ? moved(gathered ? batch.x : all.x) : samples_of(batch, all);
+  const Tensor grey =
+      moves_.any() ? moved(intensities_) : index_select(intensities_, 0, batch.rows);
+  return data::draw_bits(drawing_, grey);
 }
 
 // In an order drawn at random, for layers that take the first ones: files may be sorted.

@@ -45,8 +45,8 @@ class MaximumLikelihood : public Objective {
  public:
   /// Keeps references. Validation rows are moved to the density's device, where they stay. `moves`:
   /// how training images are moved before their losses, anew in every epoch, by draws of `seed`;
-  /// nothing else sees them moved. Throws Error when the data do not fit the density, and for moves
-  /// of what is no image.
+  /// nothing else sees them moved. With data.intensities bits are drawn of these, too. Throws Error
+  /// when the data do not fit the density, and for moves of what is no image.
   MaximumLikelihood(Density& density, const data::Dataset& data, const ImageMoves& moves = {},
                     std::uint64_t seed = 0);
   Density& density() override { return density_; }
@@ -64,7 +64,9 @@ class MaximumLikelihood : public Objective {
  private:
   /// The first `rows` training rows in an order drawn at random, with the noise of `round`.
   Samples some_samples(std::int64_t rows, std::uint64_t round);
-  /// The batch's samples, (B, D), moved where images are.
+  /// Whether training sees other rows than those of the training part.
+  bool changes() const { return moves_.any() || intensities_.defined(); }
+  /// The batch's samples, (B, D), moved where images are, and drawn where bits are.
   Tensor trained_on(const data::Batch& batch, const data::Split& all);
 
   Density& density_;
@@ -72,6 +74,8 @@ class MaximumLikelihood : public Objective {
   data::Split valid_;
   ImageMoves moves_;
   Generator moving_;
+  Tensor intensities_;  // (N, D) on the density's device, or undefined
+  Generator drawing_;
 };
 
 struct ReverseKlOptions {

@@ -13,6 +13,7 @@
 #include "flows/layers/level_cdf.h"
 #include "flows/layers/logit.h"
 #include "flows/layers/permute.h"
+#include "flows/layers/planar.h"
 #include "flows/layers/scaling.h"
 #include "flows/layers/standardize.h"
 #include "flows/layers/variational_dequantize.h"
@@ -121,6 +122,11 @@ BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
       {std::make_shared<FlowDensity>(scaling, std::make_shared<StandardNormal>(), kDims,
                                      Convention{}, std::make_shared<LabelCondition>(5, 2, gen)),
        3 * 5 * (1 + 4) + 20 + 30},
+      // w.z + b, tanh, z + u' t, log_det; |w|^2, w.u, m and u'; with a context of 2 for each row
+      {std::make_shared<Planar>(kDims, gen), 3 * (8 + 1 + 8 + 5) + 7 + 7 + 3 + 7 + 8},
+      {std::make_shared<Planar>(kDims, gen, 2), 3 * (22 + 32) + 3 * 9 * (2 + 2)},
+      // z - c, r, the move, log_det; alpha and beta
+      {std::make_shared<Radial>(kDims, gen), 3 * (4 + 9 + 2 + 8 + 13) + 7},
       {both, 24 + 20},
       {std::make_shared<Invert>(both), 24 + 20},
       {std::make_shared<StandardNormal>(), 12 + 12 + 3 + 3},  // squares, sum; times, plus

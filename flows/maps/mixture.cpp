@@ -1,7 +1,6 @@
 #include "flows/maps/mixture.h"
 
-#include <algorithm>
-#include <cmath>
+#include "flows/maps/root.h"
 
 namespace nf::flows {
 
@@ -20,30 +19,11 @@ Tensor find(const Tensor& y, const Tensor& parameters, int components) {
   };
   const Tensor scales = exp(soft_bound(some(2 + 2 * k), kMixtureScaleLimit)).value();
   const Tensor at = some(2 + k) + scales * y.unsqueeze(axis);
-  Tensor low = minimum(min(at, {axis}), y), high = maximum(max(at, {axis}), y);
-  Tensor x = (low + high) * 0.5, last = high - low;  // the step that led to x
-  // What is found stays: so the way of a number, to its last bit, is that of this number alone.
-  Tensor found = Tensor::zeros(x.shape(), DType::F32, x.device());
-  const double ulp = y.dtype() == DType::F32 ? 0x1p-23 : 0x1p-52;
-  // Newton's method ends most searches in 8 steps. Where its step leaves the bounds, is no number,
-  // or is not half as long as the one before, the bounds are halved instead.
-  constexpr int kSteps = 200;
-  for (int i = 0; i < kSteps; ++i) {
-    const LogOdds<Tensor> here = mixture_log_odds(x, parameters, components, kMixtureScaleLimit);
-    const Tensor miss = y - here.value;
-    const Tensor too_low = greater(miss, miss.zeros_like());
-    low = where(too_low, x, low);
-    high = where(too_low, high, x);
-    const Tensor step = miss * exp(-here.log_slope), newton = x + step, middle = (low + high) * 0.5;
-    Tensor next = where(less_equal(abs(step), abs(last) * 0.5), newton, middle);  // NaN: middle
-    next = where(less(next, low), middle, where(greater(next, high), middle, next));
-    const Tensor moved = next - x;
-    found = maximum(found, less_equal(abs(moved), abs(x) * (2 * ulp)).to(DType::F32));
-    last = moved;
-    x = where(found.to(DType::U8), x, next);
-    if (sum(found).item() == static_cast<double>(x.numel())) break;
-  }
-  return x;
+  return find_root(
+      [&](const Tensor& x) {
+        return mixture_log_odds(x, parameters, components, kMixtureScaleLimit);
+      },
+      y, minimum(min(at, {axis}), y), maximum(max(at, {axis}), y));
 }
 
 class Mixture : public ElementwiseMap {
@@ -64,15 +44,8 @@ class Mixture : public ElementwiseMap {
     const Var parameters = apart(given, components_, z.dim(-1));
     const Affine outer = affine_of(z, parameters);
     const Var y = (z - outer.shift) * exp(-outer.log_scale);
-    const Var found = find(y.value(), parameters.value(), components_);
-    // A last step of Newton's has the gradients of y and of f; its value, which on a plateau is any
-    // number, is taken off again.
-    constexpr double kSteepest = 60;
-    const LogOdds<Var> there = log_odds(found, parameters);
-    const Var factor =
-        exp(minimum(-there.log_slope, Tensor::full({}, kSteepest, z.dtype(), z.device())));
-    const Var step = (y - there.value) * factor.detach();
-    const Var x = found + (step - step.detach());
+    const Tensor found = find(y.value(), parameters.value(), components_);
+    const Var x = with_gradient(found, y, log_odds(found, parameters));
     return {x, -sum_event(log_odds(x, parameters).log_slope + outer.log_scale)};
   }
 

@@ -95,7 +95,7 @@ def losses(path):
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
     rates = {name: rate_of(name, s) for name in weights}
     fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below", "_var", "order",
-             "permutation", "sign")
+             "permutation", "sign", "offset")
     # All others are learned, but for the mask of LU factors.
     learned = {name: (t / rates[name]).requires_grad_() for name, t in weights.items()
                if not name.endswith(fixed) and not (name.startswith("mixings.") and name.endswith("below"))}
@@ -110,6 +110,7 @@ def losses(path):
         true = {name: p * rates[name] for name, p in values.items()}
         flow = Flow.of(settings, {**weights, **true})
         flow.training, flow.lag = True, s.get("norm_lag", 0)  # batch norm by the statistics of the batch
+        flow.step, flow.trained = i if i < s["steps"] else None, s  # of vae; the last is its bound
         loss = -flow.log_prob(tensors[f"x.{i}"], tensors.get(f"noise.{i}")).mean()
         weights.update(getattr(flow, "moved", {}))
         return loss

@@ -63,18 +63,21 @@ class RowFlow(ImageFlow):
         z, log_det = self.mixture(pixel, h, limit) if kind == "mixture" else self.spline(pixel, h, self.s["bound"])
         return z[:, 0, 0, :], log_det
 
-    def made(self, name, x):
-        """Inputs have degrees 1..D, hidden units 1..D-1, outputs those of their dimension."""
+    def made(self, name, x, context=None):
+        """Inputs have degrees 1..D, hidden units 1..D-1, outputs those of their dimension; a context has 0,
+        and so has the first hidden unit beside it."""
         dims, width = x.shape[1], self.s["hidden_units"]
-        lowest = 1 if dims > 1 else 0
-        place = torch.arange(1, dims + 1)
+        lowest = 1 if dims > 1 and context is None else 0
+        place, seen = torch.arange(1, dims + 1), torch.arange(1, dims + 1)
+        if context is not None:
+            x, seen = torch.cat([x, context], 1), torch.cat([place, torch.zeros(context.shape[1])])
         hidden = lowest + torch.arange(width) * (dims - lowest) // width
         residual = self.s["net"] == "residual"
         first = name + ("first.weight" if residual else "0.weight")
         last = name + ("last.weight" if residual else f"{self.s['hidden_layers']}.weight")
 
         def mask(w):
-            known = place if w is self.t[first] else hidden
+            known = seen if w is self.t[first] else hidden
             if w is self.t[last]:
                 return known < place.repeat(len(w) // dims)[:, None]
             return known <= hidden[:, None]

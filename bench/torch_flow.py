@@ -34,6 +34,9 @@ class Flow:
     @staticmethod
     def of(settings, tensors):
         """The flow of these settings: of rows, autoregressive, or of images."""
+        if "latents" in settings:
+            from torch_vae import Vae
+            return Vae(settings, tensors)
         if "layers" in settings:
             from torch_autoregressive import RowFlow
             return RowFlow(settings, tensors)

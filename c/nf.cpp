@@ -62,6 +62,8 @@ std::int64_t number_of(const nf_model& model, int what) {
       return model.density->bound() ? 1 : 0;
     case NF_LATENTS:
       return model.parts ? 1 : 0;
+    case NF_LATENT_DIMS:
+      return model.parts ? model.parts->density.latent_dims() : 0;
     case NF_NOTES:
       return std::ssize(model.notes);
     default:
@@ -223,7 +225,8 @@ int nf_encode(nf_model* model, const nf_array* x, const nf_array* given, const n
     check_model("nf_encode", model);
     const flows::InParts& parts = model->latents("nf_encode");
     const c::View rows = c::readable("nf_encode", "x", x, model->dims());
-    const c::View out = c::writable("nf_encode", "z", z, rows.rows, model->dims(), false);
+    const c::View out =
+        c::writable("nf_encode", "z", z, rows.rows, parts.density.latent_dims(), false);
     if (rows.rows == 0) return;
     const Tensor beside = given_with("nf_encode", *model, given, rows.rows);
     std::vector<std::int64_t> broken;
@@ -240,7 +243,7 @@ int nf_decode(nf_model* model, const nf_array* z, const nf_array* given, const n
   return c::guarded([&] {
     check_model("nf_decode", model);
     const flows::InParts& parts = model->latents("nf_decode");
-    const c::View rows = c::readable("nf_decode", "z", z, model->dims());
+    const c::View rows = c::readable("nf_decode", "z", z, parts.density.latent_dims());
     const c::View out =
         c::writable("nf_decode", "x", x, rows.rows, model->dims(), model->discrete());
     if (rows.rows == 0) return;

@@ -77,7 +77,8 @@ enum {
   NF_PARAMETERS = 7,    /* trained numbers */
   NF_NOISE = 8,         /* 1: log_prob draws noise, and is a lower bound on average */
   NF_LATENTS = 9,       /* 1: there are latents, for nf_encode and nf_decode */
-  NF_NOTES = 10         /* how many texts NF_NOTE has */
+  NF_NOTES = 10,        /* how many texts NF_NOTE has */
+  NF_LATENT_DIMS = 11   /* numbers of a row's latents; 0: there are none. D but of a vae */
 };
 int nf_number(const nf_model* model, int what, int64_t* value);
 
@@ -123,8 +124,9 @@ int nf_log_prob(nf_model* model, const nf_array* x, const nf_array* given, doubl
 /* Fills x with x->rows draws: those of `flowcli sample --seed --temperature`. */
 int nf_sample(nf_model* model, uint64_t seed, double temperature, const nf_array* given,
               const nf_array* x);
-/* Rows of data to latents of as many columns, and back. Pixels are encoded at the middle of their
- * levels; decoding gives them back. */
+/* Rows of data to latents, of NF_LATENT_DIMS columns, and back. Pixels are encoded at the middle of
+ * their levels; decoding gives them back. Latents of a vae are the mean of its posterior, what they
+ * are decoded to the middle of what data may be. */
 int nf_encode(nf_model* model, const nf_array* x, const nf_array* given, const nf_array* z);
 int nf_decode(nf_model* model, const nf_array* z, const nf_array* given, const nf_array* x);
 

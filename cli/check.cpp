@@ -168,7 +168,7 @@ std::string Checkup::table(std::size_t width) const {
 }
 
 std::string Checkup::latents_text() const {
-  if (scored > 0) return "none: the model has no latents\n";
+  if (latents.count == 0) return "none: the model has no latents\n";
   const flows::LatentDiagnosis& z = latents;
   return format(
       "mean %+.4f, standard deviation %.4f, largest %.2f, in deviations of the base\n"
@@ -263,7 +263,8 @@ Judgement judge_draws(bool far, bool own) {
           "larger model."};
 }
 
-// Of a density without latents, by the log densities of rows and of draws.
+// Of a density without latents, or whose latents do not say all of a row, by the log densities of
+// rows and of draws.
 Checkup examine_draws(const TrainedModel& model, const EpochLog& log, const data::Split& rows,
                       const CheckOptions& options) {
   flows::Density& density = *model.density;
@@ -284,6 +285,10 @@ Checkup examine_draws(const TrainedModel& model, const EpochLog& log, const data
     check.fault = str("log densities of ", what, " are NaN");
     check.findings = {"WRONG: " + check.fault + "."};
     break;
+  }
+  if (auto* const flow = dynamic_cast<flows::FlowDensity*>(&density); flow && check.fault.empty()) {
+    check.latents = flows::diagnose_latents(*flow, x, 1000, options.seed, given);
+    judge_latents(check);
   }
   Evidence evidence{.status = model.state.status,
                     .step = model.state.step,
@@ -313,9 +318,8 @@ Checkup examine_draws(const TrainedModel& model, const EpochLog& log, const data
 
 Checkup examine(const TrainedModel& model, const EpochLog& log, const data::Split& rows,
                 const data::Split& train, const CheckOptions& options) {
-  if (!dynamic_cast<flows::FlowDensity*>(model.density.get())) {
-    return examine_draws(model, log, rows, options);
-  }
+  const auto* const flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
+  if (!flow || !flow->lossless()) return examine_draws(model, log, rows, options);
   flows::FlowDensity& density = model.flow("check");
   const Tensor& x = rows.x;
   const auto first = [](const Tensor& rows, std::int64_t n) {
@@ -404,8 +408,9 @@ void add_check(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Inverts every layer, compares log-determinants with the Jacobian, and latents of data with\n"
-      "the base distribution. Of a model without latents (tabular): log densities of data with\n"
-      "those of draws. Exit status 1 when the map is wrong, 3 when it gives NaN.\n\n"
+      "the base distribution. Of a model that does not map rows back (tabular, vae): log "
+      "densities\n"
+      "of data with those of draws. Exit status 1 when the map is wrong, 3 when it gives NaN.\n\n"
       "Examples:\n  flowcli check runs/moons\n"
       "  flowcli check runs/mnist --split valid --jacobians 0 --json\n");
   command->callback([options] {

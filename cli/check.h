@@ -33,7 +33,7 @@ struct Checkup {
   std::int64_t jacobians = 0;
   Verdict verdict = Verdict::Ok;
   std::vector<std::string> findings;  ///< sentences, the verdict's reason first
-  std::int64_t scored = 0;            ///< rows beside draws, where there are no latents
+  std::int64_t scored = 0;            ///< rows beside draws, where nothing maps them back
   std::string fault;                  ///< what is wrong with the map; empty: it is sound
   bool nan = false;                   ///< that is, numbers are NaN
 
@@ -42,7 +42,8 @@ struct Checkup {
   Json json() const;
 };
 
-/// Of a density without latents: whether its draws have the log densities that rows have. Else
+/// Of a density without latents, or whose latents do not say all of a row: whether its draws have
+/// the log densities that rows have. Else
 /// of the first rows of x (N, D), beside those of the training rows `train` where they are known
 /// and others; the model is unchanged. `log`: RunFolder::log_of.
 Checkup examine(const TrainedModel& model, const EpochLog& log, const data::Split& rows,

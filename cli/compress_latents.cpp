@@ -34,7 +34,7 @@ void compress(const CompressCommand& options) {
   const TrainedModel model = pictures.model.load(pictures.common, device);
   const std::string out = out_path(pictures.out, model.run, "compressed.png");
   flows::FlowDensity& density = model.flow("compress-latents");
-  const std::int64_t dims = density.dims();
+  const std::int64_t dims = density.latent_dims();
   const std::vector<std::int64_t> kept = flows::latents_from_scale(density, dims);
   check_usage(kept.size() > 1, "[compress-latents] the model of ", model.run.path(),
               " has one scale: none of its latents are coarser than others; realnvp, glow and "

@@ -23,13 +23,14 @@ double largest_difference(const Tensor& a, const Tensor& b) {
 }
 
 // Latents in parts, so that they need not fit into memory beside the data. A file of numbers has
-// the shape of the data where a latent belongs to a pixel; on several scales (`scaled`) none does.
-void write_latents(const std::string& out, const data::Dataset& shape, bool scaled, std::int64_t n,
-                   const Tensor& given, const std::function<Tensor()>& next) {
-  const Shape all = scaled ? Shape{n, shape.dims} : data::shape_of(shape, n);
+// the shape of the data where a latent belongs to a pixel; else they are rows of `dims`.
+void write_latents(const std::string& out, const data::Dataset& shape, bool of_pixels,
+                   std::int64_t dims, std::int64_t n, const Tensor& given,
+                   const std::function<Tensor()>& next) {
+  const Shape all = of_pixels ? data::shape_of(shape, n) : Shape{n, dims};
   if (!is_csv(out)) return data::write_npy(out, DType::F32, all, next);
   write_text(out, [&](const data::CsvWriter::Sink& sink) {
-    std::vector<std::string> names = latent_columns(shape.dims);
+    std::vector<std::string> names = latent_columns(dims);
     const std::vector<std::string> given_names = given_columns(shape);
     names.insert(names.end(), given_names.begin(), given_names.end());
     data::CsvWriter writer(sink, names, {},
@@ -78,7 +79,8 @@ void add_encode(CLI::App& app) {
                       "the test part RUN/latents-NAME.npy of --data NAME, RUN/latents.PART.npy)");
   options->common.add_to(*command);
   command->footer(
-      "Pixels are encoded at the middle of their levels; decode gives back the same pixels.\n"
+      "Pixels are encoded at the middle of their levels; decode gives back the same pixels. A vae\n"
+      "encodes as the mean of its posterior, and decodes as the middle of what data may be.\n"
       "Examples:\n  flowcli encode runs/mnist --split test --out latents.npy\n"
       "  flowcli encode runs/table --data new.csv --out new.npy\n"
       "  flowcli encode runs/table --out latents.csv\n"
@@ -91,11 +93,12 @@ void add_encode(CLI::App& app) {
     const Rows rows = options->rows.load(model);
     flows::FlowDensity& density = model.flow("encode");
     constexpr std::int64_t kPart = 1000;
-    const std::int64_t n = rows.x.dim(0), dims = density.dims();
+    const std::int64_t n = rows.x.dim(0), dims = density.latent_dims();
     std::int64_t at = 0;
     double error = 0, largest = 0;
-    const bool scaled = flows::model_by_name(model.run.config().model).of_images();
-    write_latents(out, model.shape, scaled, n, rows.given, [&] {
+    const bool of_pixels =
+        density.lossless() && !flows::model_by_name(model.run.config().model).of_images();
+    write_latents(out, model.shape, of_pixels, dims, n, rows.given, [&] {
       const Tensor x = rows.x.narrow(0, at, std::min(kPart, n - at)).to(device);
       const Tensor beside = flows::given_rows(rows.given, at, x.dim(0));
       const Var given = given_part(beside, 0, x.dim(0), device);
@@ -162,7 +165,8 @@ void add_decode(CLI::App& app) {
     const TrainedModel model = options->model.load(options->common, device);
     const std::string out = out_path(options->out, model.run, "decoded.npy");
     check_out("decode", out, {".npy", ".csv", ".png"}, model.shape, options->common);
-    const Tensor z = read_latents(options->latents, model.shape);
+    const Tensor z =
+        read_latents(options->latents, model.shape, model.flow("decode").latent_dims());
     check_picture(out, z.dim(0), model.shape, 0, options->scale);
     const Tensor given = given_of_latents(options->given, model, z.dim(0));
     const Tensor x = decode_in_parts("decode", model, z, given);

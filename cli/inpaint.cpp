@@ -80,6 +80,8 @@ void check_asked(const InpaintCommand& options, const TrainedModel& model) {
               ", or a FILE.png");
   check_usage(model.shape.images() && model.shape.discrete, "[inpaint] ", model.run.path(),
               " is no model of images");
+  check_usage(model.flow("inpaint").lossless(), "[inpaint] ", model.run.path(),
+              " has no density of reals to climb: its latents do not say all of an image");
 }
 
 void inpaint(const InpaintCommand& options) {

@@ -52,8 +52,8 @@ void sphere(const ManifoldCommand& options, const TrainedModel& model, const std
   flows::FlowDensity& density = model.flow("manifold");
   const Tensor given = options.given.one_row(model, "manifold");
   Generator gen(options.seed);
-  const Tensor z =
-      flows::latent_sphere(density.base(), gen, density.dims(), rows, columns, options.temperature);
+  const Tensor z = flows::latent_sphere(density.base(), gen, density.latent_dims(), rows, columns,
+                                        options.temperature);
   const Tensor x = decode_in_parts("manifold", model, z, spread_over(given, z.dim(0)));
   write_samples(out, x, model.shape, columns, options.scale);
   options.common.result({{"file", out},

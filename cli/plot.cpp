@@ -109,6 +109,8 @@ Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& 
               model.run.path(), " is a model of ", model.shape.dims,
               " dimensions; 'flowcli sample' draws images, 'flowcli report' shows any run");
   flows::FlowDensity& of_model = model.flow("plot");
+  check_usage(of_model.lossless(), "[plot] the density of ", model.run.path(),
+              " is known as a bound of each row only; 'flowcli report' shows its samples");
   const auto for_given = options.given.defined() ? of_model.conditioned_on(options.given) : nullptr;
   flows::FlowDensity& density = for_given ? *for_given : of_model;
   const auto& bounds = model.run.known().bounds;

@@ -122,8 +122,9 @@ std::string scatters(const TrainedModel& model, const data::Dataset& data, std::
 
 std::string pictures(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
   const bool plane = model.shape.dims == 2 && !model.shape.discrete;
-  const bool flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
-  if (plane && (!model.shape.given.empty() || !flow)) return scatters(model, data, seed);
+  const auto* const flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
+  if (plane && (!model.shape.given.empty() || !flow || !flow->lossless()))
+    return scatters(model, data, seed);
   if (plane) {
     const Plots plots = draw_plots(model, data.train.x, {.size = 400, .seed = seed});
     return (plots.data_png.empty() ? "" : html_picture(plots.data_png, "Data")) +

@@ -169,43 +169,43 @@ bool is_npy(const std::string& path) {
   return data::looks_like_npy(head);
 }
 
-Tensor latents_of_table(const std::string& path, const data::Dataset& shape) {
+Tensor latents_of_table(const std::string& path, const data::Dataset& shape, std::int64_t dims) {
   data::ReadOptions options;
   if (names_labels(shape)) {  // words may stand behind the latents
     options.may_lack_split_by = true;
-    options.known = latent_columns(shape.dims);
+    options.known = latent_columns(dims);
   }
   data::Table table = data::read_csv(path, options);
   const std::string where = str("[decode] '", data::shown_path(path), "'");
   const bool beside = data::named(table.columns);  // what was given may stand behind the latents
-  const std::int64_t most = shape.dims + (beside ? std::ssize(shape.given) : 0);
-  NF_CHECK(table.values.dim(1) >= shape.dims && table.values.dim(1) <= most, where, " has ",
-           table.values.dim(1), " columns, the model has ", shape.dims, " latents");
+  const std::int64_t most = dims + (beside ? std::ssize(shape.given) : 0);
+  NF_CHECK(table.values.dim(1) >= dims && table.values.dim(1) <= most, where, " has ",
+           table.values.dim(1), " columns, the model has ", dims, " latents");
   if (!data::named(table.columns)) return table.values;
-  const std::vector<std::string> names = latent_columns(shape.dims);
+  const std::vector<std::string> names = latent_columns(dims);
   std::vector<std::int32_t> order;
   for (const std::string& name : names) {
     const auto at = std::find(table.columns.begin(), table.columns.end(), name);
     NF_CHECK(at != table.columns.end(), where, " holds no latents: its columns are not called z1 ",
-             "to z", shape.dims, ", as 'flowcli encode' names them; a file without names is taken ",
+             "to z", dims, ", as 'flowcli encode' names them; a file without names is taken ",
              "by position");
     order.push_back(static_cast<std::int32_t>(at - table.columns.begin()));
   }
-  return index_select(table.values, 1, Tensor::from(order, {shape.dims}));
+  return index_select(table.values, 1, Tensor::from(order, {dims}));
 }
 
 }  // namespace
 
-Tensor read_latents(const std::string& path, const data::Dataset& shape) {
-  const Tensor z = is_npy(path) ? data::read_npy(path) : latents_of_table(path, shape);
-  const Shape rows = {z.rank() > 0 ? z.dim(0) : 0, shape.dims};
-  const bool fits = z.shape() == rows || z.shape() == data::shape_of(shape, rows[0]);
-  NF_CHECK(is_float(z.dtype()) && fits && rows[0] > 0, "[decode] the model's latents are reals of ",
-           "shape (N, ", shape.dims, ")",
-           shape.images()
-               ? str(" or (N, ", shape.height, ", ", shape.width, ", ", shape.channels, ")")
-               : "",
-           ", '", path, "' holds ", describe(z));
+Tensor read_latents(const std::string& path, const data::Dataset& shape, std::int64_t dims) {
+  const Tensor z = is_npy(path) ? data::read_npy(path) : latents_of_table(path, shape, dims);
+  const Shape rows = {z.rank() > 0 ? z.dim(0) : 0, dims};
+  const bool of_pixels = shape.images() && dims == shape.dims;
+  const bool fits = z.shape() == rows || (of_pixels && z.shape() == data::shape_of(shape, rows[0]));
+  NF_CHECK(
+      is_float(z.dtype()) && fits && rows[0] > 0, "[decode] the model's latents are reals of ",
+      "shape (N, ", dims, ")",
+      of_pixels ? str(" or (N, ", shape.height, ", ", shape.width, ", ", shape.channels, ")") : "",
+      ", '", path, "' holds ", describe(z));
   NF_CHECK(all_finite(z), "[decode] '", path, "' holds numbers that are not finite");
   return z.to(DType::F32).reshape(rows);
 }

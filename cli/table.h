@@ -51,9 +51,9 @@ void write_samples(const std::string& out, const Tensor& x, const TrainedModel& 
 /// Of each column of a model's data, whether it holds whole numbers.
 std::vector<bool> whole_columns(const TrainedModel& model);
 
-/// Latents (N, D), f32, of a .npy or CSV file or of standard input, where a header names z1, z2,
+/// Latents (N, dims), f32, of a .npy or CSV file or of standard input, where a header names z1, z2,
 /// ... in any order. Throws Error for other names and shapes, and numbers that are not finite.
-Tensor read_latents(const std::string& path, const data::Dataset& shape);
+Tensor read_latents(const std::string& path, const data::Dataset& shape, std::int64_t dims);
 
 /// What messages call `out`.
 std::string shown_out(const std::string& out);

@@ -393,6 +393,7 @@ constexpr const char* kTrainExamples = R"(Examples:
   flowcli train realnvp-2d --data table.csv --types 2=bounded:0:,3=real
   flowcli train tabular --data people.csv      with categories and missing cells
   flowcli train tabular --data people.csv --types sex=category,age=bounded:0:
+  flowcli train vae --data path/to/mnist --bits 1 --posterior iaf
   flowcli train nice --data path/to/mnist --given label
   flowcli train nice --data path/to/photos --images square,resize:32 --pack
   flowcli train my-model.json --set ema=0.999

@@ -82,6 +82,19 @@ bool Compose::exact() const {
                      [](const Named& part) { return part.second->exact(); });
 }
 
+bool Compose::lossless() const {
+  return std::all_of(parts_.begin(), parts_.end(),
+                     [](const Named& part) { return part.second->lossless(); });
+}
+
+Var Compose::draw(const Var& z, Generator& gen, const Var& context) {
+  Var value = z;
+  for (auto part = parts_.rbegin(); part != parts_.rend(); ++part) {
+    value = part->second->draw(value, gen, context);
+  }
+  return value;
+}
+
 std::vector<Compose::Named> Compose::layers() const {
   std::vector<Named> all;
   for (const auto& [name, part] : parts_) {

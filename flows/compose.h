@@ -27,6 +27,8 @@ class Compose : public Transform {
   /// parts anew when gradients come back, by invertible(). Throws Error unless all parts are exact.
   void recompute(bool on = true);
   bool exact() const override;
+  bool lossless() const override;
+  Var draw(const Var& z, Generator& gen, const Var& context = {}) override;
   int levels() const override { return parts_.empty() ? 0 : parts_[0].second->levels(); }
   Tensor whole_columns() const override {
     return parts_.empty() ? Tensor() : parts_[0].second->whole_columns();

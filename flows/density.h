@@ -37,6 +37,16 @@ class Density : public nn::Module {
   virtual Var log_prob(const Var& x, const Var& given = {}) = 0;
   /// log_prob of data's rows `rows`, i32 (B), with the same rows of `given`.
   virtual Var log_prob_rows(const Tensor& data, const Tensor& rows, const Tensor& given = {});
+  /// What training brings up, (N): log_prob, or what a model is trained by in its place, whose mean
+  /// over a batch then counts. It may depend on the update that begin_step() said.
+  virtual Var training_log_prob(const Var& x, const Var& given = {}) { return log_prob(x, given); }
+  virtual Var training_log_prob_rows(const Tensor& data, const Tensor& rows,
+                                     const Tensor& given = {}) {
+    return log_prob_rows(data, rows, given);
+  }
+  /// The next losses are for the update behind `step` others: a Trainer says so before each,
+  /// outside of what is recorded.
+  virtual void begin_step(std::int64_t /*step*/) {}
   /// n draws (n, D) on the density's device. `given`: (n, G). `temperature` scales what is drawn,
   /// where that has a meaning.
   virtual Tensor sample(Generator& gen, std::int64_t n, double temperature = 1,

@@ -1,6 +1,7 @@
 #include "flows/flow_density.h"
 
 #include "flows/compose.h"
+#include "tensor/philox.h"
 #include "tensor/text.h"
 
 namespace nf::flows {
@@ -60,13 +61,15 @@ Var FlowDensity::log_prob_rows(const Tensor& data, const Tensor& rows, const Ten
 Tensor FlowDensity::sample(Generator& gen, std::int64_t n, double temperature, const Var& given) {
   NF_CHECK(n >= 1 && temperature >= 0, "[sample] needs n >= 1 and temperature >= 0, got ", n,
            " and ", temperature);
-  return decode(base_->sample(gen, n, dims(), temperature).to(device()), given);
+  Generator noise = data_noise(gen);
+  if (!lossless()) noise.place({}, gen.offset());
+  return draw_data(base_->sample(gen, n, latent_dims(), temperature).to(device()), noise, given);
 }
 
 Density::Drawn FlowDensity::draw(Generator& gen, std::int64_t n, const Var& given) {
   NF_CHECK(transform_->exact(), "[draw] a layer of the model draws noise, which has no inverse ",
            "with a density");
-  const Var z = base_->sample(gen, n, dims(), 1, device()).to(parameter_type());
+  const Var z = base_->sample(gen, n, latent_dims(), 1, device()).to(parameter_type());
   const auto [x, log_det] = transform_->inverse(z, context_of(given, n));
   return {x, base_log_prob(z) - log_det};
 }
@@ -113,7 +116,23 @@ std::shared_ptr<FlowDensity> FlowDensity::in_the_same_mode(
   return other;
 }
 
+std::int64_t FlowDensity::latent_dims() const {
+  return lossless() ? dims() : transform_->out_shape({1, dims()}).dim(1);
+}
+
+Tensor FlowDensity::draw_data(const Tensor& z, Generator& gen, const Var& given) {
+  const NoGrad no_grad;
+  return transform_->draw(Var(z), gen, context_of(given, z.dim(0))).value();
+}
+
+Generator FlowDensity::data_noise(const Generator& gen) {
+  constexpr std::uint64_t kStream = 0x64617461;  // "data"
+  return Generator(gen.seed(), round_stream(kStream, gen.stream()));
+}
+
 std::shared_ptr<FlowDensity> FlowDensity::continuous() const {
+  NF_CHECK(lossless(), "[continuous] the model draws data given latents: there is no ",
+           "density of reals that could be had exactly");
   std::shared_ptr<Transform> transform = transform_;
   if (const auto* flow = dynamic_cast<const Compose*>(transform_.get())) {
     auto rest = std::make_shared<Compose>();

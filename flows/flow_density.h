@@ -23,11 +23,14 @@ class FlowDensity : public Density {
 
   Var log_prob(const Var& x, const Var& given = {}) override;
   Var log_prob_rows(const Tensor& data, const Tensor& rows, const Tensor& given = {}) override;
-  /// Latents are scaled by `temperature`; they are the same on every device.
+  /// Latents are scaled by `temperature`; they are the same on every device. Where they do not say
+  /// all of x (Transform::lossless), x is drawn given them, whatever the temperature.
   Tensor sample(Generator& gen, std::int64_t n, double temperature = 1,
                 const Var& given = {}) override;
   Drawn draw(Generator& gen, std::int64_t n, const Var& given = {}) override;
   bool bound() const override { return !transform_->exact(); }
+  /// Whether latents say all of x: Transform::lossless.
+  bool lossless() const { return transform_->lossless(); }
   int levels() const override { return transform_->levels(); }
   Tensor whole_columns() const override { return transform_->whole_columns(); }
   void initialize(const Samples& rows) override;
@@ -39,9 +42,13 @@ class FlowDensity : public Density {
   /// have to move them by half a level.
   Tensor encode(const Tensor& x, const Var& given = {});
   Tensor decode(const Tensor& z, const Var& given = {});  ///< latent -> data
+  /// The data of latents as sample() draws them, with noise of `gen`.
+  Tensor draw_data(const Tensor& z, Generator& gen, const Var& given = {});
+  /// The generator of draw_data() for draws whose latents are from `gen`, where it stands now.
+  static Generator data_noise(const Generator& gen);
   /// The density of the reals behind levels or whole numbers: this one without the layers at its
   /// beginning that draw noise, sharing all others. It is differentiable in x, and exact when no
-  /// other layer draws. Of real data: the same.
+  /// other layer draws. Of real data: the same. Throws Error where latents do not say all of x.
   std::shared_ptr<FlowDensity> continuous() const;
   /// p(x | given) for one row given (1, G), sharing all layers: nothing more has to be given.
   std::shared_ptr<FlowDensity> conditioned_on(const Tensor& given) const;
@@ -49,6 +56,8 @@ class FlowDensity : public Density {
   /// the first layer of the inverse, which begins with the last one.
   std::optional<std::string> find_nonfinite_inverse(const Tensor& z, const Tensor& given = {});
 
+  /// L: columns of the latents. D unless the transform is not lossless.
+  std::int64_t latent_dims() const;
   /// x as the transform takes it: f64 rows become what the parameters are, unless its first layer
   /// takes them wide.
   Var entering(const Var& x);

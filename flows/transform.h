@@ -54,6 +54,13 @@ class Transform : public nn::Module {
   virtual Walked walk_back(const Walked& at, const Tensor& dlog_det, const Var& context);
   /// Whether this is a bijection. False: forward draws.
   virtual bool exact() const { return false; }
+  /// Whether inverse(encode(x)) is x. False: a latent does not say all of x; inverse gives the
+  /// middle of what x may be, and draw() one of these (VaeLayer).
+  virtual bool lossless() const { return true; }
+  /// x ~ p(x|z), with noise of `gen`, whose rows are those of z: inverse() where that is all of x.
+  virtual Var draw(const Var& z, Generator& /*gen*/, const Var& context = {}) {
+    return inverse(z, context).value;
+  }
   /// forward() of data's rows `rows` (i32): a layer that takes them on its way (Dequantize) spares
   /// the gathering.
   virtual Mapped forward_rows(const Tensor& data, const Tensor& rows, const Var& context = {}) {

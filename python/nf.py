@@ -47,7 +47,7 @@ class _Options(ctypes.Structure):
 
 _TYPES = {np.dtype(np.float64): 0, np.dtype(np.float32): 1, np.dtype(np.uint8): 2}
 (_DIMS, _HEIGHT, _WIDTH, _CHANNELS, _LEVELS, _GIVEN, _CLASSES, _PARAMETERS, _NOISE, _LATENTS,
- _NOTES) = range(11)
+ _NOTES, _LATENT_DIMS) = range(12)
 _MODEL, _PATH, _CONVENTION, _COLUMN, _GIVEN_NAME, _NOTE, _CLASS = range(7)
 
 
@@ -196,6 +196,7 @@ class Model:
     classes     labels that may be given, 0 to classes - 1; 0: none
     class_names their names, which `given` takes in place of numbers, or []
     levels      of pixels 256 or fewer (2 with --binarize: 0 and 255), 0 of real numbers
+    latent_dims numbers of a row's latents: D, fewer of a vae, 0 where there are none
     bound       log_prob draws noise and is a lower bound on average
     parameters  how many numbers were trained
     model       "realnvp-2d", ...
@@ -217,7 +218,7 @@ class Model:
         names = [text(_CLASS, k) for k in range(self.classes)]
         self.class_names = names if any(names) else []
         self.bound, self.latents = bool(number(_NOISE)), bool(number(_LATENTS))
-        self.parameters = number(_PARAMETERS)
+        self.latent_dims, self.parameters = number(_LATENT_DIMS), number(_PARAMETERS)
         self.model, self.path, self.convention = text(_MODEL), text(_PATH), text(_CONVENTION)
         self.notes = [text(_NOTE, i) for i in range(number(_NOTES))]
 
@@ -241,22 +242,22 @@ class Model:
             raise UsageError(f"[nf] {self.path} is closed")
         return handle
 
-    def _rows(self, values, what):
+    def _rows(self, values, what, latents=False):
         """(N, D), and whether it was one row without N."""
         x = _numbers(values)
-        shape, dims = x.shape, self.dims
+        shape, dims = x.shape, self.latent_dims if latents and self.latents else self.dims
         if len(shape) == 2 and shape[1] == dims:
             return x, False
         if shape == (dims,):
             return x[np.newaxis], True
-        inner = [self.shape] + ([self.shape[:2]] if self.shape[2:] == (1,) else [])
+        inner = [self.shape] + ([self.shape[:2]] if self.shape[2:] == (1,) else []) if dims == self.dims else []
         for event in inner:
             if shape == event:
                 return x.reshape(1, dims), True
             if shape[1:] == event:
                 return x.reshape(-1, dims), False
         raise UsageError(f"[nf] {what} of shape {shape}; {self.path} is for (N, {dims})" +
-                         (f" or (N, {', '.join(map(str, self.shape))})" if len(self.shape) > 1 else ""))
+                         (f" or (N, {', '.join(map(str, self.shape))})" if len(self.shape) > 1 and inner else ""))
 
     def _labels(self, values):
         """Numbers of labels that are given by their names; what is no text stays."""
@@ -305,17 +306,17 @@ class Model:
         return out.reshape(self.shape if n is None else (n, *self.shape))
 
     def encode(self, x, given=None):
-        """Latents (N, D) f32 of rows."""
+        """Latents (N, latent_dims) f32 of rows."""
         handle = self._open()
         rows, one = self._rows(x, "x")
-        z = np.empty((len(rows), self.dims), np.float32)
+        z = np.empty((len(rows), self.latent_dims), np.float32)
         _check(_lib.nf_encode(handle.pointer, _as_array(rows), self._given(given), _as_array(z)))
         return z[0] if one else z
 
     def decode(self, z, given=None):
         """The data (N, *shape) of latents, f64 or of pixels u8."""
         handle = self._open()
-        rows, one = self._rows(z, "z")
+        rows, one = self._rows(z, "z", latents=True)
         x = np.empty((len(rows), self.dims), np.uint8 if self.levels else np.float64)
         _check(_lib.nf_decode(handle.pointer, _as_array(rows), self._given(given), _as_array(x)))
         return x.reshape(self.shape if one else (-1, *self.shape))

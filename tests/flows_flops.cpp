@@ -16,6 +16,7 @@
 #include "flows/layers/planar.h"
 #include "flows/layers/scaling.h"
 #include "flows/layers/standardize.h"
+#include "flows/layers/vae.h"
 #include "flows/layers/variational_dequantize.h"
 #include "flows/layers/whitening.h"
 #include "flows/maps/affine.h"
@@ -93,6 +94,13 @@ BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
       // logistic densities, minus; plus the coupling's
       {std::make_shared<VariationalDequantize>(noise, coupling(additive_map(), gen, 4), Shape{4}),
        net(2, 6) + 6 + 12 + 12 + 12 + 12 + 12 + 2 * 12 * (1 + 1 + 1 + 1) + 3 + 3},
+      // an encoder of 4 to 5 numbers, of these 2 means and scales, a decoder of 2 to 4; of 2
+      // latents in 3 rows exp, times, plus, square, two sums; for rows times, plus, minus, minus;
+      // of 12 numbers plus, times, softplus, minus, sum
+      {std::make_shared<VaeLayer>(
+           noise, VaeLayer::Nets{net_of(5, gen, 4), net_of(4, gen, 5), net_of(4, gen, 2)},
+           bernoulli_likelihood(4), 2),
+       net(5, 4) + net(4, 5) + net(4, 2) + 6 * 6 + 3 * 4 + 12 * 5},
       {std::make_shared<Standardize>(kDims), 12 + 12 + 4 + 4},  // minus, divided; ln, sum
       // z: s = a + b x, 1 - s as log1p of -s: 2, 2 logarithms, 1 minus, 1 difference; log_det: two
       // softplus, one of -z, two additions, sum

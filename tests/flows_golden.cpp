@@ -72,6 +72,13 @@ Golden rows_of(const std::string& model, std::vector<std::string> settings,
   return {name, model, 5, false, "paper", std::move(settings), std::move(losses)};
 }
 
+/// A small variational autoencoder, of levels or of reals.
+Golden vae_of(const std::string& name, bool discrete, std::vector<std::string> settings,
+              std::vector<double> losses) {
+  settings.insert(settings.end(), {"latents=3", "hidden_units=12", "warmup=3"});
+  return {"vae-" + name, "vae", 6, discrete, "paper", std::move(settings), std::move(losses)};
+}
+
 std::vector<Golden> all_golden() {
   return {
       {"nice",
@@ -184,6 +191,19 @@ std::vector<Golden> all_golden() {
       images("realnvp", "code", {"weight_decay=0.1"},
              {182.912833, 177.703177, 172.431363, 172.631824, 179.770396, 173.900084, 171.333661,
               173.712437, 177.632589, 173.549597, 172.174722}),
+      vae_of("levels", true, {"kl_warmup=20", "importance=3"},
+             {36.9959674, 37.5904779, 36.5498021, 37.4333581, 36.3961705, 37.5443756, 36.5561942,
+              37.610147, 36.0352242, 36.382953, 37.3211647}),
+      vae_of("iaf", true,
+             {"posterior=iaf", "posterior_steps=2", "posterior_width=8", "prior_flow=maf",
+              "prior_steps=2", "prior_width=8", "hidden_layers=2"},
+             {35.8491706, 35.3394261, 35.5534506, 35.4609722, 35.2723718, 36.0978473, 35.3061123,
+              36.2309337, 34.6685884, 34.6566021, 35.4492207}),
+      vae_of("reals", false,
+             {"posterior=nice", "posterior_steps=3", "posterior_width=8", "prior_flow=nsf",
+              "prior_steps=1", "prior_width=8", "kl_warmup=5", "free_bits=0.5"},
+             {24.0898828, 24.3893116, 24.6844703, 24.9777634, 25.2728641, 25.5525732, 25.5465234,
+              25.5439001, 25.5403019, 25.5380062, 24.509696}),
       rows_of("maf", {},
               {7.67099324, 7.51177712, 7.81568535, 7.93401058, 7.68204622, 5.74286247, 7.57356446,
                7.45525121, 7.6645765, 7.32396335, 7.69032262}),
@@ -241,6 +261,8 @@ Tensor drawn(const std::string& name, const Tensor& like, Generator& gen) {
   if (ends("matrix") || ends("whiten")) {
     return Tensor::eye(shape[0]) + noise * (0.3 / std::sqrt(static_cast<double>(shape[0])));
   }
+  if (ends("likelihood.offset")) return noise * 10 + 128.0;
+  if (ends("likelihood.log_scale")) return noise * 0.2 + 3.0;
   if (ends("std") || ends("_var")) return exp(noise * 0.3);
   if (ends("cdf.below")) {  // rows of probabilities, added up
     const std::int64_t levels = shape[0] - 1, dims = shape[1];
@@ -327,14 +349,23 @@ struct Run {
   void add_batch(nn::StateDict& all, std::int64_t i, const Tensor& x, const Tensor& rows,
                  std::int64_t round) {
     all.emplace_back(str("x.", i), x);
-    if (!data.discrete) return;
+    const bool latents = config.model == "vae";
+    if (!data.discrete && !latents) return;
     Generator noise = *density->generators().at(0);
     noise.place(rows, static_cast<std::uint64_t>(round));
+    if (latents) {
+      const std::int64_t draws = i < kSteps ? number("importance") : 1;
+      all.emplace_back(str("noise.", i), normal(noise, {x.dim(0), draws * number("latents")}));
+      return;
+    }
     const bool by_flow = config.text("dequantize", "uniform") == "variational";
     all.emplace_back(str("noise.", i),
                      by_flow ? logistic(noise, x.shape()) : uniform(noise, x.shape()));
   }
 
+  std::int64_t number(const std::string& key) {
+    return *std::get<std::int64_t*>(config.field(key).value);
+  }
   std::uint64_t seed() const { return static_cast<std::uint64_t>(config.training.seed); }
 
   DataShape shape;

@@ -95,9 +95,10 @@ std::vector<FlowRow> map_rows() {
     double scale;  ///< of the inputs
   };
   for (const Row& row :
-       {Row{sigmoid_map(), 1}, Row{bounded_affine_map(1, 0.8), 1}, Row{tanh_map(0.7), 1},
-        Row{gaussian_map(), 1}, Row{interleaved(affine_map()), 1}, Row{mixture_map(1), 1},
-        Row{mixture_map(4), 3}, Row{spline_map(2), 1}, Row{spline_map(8, 2), 1.5}}) {
+       {Row{sigmoid_map(), 1}, Row{gated_map(), 1}, Row{bounded_affine_map(1, 0.8), 1},
+        Row{tanh_map(0.7), 1}, Row{gaussian_map(), 1}, Row{interleaved(affine_map()), 1},
+        Row{mixture_map(1), 1}, Row{mixture_map(4), 3}, Row{spline_map(2), 1},
+        Row{spline_map(8, 2), 1.5}}) {
     const auto make = [map = row.map](Generator& gen) {
       const auto net = dense(3, 2 * map->parameters_per_dim(), gen);
       return std::make_shared<Coupling>(Partition::halves(5), map, std::make_shared<Calm>(net));

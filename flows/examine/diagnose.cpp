@@ -93,7 +93,7 @@ std::vector<Sizes> sizes_of_samples(FlowDensity& density, const std::vector<Laye
   constexpr std::uint64_t kStream = 0x73697A65;  // "size"
   constexpr double kReturned = 1e-3;
   Generator gen(seed, kStream);
-  const Tensor z = density.base().sample(gen, kSamples, density.dims());
+  const Tensor z = density.base().sample(gen, kSamples, density.latent_dims());
   Var value = Var(z.to(density.parameter_type()).to(density.device()));
   // What is given with the rows, in turn.
   const auto of_row = [&](std::int64_t i) { return static_cast<std::int32_t>(i % given.dim(0)); };

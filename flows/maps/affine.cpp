@@ -87,6 +87,28 @@ class SigmoidScale : public ElementwiseMap {
   static constexpr double kOpen = 2;  // a network of zeros scales by sigmoid(2) = 0.88
 };
 
+class Gated : public ElementwiseMap {
+ public:
+  std::string kind() const override { return "gated"; }
+  int parameters_per_dim() const override { return 2; }
+  double flops_per_dim() const override {
+    return 7;
+  }  // h + 1, its log sigmoid, exp, -, *, +, the sum
+  Mapped forward(const Var& x, const Var& parameters) const override {
+    const auto [m, h] = two_of(x, parameters);
+    const Var s = log_sigmoid(h + kOpen);
+    return {m + (x - m) * exp(s), sum_event(s)};
+  }
+  Mapped inverse(const Var& z, const Var& parameters) const override {
+    const auto [m, h] = two_of(z, parameters);
+    const Var s = log_sigmoid(h + kOpen);
+    return {m + (z - m) * exp(-s), -sum_event(s)};
+  }
+
+ private:
+  static constexpr double kOpen = 1;
+};
+
 class TanhScale : public ElementwiseMap {
  public:
   TanhScale(double scale, bool decayed)
@@ -159,6 +181,7 @@ class Interleaved : public ElementwiseMap {
 
 }  // namespace
 
+std::shared_ptr<ElementwiseMap> gated_map() { return std::make_shared<Gated>(); }
 std::shared_ptr<ElementwiseMap> sigmoid_map() { return std::make_shared<SigmoidScale>(); }
 
 std::shared_ptr<ElementwiseMap> tanh_map(double scale, bool decayed) {

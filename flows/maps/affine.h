@@ -18,6 +18,10 @@ std::shared_ptr<ElementwiseMap> bounded_affine_map(double limit, double shift_li
 /// z = (x + t) * sigmoid(h + 2); parameters t, then h. It can only contract, and needs a scale
 /// beside it. (Kingma, Dhariwal, "Glow" (2018), its code)
 std::shared_ptr<ElementwiseMap> sigmoid_map();
+/// z = m + g (x - m), g = sigmoid(h + 1); parameters m, then h: a step towards m, as long as the
+/// gate lets it be. It can only contract. (Kingma et al., "IAF" (2016), eq. 13 and 14, with the
+/// bias of 1 that its section 4 asks for)
+std::shared_ptr<ElementwiseMap> gated_map();
 /// z = (x + t) * exp(a tanh(h)) with one learned a, which begins as `scale`; parameters t, then h.
 /// `decayed`: weight decay is for a. (RealNVP, its code)
 std::shared_ptr<ElementwiseMap> tanh_map(double scale = 1, bool decayed = false);

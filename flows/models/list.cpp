@@ -13,7 +13,8 @@ namespace nf::flows {
   M(maf)             \
   M(nsf)             \
   M(made)            \
-  M(tabular)
+  M(tabular)         \
+  M(vae)
 
 #define NF_DECLARE(name) std::shared_ptr<const Model> name##_model();
 NF_MODELS(NF_DECLARE)

@@ -69,7 +69,7 @@ const Model& model_by_name(const std::string& name);
 
 /// Random streams of one seed: what is drawn for one purpose does not move the others.
 struct Stream {
-  static constexpr std::uint64_t kWeights = 1, kNoise = 2, kNoiseWeights = 3;
+  static constexpr std::uint64_t kWeights = 1, kNoise = 2, kNoiseWeights = 3, kLatents = 4;
 };
 
 /// "boards is of image-plus; realnvp has recipe, norm, ...", names as `shown` makes them: why a

@@ -42,9 +42,13 @@ Tensor encode_in_parts(const char* what, const InParts& parts, const Tensor& x,
   return concat(latents, 0);
 }
 
-Tensor decode_in_parts(const char* what, const InParts& parts, std::int64_t n,
-                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents,
-                       const Tensor& given, const OnRows& on_rows) {
+namespace {
+
+// decode_in_parts() by `data(z, first, given)`, of latents on the density's device.
+template <class Data>
+Tensor data_in_parts(const char* what, const InParts& parts, std::int64_t n,
+                     const std::function<Tensor(std::int64_t, std::int64_t)>& latents,
+                     const Data& data, const Tensor& given, const OnRows& on_rows) {
   FlowDensity& density = parts.density;
   check_memory(2.0 * sizeof(float) * static_cast<double>(n) * static_cast<double>(density.dims()),
                str(n, " samples"), "take fewer at a time");
@@ -55,7 +59,7 @@ Tensor decode_in_parts(const char* what, const InParts& parts, std::int64_t n,
     const std::int64_t count = std::min(parts.decoded, n - at);
     const Tensor z = latents(at, count).to(density.device());
     const Var beside = given_part(given, at, count, density.device());
-    decoded.push_back(density.decode(z, beside).to(Device::CPU));
+    decoded.push_back(data(z, at, beside).to(Device::CPU));
     if (on_rows) on_rows(at + count, n);
     const Tensor& x = decoded.back();
     if (all_finite(x)) continue;
@@ -74,12 +78,34 @@ Tensor decode_in_parts(const char* what, const InParts& parts, std::int64_t n,
   return concat(decoded, 0);
 }
 
+}  // namespace
+
+Tensor decode_in_parts(const char* what, const InParts& parts, std::int64_t n,
+                       const std::function<Tensor(std::int64_t, std::int64_t)>& latents,
+                       const Tensor& given, const OnRows& on_rows) {
+  const auto decode = [&](const Tensor& z, std::int64_t, const Var& beside) {
+    return parts.density.decode(z, beside);
+  };
+  return data_in_parts(what, parts, n, latents, decode, given, on_rows);
+}
+
+// What is drawn for a row does not depend on how they are cut.
 Tensor sample_in_parts(const char* what, const InParts& parts, std::int64_t n, double temperature,
                        Generator& gen, const Tensor& given, const OnRows& on_rows) {
+  FlowDensity& density = parts.density;
+  Generator noise = FlowDensity::data_noise(gen);
+  const std::uint64_t round = gen.offset();
   const auto latents = [&](std::int64_t, std::int64_t count) {
-    return parts.density.base().sample(gen, count, parts.density.dims(), temperature);
+    return density.base().sample(gen, count, density.latent_dims(), temperature);
   };
-  return decode_in_parts(what, parts, n, latents, given, on_rows);
+  const auto draw = [&](const Tensor& z, std::int64_t first, const Var& beside) {
+    if (!density.lossless()) {
+      const Tensor rows = Tensor::arange(first + z.dim(0), DType::I32).narrow(0, first, z.dim(0));
+      noise.place(rows.contiguous().to(z.device()), round);
+    }
+    return density.draw_data(z, noise, beside);
+  };
+  return data_in_parts(what, parts, n, latents, draw, given, on_rows);
 }
 
 void check_latents(const char* what, Density& density, const Tensor& x, const Tensor& z,

@@ -26,7 +26,7 @@ using OnRows = std::function<void(std::int64_t done, std::int64_t total)>;
 
 // `what` begins messages, as [what]. `given` (N, G): of a conditional density.
 
-/// The latents (N, D), on the CPU, of x (N, D). Throws Diverged when some are not finite: in which
+/// The latents (N, L), on the CPU, of x (N, D). Throws Diverged when some are not finite: in which
 /// layer that began.
 Tensor encode_in_parts(const char* what, const InParts& parts, const Tensor& x,
                        const Tensor& given = {});

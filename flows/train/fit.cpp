@@ -114,6 +114,7 @@ void Trainer::train_step() {
   // next() has moved on already.
   const bool measure = batches_.index() == 0 || step() + 1 == total_steps_;
   optimizer_.set_lr(options_.optimizer.lr * options_.schedule.factor(step()));
+  density_.begin_step(step());
   if (measure || !replay(batch)) {
     update_on(batch, measure);
     ++ordinary_steps_;

@@ -51,9 +51,9 @@ MaximumLikelihood::MaximumLikelihood(Density& density, const data::Dataset& data
 
 Var MaximumLikelihood::losses(const data::Batch& batch, const data::Split& all) {
   if (batch.x.defined() || changes()) {
-    return -density_.log_prob(trained_on(batch, all), given_with(batch, all));
+    return -density_.training_log_prob(trained_on(batch, all), given_with(batch, all));
   }
-  return -density_.log_prob_rows(all.x, batch.rows, all.given);
+  return -density_.training_log_prob_rows(all.x, batch.rows, all.given);
 }
 
 std::vector<Generator*> MaximumLikelihood::generators() {

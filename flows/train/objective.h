@@ -40,7 +40,8 @@ class Objective {
   virtual std::optional<std::string> find_nonfinite_held_out() { return std::nullopt; }
 };
 
-/// -ln p(x | given): maximum likelihood, exact or of the bound that a density with noise has.
+/// -ln p(x | given): maximum likelihood, exact or of the bound that a density with noise has; or
+/// what the density has in its place while it learns (Density::training_log_prob).
 class MaximumLikelihood : public Objective {
  public:
   /// Keeps references. Validation rows are moved to the density's device, where they stay. `moves`:

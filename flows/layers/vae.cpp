@@ -1,0 +1,108 @@
+#include "flows/layers/vae.h"
+
+#include <cmath>
+#include <numbers>
+
+namespace nf::flows {
+
+VaeLayer::VaeLayer(const Generator& noise, Nets nets, std::shared_ptr<Likelihood> likelihood,
+                   std::int64_t latents, std::shared_ptr<Transform> flow)
+    : noise_(add_generator("noise", noise)),
+      encoder_(add_module("encoder", std::move(nets.encoder))),
+      posterior_(add_module("posterior", std::move(nets.posterior))),
+      decoder_(add_module("decoder", std::move(nets.decoder))),
+      likelihood_(add_module("likelihood", std::move(likelihood))),
+      latents_(latents) {
+  NF_CHECK(latents >= 1, "[VaeLayer] needs latents, got ", latents);
+  if (!flow) return;
+  flow_ = &add_module("flow", std::move(flow));
+  NF_CHECK(flow_->exact(), "[VaeLayer] ", flow_->kind(),
+           " is no bijection: the density of its latents is not known");
+  NF_CHECK(flow_->out_shape({1, latents}) == Shape({1, latents}), "[VaeLayer] ", flow_->kind(),
+           " makes ", flow_->out_shape({1, latents}), " of (1, ", latents, ") latents");
+}
+
+VaeLayer::Posterior VaeLayer::posterior_of(const Var& x) {
+  const Var h = encoder_(x), both = posterior_(h);
+  NF_CHECK(both.shape() == Shape({x.dim(0), 2 * latents_}), "[VaeLayer] the encoder gives ",
+           both.shape(), ", ", latents_, " latents need (", x.dim(0), ", ", 2 * latents_, ")");
+  return {h, narrow(both, 1, 0, latents_), narrow(both, 1, latents_, latents_)};
+}
+
+namespace {
+
+// Each row `times` times, one behind the other.
+Var repeat_rows(const Var& x, std::int64_t times) {
+  if (times == 1) return x;
+  const std::int64_t n = x.dim(0), dims = x.dim(1);
+  return reshape(broadcast_to(reshape(x, {n, 1, dims}), {n, times, dims}), {n * times, dims});
+}
+
+Var floats(const Var& x) { return is_float(x.dtype()) ? x : Var(x.value().to(DType::F32)); }
+
+}  // namespace
+
+VaeLayer::Drawn VaeLayer::draw_latents(const Var& x, std::int64_t draws) {
+  NF_CHECK(x.rank() == 2, "[VaeLayer] expected rows (N, D), got ", x.shape());
+  const std::int64_t n = x.dim(0);
+  const Var rows = floats(x);
+  const auto [h, mean, log_scale] = posterior_of(likelihood_.seen(rows));
+  const Var e = normal(noise_, {n, draws * latents_}, mean.dtype(), mean.device())
+                    .reshape({n * draws, latents_});
+  Var z = repeat_rows(mean, draws) + repeat_rows(exp(log_scale), draws) * e;
+  // ln N(z_0): the square of e is that of (z_0 - m) / exp(s).
+  const double constant = -0.5 * std::log(2 * std::numbers::pi) * static_cast<double>(latents_);
+  const Var scales =
+      reshape(repeat_rows(reshape(sum_event(log_scale), {n, 1}), draws), {n * draws});
+  Var log_q = affine(sum_squares(e, {1}), -0.5, constant) - scales;
+  if (flow_) {
+    const auto [moved, log_det] = (*flow_)(z, repeat_rows(h, draws));
+    z = moved;
+    log_q = log_q - log_det;
+  }
+  return {z, likelihood_.log_prob(repeat_rows(rows, draws), decoder_(z)), log_q};
+}
+
+Mapped VaeLayer::forward(const Var& x, const Var&) {
+  const auto [z, log_p, log_q] = draw_latents(x, 1);
+  return {z, log_p - log_q};
+}
+
+Var VaeLayer::encode(const Var& x, const Var&) {
+  const auto [h, mean, log_scale] = posterior_of(likelihood_.seen(floats(x)));
+  return flow_ ? (*flow_)(mean, h).value : mean;
+}
+
+Mapped VaeLayer::inverse(const Var& z, const Var&) {
+  return {likelihood_.middle(decoder_(z)), zero_log_det(z)};
+}
+
+Var VaeLayer::draw(const Var& z, Generator& gen, const Var&) {
+  return likelihood_.draw(decoder_(z), gen);
+}
+
+void VaeLayer::initialize(const Samples& x) { likelihood_.initialize(x); }
+
+// Of each latent: exp, *, +, the square of e and its sum, the sum of s. Of each row: times, plus;
+// ln q, of a flow too; their difference.
+double VaeLayer::flops(const Shape& in) const {
+  const std::int64_t of_row = 6 * latents_ + 4 + (flow_ ? 1 : 0);
+  return static_cast<double>(in.dim(0) * of_row) + likelihood_.flops(in);
+}
+
+Shape VaeLayer::inspect(const Shape& in, const std::string& name,
+                        std::vector<nn::LayerInfo>& rows) const {
+  const Shape out = out_shape(in);
+  const Shape h = encoder_.inspect(in, nn::join_names(name, "encoder"), rows);
+  posterior_.inspect(h, nn::join_names(name, "posterior"), rows);
+  if (flow_) flow_->inspect(out, nn::join_names(name, "flow"), rows);
+  decoder_.inspect(out, nn::join_names(name, "decoder"), rows);
+  rows.push_back({name, kind(), out, likelihood_.parameter_count(), flops(in)});
+  return out;
+}
+
+std::string VaeLayer::kind() const {
+  return str("VaeLayer(", latents_, " latents, ", likelihood_.kind(), ")");
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,74 @@
+#include "flows/models/vae_density.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace nf::flows {
+
+namespace {
+
+std::shared_ptr<Compose> joined(const std::shared_ptr<Compose>& before,
+                                const std::shared_ptr<VaeLayer>& layer,
+                                const std::shared_ptr<Compose>& prior) {
+  auto all = std::make_shared<Compose>();
+  for (const auto& [name, part] : before->parts()) all->add(name, part);
+  all->add("vae", layer);
+  if (!prior->parts().empty()) all->add("prior", prior);
+  return all;
+}
+
+}  // namespace
+
+VaeDensity::VaeDensity(std::shared_ptr<Compose> before, std::shared_ptr<VaeLayer> layer,
+                       std::shared_ptr<Compose> prior, std::int64_t dims,
+                       const Convention& convention, const VaeTraining& training)
+    : FlowDensity(joined(before, layer, prior), std::make_shared<StandardNormal>(), dims,
+                  convention),
+      before_(std::move(before)),
+      prior_(std::move(prior)),
+      layer_(std::move(layer)),
+      training_(training),
+      weight_(Tensor::full({}, 1.0)) {
+  NF_CHECK(training.importance >= 1, "[VaeDensity] needs draws, got ", training.importance);
+  NF_CHECK(training.importance == 1 || training.free_bits == 0,
+           "[VaeDensity] the bound of several draws has no free bits: leave one of them out");
+}
+
+double VaeDensity::kl_weight(std::int64_t step) const {
+  constexpr double kFirst = 0.01;
+  if (training_.kl_warmup == 0) return 1;
+  return std::min(1.0,
+                  kFirst + static_cast<double>(step) / static_cast<double>(training_.kl_warmup));
+}
+
+void VaeDensity::begin_step(std::int64_t step) {
+  if (training_.kl_warmup == 0) return;
+  if (weight_.device() != device()) weight_ = weight_.to(device());
+  weight_.fill_(kl_weight(step));
+}
+
+Var VaeDensity::training_log_prob(const Var& x, const Var& /*given*/) {
+  const std::int64_t n = x.dim(0), draws = training_.importance;
+  const bool enters = !before_->parts().empty();
+  const Mapped entered = enters ? (*before_)(entering(x)) : Mapped{entering(x), {}};
+  const auto [z, log_p, log_q] = layer_->draw_latents(entered.value, draws);
+  const auto [u, log_det] = (*prior_)(z);
+  Var kl = log_q - (base().log_prob(u) + log_det);
+  if (training_.free_bits > 0) {
+    const double floor = training_.free_bits * static_cast<double>(layer_->latents());
+    const Var least = Tensor::full({}, floor, kl.dtype(), kl.device());
+    kl = broadcast_to(maximum(mean(kl), least), kl.shape());
+  }
+  if (training_.kl_warmup > 0) kl = kl * Var(weight_.to(kl.dtype()));
+  Var gained = log_p - kl;
+  if (draws > 1) {
+    gained = logsumexp(reshape(gained, {n, draws}), {1}) - std::log(static_cast<double>(draws));
+  }
+  return enters ? gained + entered.log_det : gained;
+}
+
+Var VaeDensity::training_log_prob_rows(const Tensor& data, const Tensor& rows, const Tensor&) {
+  return training_log_prob(index_select(data, 0, rows));
+}
+
+}  // namespace nf::flows

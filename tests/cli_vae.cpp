@@ -1,0 +1,93 @@
+// flowcli on variational autoencoders: every command that takes a run, or why it does not.
+#include <boost/test/unit_test.hpp>
+
+#include "cli_runs.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_vae)
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+Arguments joined(Arguments first, const Arguments& more) {
+  first.insert(first.end(), more.begin(), more.end());
+  return first;
+}
+
+/// A run on images of two levels with five latents, and on a table with two.
+struct Runs {
+  Runs() {
+    train(images, {"--data",       "glyphs", "--bits",        "1",      "--train",           "200",
+                   "--valid",      "50",     "--test",        "40",     "--epochs",          "2",
+                   "--latents",    "5",      "--posterior",   "planar", "--posterior-steps", "2",
+                   "--prior-flow", "maf",    "--prior-width", "8"});
+    train(moons, {"--data", "moons", "--train", "300", "--valid", "100", "--test", "100", "--steps",
+                  "20", "--importance", "3"});
+  }
+  void train(const std::string& run, const Arguments& more) const {
+    expect_ok(flowcli(folder, joined({"train", "vae", "--out", run, "--quiet", "--threads", "1",
+                                      "--hidden-units", "12"},
+                                     more)));
+  }
+  Outcome call(const std::string& command, const std::string& run,
+               const Arguments& more = {}) const {
+    return flowcli(folder, joined({command, run, "--threads", "1"}, more));
+  }
+  void refused(const std::string& command, const std::string& run, const std::string& why) const {
+    const Outcome outcome = call(command, run);
+    BOOST_TEST(outcome.status == 2, command << ": " << outcome.err);
+    BOOST_TEST(outcome.err.find(why) != std::string::npos, outcome.err);
+    BOOST_TEST(std::count(outcome.err.begin(), outcome.err.end(), '\n') == 1, outcome.err);
+  }
+
+  ScratchFolder folder;
+  const std::string images = folder.file("images"), moons = folder.file("moons");
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(every_command_works_or_says_why_not) {
+  const Runs runs;
+  for (const std::string& run : {runs.images, runs.moons}) {
+    for (const char* command :
+         {"eval", "check", "inspect", "report", "sample", "encode", "score"}) {
+      expect_ok(runs.call(command, run));
+    }
+    expect_ok(runs.call("eval", run, {"--importance", "3"}));
+    BOOST_TEST(slurp(run + "/report.html").size() > 1000U);
+  }
+  for (const char* command : {"interpolate", "manifold"}) {
+    expect_ok(runs.call(command, runs.images));
+  }
+  const Outcome check = runs.call("check", runs.images);
+  BOOST_TEST(check.out.find("Latents of the data") != std::string::npos, check.out);
+  runs.refused("inpaint", runs.images, "no density of reals");
+  runs.refused("plot", runs.moons, "known as a bound");
+  runs.refused("compress-latents", runs.images, "one scale");
+}
+
+BOOST_AUTO_TEST_CASE(latents_have_columns_of_their_own) {
+  const Runs runs;
+  const std::string z = runs.folder.file("z.npy"), x = runs.folder.file("x.npy");
+  expect_ok(runs.call("encode", runs.images, {"--out", z}));
+  BOOST_TEST(slurp(z).find("(40, 5)") != std::string::npos);
+  expect_ok(runs.call("decode", runs.images, {z, "--out", x}));
+  BOOST_TEST(slurp(x).find("(40, 28, 28") != std::string::npos);
+  const std::string table = runs.folder.file("z.csv"), back = runs.folder.file("back.csv");
+  expect_ok(runs.call("encode", runs.moons, {"--out", table}));
+  BOOST_TEST(slurp(table).starts_with("z1,z2\n"));
+  expect_ok(runs.call("decode", runs.moons, {table, "--out", back}));
+  const Outcome wrong = runs.call("decode", runs.images, {table, "--out", x});
+  BOOST_TEST(wrong.status == 1);
+  BOOST_TEST(wrong.err.find("has 2 columns, the model has 5 latents") != std::string::npos,
+             wrong.err);
+  // Draws, of which the first do not depend on how many there are.
+  const std::string few = runs.folder.file("few.csv"), more = runs.folder.file("more.csv");
+  expect_ok(runs.call("sample", runs.moons, {"-n", "3", "--out", few}));
+  expect_ok(runs.call("sample", runs.moons, {"-n", "9", "--out", more}));
+  BOOST_TEST(slurp(more).starts_with(slurp(few)));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -18,6 +18,7 @@ import sys
 import torch
 
 from torch_flow import Flow, read
+from torch_residual import follow_norms
 
 WHITENING_RATE = 0.1
 
@@ -76,7 +77,7 @@ def rate_of(name, s):
     if name == "scaling.log_scale":
         return s["scale_rate"]
     plain = "first.", "blocks.", "layers.", "skip.", "mixing."  # scales that learn as all others do
-    act_norm = name.startswith(("scales.", "dequantize.flow.", "norms."))
+    act_norm = name.startswith(("scales.", "dequantize.flow.", "norms.", "norm.", "rows."))
     faster = act_norm and name.endswith("log_scale")
     return 3 if faster and not any(part in name for part in plain) else 1
 
@@ -95,7 +96,7 @@ def losses(path):
     weights = {name[6:]: t for name, t in tensors.items() if name.startswith("model.")}
     rates = {name: rate_of(name, s) for name in weights}
     fixed = ("mask", "mean", "mean_rest", "std", "whiten", "colour", "log_det", "cdf.below", "_var", "order",
-             "permutation", "sign", "offset")
+             "permutation", "sign", "offset", ".u", ".v")
     # All others are learned, but for the mask of LU factors.
     learned = {name: (t / rates[name]).requires_grad_() for name, t in weights.items()
                if not name.endswith(fixed) and not (name.startswith("mixings.") and name.endswith("below"))}
@@ -115,6 +116,11 @@ def losses(path):
         weights.update(getattr(flow, "moved", {}))
         return loss
 
+    def follow(values, tolerance, most):
+        true = {**weights, **{name: p.detach() * rates[name] for name, p in values.items()}}
+        follow_norms(true, tolerance, most)
+        weights.update({name: t for name, t in true.items() if name.endswith(("map.u", "map.v"))})
+
     out, steps = [], s["steps"]
     for i in range(steps):
         loss = loss_of(learned, i)
@@ -128,6 +134,9 @@ def losses(path):
         for group in optimizer.param_groups:
             group["lr"] = s["lr"] * schedule(s, i, steps)
         optimizer.step()
+        follow(learned, 1e-4, 200)
+        if len(tensors[f"x.{i}"]) < len(tensors["x.0"]) or i + 1 == steps:  # the end of an epoch
+            follow(learned, 1e-6, 1000)
         for name, p in learned.items():
             decay = min(s["ema"], (1 + i) / (10 + i))
             average[name] = decay * average[name] + (1 - decay) * p.detach()

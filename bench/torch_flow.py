@@ -40,6 +40,9 @@ class Flow:
         if "layers" in settings:
             from torch_autoregressive import RowFlow
             return RowFlow(settings, tensors)
+        if "coefficient" in settings:
+            from torch_residual import ResidualRows
+            return ResidualRows(settings, tensors)
         if "scales" not in settings:
             return Flow(settings, tensors)
         from torch_image_flow import ImageFlow, RealNvp

@@ -9,6 +9,7 @@
 #include "c/border.h"
 #include "c/model.h"
 #include "data/levels.h"
+#include "flows/layers/residual.h"
 #include "tensor/threads.h"
 
 using namespace nf;
@@ -59,7 +60,7 @@ std::int64_t number_of(const nf_model& model, int what) {
     case NF_PARAMETERS:
       return model.parameters;
     case NF_NOISE:
-      return model.density->bound() ? 1 : 0;
+      return model.density->bound() || flows::estimates_log_det(*model.density) ? 1 : 0;
     case NF_LATENTS:
       return model.parts ? 1 : 0;
     case NF_LATENT_DIMS:

@@ -75,7 +75,7 @@ enum {
   NF_GIVEN = 5,         /* G: how many numbers are given with a row; 0: no conditional model */
   NF_GIVEN_CLASSES = 6, /* labels that may be given, 0 to this - 1; 0: columns are given */
   NF_PARAMETERS = 7,    /* trained numbers */
-  NF_NOISE = 8,         /* 1: log_prob draws noise, and is a lower bound on average */
+  NF_NOISE = 8,         /* 1: log_prob draws noise: a lower bound on average, or an estimate */
   NF_LATENTS = 9,       /* 1: there are latents, for nf_encode and nf_decode */
   NF_NOTES = 10,        /* how many texts NF_NOTE has */
   NF_LATENT_DIMS = 11   /* numbers of a row's latents; 0: there are none. D but of a vae */

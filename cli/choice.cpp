@@ -14,6 +14,7 @@
 #include "data/csv.h"
 #include "data/csv_cells.h"
 #include "data/given.h"
+#include "flows/layers/residual.h"
 #include "flows/train/fit.h"
 #include "tensor/checksum.h"
 #include "tensor/files.h"
@@ -396,8 +397,10 @@ std::string out_path(const std::string& out, const RunFolder& run, const std::st
 }
 
 std::string convention_of(const flows::Density& density) {
-  const flows::Convention& convention = density.convention();
-  return convention.text + (density.bound() ? "; a lower bound of the log probability" : "");
+  std::string text = density.convention().text;
+  if (density.bound()) text += "; a lower bound of the log probability";
+  if (flows::estimates_log_det(density)) text += "; log-determinants are estimated at random";
+  return text;
 }
 
 }  // namespace nf::cli

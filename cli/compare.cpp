@@ -131,7 +131,8 @@ Json json_of(const Compared& row, const std::string& split) {
     }
     json.update(
         Json{{"data", row.data}, {"split", split}, {"trained_on", {}}, {"status", row.status}});
-    for (const char* key : {"noise_draws", "bound", "convention", "device", "precision"})
+    for (const char* key :
+         {"noise_draws", "bound", "estimated", "convention", "device", "precision"})
       json[key] = {};
     Comparison().add_to(json);
   }

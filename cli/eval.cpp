@@ -16,6 +16,7 @@
 #include "cli/progress.h"
 #include "data/png.h"
 #include "flows/examine/diagnose.h"
+#include "flows/layers/residual.h"
 #include "tensor/fault.h"
 #include "tensor/text.h"
 
@@ -143,6 +144,10 @@ std::string add_calibration(const TrainedModel& model, const Rows& rows, Json& j
 void eval_run(const EvalOptions& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
+  check_usage(
+      options.importance == 0 || !flows::estimates_log_det(*model.density),
+      "[importance] the log-determinants of this model are estimated at random, and weights "
+      "of estimates give no bound; --noise-draws averages them");
   check_usage(options.importance == 0 || model.density->bound(),
               "[importance] would change nothing: the log-likelihood of this model is exact");
   const Rows rows = options.rows.load(model);

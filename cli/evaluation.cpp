@@ -6,6 +6,7 @@
 
 #include "cli/lines.h"
 #include "data/columns.h"
+#include "flows/layers/residual.h"
 #include "flows/models/surprise.h"
 #include "nn/safetensors.h"
 #include "tensor/text.h"
@@ -169,6 +170,7 @@ Json json_of(const TrainedModel& model, const flows::Evaluation& e, const std::s
       {"status", model.state.status},
       {"noise_draws", e.noise_draws},
       {"bound", model.density->bound()},
+      {"estimated", flows::estimates_log_det(*model.density)},
       {"convention", convention_of(*model.density)},
       {"device", name(model.density->device())},
       {"precision", model.precision}};

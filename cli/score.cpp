@@ -14,6 +14,7 @@
 #include "cli/score.h"
 #include "cli/table.h"
 #include "data/npy.h"
+#include "flows/layers/residual.h"
 #include "flows/models/surprise.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -309,6 +310,7 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
                {"lowest", lowest},
                {"noise_draws", options.evaluate.noise_draws},
                {"bound", model.density->bound()},
+               {"estimated", flows::estimates_log_det(*model.density)},
                {"convention", convention_of(*model.density)}};
   text += flagged_text(scored, options, *model.density, json);
   if (!options.png.empty()) {

@@ -17,6 +17,7 @@
 #include "data/csv.h"
 #include "data/given.h"
 #include "data/splits.h"
+#include "flows/layers/residual.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -38,7 +39,8 @@ std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedMo
   const bool best = model.state.best_epoch > 0;
   check_usage(options.model.weights == "best" || !best, what,
               "the held-out scores are of the best weights: leave --weights out");
-  check_usage(options.evaluate.noise_draws == 1 || !model.density->bound(), what,
+  const bool draws = model.density->bound() || flows::estimates_log_det(*model.density);
+  check_usage(options.evaluate.noise_draws == 1 || !draws, what,
               "the held-out scores are of one draw of the noise: leave --noise-draws out");
   const auto unusual = options.typicality ? flows::Unusual::Far : flows::Unusual::Low;
   Flagging flagging{options.flag, flows::HeldOutScores(kept->scores, unusual), kept->split};

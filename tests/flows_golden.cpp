@@ -79,6 +79,17 @@ Golden vae_of(const std::string& name, bool discrete, std::vector<std::string> s
   return {"vae-" + name, "vae", 6, discrete, "paper", std::move(settings), std::move(losses)};
 }
 
+/// A small model of residual blocks of rows.
+Golden blocks_of(const std::string& model, std::vector<double> losses) {
+  return {model,
+          model,
+          5,
+          false,
+          "paper",
+          {"blocks=2", "hidden_units=12", "warmup=3"},
+          std::move(losses)};
+}
+
 std::vector<Golden> all_golden() {
   return {
       {"nice",
@@ -227,6 +238,11 @@ std::vector<Golden> all_golden() {
        {"map=gaussian", "prior=gaussian", "hidden_units=12", "alpha=0.05"},
        {32.887463, 33.9617571, 34.5268917, 34.0133474, 33.7018259, 32.6915239, 34.4222109,
         33.0497407, 33.1477208, 32.7059327, 33.6160102}},
+      blocks_of("iresnet", {10.5040109, 8.80192369, 8.58768678, 8.01026559, 8.30302695, 8.61039425,
+                            7.24733506, 7.80095626, 7.66547051, 8.00375497, 7.38236105}),
+      blocks_of("residual-flow",
+                {9.4263503, 8.31909591, 8.68675033, 9.0559181, 7.58427477, 8.91320035, 7.7502755,
+                 8.97322648, 7.5036965, 7.40386439, 8.12210355}),
       rates("sgd", "1e-3",
             {11.0657628, 10.4878784, 10.985401, 10.5602748, 10.2834934, 10.8372728, 11.1665027,
              9.81202776, 9.34208341, 10.9522272, 10.328741}),

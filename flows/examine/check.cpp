@@ -6,6 +6,7 @@
 #include "autograd/gradcheck.h"
 #include "flows/examine/diagnose.h"
 #include "nn/layers/norm.h"
+#include "nn/layers/spectral.h"
 #include "tensor/linalg.h"
 
 namespace nf::flows {
@@ -56,6 +57,7 @@ class Checker {
     flow->for_each_parameter([&](const std::string&, Var& p) {
       p.set_value(p.value() + 0.3 * normal(gen, p.shape(), DType::F64));
     });
+    nn::converge_spectral_norms(*flow);
     return flow;
   }
 

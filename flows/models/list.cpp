@@ -13,6 +13,8 @@ namespace nf::flows {
   M(maf)             \
   M(nsf)             \
   M(made)            \
+  M(iresnet)         \
+  M(residual_flow)   \
   M(tabular)         \
   M(vae)
 

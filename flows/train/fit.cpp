@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "nn/layers/spectral.h"
 #include "tensor/clock.h"
 #include "tensor/text.h"
 
@@ -154,6 +155,7 @@ void Trainer::update_on(const data::Batch& batch, bool measure) {
     scale = scale.defined() ? scale * one_or_nan : one_or_nan;
   }
   optimizer_.step(scale);
+  nn::follow_spectral_norms(density_);
   density_.clear_grads();
   if (ema_) ema_->update(step() - 1);
 }
@@ -227,7 +229,10 @@ EpochReport Trainer::finish_epoch() {
     epoch_nats_ = 0;
     epoch_samples_ = 0;
   }
-  with_evaluated_weights([&] { objective_.measure_statistics(); });
+  with_evaluated_weights([&] {
+    nn::converge_spectral_norms(density_);
+    objective_.measure_statistics();
+  });
   validate(report, whole);
   report.seconds = seconds_ + seconds_now() - started_;
   return report;

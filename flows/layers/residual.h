@@ -1,0 +1,86 @@
+// ResidualBlock: x + g(x), invertible because g's slope is below 1.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "flows/bijection.h"
+#include "nn/nets/lipschitz_net.h"
+
+namespace nf::flows {
+
+/// How ln|det(I + J)|, J the Jacobian of g, is computed.
+enum class ResidualLogDet {
+  Exact,    ///< from J itself, by as many directions as a sample has dimensions
+  Series,   ///< the first terms of sum_k (-1)^(k+1) tr(J^k) / k, each trace estimated by v^T J^k v
+            ///< with a random v: right on average but for the terms that are left out (Behrmann et
+            ///< al., "Invertible residual networks" (2019), section 3.2)
+  Roulette  ///< the same, with a random number of terms, each divided by the probability that it is
+            ///< there: right on average (Chen et al., "Residual flows for invertible generative
+            ///< modeling" (2019), theorem 1)
+};
+
+struct ResidualOptions {
+  ResidualLogDet log_det = ResidualLogDet::Exact;
+  /// Of the series in train mode and in evaluation mode. Roulette always has these terms, and as
+  /// many more as a Poisson variable of mean 2 says.
+  int terms = 2, terms_evaluated = 20;
+  int most_steps = 1000;  ///< of the inverse
+};
+
+/// z = x + g(x), x (N, ...). `net` is g.
+///
+/// The value is exact and draws nothing, and so is log_det with ResidualLogDet::Exact. An estimated
+/// one has for each sample one v of -1 and 1 (Hutchinson's trace), the same for all powers of J,
+/// from the generator `probes` (an inverse that is not recorded takes the same ones at every call,
+/// so that several threads may draw samples); its gradient is an estimate too, that of w^T J v with
+/// w = sum_k
+/// (-1)^k (J^T)^k v as a constant, which needs no second derivatives (Chen et al. 2019, theorem 2).
+///
+/// The inverse is the limit of x <- z - g(x) from x = z, for each sample until |dx| <= tolerance()
+/// * (1 + |x|), in the largest of its numbers. With L the slope of g, x is then right to L / (1 -
+/// L) times that. Its gradients are those of the limit, by the same iteration. Throws Error when a
+/// sample is not there after most_steps, which happens where L is near 1, or not below it.
+class ResidualBlock : public Bijection {
+ public:
+  explicit ResidualBlock(std::shared_ptr<nn::LipschitzNet> net, const ResidualOptions& options = {},
+                         const Generator& probes = Generator());
+  Mapped forward(const Var& x, const Var& context = {}) override;
+  Mapped inverse(const Var& z, const Var& context = {}) override;
+  Var encode(const Var& x, const Var& context = {}) override;
+  /// Whether log_det is an estimate.
+  bool estimated() const { return probes_ != nullptr; }
+  /// How many steps the latest inverse took.
+  int inverse_steps() const { return inverse_steps_.load(std::memory_order_relaxed); }
+  static double tolerance(DType dtype) { return dtype == DType::F32 ? 1e-5 : 1e-11; }
+  nn::LipschitzNet& net() { return net_; }
+  std::string kind() const override;
+  Shape inspect(const Shape& in, const std::string& name,
+                std::vector<nn::LayerInfo>& rows) const override;
+
+ private:
+  using Linearized = nn::LipschitzNet::Linearized;
+  struct Estimate {
+    Tensor value;  // (N)
+    Tensor v, w;   // like x
+  };
+
+  Var log_det(const Linearized& at, const Var& x, Generator* probes);
+  Var exact_log_det(const Linearized& at, const Var& x) const;
+  Estimate estimate(const Linearized& at, const Tensor& x, Generator& probes);
+  Var recorded_inverse(const Var& z, const Tensor& x, const std::vector<Var>& weights);
+
+  nn::LipschitzNet& net_;
+  ResidualOptions options_;
+  Generator* probes_ = nullptr;  // null: exact
+  const Generator fixed_;        // of the inverse where nothing is recorded
+  std::atomic<int> inverse_steps_{0};
+};
+
+/// Whether there is a layer in the module whose log_det is an estimate: then log_prob is one, right
+/// on average over draws (but for what a series leaves out), and no bound by itself.
+bool estimates_log_det(const nn::Module& module);
+
+}  // namespace nf::flows

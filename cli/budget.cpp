@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include "cli/trained_model.h"
+#include "flows/models/any_order.h"
 #include "flows/train/evaluate.h"
 #include "flows/train/fit.h"
 #include "tensor/memory.h"
@@ -30,13 +31,20 @@ void check_batch(const flows::Density& density, const flows::Config& config, std
                str("give a smaller --batch-size", images ? " or --memory invertible" : ""));
 }
 
+std::shared_ptr<flows::Density> density_to_train(const flows::Config& config,
+                                                 const data::Dataset& data, Device device) {
+  auto density = make_density(config, data, device);
+  if (auto* table = dynamic_cast<flows::AnyOrder*>(density.get())) table->use_orders(1);
+  return density;
+}
+
 std::int64_t steps_within_budget(const flows::Config& config, const data::Dataset& data,
                                  const flows::FitOptions& options, Device device,
                                  const Common& common) {
   constexpr std::int64_t kWarmUp = 3, kTimed = 47, kValidated = 500;
   const double budget = 60 * config.training.budget;
   set_precision(device, config.training.precision, Need::Must);
-  const auto density = make_density(config, data, device);
+  const auto density = density_to_train(config, data, device);
   check_batch(*density, config, data.train.size());
   flows::FitOptions rehearsal = options;
   rehearsal.epochs = kWarmUp + kTimed;  // the end is not reached, for an epoch has a step

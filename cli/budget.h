@@ -12,6 +12,11 @@ namespace nf::cli {
 /// on a GPU its own allocator says so.
 void check_batch(const flows::Density& density, const flows::Config& config, std::int64_t rows);
 
+/// The model as it is trained. A table's is validated after each epoch by one of its orders, since
+/// all of them would take longer than the epoch; what is told of the trained model is by all.
+std::shared_ptr<flows::Density> density_to_train(const flows::Config& config,
+                                                 const data::Dataset& data, Device device);
+
 /// The number of steps that `config.training.budget` core-minutes of this process allow, validation
 /// after each epoch included. A copy of the model is made and trained for 50 steps, which are timed
 /// and thrown away; what that costs is taken off the budget. A note says what was found. Throws

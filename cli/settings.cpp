@@ -53,7 +53,7 @@ const Preset& preset_of(const std::string& model) {
   static std::map<std::string, Preset> known;
   const auto [at, first] = known.try_emplace(model);
   if (first) {
-    at->second = {texts_of(model, {}), texts_of(model, {.dims = 8, .rows = 500}),
+    at->second = {texts_of(model, {}), texts_of(model, {.dims = 8, .rows = 100}),
                   texts_of(model, {.dims = 8, .rows = 1'000'000})};
   }
   return at->second;

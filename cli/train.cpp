@@ -18,6 +18,7 @@
 #include "cli/trained_model.h"
 #include "cli/verdict.h"
 #include "data/columns.h"
+#include "flows/models/table_training.h"
 #include "tensor/cpu_kernels.h"
 #include "tensor/fault.h"
 #include "tensor/memory.h"
@@ -365,7 +366,7 @@ class Training {
 
   /// With its weights before the trainer takes it: averages begin where they are.
   std::shared_ptr<flows::Density> first_density(Start start) const {
-    auto density = make_density(config_, data_, device_);
+    auto density = density_to_train(config_, data_, device_);
     check_batch(*density, config_, data_.train.size());
     if (start == Start::New && !config_.output.from.empty()) {
       begin_from(*density, config_, data_, common_);
@@ -435,6 +436,8 @@ void add_train(CLI::App& app) {
                   "--budget says how many steps there are: leave out --steps and --epochs");
       config.training.steps = steps_within_budget(
           config, data, Training::fit_options(config, !options->no_graph), device, options->common);
+      if (!options->settings.given("patience"))
+        flows::be_patient(config.training, data.train.size());
     }
     Training training(config, std::move(data), options->common, device, !options->no_graph,
                       Training::Start::New);

@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(rows_have_the_same_score_in_a_file_alone_and_line_by_line) 
 }
 
 BOOST_AUTO_TEST_CASE(any_columns_are_given_any_others) {
-  const Table t(true, {}, "90");
+  const Table t(true, {"--lr", "5e-3"}, "90");
   const auto lines = lines_of(
       t.good("sample", {"--given", "sex=m,colour=light blue", "-n", "40", "--out", "-"}).out);
   BOOST_TEST(lines.size() == 41U);

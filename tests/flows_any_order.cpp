@@ -147,10 +147,11 @@ BOOST_AUTO_TEST_CASE(rare_whole_numbers_have_a_probability) {
 BOOST_AUTO_TEST_CASE(log_prob_is_the_chain_of_its_conditionals) {
   const NoGrad no_grad;
   for (const std::vector<std::int32_t>& whole : {std::vector<std::int32_t>{}, {1}}) {
-    const Made m = made(3, whole, 1);
+    const Made m = made(3, whole, 2);
+    m.density->use_orders(1);
     std::vector<std::int32_t> columns;
     m.density->for_each_buffer([&](const std::string& name, Tensor& t) {
-      if (name == "orders") columns = t.to_vector<std::int32_t>();
+      if (name == "orders") columns = t.narrow(0, 0, 1).to_vector<std::int32_t>();
     });
     Tensor known = Tensor::zeros({1, 3}), total = Tensor::zeros({300});
     for (const std::int32_t column : columns) {
@@ -159,6 +160,9 @@ BOOST_AUTO_TEST_CASE(log_prob_is_the_chain_of_its_conditionals) {
       known.narrow(1, column, 1).fill_(1);
     }
     CHECK_SAME(m.density->log_prob(m.rows).value(), total, 1e-5, "chain");
+    m.density->use_orders(0);
+    BOOST_TEST(max(abs(m.density->log_prob(m.rows).value() - total)).item() > 1e-3);
+    check_error([&] { m.density->use_orders(3); }, {"[AnyOrder] has 2 orders"});
   }
 }
 

@@ -2,9 +2,11 @@
 // unusual.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "flows/models/build.h"
 #include "flows/models/surprise.h"
+#include "flows/models/table_training.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
 #include "tests/trainings.h"
@@ -71,6 +73,32 @@ BOOST_AUTO_TEST_CASE(losses_stay_what_they_were) {
   BOOST_REQUIRE_EQUAL(losses.size(), golden.size());
   for (std::size_t i = 0; i < golden.size(); ++i) {
     BOOST_CHECK_CLOSE_FRACTION(losses[i], golden[i], 1e-4);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(short_tables_are_averaged_over_more_orders) {
+  const struct {
+    std::int64_t rows, dims, orders;
+  } cases[] = {{0, 4, 4},       {120, 4, 16},      {455, 30, 16},    {16'000, 21, 11},
+               {16'000, 63, 3}, {1'000'000, 8, 4}, {100'000, 30, 2}, {100'000, 64, 1}};
+  for (const auto& c : cases) {
+    const nlohmann::ordered_json json =
+        to_json(preset("tabular", {.dims = c.dims, .rows = c.rows}));
+    BOOST_TEST(json["model"]["orders"] == c.orders, c.rows << " x " << c.dims);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_budget_of_many_epochs_has_patience) {
+  const struct {
+    std::int64_t patience, steps, patient;
+  } cases[] = {{20, 1000, 50}, {20, 300, 20}, {0, 1000, 0}};  // 10 steps an epoch
+  for (const auto& c : cases) {
+    TrainingSettings training;
+    training.patience = c.patience;
+    training.steps = c.steps;
+    training.batch_size = 100;
+    be_patient(training, 950);
+    BOOST_TEST(training.patience == c.patient);
   }
 }
 

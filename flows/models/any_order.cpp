@@ -106,7 +106,8 @@ AnyOrder::AnyOrder(const AnyOrderOptions& options, std::shared_ptr<Condition> co
       orders_(add_buffer("orders", random_orders(options.orders, options.dims, weights))),
       whole_(add_buffer("whole", Tensor::zeros({options.dims}))),
       hidden_(add_module("hidden", nn::mlp(hidden_options(options, context_dims()), weights))),
-      noise_(add_generator("known", noise)) {
+      noise_(add_generator("known", noise)),
+      orders_in_use_(options.orders) {
   std::int64_t number = 0, value = 0;
   for (std::int32_t i = 0; i < static_cast<std::int32_t>(dims()); ++i) {
     const std::int32_t values =
@@ -379,9 +380,17 @@ Var AnyOrder::log_prob(const Var& x, const Var& given) {
   const Var context = context_of(given, x.dim(0));
   const Rows rows = rows_of(x);
   if (training()) return estimate(rows, context);
+  auto used = orders();
+  used.resize(static_cast<std::size_t>(orders_in_use_));
   std::vector<Var> each;
-  for (const auto& order : orders()) each.push_back(in_order(rows, context, order));
+  for (const auto& order : used) each.push_back(in_order(rows, context, order));
   return logsumexp(concat(each, 1), {1}) - std::log(static_cast<double>(each.size()));
+}
+
+void AnyOrder::use_orders(int count) {
+  NF_CHECK(count >= 0 && count <= options_.orders, "[AnyOrder] has ", options_.orders, " orders, ",
+           count, " were asked for");
+  orders_in_use_ = count == 0 ? options_.orders : count;
 }
 
 Var AnyOrder::log_conditionals(const Var& x, const Tensor& known, const Var& given) {

@@ -66,6 +66,10 @@ class AnyOrder : public Density {
   Tensor complete(Generator& gen, const Tensor& x, const Tensor& known, double temperature = 1,
                   const Var& given = {});
 
+  /// log_prob is that of the first `count` orders, itself an exact density, at that part of the
+  /// time; of all for 0. For looking at a training. Not saved.
+  void use_orders(int count);
+
   bool bound() const override { return false; }
   /// Categories are whole numbers, too.
   Tensor whole_columns() const override;
@@ -134,6 +138,7 @@ class AnyOrder : public Density {
   Var* category_weight_ = nullptr;  // (V, H)
   Var* category_bias_ = nullptr;    // (V)
   Generator& noise_;
+  int orders_in_use_;
 };
 
 }  // namespace nf::flows

@@ -14,4 +14,10 @@ void adapt_to_rows(TrainingSettings& training, std::int64_t rows) {
   training.patience = 20;
 }
 
+void be_patient(TrainingSettings& training, std::int64_t rows) {
+  if (training.patience == 0) return;
+  const std::int64_t per_epoch = (rows + training.batch_size - 1) / training.batch_size;
+  training.patience = std::max(training.patience, training.steps / per_epoch / 2);
+}
+
 }  // namespace nf::flows

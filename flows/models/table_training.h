@@ -13,4 +13,9 @@ namespace nf::flows {
 /// 400, a million rows 1000 and at most 20,000.
 void adapt_to_rows(TrainingSettings& training, std::int64_t rows);
 
+/// A preset's patience is for the epochs that it has itself. Of a budget that makes many more
+/// steps, the learning rate is high for longer, and a better result comes late: patience becomes
+/// half of the epochs of `training.steps`, with so many rows, unless it is more or none (0).
+void be_patient(TrainingSettings& training, std::int64_t rows);
+
 }  // namespace nf::flows

@@ -99,13 +99,24 @@ void adapt(TrainingSettings& training, std::int64_t rows) {
   training.epochs = std::clamp<std::int64_t>(steps / per_epoch, 5, 1000);
   training.patience = std::max<std::int64_t>(20, training.epochs / 5);
   training.warmup = 200;
+  // Measured on tables of 107 to 20,000 rows: at this rate those from 300 rows on end 0.03 to 0.8
+  // nats better, while shorter ones are learned by heart.
+  if (rows >= 300) training.lr = 3e-3;
 }
 
-// Each order costs a pass for every column when rows are scored: fewer of them in wide tables.
+// Each order costs a pass for every column when rows are scored: fewer of them in wide tables, and
+// in long ones, whose networks have seen enough to need no average.
+std::int64_t orders_of(const DataShape& data) {
+  constexpr std::int64_t kMost = 16, kCells = 4'000'000;
+  const std::int64_t least = data.dims <= 16 ? 4 : data.dims <= 48 ? 2 : 1;
+  if (data.rows == 0) return least;
+  return std::clamp(kCells / (data.rows * data.dims), least, kMost);
+}
+
 Config Tabular::preset(const DataShape& data, const std::string&) const {
   Config config(name(), std::make_unique<TabularSettings>());
   TabularSettings& model = config.of<TabularSettings>();
-  model.orders = data.dims <= 16 ? 4 : data.dims <= 48 ? 2 : 1;
+  model.orders = orders_of(data);
   TrainingSettings& training = config.training;
   training.beta2 = 0.999;
   training.eps = 1e-8;
@@ -118,7 +129,11 @@ Config Tabular::preset(const DataShape& data, const std::string&) const {
   config.data.missing = "model";
   config.output.sample_every = 0;
   config.output.samples = 20000;
-  if (data.rows > 0 && !data.unit_scale) adapt(training, data.rows);
+  if (data.rows > 0 && !data.unit_scale) {
+    adapt(training, data.rows);
+    // Epochs of a few steps end faster than their files are safe on the disk.
+    config.output.save_every = std::max<std::int64_t>(1, training.epochs / 100);
+  }
   return config;
 }
 

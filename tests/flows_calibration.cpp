@@ -33,8 +33,10 @@ BOOST_AUTO_TEST_CASE(what_is_wrong_with_draws_is_named) {
     double shift, deviation;
     std::string fault;
   };
-  for (const Case& c : {Case{0, 1, ""}, Case{0, 0.7, "too narrow"}, Case{0, 1.4, "too wide"},
-                        Case{0.15, 1, "too high"}, Case{-0.15, 1, "too low"}}) {
+  for (const Case& c :
+       {Case{0, 1, ""}, Case{0, 0.7, "too narrow"}, Case{0, 1.4, "too wide"},
+        Case{0.15, 1, "too high"}, Case{-0.15, 1, "too low"}, Case{-1, 1, "too low"},
+        Case{1, 1, "too high"}, Case{8, 1, "too high"}, Case{0.1, 0.4, "too narrow"}}) {
     const Calibration found = of_draws(c.shift, c.deviation);
     BOOST_TEST(found.fault(0.001) == c.fault, c.shift << ' ' << c.deviation);
   }

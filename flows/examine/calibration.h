@@ -25,9 +25,12 @@ enum class Region { Middle, Highest };
 /// How many rows lie in the region of a level.
 struct Coverage {
   double level = 0;
-  std::int64_t within = 0, of = 0;
-  double p_value = 1;  ///< two-sided, binomial
+  std::int64_t within = 0, of = 0, above = 0;  ///< of those without, with shares above 1/2
+  double p_value = 1;                          ///< two-sided, binomial
   double share() const { return static_cast<double>(within) / static_cast<double>(of); }
+  /// Whether more rows than in a right model lie beyond the region's middle on one side, and no or
+  /// few more on the other.
+  bool one_sided() const;
 };
 
 /// What the shares of one column say.
@@ -37,10 +40,12 @@ struct Calibration {
   double ks = 0;          ///< their Kolmogorov-Smirnov distance from the uniform distribution
   double ks_p_value = 1;  ///< of that distance
   std::vector<Coverage> coverage;
+  Region region = Region::Middle;
 
   double least_p_value() const;
   /// What is wrong where a p-value is below `chance`: "too narrow", "too wide", "too high", "too
-  /// low", "of another shape", said of the draws; else empty.
+  /// low", "of another shape", said of the draws; else empty. Draws that are off to one side hold
+  /// too few rows in their middle, too: they are narrow where rows are missed on both sides.
   std::string fault(double chance) const;
 };
 

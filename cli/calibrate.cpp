@@ -6,6 +6,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/gaps.h"
 #include "cli/given.h"
 #include "cli/interrupt.h"
 #include "cli/lines.h"
@@ -55,18 +56,24 @@ class Shares {
       progress.step(done_, n, "calibrate", str(done_, " of ", n, " rows"));
     }
     progress.clear();
+    if (const std::int64_t gaps = done_ > 0 ? gaps_in(rows.x.narrow(0, 0, done_)) : 0; gaps > 0) {
+      model_.common.note(str("note: ", gaps, " of ", rows.x.narrow(0, 0, done_).numel(),
+                             " cells are missing; each is one draw of the model, given the others ",
+                             "of its row"));
+    }
   }
 
   std::int64_t done() const { return done_; }
   const std::vector<std::vector<double>>& each() const { return each_; }
 
  private:
-  static constexpr std::uint64_t kTies = 0x74696573;  // "ties"
+  static constexpr std::uint64_t kTies = 0x74696573;     // "ties"
+  static constexpr std::uint64_t kFills = 0x66696C6C73;  // "fills"
 
   void add_part(const Rows& rows, std::int64_t first, std::int64_t count) {
     flows::Density& density = *model_.density;
-    const Tensor x = rows.x.narrow(0, first, count);
     const Tensor given = rows.given.defined() ? rows.given.narrow(0, first, count) : Tensor();
+    const Tensor x = filled(model_, rows.x.narrow(0, first, count), given, fills_);
     const std::int64_t n = count * options_.draws;
     const Tensor beside = spread_over(given, n);
     const Tensor drawn =
@@ -93,6 +100,7 @@ class Shares {
   Generator gen_, ties_;
   std::int64_t done_ = 0;
   std::vector<std::vector<double>> each_;
+  Generator fills_{options_.seed, kFills};
 };
 
 Json json_of(const flows::Calibration& c, const std::string& fault) {
@@ -208,7 +216,10 @@ void add_calibrate(CLI::App& app) {
       "draw: in each column its rank among them is uniform, and the middle half of the\n"
       "draws holds half of the rows. 'log density' does the same for all columns at\n"
       "once, with the likeliest half of the draws. Fewer rows within mean draws that\n"
-      "are too narrow: the model is too sure. A right model fails once in 100 times.\n\n"
+      "are too narrow: the model is too sure; or draws that are too low or too high.\n"
+      "A right model fails once in 100 times. A missing cell is filled in with a draw,\n"
+      "given the others of its row: that is right where what is missing depends on what\n"
+      "is there alone, and then the row is one more draw, too.\n\n"
       "Examples:\n  flowcli calibrate runs/regression\n"
       "  flowcli calibrate runs/regression --split valid -n 5000 --draws 400\n"
       "  flowcli calibrate runs/regression --levels .5,.99 --json\n");

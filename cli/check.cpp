@@ -7,6 +7,7 @@
 
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/gaps.h"
 #include "cli/given.h"
 #include "flows/examine/p_value.h"
 #include "tensor/ops.h"
@@ -244,13 +245,6 @@ Evidence evidence_of(const TrainedModel& model, const EpochLog& log, const Check
   return evidence;
 }
 
-// x with a gap wherever `like` has one.
-Tensor with_gaps(const Tensor& x, const Tensor& like) {
-  if (!is_float(like.dtype()) || all_finite(like)) return x;
-  const Tensor nothing = Tensor::full({}, NAN, x.dtype());
-  return where(equal(like, like), x, nothing);
-}
-
 // Where nothing else is wrong: whether draws have the log densities that rows have.
 Judgement judge_draws(bool far, bool own) {
   if (!far) return {Verdict::Ok, "OK: draws have log densities as the data have."};
@@ -264,21 +258,23 @@ Judgement judge_draws(bool far, bool own) {
 }
 
 // Of a density without latents, or whose latents do not say all of a row, by the log densities of
-// rows and of draws.
+// rows and of draws. Missing cells of rows are filled in, since draws have none.
 Checkup examine_draws(const TrainedModel& model, const EpochLog& log, const data::Split& rows,
                       const CheckOptions& options) {
   flows::Density& density = *model.density;
   Checkup check;
   check.precision = model.precision;
   check.scored = std::min(options.samples, rows.size());
-  const Tensor x = rows.x.narrow(0, 0, check.scored);
+  constexpr std::uint64_t kFills = 0x66696C6C73;  // "fills"
+  Generator gen(options.seed), fills(options.seed, kFills);
   const Tensor given = flows::given_rows(rows.given, 0, check.scored);
-  Generator gen(options.seed);
+  const std::int64_t gaps = gaps_in(rows.x.narrow(0, 0, check.scored));
+  const Tensor x = filled(model, rows.x.narrow(0, 0, check.scored), given, fills);
   const Tensor draws =
       density.sample(gen, check.scored, 1, given_part(given, 0, check.scored, density.device()))
           .to(Device::CPU);
   const auto scores = [&](const Tensor& of) { return flows::score(density, of, {.given = given}); };
-  const std::vector<double> of_rows = scores(x), of_draws = scores(with_gaps(draws, x));
+  const std::vector<double> of_rows = scores(x), of_draws = scores(draws);
   for (const auto& [what, all] : {std::pair{"rows", &of_rows}, {"draws", &of_draws}}) {
     check.nan = std::any_of(all->begin(), all->end(), [](double s) { return std::isnan(s); });
     if (!check.nan) continue;
@@ -305,6 +301,12 @@ Checkup examine_draws(const TrainedModel& model, const EpochLog& log, const data
         format("Log densities of the data and of as many draws differ by %.4f (Kolmogorov-Smirnov "
                "distance; by chance up to %.4f).",
                distance, chance));
+    if (gaps > 0) {
+      check.findings.push_back(
+          format("%lld of %lld cells of the data are missing, and filled in "
+                 "by the model for that, given the others.",
+                 static_cast<long long>(gaps), static_cast<long long>(x.numel())));
+    }
     if (judgement.verdict == Verdict::Ok) {
       judgement = judge_draws(far_from_base(distance, chance, false), options.own);
     }

@@ -3,6 +3,9 @@
 #include <cmath>
 
 #include "cli_runs.h"
+#include "tensor/ops.h"
+#include "tensor/random.h"
+#include "tensor/text.h"
 
 using namespace nf::test;
 
@@ -44,6 +47,33 @@ BOOST_AUTO_TEST_CASE(a_model_is_tested_on_rows_that_it_fits_and_on_others) {
   BOOST_TEST(wrong.out.find("1000 rows, 100 draws for each") != std::string::npos, wrong.out);
   // The same draws, whatever the number of threads.
   BOOST_TEST(flowcli(folder, {"calibrate", run, "--json", "--threads", "2"}).out == fits.out);
+}
+
+// y follows x, and is missing wherever x is above 0: rows whose cells are all there, and the cells
+// of y that are there, are others than the model draws, though it is right.
+BOOST_AUTO_TEST_CASE(missing_cells_are_filled_in_before_rows_are_compared_with_draws) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), csv = folder.file("gaps.csv");
+  nf::Generator gen(5);
+  const std::vector<double> u = nf::normal(gen, {2000, 2}, nf::DType::F64).to_vector<double>();
+  std::string text = "x,y\n";
+  for (std::size_t i = 0; i < u.size(); i += 2) {
+    text += nf::str(u[i], ",", u[i] > 0 ? "" : nf::str(0.9 * u[i] + 0.44 * u[i + 1]), "\n");
+  }
+  write(csv, text);
+  expect_ok(flowcli(folder, {"train", "tabular", "--data", csv, "--epochs", "30", "--hidden-units",
+                             "16", "--components", "3", "--threads", "1", "--out", run}));
+  const Outcome calibrated = flowcli(folder, {"calibrate", run});
+  expect_ok(calibrated);
+  BOOST_TEST(calibrated.out.find("  pass") != std::string::npos, calibrated.out);
+  BOOST_TEST(calibrated.err.find("of 400 cells are missing") != std::string::npos, calibrated.err);
+  const Outcome checked = flowcli(folder, {"check", run, "--json"});
+  expect_ok(checked);
+  BOOST_TEST(checked.json()["verdict"] == "ok", checked.out);
+  const Outcome reported = flowcli(folder, {"report", run, "--json"});
+  expect_ok(reported);
+  BOOST_TEST(reported.json()["two_sample"]["p_value"].get<double>() > 0.01, reported.out);
+  BOOST_TEST(reported.json()["two_sample"]["rows"] == 200);
 }
 
 BOOST_AUTO_TEST_CASE(what_cannot_be_tested_is_one_line) {

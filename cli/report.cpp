@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/column_table.h"
 #include "cli/evaluation.h"
+#include "cli/gaps.h"
 #include "cli/given.h"
 #include "cli/html.h"
 #include "cli/lines.h"
@@ -90,15 +91,16 @@ std::string likelihood(const TrainedModel& model, const data::Dataset& data,
   return html_table(rows);
 }
 
-// The rows of a table that have all their cells.
-Tensor without_gaps(const Tensor& x) {
-  if (!flows::has_gaps(x)) return x;
-  const std::vector<double> sums = sum(x.to(DType::F64), {1}).to_vector<double>();
+// The rows of a table that have all their cells, with what is given with them.
+data::Split without_gaps(const data::Split& part) {
+  if (!flows::has_gaps(part.x)) return {.x = part.x, .given = part.given};
+  const std::vector<double> sums = sum(part.x.to(DType::F64), {1}).to_vector<double>();
   std::vector<std::int32_t> whole;
   for (std::size_t i = 0; i < sums.size(); ++i) {
     if (std::isfinite(sums[i])) whole.push_back(static_cast<std::int32_t>(i));
   }
-  return index_select(x, 0, Tensor::from(whole, {std::ssize(whole)}));
+  const Tensor rows = Tensor::from(whole, {std::ssize(whole)});
+  return {.x = index_select(part.x, 0, rows), .given = flows::given_rows(part.given, rows)};
 }
 
 // Of a conditional model in the plane: data, and samples for what is given with them. Its density
@@ -108,20 +110,26 @@ std::string scatters(const TrainedModel& model, const data::Dataset& data, std::
   if (data.train.size() == 0) {
     return "<p>None: what is given is taken from training rows, and none are there.</p>\n";
   }
-  const Tensor x = data.train.given.defined() ? data.train.x : without_gaps(data.train.x);
+  const data::Split whole = without_gaps(data.train);
+  const Tensor x = whole.x;
   if (x.dim(0) == 0) return "<p>None: each training row has a gap.</p>\n";
   Generator gen(seed);
   const std::int64_t n = std::min(kPoints, x.dim(0));
   const Tensor samples =
-      model.density->sample(gen, n, 1, given_part(data.train.given, 0, n, model.density->device()));
+      model.density->sample(gen, n, 1, given_part(whole.given, 0, n, model.density->device()));
   const bool given = !model.shape.given.empty();
   return html_picture(samples_png(x.narrow(0, 0, n), model.shape, x), "Data") +
          html_picture(samples_png(samples, model.shape, x),
                       given ? "Samples for what is given with the data" : "Samples");
 }
 
+bool has_categories(const data::Dataset& shape) {
+  return std::any_of(shape.categories.begin(), shape.categories.end(),
+                     [](const auto& values) { return !values.empty(); });
+}
+
 std::string pictures(const TrainedModel& model, const data::Dataset& data, std::uint64_t seed) {
-  const bool plane = model.shape.dims == 2 && !model.shape.discrete;
+  const bool plane = model.shape.dims == 2 && !model.shape.discrete && !has_categories(model.shape);
   const auto* const flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
   if (plane && (!model.shape.given.empty() || !flow || !flow->lossless()))
     return scatters(model, data, seed);
@@ -131,7 +139,7 @@ std::string pictures(const TrainedModel& model, const data::Dataset& data, std::
            html_picture(plots.samples_png, "Samples") + html_picture(plots.density_png, "Density") +
            html_drawing(plots.grid_svg, 500, "Lines of constant latents, -3 to 3 deviations");
   }
-  if (!model.shape.images()) return "<p>Rows of numbers have no picture.</p>\n";
+  if (!model.shape.images()) return "<p>Rows of a table have no picture.</p>\n";
   constexpr std::int64_t kImages = 64;
   Generator gen(seed);
   const std::int64_t shown = std::min(kImages, data.train.size());
@@ -176,19 +184,21 @@ Tensor given_columns_of(const Tensor& given, const data::Dataset& shape) {
 // As many samples of the model as there are rows. Nothing where some samples are not finite. Of a
 // conditional model, samples are for what is given with the rows, and stand beside it: a sample
 // that would be right for something else given is told from data. Both sides of the distance, what
-// is given and the rest, have the same weight.
+// is given and the rest, have the same weight. Missing cells of rows are filled in by the model,
+// since its samples have none.
 std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
                                                     const data::Dataset& data,
                                                     const std::string& split, std::uint64_t seed) {
   constexpr std::int64_t kMostRows = 1000, kMostScaling = 4000;
-  constexpr std::uint64_t kStream = 0x626573696465;  // "beside"
+  constexpr std::uint64_t kStream = 0x626573696465, kFills = 0x66696C6C73;  // "beside", "fills"
   const data::Split& part = part_of(data, split);
-  if (flows::has_gaps(part.x) && part.given.defined()) return std::nullopt;
-  const Tensor rows = some_rows(without_gaps(part.x), kMostRows);
-  if (rows.dim(0) == 0) return std::nullopt;
+  const auto some_given = [](const data::Split& of, std::int64_t most) {
+    return of.given.defined() ? some_rows(of.given, most) : Tensor();
+  };
   // Of a conditional model: for what is given with the same rows.
-  const Tensor given = part.given.defined() ? some_rows(part.given, kMostRows) : Tensor();
-  Generator gen(seed, kStream);
+  const Tensor given = some_given(part, kMostRows);
+  Generator gen(seed, kStream), fills(seed, kFills);
+  const Tensor rows = filled(model, some_rows(part.x, kMostRows), given, fills);
   const std::int64_t n = rows.dim(0);
   const Tensor drawn =
       model.density->sample(gen, n, 1, given_part(given, 0, n, model.density->device()))
@@ -196,7 +206,8 @@ std::optional<flows::TwoSample> samples_beside_data(const TrainedModel& model,
   if (!all_finite(drawn.to(DType::F64))) return std::nullopt;
   // Of training rows, which are in neither sample.
   const data::Split& train = data.train;
-  const Tensor scale = flows::deviations(some_rows(without_gaps(train.x), kMostScaling));
+  const Tensor scale = flows::deviations(
+      filled(model, some_rows(train.x, kMostScaling), some_given(train, kMostScaling), fills));
   if (!given.defined()) return flows::two_sample_test(drawn, rows, scale);
   const Tensor beside = given_columns_of(given, model.shape);
   const Tensor scale_beside =
@@ -224,8 +235,15 @@ std::string columns(const TrainedModel& model, const data::Dataset& data, const 
   const Tensor samples =
       model.density->sample(gen, n, 1, given_part(given, 0, n, model.density->device()));
   TwoTables tables{data.columns.empty() ? data::numbered(data.dims) : data.columns, reals(rows),
-                   reals(samples)};
-  const std::string beside = html_columns(tables);
+                   reals(samples), model.shape.categories};
+  const std::int64_t gaps = gaps_in(rows);
+  const std::string beside =
+      (gaps > 0
+           ? str("<p>", gaps, " of ", rows.numel(), " cells of the rows are missing, and left ",
+                 "out here; samples have all. Where cells are missing that would be large, ",
+                 "or beside large ones, columns differ for that alone.</p>\n")
+           : "") +
+      html_columns(tables);
   tables.rows = reals(part.x);
   return html_section("Columns of the " + split + " split and of samples", beside) +
          html_section("Least likely rows", html_least_likely(tables, scores, part.numbers));
@@ -236,13 +254,15 @@ std::string told_apart(const flows::TwoSample& test) {
                              : "so many samples cannot be told from so many rows of data";
 }
 
-std::string two_sample_section(const std::optional<flows::TwoSample>& test, bool conditional) {
-  if (!test) return "<p>None: some samples are NaN or infinite, or all rows have gaps.</p>\n";
+std::string two_sample_section(const std::optional<flows::TwoSample>& test, bool conditional,
+                               bool gaps) {
+  if (!test) return "<p>None: some samples are NaN or infinite.</p>\n";
   return html_table(
       {{"samples and rows", str(test->x, " and ", test->y)},
        {"energy distance", fixed(test->energy_distance, 5)},
        {"p-value", str(fixed(test->p_value, 4), ": ", told_apart(*test))},
        {"convention", str("columns divided by the deviation of training rows; ",
+                          gaps ? "missing cells filled in by the model, given the others; " : "",
                           conditional ? "a sample beside the row that gave it what is given, " : "",
                           test->permutations,
                           conditional ? " random exchanges in pairs" : " random relabellings")}});
@@ -285,13 +305,13 @@ void add_report(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Configuration, curves, samples, check and timing; pictures are inside, so the file can be\n"
-      "sent on by itself. Of a table: histograms, quantiles and correlations of its columns "
-      "beside\n"
-      "those of samples, and the rows that are least likely.\n\n"
+      "sent on by itself. Of a table: histograms, quantiles and correlations of its columns and\n"
+      "shares of categories beside those of samples, and the rows that are least likely.\n\n"
       "Samples are compared with as many rows of the split, at most 1000: the energy distance is\n"
       "0 for equal distributions, and its p-value is below 0.05 for one good model in twenty. A\n"
       "larger one does not prove that the model is right: more rows may tell it from the data.\n"
-      "Of a conditional model, rows and samples are compared together with what is given.\n\n"
+      "Of a conditional model, rows and samples are compared together with what is given. Missing\n"
+      "cells of rows are filled in by the model first, given the others of the row.\n\n"
       "Examples:\n  flowcli report runs/mnist\n"
       "  flowcli report runs/moons --out moons.html --split valid\n");
   command->callback([options] {
@@ -322,12 +342,13 @@ void add_report(CLI::App& app) {
     if (there) {
       const auto test = samples_beside_data(model, data, options->split, options->seed);
       body += html_section("Samples beside the " + options->split + " split",
-                           two_sample_section(test, !model.shape.given.empty()));
+                           two_sample_section(test, !model.shape.given.empty(),
+                                              flows::has_gaps(part_of(data, options->split).x)));
       two_sample = two_sample_json(test);
       if (test) {
         apart = str("  ", told_apart(*test), ": energy distance ", fixed(test->energy_distance, 5),
                     ", p ", fixed(test->p_value, 4), "\n");
-      } else if (broken.empty() && !flows::has_gaps(part_of(data, options->split).x)) {
+      } else if (broken.empty()) {
         broken = "some samples are NaN or infinite; see 'flowcli check'";
       }
     }

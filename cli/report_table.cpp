@@ -5,8 +5,10 @@
 #include <cmath>
 #include <numeric>
 
+#include "cli/column_numbers.h"
 #include "cli/html.h"
 #include "cli/lines.h"
+#include "cli/quantile.h"
 #include "data/png.h"
 #include "data/samples.h"
 #include "data/svg.h"
@@ -16,7 +18,8 @@ namespace nf::cli {
 
 namespace {
 
-constexpr std::size_t kMostColumns = 24, kMostPairs = 10, kMostPlots = 3, kMostRows = 10;
+constexpr std::size_t kMostColumns = 24, kMostPairs = 10, kMostPlots = 3, kMostRows = 10,
+                      kMostValues = 12;
 
 using Numbers = std::vector<double>;
 
@@ -32,11 +35,9 @@ Numbers sorted_column(const Tensor& x, std::size_t column) {
   return values;
 }
 
-/// Of sorted numbers: one of them, so that a whole number stays whole.
-double quantile_of(const Numbers& sorted, double share) {
-  if (sorted.empty()) return NAN;
-  return sorted[static_cast<std::size_t>(
-      std::lround(share * static_cast<double>(sorted.size() - 1)))];
+bool all_whole(const Numbers& values) {
+  return std::all_of(values.begin(), values.end(),
+                     [](double value) { return value == std::floor(value); });
 }
 
 /// Equal ranges; of whole numbers each has one in its middle.
@@ -46,9 +47,8 @@ struct Ranges {
 };
 
 Ranges ranges_of(const Numbers& rows) {
-  const double low = quantile_of(rows, 0.005), high = quantile_of(rows, 0.995);
-  const bool whole = std::all_of(rows.begin(), rows.end(),
-                                 [](double value) { return value == std::floor(value); });
+  const bool whole = all_whole(rows);
+  const double low = quantile_of(rows, 0.005, whole), high = quantile_of(rows, 0.995, whole);
   if (whole && high - low <= 60) {
     return {low - 0.5, 1, static_cast<std::size_t>(high - low) + 1};
   }
@@ -107,6 +107,7 @@ std::vector<Pair> pairs_of(const TwoTables& tables) {
   const std::size_t columns = std::min(tables.names.size(), kMostColumns);
   for (std::size_t a = 0; a < columns; ++a) {
     for (std::size_t b = a + 1; b < columns; ++b) {
+      if (tables.category(a) || tables.category(b)) continue;
       const Pair pair{a, b, correlation(tables.rows, a, b), correlation(tables.samples, a, b)};
       if (std::isfinite(pair.of_rows) && std::isfinite(pair.of_samples)) pairs.push_back(pair);
     }
@@ -118,7 +119,7 @@ std::string histograms(const TwoTables& tables, const std::vector<Numbers>& rows
                        const std::vector<Numbers>& samples) {
   std::string out;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].empty()) continue;
+    if (rows[i].empty() || tables.category(i)) continue;
     const Ranges ranges = ranges_of(rows[i]);
     out += html_drawing(
         data::curve_svg(
@@ -134,13 +135,59 @@ std::string quantiles(const TwoTables& tables, const std::vector<Numbers>& rows,
   std::vector<std::vector<std::string>> cells = {
       {"column", "5 %", "of samples", "median", "of samples", "95 %", "of samples"}};
   for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (tables.category(i)) continue;
+    const ColumnNumbers numbers(rows[i]);
+    const bool whole = all_whole(rows[i]) && all_whole(samples[i]);
     cells.push_back({tables.names[i]});
     for (const double share : {0.05, 0.5, 0.95}) {
-      cells.back().push_back(short_number(quantile_of(rows[i], share)));
-      cells.back().push_back(short_number(quantile_of(samples[i], share)));
+      for (const Numbers& side : {rows[i], samples[i]}) {
+        cells.back().push_back(side.empty() ? "" : numbers.text(quantile_of(side, share, whole)));
+      }
     }
   }
-  return html_grid(cells);
+  return cells.size() > 1 ? html_section("Quantiles", html_grid(cells)) : "";
+}
+
+/// How many of the cells have each value of a category, in percent.
+Numbers shares_of(const Numbers& codes, std::size_t values) {
+  Numbers out(values, 0.0);
+  for (const double code : codes) {
+    if (code >= 0 && code < static_cast<double>(values)) {
+      out[static_cast<std::size_t>(code)] += 100 / static_cast<double>(codes.size());
+    }
+  }
+  return out;
+}
+
+std::string categories(const TwoTables& tables, const std::vector<Numbers>& rows,
+                       const std::vector<Numbers>& samples) {
+  std::vector<std::vector<std::string>> cells = {{"column", "value", "of rows", "of samples"}};
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (!tables.category(i)) continue;
+    const std::vector<std::string>& words = tables.categories[i];
+    const Numbers of_rows = shares_of(rows[i], words.size()),
+                  of_samples = shares_of(samples[i], words.size());
+    std::vector<std::size_t> order(words.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return of_rows[a] > of_rows[b]; });
+    double other_rows = 0, other_samples = 0;
+    for (std::size_t k = 0; k < order.size(); ++k) {
+      const std::size_t v = order[k];
+      if (k < kMostValues) {
+        cells.push_back({k == 0 ? tables.names[i] : "", words[v], fixed(of_rows[v], 1) + " %",
+                         fixed(of_samples[v], 1) + " %"});
+        continue;
+      }
+      other_rows += of_rows[v];
+      other_samples += of_samples[v];
+    }
+    if (order.size() > kMostValues) {
+      cells.push_back({"", str(order.size() - kMostValues, " others"), fixed(other_rows, 1) + " %",
+                       fixed(other_samples, 1) + " %"});
+    }
+  }
+  return cells.size() > 1 ? html_section("Categories", html_grid(cells)) : "";
 }
 
 std::string correlations(const TwoTables& tables, std::vector<Pair> pairs) {
@@ -198,12 +245,26 @@ std::string html_columns(const TwoTables& tables) {
   if (tables.names.size() > kMostColumns) {
     out += str("<p>The first ", kMostColumns, " of ", tables.names.size(), " columns.</p>\n");
   }
-  out += html_section("Quantiles", quantiles(tables, rows, samples));
+  out += quantiles(tables, rows, samples) + categories(tables, rows, samples);
   const std::vector<Pair> pairs = pairs_of(tables);
   if (pairs.empty()) return out;
   return out + html_section("Correlations that differ most", correlations(tables, pairs)) +
          html_section("Columns that depend most on each other", plots(tables, pairs));
 }
+
+namespace {
+
+/// Empty for a cell that is missing.
+std::string cell_text(const TwoTables& tables, const ColumnNumbers& numbers, std::size_t column,
+                      double value) {
+  if (std::isnan(value)) return "";
+  if (!tables.category(column)) return numbers.text(value);
+  const std::vector<std::string>& words = tables.categories[column];
+  const bool known = value >= 0 && value < static_cast<double>(words.size());
+  return known ? words[static_cast<std::size_t>(value)] : fixed(value, 0);
+}
+
+}  // namespace
 
 std::string html_least_likely(const TwoTables& tables, const std::vector<double>& scores,
                               const Tensor& numbers) {
@@ -224,13 +285,19 @@ std::string html_least_likely(const TwoTables& tables, const std::vector<double>
   std::vector<std::vector<std::string>> cells = {{"row", "log density"}};
   cells[0].insert(cells[0].end(), tables.names.begin(),
                   tables.names.begin() + static_cast<std::ptrdiff_t>(columns));
+  std::vector<ColumnNumbers> numbers_of;
+  for (std::size_t d = 0; d < columns; ++d) {
+    numbers_of.emplace_back(sorted_column(tables.rows, d));
+  }
   for (std::size_t k = 0; k < count; ++k) {
     const std::size_t i = order[k];
     cells.push_back(
         {str(in_file.empty() ? static_cast<std::int32_t>(i) : in_file[i]), fixed(scores[i], 3)});
     const double* const row =
         tables.rows.data<double>() + static_cast<std::int64_t>(i) * tables.rows.dim(1);
-    for (std::size_t d = 0; d < columns; ++d) cells.back().push_back(short_number(row[d]));
+    for (std::size_t d = 0; d < columns; ++d) {
+      cells.back().push_back(cell_text(tables, numbers_of[d], d, row[d]));
+    }
   }
   return html_grid(cells);
 }

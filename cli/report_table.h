@@ -14,10 +14,17 @@ namespace nf::cli {
 struct TwoTables {
   std::vector<std::string> names;  ///< D
   Tensor rows, samples;
+  /// None, or of each column what stands for 0, 1, ... in a category; none of numbers.
+  std::vector<std::vector<std::string>> categories = {};
+
+  bool category(std::size_t column) const {
+    return !categories.empty() && !categories[column].empty();
+  }
 };
 
-/// A histogram of each column (the first 24), quantiles of both sides, the correlations that differ
-/// most, and the pairs of columns that depend most on each other as points.
+/// Of the first 24 columns: a histogram of each column of numbers, quantiles of both sides, how
+/// many have each value of a category, the correlations that differ most, and the pairs of columns
+/// of numbers that depend most on each other as points.
 std::string html_columns(const TwoTables& tables);
 
 /// The rows of least density, with their values. `scores`: log densities of the rows, nats;

@@ -85,7 +85,8 @@ class Training {
     if (baselines) save_baselines(run_, config_, known, *baselines);
     pack_data(run_, data_);
     run_.save_config(config_, known);
-    tell_columns(data_, config_.data.types, common_);
+    tell_columns(data_, config_.data.types, common_,
+                 flows::model_by_name(config_.model).of_tables());
     tell_copies(data_, density_->whole_columns(), common_);
   }
 

@@ -264,4 +264,36 @@ BOOST_AUTO_TEST_CASE(quantiles_are_told_for_each_row_that_is_given) {
       {".csv"}, 2);
 }
 
+BOOST_AUTO_TEST_CASE(columns_that_are_hard_to_learn_as_they_are_are_named) {
+  const ScratchFolder folder;
+  std::string text = "income,change,kind,count,size\n";
+  for (int i = 0; i < 300; ++i) {
+    const double u = (i * 37 % 301 + 0.5) / 301, t = std::tan(3.14159 * (u - 0.5));
+    text += nf::str(std::exp(3 * std::log(u / (1 - u))), ",", t, ",", i % 2, ",", i % 3, ",",
+                    10 + u, "\n");
+  }
+  write(folder.file("t.csv"), text);
+  const auto told = [&](const std::string& model, const std::string& types) {
+    std::string words =
+        good(flowcli(folder, {"train", model, "--data", folder.file("t.csv"), "--types", types,
+                              "--steps", "2", "--hidden-units", "8", "--threads", "1",
+                              "--overwrite", "--out", folder.file("run")}))
+            .err;
+    std::replace(words.begin(), words.end(), '\n', ' ');
+    for (std::size_t at; (at = words.find("  ")) != std::string::npos;) words.erase(at, 1);
+    return words;
+  };
+  const std::string all = told("tabular", "count=integer");
+  BOOST_TEST(contains(all, "note: column 'income', 'change' have values far beyond their"), all);
+  BOOST_TEST(contains(all, "--types income=bounded:0: learns the logarithm"), all);
+  BOOST_TEST(contains(all, "asinh"), all);
+  BOOST_TEST(contains(all, "note: column 'kind' holds 0 and 1 alone"), all);
+  BOOST_TEST(contains(all, "give --types kind=category"), all);
+  const std::string less = told("tabular", "income=bounded:0:,kind=integer");
+  BOOST_TEST(contains(less, "note: column 'change' has values far beyond its"), less);
+  BOOST_TEST(!contains(less, "bounded:0: learns"), less);
+  BOOST_TEST(!contains(less, "0 and 1 alone"), less);
+  BOOST_TEST(!contains(told("maf", "income=bounded:0:,count=integer"), "0 and 1 alone"));
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -9,6 +9,8 @@
 #include "cli/cli.h"
 #include "cli/evaluation.h"
 #include "cli/lines.h"
+#include "data/columns.h"
+#include "data/samples.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -29,8 +31,9 @@ struct Compared {
   double seconds = flows::kNaN;
   std::string data_checksum;
   int levels = data::kLevels;
-  KnownData::Part part;             // which rows it is evaluated on
-  std::vector<double> scores = {};  // log_prob of each; empty: none could be had
+  KnownData::Part part;              // which rows it is evaluated on
+  std::set<std::string> whole = {};  // columns that have probabilities, not densities
+  std::vector<double> scores = {};   // log_prob of each; empty: none could be had
   flows::Evaluation mean = {.nats = flows::kNaN,
                             .nats_se = flows::kNaN,
                             .bits_per_dim = flows::kNaN,
@@ -70,6 +73,21 @@ void evaluate_run(const TrainedModel& model, const CompareOptions& options, Comp
   row.json = std::move(evaluated.json);
 }
 
+/// The columns of a run that are integers or categories.
+std::set<std::string> whole_columns_of(const RunFolder& run) {
+  const data::Dataset& shape = run.known().shape;
+  if (shape.discrete) return {};
+  const auto types =
+      data::column_types(run.config().data.types, shape.columns, shape.dims, shape.given);
+  const std::vector<std::string> names =
+      shape.columns.empty() ? data::numbered(shape.dims) : shape.columns;
+  std::set<std::string> whole;
+  for (std::size_t j = 0; j < names.size(); ++j) {
+    if (types[j].integer || types[j].category) whole.insert(names[j]);
+  }
+  return whole;
+}
+
 /// What cannot be evaluated has a row without numbers, and a note that says why.
 Compared compared(const std::string& path, const CompareOptions& options, Device device) {
   const RunFolder run = RunFolder::open(path);
@@ -81,7 +99,8 @@ Compared compared(const std::string& path, const CompareOptions& options, Device
                .status = state.status,
                .data_checksum = known.shape.checksum,
                .levels = known.shape.levels,
-               .part = known.part(options.split)};
+               .part = known.part(options.split),
+               .whole = whole_columns_of(run)};
   if (const auto log = run.log_of(state); log && !log->empty()) row.seconds = log->back().seconds;
   try {
     const TrainedModel model = load_model(path, options.weights, options.common, device);
@@ -105,6 +124,23 @@ std::string unlike(const Compared& a, const Compared& first) {
     return "has other rows in that part than";
   }
   return "";
+}
+
+/// Why the nats of two runs are not figures of one kind; empty where they are.
+std::string unlike_figures(const Compared& a, const Compared& first) {
+  if (!std::isfinite(a.difference.mean)) return "";
+  for (const auto& [one, other] : {std::pair{&a, &first}, std::pair{&first, &a}}) {
+    for (const std::string& name : one->whole) {
+      if (other->whole.count(name) > 0) continue;
+      return str("column '", printable(name), "' has probabilities in ", one->path,
+                 " and densities in ", other->path,
+                 ": nats of different kinds, whose difference says nothing");
+    }
+  }
+  const bool bound = a.json.value("bound", false), of_first = first.json.value("bound", false);
+  if (bound == of_first) return "";
+  return str("the nats of ", bound ? a.path : first.path, " are a lower bound, those of ",
+             bound ? first.path : a.path, " exact: the bound's gap is part of the difference");
 }
 
 void add_differences(std::vector<Compared>& rows, const CompareOptions& options) {
@@ -258,12 +294,17 @@ void add_compare(CLI::App& app) {
     add_differences(rows, *options);
     Json all = Json::array();
     bool any = false;
+    std::string care;
     for (const Compared& row : rows) {
       all.push_back(json_of(row, options->split));
+      const std::string unlike = unlike_figures(row, rows.front());
+      all.back()["difference_note"] = unlike.empty() ? Json() : Json(unlike);
+      if (!unlike.empty()) care += "  CARE: " + unlike + "\n";
       any = any || std::isfinite(row.mean.nats);
     }
     options->common.result(all, table_of(rows, output_width()) + "  nats of the " + options->split +
-                                    " split; difference: to the first run, on the same rows\n");
+                                    " split; difference: to the first run, on the same rows\n" +
+                                    care);
     NF_CHECK(any, "[compare] none of the runs could be evaluated");
   });
 }

@@ -147,6 +147,48 @@ BOOST_AUTO_TEST_CASE(a_run_that_cannot_be_evaluated_is_a_row_without_numbers) {
   BOOST_TEST(flowcli(folder, {"compare"}).status == 2);
 }
 
+// A bound beside an exact figure, densities beside probabilities: said where a difference is.
+BOOST_AUTO_TEST_CASE(figures_that_are_not_of_one_kind_are_told) {
+  const ScratchFolder folder;
+  const std::string csv = folder.file("counts.csv");
+  {
+    std::ofstream out(csv);
+    out << "k,h\n";
+    for (int i = 0; i < 200; ++i) out << i * 11 % 7 << ',' << i * 37 % 101 / 101.0 << '\n';
+  }
+  const auto trained = [&](const std::string& model, const std::string& types) {
+    const std::string run = folder.file(model + types.substr(2));
+    const Outcome outcome =
+        flowcli(folder, {"train", model, "--data", csv, "--types", types, "--steps", "4",
+                         "--hidden-units", "8", "--threads", "1", "--out", run});
+    BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+    return run;
+  };
+  const std::string exact = trained("tabular", "k=integer"), bound = trained("maf", "k=integer"),
+                    real = trained("maf", "k=real");
+  const Outcome told = flowcli(folder, {"compare", exact, bound, real, exact});
+  BOOST_TEST_REQUIRE(told.status == 0, told.err);
+  std::string text;  // broken lines as one
+  for (const char c : told.out) {
+    if (c != '\n' && c != ' ') text += c;
+  }
+  const auto without_spaces = [](std::string s) {
+    std::erase(s, ' ');
+    return s;
+  };
+  BOOST_TEST(
+      text.find(without_spaces("CARE: the nats of " + bound + " are a lower bound, those of " +
+                               exact + " exact")) != std::string::npos,
+      told.out);
+  BOOST_TEST(text.find(without_spaces("CARE: column 'k' has probabilities in " + exact +
+                                      " and densities in " + real)) != std::string::npos,
+             told.out);
+  const nlohmann::json rows = table(folder, {exact, bound, real, exact});
+  BOOST_TEST(rows[0]["difference_note"].is_null());
+  BOOST_TEST(rows[1]["difference_note"].is_string());
+  BOOST_TEST(rows[3]["difference_note"].is_null());
+}
+
 // In 80 columns each run is read in one place: what all have is told once below, long names have
 // lines of their own.
 BOOST_AUTO_TEST_CASE(runs_with_long_names_are_readable) {

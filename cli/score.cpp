@@ -172,8 +172,10 @@ std::string flagged_text(const Scored& scored, const ScoreOptions& options,
                     " rows\n");
 }
 
-// Of each row the columns that make it unusual, beside the held-out rows: "age;sex".
-std::vector<std::string> why_unusual(const TrainedModel& model, const Rows& rows) {
+// Of each row the columns that make it unusual, beside the held-out rows: "age;sex". Also how
+// often an ordinary row has one, as text and into JSON.
+std::vector<std::string> why_unusual(const TrainedModel& model, const Rows& rows, std::string& text,
+                                     Json& json) {
   auto* const density = dynamic_cast<flows::AnyOrder*>(model.density.get());
   check_usage(density, "[why] ", model.run.path(), " is no model that knows any columns given any ",
               "others: train tabular");
@@ -193,6 +195,11 @@ std::vector<std::string> why_unusual(const TrainedModel& model, const Rows& rows
     }
     out.push_back(join(found, ";"));
   }
+  const auto with = std::count_if(out.begin(), out.end(), [](const auto& w) { return !w.empty(); });
+  json["why_level"] = usual.level();
+  json["why_count"] = with;
+  text = str("  why: ", with, " of ", out.size(), " rows have one; beside ", kept->surprises.dim(0),
+             " held-out rows ", fixed(100 * usual.level(), 1), " % of ordinary ones do\n");
   return out;
 }
 
@@ -286,7 +293,9 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
   }
   if (!broken.empty()) options.common.note("note: " + broken);
   Scored scored{rows, scores, flagging, {}, {}};
-  if (options.why) scored.why = why_unusual(model, rows);
+  std::string why_text;
+  Json json;
+  if (options.why) scored.why = why_unusual(model, rows, why_text, json);
   if (flagging) {
     std::vector<double> p_values;
     for (std::size_t i = 0; i < scores.size(); ++i) p_values.push_back(scored.p_value(i));
@@ -302,17 +311,17 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
   std::string text = str("wrote ", n, " scores to ", shown_out(out), "; the most unusual of ",
                          printable(rows.name), " (", rows.split, "):\n") +
                      table_of_lowest(scored, unusual, *model.density, lowest);
-  Json json = {{"file", out},
-               {"count", n},
-               {"data", rows.name},
-               {"split", rows.split},
-               {"trained_on", rows.trained_on ? Json(*rows.trained_on) : Json()},
-               {"lowest", lowest},
-               {"noise_draws", options.evaluate.noise_draws},
-               {"bound", model.density->bound()},
-               {"estimated", flows::estimates_log_det(*model.density)},
-               {"convention", convention_of(*model.density)}};
-  text += flagged_text(scored, options, *model.density, json);
+  json.update(Json{{"file", out},
+                   {"count", n},
+                   {"data", rows.name},
+                   {"split", rows.split},
+                   {"trained_on", rows.trained_on ? Json(*rows.trained_on) : Json()},
+                   {"lowest", lowest},
+                   {"noise_draws", options.evaluate.noise_draws},
+                   {"bound", model.density->bound()},
+                   {"estimated", flows::estimates_log_det(*model.density)},
+                   {"convention", convention_of(*model.density)}});
+  text += why_text + flagged_text(scored, options, *model.density, json);
   if (!options.png.empty()) {
     const std::int64_t strangest = std::min(n, options.strangest);
     const Tensor first = Tensor::from(unusual, {n}).narrow(0, 0, strangest);
@@ -352,7 +361,9 @@ void add_score(CLI::App& app) {
                     "distance");
   command->add_flag("--why", options->why,
                     "Of tabular: also why, the columns that make a row unusual, at most 3: what "
-                    "they hold, given the others, is rarer than in nearly all held-out rows");
+                    "they hold, given the others, is rarer than anything in nearly all held-out "
+                    "rows. One ordinary row in twenty has one; of fewer than 19 held-out rows, n, "
+                    "one in n + 1");
   auto* png =
       command->add_option("--png", options->png, "Also a picture of the strangest (FILE.png)");
   command->add_option("--strangest", options->strangest, "How many the picture shows")

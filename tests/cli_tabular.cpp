@@ -264,6 +264,8 @@ BOOST_AUTO_TEST_CASE(columns_say_why_a_row_is_unusual) {
   BOOST_TEST(lines[0] == "row,nats,bits_per_dim,file_row,why");
   BOOST_TEST(contains(lines[2], "height"), lines[2]);
   BOOST_TEST(contains(lines[4], "children"), lines[4]);
+  const Outcome told = t.good("score", {"--data", rows, "--why", "--out", t.folder.file("s.csv")});
+  BOOST_TEST(contains(told.out, "beside 30 held-out rows 3.2 % of ordinary ones do"), told.out);
   const std::string out = t.folder.file("s.npy");
   expect_failure(t.call("score", {"--why", "--out", out, "--quiet"}), {"names of columns"}, 2);
 }

@@ -145,4 +145,35 @@ BOOST_AUTO_TEST_CASE(columns_are_unusual_beside_their_own_held_out_rows) {
   check_error([] { UsualSurprises(Tensor::zeros({0, 3}, DType::F64)); }, {"no held-out rows"});
 }
 
+// However many columns there are, and however few held-out rows.
+BOOST_AUTO_TEST_CASE(few_ordinary_rows_have_an_unusual_column) {
+  constexpr std::int64_t kColumns = 20, kRows = 200;
+  struct Case {
+    std::int64_t held_out;
+    int tables;
+    double level;
+  };
+  for (const Case& c : {Case{30, 40, 1.0 / 31}, Case{999, 3, 0.05}, Case{5, 40, 1.0 / 6}}) {
+    Generator gen(7);
+    double named = 0, found = 0;
+    for (int t = 0; t < c.tables; ++t) {
+      const UsualSurprises usual(normal(gen, {c.held_out, kColumns}, DType::F64));
+      BOOST_TEST(usual.level() == c.level);
+      const std::vector<double> rows =
+          normal(gen, {kRows, kColumns}, DType::F64).to_vector<double>();
+      for (auto at = rows.begin(); at != rows.end(); at += kColumns) {
+        std::vector<double> row(at, at + kColumns);
+        named += usual.unusual(row).empty() ? 0 : 1;
+        row[4] = 12;
+        const std::vector<std::size_t> why = usual.unusual(row);
+        found += !why.empty() && why[0] == 4 ? 1 : 0;
+      }
+    }
+    const double all = c.tables * double(kRows);
+    BOOST_TEST(named / all > 0.5 * c.level, c.held_out << ": " << named / all);
+    BOOST_TEST(named / all < 1.6 * c.level, c.held_out << ": " << named / all);
+    if (c.held_out > 5) BOOST_TEST(found / all > 0.9, c.held_out << ": " << found / all);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -65,29 +65,49 @@ UsualSurprises::UsualSurprises(const Tensor& held_out)
   for (Column& column : columns_) {
     std::sort(column.sorted.begin(), column.sorted.end());
     const auto n = static_cast<double>(column.sorted.size());
-    double squares = 0;
     for (const double s : column.sorted) column.mean += s / n;
-    for (const double s : column.sorted) squares += (s - column.mean) * (s - column.mean) / n;
-    column.deviation = std::max(std::sqrt(squares), 1e-6);
+    for (const double s : column.sorted) column.squares += (s - column.mean) * (s - column.mean);
   }
+  constexpr double kLevel = 0.05;
+  std::vector<Surprise> largest(static_cast<std::size_t>(held_out.dim(0)));
+  for (std::size_t at = 0; at < all.size(); ++at) {
+    if (!std::isfinite(all[at])) continue;
+    Surprise& most = largest[at / columns_.size()];
+    most = std::min(most, in_column(at % columns_.size(), all[at], /*held_out=*/true));
+  }
+  std::sort(largest.begin(), largest.end());
+  const double n = static_cast<double>(largest.size()) + 1;
+  const double k = std::max(1.0, std::floor(kLevel * n));
+  usual_ = largest[static_cast<std::size_t>(k) - 1];
+  level_ = k / n;
+}
+
+// `held_out`: the surprise is one of the column's own, which is left out.
+UsualSurprises::Surprise UsualSurprises::in_column(std::size_t column, double surprise,
+                                                   bool held_out) const {
+  constexpr double kLeast = 1e-6;
+  const auto& [sorted, mean, squares] = columns_[column];
+  const auto n = static_cast<double>(sorted.size()), others = held_out ? n - 1 : n;
+  const auto first = std::lower_bound(sorted.begin(), sorted.end(), surprise);
+  const double as_large = static_cast<double>(sorted.end() - first) - (held_out ? 1 : 0);
+  if (others < 1) return {as_large / n, 0};
+  const double off = surprise - mean;
+  // Of the others: their mean is off by off / (n - 1) to the other side.
+  const double above = held_out ? off * n / others : off;
+  const double rest = std::max(0.0, held_out ? squares - off * off * n / others : squares);
+  return {as_large / n, above / std::max(std::sqrt(rest / others), kLeast)};
 }
 
 std::vector<std::size_t> UsualSurprises::unusual(const std::vector<double>& surprises) const {
   constexpr std::size_t kMost = 3;
-  constexpr double kLevel = 0.05;
-  std::vector<std::pair<double, std::size_t>> found;  // by how many deviations above the mean
+  std::vector<std::pair<Surprise, std::size_t>> found;
   for (std::size_t j = 0; j < columns_.size(); ++j) {
-    const Column& column = columns_[j];
-    if (std::isnan(surprises[j]) || column.sorted.empty()) continue;
-    const auto first = std::lower_bound(column.sorted.begin(), column.sorted.end(), surprises[j]);
-    const auto larger = static_cast<double>(column.sorted.end() - first);
-    const double n = static_cast<double>(column.sorted.size()) + 1;
-    const double level = std::max(kLevel / static_cast<double>(columns_.size()), 1 / n);
-    if ((larger + 1) / n > level) continue;
-    found.emplace_back((surprises[j] - column.mean) / column.deviation, j);
+    if (std::isnan(surprises[j]) || columns_[j].sorted.empty()) continue;
+    const Surprise here = in_column(j, surprises[j], /*held_out=*/false);
+    if (here < usual_) found.emplace_back(here, j);
   }
   std::stable_sort(found.begin(), found.end(),
-                   [](const auto& a, const auto& b) { return a.first > b.first; });
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::size_t> out;
   for (std::size_t i = 0; i < std::min(kMost, found.size()); ++i) out.push_back(found[i].second);
   return out;

@@ -22,17 +22,32 @@ class UsualSurprises {
   explicit UsualSurprises(const Tensor& held_out);
 
   /// Columns (from 0) of a row with these surprises that are unusual, at most 3, the most unusual
-  /// first: those whose p-value, (k + 1) / (m + 1) with k of the column's m held-out surprises at
-  /// least as large, is at most 0.05 / D, or the least that there is. Of ordinary rows about one in
-  /// twenty has one, where there are enough held-out rows.
+  /// first: those that surprise by more than all columns of nearly all held-out rows do. How much
+  /// a column surprises is the share of its held-out surprises that are at least as large; of equal
+  /// shares, as beyond all of them, by how many deviations it is above their mean. Of a held-out
+  /// row its own surprise is left out on both counts.
   std::vector<std::size_t> unusual(const std::vector<double>& surprises) const;
+  /// How many of ordinary rows have one, whatever the number of columns: k / (M + 1) is 1/20 or a
+  /// little less; of fewer than 19 held-out rows 1 / (M + 1).
+  double level() const { return level_; }
 
  private:
   struct Column {
     std::vector<double> sorted;  // ascending
-    double mean = 0, deviation = 1;
+    double mean = 0, squares = 0;
   };
+  // The most surprising least.
+  struct Surprise {
+    double share = 2, deviations = 0;
+    bool operator<(const Surprise& other) const {
+      return share != other.share ? share < other.share : deviations > other.deviations;
+    }
+  };
+  Surprise in_column(std::size_t column, double surprise, bool held_out) const;
+
   std::vector<Column> columns_;
+  Surprise usual_;  // of what is unusual each is below it
+  double level_ = 0;
 };
 
 }  // namespace nf::flows

@@ -7,9 +7,7 @@
 
 namespace nf::cli {
 
-/// Whether cells of x are missing (NaN).
-bool has_gaps(const Tensor& x);
-/// How many.
+/// How many cells of x are missing (NaN).
 std::int64_t gaps_in(const Tensor& x);
 /// x (N, D), `given` (N, G) or undefined, with a draw of the model in the place of each missing
 /// cell, given the others of its row; without any, x as it is. Where the model is right, and

@@ -18,6 +18,7 @@
 #include "flows/models/surprise.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 

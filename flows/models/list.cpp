@@ -13,6 +13,7 @@ namespace nf::flows {
   M(maf)             \
   M(nsf)             \
   M(made)            \
+  M(planar)          \
   M(iresnet)         \
   M(residual_flow)   \
   M(tabular)         \

@@ -10,6 +10,7 @@
 #include "data/csv_categories.h"
 #include "data/formats.h"
 #include "data/source.h"
+#include "flows/train/targets.h"
 #include "tensor/checksum.h"
 #include "tensor/text.h"
 
@@ -191,7 +192,12 @@ KnownData known_data(const data::Dataset& data, const Config& config) {
   if (data.given_classes > 0 && data.train.given.defined()) {
     known.label_counts = counts_of(data.train.given, data.given_classes);
   }
-  if (data.dims == 2 && !data.discrete) known.bounds = data::bounds_of(data.train.x, known.axes());
+  if (is_target(config.data.source)) {
+    const double reach = target_of(config.data.source).reach;
+    if (reach > 0) known.bounds = data::Bounds{-reach, reach, -reach, reach};
+  } else if (data.dims == 2 && !data.discrete) {
+    known.bounds = data::bounds_of(data.train.x, known.axes());
+  }
   return known;
 }
 
@@ -310,7 +316,7 @@ bool built_in(const std::string& source) {
 }
 
 std::string absolute_source(const std::string& source) {
-  if (source.empty() || built_in(source)) return "";
+  if (source.empty() || built_in(source) || is_target(source)) return "";
   const auto [format, path] = parts_of(source);
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);

@@ -148,9 +148,37 @@ ReverseKl::ReverseKl(Density& density, LogTarget log_target, const ReverseKlOpti
            options.evaluated, " to evaluate");
 }
 
+namespace {
+
+// ln q(x), with a gradient in x and none in the parameters.
+Var log_prob_of_path(Density& density, const Var& x) {
+  std::vector<std::pair<Var*, Var>> kept;
+  density.for_each_parameter([&](const std::string&, Var& p) {
+    kept.emplace_back(&p, p);
+    p = p.detach();
+  });
+  const auto put_back = [&] {
+    for (auto& [parameter, value] : kept) *parameter = value;
+  };
+  try {
+    const Var log_prob = density.log_prob(x);
+    put_back();
+    return log_prob;
+  } catch (...) {
+    put_back();
+    throw;
+  }
+}
+
+}  // namespace
+
 Var ReverseKl::losses(const data::Batch& batch, const data::Split&) {
-  const auto [x, log_prob] = density_.draw(latents_, batch.rows.dim(0));
-  return log_prob - log_target_(x);
+  const auto [x, drawn] = density_.draw(latents_, batch.rows.dim(0));
+  const bool path = options_.path_gradient && density_.training();
+  const Var log_prob = path ? log_prob_of_path(density_, x) : drawn;
+  const double share =
+      static_cast<double>(batch.epoch + 1) / static_cast<double>(options_.annealed + 1);
+  return log_prob - (share < 1 ? log_target_(x) * share : log_target_(x));
 }
 
 std::vector<Generator*> ReverseKl::generators() {
@@ -169,7 +197,7 @@ std::optional<Evaluation> ReverseKl::evaluate() {
   for (std::int64_t at = 0; at < options_.evaluated; at += kPart) {
     const Tensor rows = numbers.narrow(0, at, std::min(kPart, options_.evaluated - at));
     const Placed placed(drawing, rows, kRound);
-    const Tensor lost = losses({.rows = rows}, samples_).value();
+    const Tensor lost = losses({.rows = rows, .epoch = options_.annealed}, samples_).value();
     for (const double loss : lost.to(DType::F64).to_vector<double>()) gains.push_back(-loss);
   }
   return evaluation_of(density_, gains);

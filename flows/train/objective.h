@@ -82,7 +82,15 @@ class MaximumLikelihood : public Objective {
 struct ReverseKlOptions {
   std::int64_t samples_per_epoch = 10'000;
   std::int64_t evaluated = 10'000;  ///< draws of an evaluation, the same ones in each
-  std::uint64_t seed = 0;           ///< of all draws
+  /// ln p counts for (e + 1) / (annealed + 1) of itself in epoch e = 0, 1, .., below `annealed`, so
+  /// that a part of the target that is far away is found before the rest is fitted. Steps that
+  /// are recorded (FitOptions::graph) would not see the epoch change.
+  std::int64_t annealed = 0;
+  std::uint64_t seed = 0;  ///< of all draws
+  /// ln q(x) is computed anew from the draws, with gradients through them alone. What is left out
+  /// is 0 on average (the score), and without it gradients vanish where q is p (Roeder, Wu,
+  /// Duvenaud 2017). A pass of log_prob more: for models where that is cheap.
+  bool path_gradient = false;
 };
 
 /// KL(q || p) = E_q[ln q(x) - ln p(x)] for a target density p that is known but for a constant

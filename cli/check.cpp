@@ -73,6 +73,12 @@ void judge_map(Checkup& check) {
     check.nan = std::isnan(quantity(exact));
     return;
   }
+  const auto estimated = std::count_if(check.exact.begin(), check.exact.end(),
+                                       [](const Row& row) { return row.estimated; });
+  if (estimated > 0) {
+    check.findings.push_back(
+        str("Log-determinants of ", estimated, " layers are estimates, and were not compared."));
+  }
   if (std::isnan(working.round_trip)) {
     const Row& layer = worst_layer(check.working, [](const Row& row) { return row.round_trip; });
     check.nan = true;

@@ -86,7 +86,9 @@ Golden blocks_of(const std::string& model, std::vector<double> losses) {
           5,
           false,
           "paper",
-          {"blocks=2", "hidden_units=12", "warmup=3"},
+          {"blocks=2", "hidden_units=12", "warmup=3", "lr=5e-3",
+           model == "iresnet" ? "activation=elu" : "activation=lipswish",
+           model == "iresnet" ? "coefficient=0.9" : "coefficient=0.98"},
           std::move(losses)};
 }
 

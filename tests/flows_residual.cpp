@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "flows/compose.h"
+#include "flows/examine/diagnose.h"
 #include "flows/flow_density.h"
 #include "flows/layers/residual.h"
 #include "flows/layers/scaling.h"
@@ -281,6 +282,9 @@ BOOST_AUTO_TEST_CASE(draws_belong_to_the_sample) {
       BOOST_TEST(alone[0] == all[static_cast<std::size_t>(row)]);
     }
     BOOST_TEST(score(density, x, {.noise_draws = 2}) != all);
+    const auto layers = diagnose_layers(density, x, {.jacobians = 0});
+    BOOST_TEST((layers[0].estimated && layers[2].estimated && !layers[1].estimated));
+    BOOST_TEST(layers.back().log_det_gap < 1e-6);  // of the others
     // Latents and the way back draw nothing.
     density.eval();
     const std::uint64_t before = density.generators()[0]->offset();

@@ -119,6 +119,42 @@ BOOST_AUTO_TEST_CASE(what_does_not_apply_is_told) {
   check_error([&] { set(wrong, "coefficient=1"); }, {"coefficient"});
 }
 
+// How far the bounded weights are from those with singular vectors that stand still.
+BOOST_AUTO_TEST_CASE(a_training_holds_the_bounds_in_every_step) {
+  const data::Dataset data = test::dependent_bytes(40, 8, 4);
+  const DataShape shape = image_shape(4, 1);
+  const Config config = small_blocks(
+      "residual-flow", shape,
+      {"log_det=roulette", "batch_size=10", "steps=0", "epochs=4", "lr=3e-2", "warmup=0"});
+  const auto density = make_density(config, shape);
+  const std::vector<nn::SpectralMap*> maps = nn::spectral_maps(*density);
+  BOOST_TEST(maps.size() == 12);
+  double worst = 0;
+  const auto compare = [&] {
+    for (nn::SpectralMap* map : maps) {
+      std::map<std::string, Tensor> kept;
+      for (const auto& [name, tensor] : map->state()) kept.emplace(name, tensor.clone());
+      const Tensor before = map->bounded_weight().value();
+      map->converge(1e-9, 3000);
+      const Tensor after = map->bounded_weight().value();
+      worst = std::max(worst, max(abs(before - after)).item() / max(abs(after)).item());
+      map->load_state(kept);
+    }
+  };
+  Trainer trainer(*density, data, fit_options(config));
+  trainer.run({.on_step =
+                   [&](const StepReport&) {
+                     compare();
+                     return true;
+                   },
+               .on_epoch = {}});
+  BOOST_TEST(worst < 0.03);
+  worst = 0;
+  trainer.use_best_weights();  // whose norms were converged before they were evaluated
+  compare();
+  BOOST_TEST(worst < 2e-3);
+}
+
 BOOST_AUTO_TEST_CASE(trainings_go_on_bit_for_bit) {
   const test::TempFolder folder;
   const std::string path = folder.path("state.safetensors");

@@ -216,7 +216,8 @@ Passed pass(const std::string& name, Transform& layer, const Var& x, const Var& 
               .kind = layer.kind(),
               .log_det = mean(l).item(),
               .round_trip = relative_distance(back.value(), x.value(), usual, alike),
-              .log_det_gap = estimated ? 0 : relative_gap(l, -inverse_log_det.value())}};
+              .log_det_gap = estimated ? 0 : relative_gap(l, -inverse_log_det.value()),
+              .estimated = estimated}};
   if (!estimated) {
     examine_jacobians(layer, x.value(), context, l, std::min(jacobians, x.dim(0)), out.row);
   }

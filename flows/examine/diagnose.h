@@ -45,6 +45,7 @@ struct LayerDiagnosis {
   /// Only with DiagnoseOptions::jacobians > 0. J by central differences, log|det J| by LU:
   double jacobian_gap = 0;     ///< max |l - log|det J|| / (1 + |l|)
   double largest_stretch = 0;  ///< max |ln s|, s the singular values of J; of a Scaling, max |s|
+  bool estimated = false;      ///< log_det is an estimate, and was not compared with anything
 };
 
 struct DiagnoseOptions {

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "tensor/full_precision.h"
+
 namespace nf::flows {
 
 namespace {
@@ -87,14 +89,21 @@ ResidualBlock::ResidualBlock(std::shared_ptr<nn::LipschitzNet> net, const Residu
   if (options.log_det != ResidualLogDet::Exact) probes_ = &add_generator("probes", probes);
 }
 
+// Products stay f32 whatever is asked for: log_det is of g as it is, and rounded coarsely it has no
+// limit that the inverse could come near.
 Mapped ResidualBlock::forward(const Var& x, const Var&) {
+  const FullPrecision full(x.device());
   const Linearized at = net_.linearized(x);
   return {x + at.value, log_det(at, x, probes_)};
 }
 
-Var ResidualBlock::encode(const Var& x, const Var&) { return x + net_.forward(x); }
+Var ResidualBlock::encode(const Var& x, const Var&) {
+  const FullPrecision full(x.device());
+  return x + net_.forward(x);
+}
 
 Mapped ResidualBlock::inverse(const Var& z, const Var&) {
+  const FullPrecision full(z.device());
   const std::vector<Var> weights = net_.weights();
   const auto g = [&](const Tensor& x) { return net_.value(x, weights).value(); };
   const FixedPoint found = [&] {
@@ -121,6 +130,7 @@ Var ResidualBlock::recorded_inverse(const Var& z, const Tensor& x,
   return Tape::current()->record(
       "inverse of a residual block", x,
       [this, constant, slot = difference.slot()](const Tensor& dout) {
+        const FullPrecision full(dout.device());
         const auto transposed = [&](const Tensor& y) { return net_.vjp(constant, y); };
         slot->accumulate(fixed_point(dout, transposed, options_.most_steps).x);
       });

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "cli/choice.h"
+#include "cli/calibrate.h"
 #include "cli/cli.h"
 #include "cli/gaps.h"
 #include "cli/given.h"
@@ -20,22 +20,18 @@ namespace nf::cli {
 
 namespace {
 
-constexpr double kChance = 0.01;      // of all tests together, for a model that is right
-constexpr std::int64_t kRows = 1000;  // unless more are asked for
+constexpr double kChance = 0.01;  // of all tests together, for a model that is right
 
-struct CalibrateOptions {
+struct CalibrateOptions : CalibrateSettings {
   Common common;
   ModelOptions model;
   RowOptions rows;
-  std::int64_t draws = 100;
-  std::string levels = ".5,.8,.9,.95";
-  std::uint64_t seed = 0;
 };
 
 /// The rank shares of each column, and behind them those of the log density.
 class Shares {
  public:
-  Shares(const TrainedModel& model, const CalibrateOptions& options)
+  Shares(const TrainedModel& model, const CalibrateSettings& options)
       : model_(model),
         options_(options),
         gen_(options.seed),
@@ -47,7 +43,7 @@ class Shares {
     const std::int64_t n = rows.x.dim(0);
     constexpr std::int64_t kTogether = 10'000;  // draws
     const std::int64_t part = std::max<std::int64_t>(1, kTogether / options_.draws);
-    Progress progress(options_.common.quiet);
+    Progress progress(model_.common.quiet);
     catch_interrupts();
     for (; done_ < n && !interrupted();) {
       const std::int64_t count = std::min(part, n - done_);
@@ -96,7 +92,7 @@ class Shares {
   }
 
   const TrainedModel& model_;
-  const CalibrateOptions& options_;
+  const CalibrateSettings& options_;
   Generator gen_, ties_;
   std::int64_t done_ = 0;
   std::vector<std::vector<double>> each_;
@@ -157,10 +153,22 @@ void calibrate(const CalibrateOptions& options) {
   const TrainedModel model = options.model.load(options.common, device);
   check_usage(!model.shape.discrete,
               "[calibrate] is for tables and points; pixels have too many columns for it");
-  std::vector<double> levels;
-  for (const auto& [name, value] : parse_shares(options.levels, "levels")) levels.push_back(value);
   const Rows rows = options.rows.load(model);
-  Shares shares(model, options);
+  const Calibrated found = calibrate_rows(model, rows, options);
+  options.common.result(found.json, found.text);
+  if (interrupted()) {
+    options.common.note(str("interrupted: the first ", found.rows, " of ", rows.x.dim(0), " rows"));
+    throw Interrupted();
+  }
+}
+
+}  // namespace
+
+Calibrated calibrate_rows(const TrainedModel& model, const Rows& rows,
+                          const CalibrateSettings& settings) {
+  std::vector<double> levels;
+  for (const auto& [name, value] : parse_shares(settings.levels, "levels")) levels.push_back(value);
+  Shares shares(model, settings);
   shares.add(rows);
   if (shares.done() == 0) throw Interrupted();
   const std::vector<flows::Calibration> all = calibrations(model, shares, levels);
@@ -172,7 +180,7 @@ void calibrate(const CalibrateOptions& options) {
   Json json = {{"data", rows.name},
                {"split", rows.split},
                {"count", shares.done()},
-               {"draws", options.draws},
+               {"draws", settings.draws},
                {"columns", Json::array()}};
   std::string faults;
   for (const flows::Calibration& c : all) {
@@ -183,25 +191,19 @@ void calibrate(const CalibrateOptions& options) {
   }
   table.push_back(band_line(all.front()));
   json["calibrated"] = faults.empty();
-  options.common.result(
-      json, str(printable(rows.name), ", ", rows.split, " split, ", shares.done(), " rows, ",
-                options.draws, " draws for each\n", table_text(table, output_width()),
-                faults.empty() ? "  pass: rows cannot be told from draws\n" : faults));
-  if (interrupted()) {
-    options.common.note(
-        str("interrupted: the first ", shares.done(), " of ", rows.x.dim(0), " rows"));
-    throw Interrupted();
-  }
+  return {.json = json,
+          .text = str(printable(rows.name), ", ", rows.split, " split, ", shares.done(), " rows, ",
+                      settings.draws, " draws for each\n", table_text(table, output_width()),
+                      faults.empty() ? "  pass: rows cannot be told from draws\n" : faults),
+          .rows = shares.done()};
 }
-
-}  // namespace
 
 void add_calibrate(CLI::App& app) {
   auto options = std::make_shared<CalibrateOptions>();
   CLI::App* command =
       app.add_subcommand("calibrate", "Whether draws of a model are spread as the rows are");
   options->model.add_to(*command);
-  options->rows.add_to(*command, kRows);
+  options->rows.add_to(*command, kCalibratedRows);
   command->add_option("--draws", options->draws, "For each row")
       ->check(whole(10, 1'000'000))
       ->capture_default_str();

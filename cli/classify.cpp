@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "data/svg.h"
 #include "flows/examine/classify.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 

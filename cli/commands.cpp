@@ -11,6 +11,7 @@
   X(compare)           \
   X(check)             \
   X(calibrate)         \
+  X(infer)             \
   X(sample)            \
   X(impute)            \
   X(score)             \

@@ -1,20 +1,13 @@
 // flowcli sweep: trains a model with many settings, and says which is the best on validation.
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
-#include <ctime>
 #include <filesystem>
 #include <memory>
 #include <numeric>
 #include <optional>
 
+#include "cli/child.h"
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/interrupt.h"
@@ -241,44 +234,6 @@ std::optional<FileLock> claim_folder(SweepOptions& options, const std::vector<Tr
 
 // --- one training -------------------------------------------------------------------------------
 
-std::string own_program() {
-  std::error_code error;
-  const auto path = std::filesystem::read_symlink("/proc/self/exe", error);
-  NF_CHECK(!error, "[sweep] /proc/self/exe: ", error.message());
-  return path.string();
-}
-
-// Runs this program with these words and returns its exit status. It is in a process group of its
-// own, so that Ctrl-C comes here alone, and is handed on once: a second one would end it unsaved.
-int run_program(const std::vector<std::string>& words) {
-  std::vector<std::string> all = {own_program()};
-  all.insert(all.end(), words.begin(), words.end());
-  std::vector<char*> argv;
-  for (std::string& word : all) argv.push_back(word.data());
-  argv.push_back(nullptr);
-  const pid_t child = ::fork();
-  NF_CHECK(child >= 0, "[sweep] fork: ", std::strerror(errno));
-  if (child == 0) {
-    ::setpgid(0, 0);
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
-    ::dup2(STDERR_FILENO, STDOUT_FILENO);  // results are this command's
-    ::execv(argv[0], argv.data());
-    ::_exit(kFailed);
-  }
-  bool handed_on = false;
-  for (int status = 0;;) {
-    const pid_t ended = ::waitpid(child, &status, WNOHANG);
-    NF_CHECK(ended >= 0 || errno == EINTR, "[sweep] waitpid: ", std::strerror(errno));
-    if (ended == child) return WIFEXITED(status) ? WEXITSTATUS(status) : kFailed;
-    if (interrupted() && !handed_on) {
-      ::kill(child, SIGTERM);
-      handed_on = true;
-    }
-    const timespec pause{.tv_sec = 0, .tv_nsec = 20'000'000};
-    ::nanosleep(&pause, nullptr);
-  }
-}
-
 // What stands in the folder of a training.
 void look_at(const std::string& folder, Trial& trial) {
   if (!std::filesystem::exists(folder + "/config.json")) return;
@@ -309,7 +264,7 @@ int train(const SweepOptions& options, const std::vector<Try>& tries, const Tria
     const double minutes = options.minutes / static_cast<double>(trials);
     if (minutes > 0) words.insert(words.end(), {"--budget", str(minutes)});
   }
-  return run_program(words);
+  return run_self("sweep", words);
 }
 
 // --- results ------------------------------------------------------------------------------------

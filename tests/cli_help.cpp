@@ -92,6 +92,7 @@ const std::map<std::string, std::vector<std::string>> kSmaller = {
       "--overwrite"}},
     {"sweep", {"--train=40", "--valid=20", "--test=30", "--steps=4"}},
     {"calibrate", {"-n=10", "--draws=20"}},
+    {"infer", {"-n=100", "--model=maf", "--set=steps=2"}},
     {"inpaint", {"--steps=3"}},
     {"bench", {"--bench-steps=2", "--hidden-units=4"}},
     {"sample", {"-n=100"}},
@@ -158,6 +159,14 @@ void make_what_examples_need(const ScratchFolder& folder) {
              << "fm"[i % 2] << "," << 160.5 + i * 13 % 29 << "\n";
     }
   }
+  {
+    std::ofstream prior("p.csv");
+    prior << "a,b\n";
+    for (int i = 0; i < 90; ++i) prior << i * 13 % 29 + 0.5 << "," << i * i % 13 << "\n";
+  }
+  std::ofstream("x.csv") << "x,y\n7.5,3\n";
+  std::ofstream("sim") << "exec cat\n";
+  std::filesystem::permissions("sim", std::filesystem::perms::owner_all);
   std::ofstream("rows.csv") << "x3\n5\n7\n";
   std::ofstream("my-model.json") << R"({"model": "realnvp-2d", "data": "moons"})";
   const std::vector<std::vector<std::string>> first = {

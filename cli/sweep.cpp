@@ -1,19 +1,19 @@
 // flowcli sweep: trains a model with many settings, and says which is the best on validation.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
 #include <memory>
-#include <numeric>
 #include <optional>
 
 #include "cli/child.h"
 #include "cli/choice.h"
 #include "cli/cli.h"
+#include "cli/folds.h"
 #include "cli/interrupt.h"
 #include "cli/lines.h"
 #include "cli/run_folder.h"
 #include "cli/settings.h"
+#include "cli/sweep_plan.h"
 #include "cli/table.h"
 #include "data/csv_cells.h"
 #include "data/given.h"
@@ -26,112 +26,16 @@ namespace nf::cli {
 
 namespace {
 
-constexpr std::int64_t kMostRuns = 1000;
-
 struct SweepOptions {
   Common common;
   SettingOptions settings;
   std::string model, out;
   std::vector<std::string> tries;
   std::int64_t random = 0;
+  std::int64_t folds = 0;  ///< 0: rows are cut once
   double minutes = 0;
   std::uint64_t draw_seed = 0;
 };
-
-/// One setting and the values that are tried.
-struct Try {
-  std::string key;
-  std::vector<std::string> values;
-};
-
-/// One training of a sweep.
-struct Trial {
-  std::string name;                 ///< of its folder: "001"
-  std::vector<std::string> values;  ///< of each Try
-  std::string status = "not begun";
-  std::int64_t best_epoch = 0;
-  double valid_nats = flows::kNaN;  ///< of the best weights
-  std::string data = {};            ///< checksum of the file that it was trained with
-};
-
-// "lr=1e-3,3e-3"; values that have commas themselves stand in double quotes.
-std::vector<Try> parse_tries(const std::vector<std::string>& texts) {
-  std::vector<Try> out;
-  for (const std::string& text : texts) {
-    const std::size_t equals = text.find('=');
-    check_usage(equals != std::string::npos && equals > 0 && equals + 1 < text.size(), "[sweep] '",
-                printable(text), "' is not SETTING=VALUE,VALUE,...");
-    Try one{text.substr(0, equals), {}};
-    std::replace(one.key.begin(), one.key.end(), '-', '_');
-    for (const std::string& value : data::between_commas(text.substr(equals + 1))) {
-      one.values.push_back(data::unquoted(value));
-      check_usage(std::count(one.values.begin(), one.values.end(), one.values.back()) == 1,
-                  "[sweep] ", printable(text), ": '", printable(one.values.back()),
-                  "' stands twice");
-    }
-    for (const Try& other : out) {
-      check_usage(other.key != one.key, "[sweep] ", one.key, " stands twice; give its values as ",
-                  one.key, "=A,B");
-    }
-    out.push_back(one);
-  }
-  return out;
-}
-
-std::vector<std::int64_t> counted(std::int64_t count) {
-  std::vector<std::int64_t> all(static_cast<std::size_t>(count));
-  std::iota(all.begin(), all.end(), 0);
-  return all;
-}
-
-// --random different numbers below `combinations`. Of few they are the first of a random order; of
-// many they are drawn one by one, since that order would not fit into memory.
-std::vector<std::int64_t> drawn_of(std::int64_t combinations, const SweepOptions& options) {
-  constexpr std::int64_t kFew = 1'000'000;
-  Generator gen(options.draw_seed, 0x7377656570);  // "sweep"
-  const auto count = static_cast<std::size_t>(options.random);
-  std::vector<std::int64_t> order;
-  if (combinations <= kFew) {
-    const auto all = permutation(gen, combinations).to_vector<std::int32_t>();
-    order.assign(all.begin(), all.begin() + options.random);
-  }
-  while (order.size() < count) {
-    const double u = uniform(gen, {1}, DType::F64).item();
-    const auto one = static_cast<std::int64_t>(u * static_cast<double>(combinations));
-    if (std::find(order.begin(), order.end(), one) == order.end()) order.push_back(one);
-  }
-  return order;
-}
-
-// All combinations, or --random of them; the last setting changes fastest.
-std::vector<Trial> plan(const std::vector<Try>& tries, const SweepOptions& options) {
-  double all = 1;
-  for (const Try& one : tries) all *= static_cast<double>(one.values.size());
-  constexpr double kMostCombinations = 1e15;
-  check_usage(all <= kMostCombinations, "[sweep] ", all, " combinations are more than ",
-              kMostCombinations);
-  const auto combinations = static_cast<std::int64_t>(all);
-  const bool drawn = options.random > 0;
-  check_usage(!drawn || options.random <= combinations, "[sweep] there are ", combinations,
-              " combinations only; give --random ", combinations, " or less");
-  check_usage(drawn || combinations <= kMostRuns, "[sweep] ", combinations,
-              " trainings are more than ", kMostRuns, "; give --random N");
-  const std::vector<std::int64_t> order =
-      drawn ? drawn_of(combinations, options) : counted(combinations);
-  std::vector<Trial> trials;
-  for (std::int64_t number : order) {
-    char name[16];
-    std::snprintf(name, sizeof name, "%03d", static_cast<int>(trials.size() + 1));
-    Trial trial{.name = name, .values = std::vector<std::string>(tries.size())};
-    for (std::size_t i = tries.size(); i-- > 0;) {
-      const auto count = std::ssize(tries[i].values);
-      trial.values[i] = tries[i].values[static_cast<std::size_t>(number % count)];
-      number /= count;
-    }
-    trials.push_back(std::move(trial));
-  }
-  return trials;
-}
 
 // Core-minutes for all trainings together; 0: none were given.
 double budget_of(const SettingOptions& settings) {
@@ -155,6 +59,7 @@ void check_values(const SweepOptions& options, const std::vector<Try>& tries) {
     flows::Config base = file.on(flows::preset(file.preset));
     options.settings.apply(base);
     validates = base.data.valid != 0;
+    check_folds(options.folds, base.data);
     for (const Try& one : tries) {
       for (const std::string& value : one.values) {
         flows::Config config = base;
@@ -167,7 +72,7 @@ void check_values(const SweepOptions& options, const std::vector<Try>& tries) {
   for (const Try& one : tries) {
     check_usage(!options.settings.given(one.key), "[sweep] ", one.key,
                 " is tried, and given besides; leave one of them out");
-    for (const char* key : {"data", "valid_data", "test_data", "split_by", "valid", "test",
+    for (const char* key : {"data", "valid_data", "test_data", "split_by", "fold", "valid", "test",
                             "missing", "na", "skip_bad"}) {
       check_usage(one.key != key, "[sweep] ", key,
                   " decides which rows validate; runs that differ in it cannot be compared");
@@ -204,6 +109,7 @@ std::optional<FileLock> claim_folder(SweepOptions& options, const std::vector<Tr
       {"model", options.model},    {"settings", options.settings.words("budget")},
       {"random", options.random},  {"draw_seed", options.random > 0 ? options.draw_seed : 0},
       {"budget", options.minutes}, {"tries", Json::object()}};
+  if (options.folds > 0) wanted["folds"] = options.folds;
   for (const Try& one : tries) wanted["tries"][one.key] = one.values;
   const auto file = [&] { return options.out + "/sweep.json"; };
   const auto is_ours = [&] {
@@ -269,14 +175,6 @@ int train(const SweepOptions& options, const std::vector<Try>& tries, const Tria
 
 // --- results ------------------------------------------------------------------------------------
 
-std::string settings_text(const std::vector<Try>& tries, const Trial& trial) {
-  std::vector<std::string> parts;
-  for (std::size_t i = 0; i < tries.size(); ++i) {
-    parts.push_back(tries[i].key + "=" + trial.values[i]);
-  }
-  return printable(join(parts, " "));
-}
-
 // The best first; those without a result last, in the order of their numbers.
 std::vector<Trial> by_result(std::vector<Trial> trials) {
   const auto value = [](const Trial& t) {
@@ -291,13 +189,15 @@ void write_sweep_table(const std::string& path, const std::vector<Try>& tries,
                        const std::vector<Trial>& trials) {
   std::string text = "run";
   for (const Try& one : tries) text += "," + data::csv_field(one.key);
-  text += ",status,best_epoch,valid_nats\n";
+  const bool folds = !tries.empty() && tries.back().key == "fold";
+  text += ",status,best_epoch,valid_nats";
+  text += folds ? ",test_nats,test_nats_se,test_count,gaussian_nats\n" : "\n";
   for (const Trial& trial : trials) {
     text += trial.name;
     for (const std::string& value : trial.values) text += "," + data::csv_field(value);
     const bool known = std::isfinite(trial.valid_nats);
     text += str(",", trial.status, ",", trial.best_epoch > 0 ? str(trial.best_epoch) : "", ",",
-                known ? fixed(trial.valid_nats, 6) : "", "\n");
+                known ? fixed(trial.valid_nats, 6) : "", folds ? fold_cells(trial) : "", "\n");
   }
   atomic_write(path, text);
 }
@@ -341,23 +241,30 @@ void tell_sweep(const SweepOptions& options, const std::vector<Try>& tries,
                             {"status", trial.status},
                             {"best_epoch", trial.best_epoch > 0 ? Json(trial.best_epoch) : Json()},
                             {"valid_nats", number(trial.valid_nats)}});
+    if (options.folds > 0) json["runs"].back().update(json_of_fold(trial));
   }
   std::string text = sweep_text(tries, sorted) + "the same as a table: " + csv + "\n";
   const Trial& best = sorted.front();
-  if (!std::isnan(best.valid_nats)) {
+  if (options.folds > 0) {
+    text += cross_validate(options.out, tries, trials, options.folds, json);
+  } else if (!std::isnan(best.valid_nats)) {
     const std::string run = options.out + "/" + best.name;
     json["best"] = run;
-    text += str("best on validation: ", settings_text(tries, best), ", ", fixed(best.valid_nats, 4),
+    text += str("best on validation: ", settings_text(tries, best, tries.size()), ", ",
+                fixed(best.valid_nats, 4),
                 " nats; on test rows, which nobody has looked at: flowcli eval ", run, "\n");
   }
   options.common.result(json, text);
 }
 
-void sweep(SweepOptions& options) {
-  const std::vector<Try> tries = parse_tries(options.tries);
+void sweep(SweepOptions& options, Device device) {
+  std::vector<Try> tries = parse_tries(options.tries);
+  check_usage(!tries.empty() || options.folds > 0,
+              "[sweep] there is nothing to try; give --try SETTING=A,B or --folds K");
   options.minutes = budget_of(options.settings);
-  std::vector<Trial> trials = plan(tries, options);
+  std::vector<Trial> trials = plan(tries, options.random, options.draw_seed);
   check_values(options, tries);
+  if (options.folds > 0) trials = with_folds(trials, options.folds, tries);
   const auto lock = claim_folder(options, tries);
   catch_interrupts();
   std::size_t failed = 0;
@@ -367,8 +274,8 @@ void sweep(SweepOptions& options) {
     look_at(folder, trial);
     const bool done = trial.status == "finished" || trial.status == "diverged";
     if (!done) {
-      options.common.note(
-          str("run ", trial.name, " of ", trials.size(), ": ", settings_text(tries, trial)));
+      options.common.note(str("run ", trial.name, " of ", trials.size(), ": ",
+                              settings_text(tries, trial, tries.size())));
       const int status = train(options, tries, trial, trials.size());
       look_at(folder, trial);
       if (!interrupted() && status != kDone && status != kDiverged) {
@@ -376,6 +283,7 @@ void sweep(SweepOptions& options) {
         ++failed;
       }
     }
+    if (options.folds > 0) evaluate_fold(folder, options.common, device, trial);
     options.common.note(str("run ", trial.name, ": ", trial.status,
                             std::isnan(trial.valid_nats)
                                 ? ""
@@ -404,10 +312,15 @@ void add_sweep(CLI::App& app) {
   command
       ->add_option("--try", options->tries,
                    "Values of a setting, all combinations of which are trained; may be repeated")
-      ->required()
       ->take_all()
       ->allow_extra_args(false)
       ->type_name("KEY=A,B,...");
+  command
+      ->add_option("--folds", options->folds,
+                   "Cross-validation: the rows are cut into K equal folds, and each is the test of "
+                   "a training on the others")
+      ->check(whole(2, 100))
+      ->type_name("K");
   command->add_option("--random", options->random, "So many of the combinations, drawn at random")
       ->check(whole(1, kMostRuns));
   command->add_option("--draw-seed", options->draw_seed, "Of that draw")->capture_default_str();
@@ -418,15 +331,17 @@ void add_sweep(CLI::App& app) {
       "that\n"
       "was interrupted goes on with the same command; trainings that are finished stay. The best\n"
       "is chosen by validation, so its test rows still tell what it is worth. --budget is for all\n"
-      "trainings together: each gets an equal share.\n\n" +
+      "trainings together: each gets an equal share. With --folds every row is held out once: "
+      "nats\n"
+      "of held-out rows are told as the mean over folds with its standard error, and written to\n"
+      "DIR/cross_validation.csv; settings are still chosen by validation.\n\n" +
       models_help() +
       "Examples:\n  flowcli sweep realnvp-2d --data table.csv --try couplings=4,8,16\n"
       "  flowcli sweep realnvp-2d --try lr=1e-3,5e-3 --try couplings=4,8 --random 3\n"
-      "  flowcli sweep realnvp-2d --data table.csv --try lr=1e-3,5e-3 --budget 10\n");
-  command->callback([options] {
-    options->common.apply();
-    sweep(*options);
-  });
+      "  flowcli sweep realnvp-2d --data table.csv --try lr=1e-3,5e-3 --budget 10\n"
+      "  flowcli sweep tabular --data table.csv --folds 5\n"
+      "  flowcli sweep nsf --data table.csv --folds 5 --try hidden_units=32,128 --json\n");
+  command->callback([options] { sweep(*options, options->common.apply()); });
 }
 
 }  // namespace nf::cli

@@ -47,7 +47,7 @@ data::LoadOptions options_for(const flows::Config& config, const KnownData& know
   }
   data::LoadOptions options = own_options(config);
   options.train = options.valid = options.test = -1;
-  options.valid_data = options.test_data = "";
+  options.valid_data = options.test_data = options.fold = "";
   options.in_file_order = whole;
   options.known = known.shape.columns;
   if (!known.shape.discrete) options.names = options.known;

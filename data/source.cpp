@@ -263,6 +263,7 @@ void check_drawn(const std::string& name, const LoadOptions& options) {
   const std::pair<const char*, bool> settings[] = {{"valid_data", !options.valid_data.empty()},
                                                    {"test_data", !options.test_data.empty()},
                                                    {"split_by", !options.split_by.empty()},
+                                                   {"fold", !options.fold.empty()},
                                                    {"columns", !options.columns.empty()},
                                                    {"drop", !options.drop.empty()},
                                                    {"label", !options.label.empty()},

@@ -37,6 +37,9 @@ struct LoadOptions {
   /// every time; with "ordered:COLUMN" in ascending order of the values (times), so that the test
   /// is the latest. The column is not modelled.
   std::string split_by = {};
+  /// "2/5": the test part is the second of five equal parts of all rows, of which the five together
+  /// are all; validation is cut from the others. Files that have no parts of their own.
+  std::string fold = {};
   /// What is given to a conditional density: "label" or columns (given.h). These columns are taken
   /// out of the rows, whatever `columns` says.
   std::string given = {};

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -180,6 +181,61 @@ Cut cut_at(const std::string& name, std::int64_t n, const Wanted& wanted, std::i
   return {n - test - valid, n - test, n};
 }
 
+/// "2/5"; of = 0: none.
+struct Fold {
+  std::int64_t number = 1, of = 0;
+};
+
+Fold parse_fold(const std::string& text) {
+  constexpr std::int64_t kMostFolds = 1000;
+  if (text.empty()) return {};
+  const std::size_t slash = text.find('/');
+  double number_of = 0, of = 0;
+  const bool right = slash != std::string::npos && number(text.substr(0, slash), number_of) &&
+                     number(text.substr(slash + 1), of) && of >= 2 && of <= kMostFolds &&
+                     number_of >= 1 && number_of <= of && of == std::floor(of) &&
+                     number_of == std::floor(number_of);
+  check_setting(right, "fold", "[fold] '", printable(text),
+                "' is no fold; write 2/5 for the second of five, of at most ", kMostFolds);
+  return {static_cast<std::int64_t>(number_of), static_cast<std::int64_t>(of)};
+}
+
+/// Turns the order, so that the rows of the fold are its last ones, and returns how many they are.
+/// `edges` of groups, which stay whole, turn with it; empty: without groups.
+std::int64_t turn_to_fold(const std::string& name, const Fold& fold, Order& order,
+                          std::vector<std::int64_t>& edges) {
+  const std::int64_t n = std::ssize(order);
+  const auto begin_of = [&](std::int64_t j) {
+    const std::int64_t at = n * j / fold.of;
+    if (edges.empty()) return at;
+    return *std::min_element(edges.begin(), edges.end(), [&](std::int64_t a, std::int64_t b) {
+      return std::abs(a - at) < std::abs(b - at);
+    });
+  };
+  for (std::int64_t j = 0; j < fold.of; ++j) {
+    check_setting(begin_of(j) < begin_of(j + 1), "fold", "[fold] '", printable(name),
+                  "': ", edges.empty() ? str(n, " rows") : str(edges.size() - 1, " groups of rows"),
+                  " are too few for ", fold.of, " folds");
+  }
+  const std::int64_t begin = begin_of(fold.number - 1), end = begin_of(fold.number);
+  std::rotate(order.begin(), order.begin() + end, order.end());
+  for (std::int64_t& edge : edges) edge = edge == end ? n : (edge - end + n) % n;
+  if (!edges.empty()) edges.push_back(0);
+  std::sort(edges.begin(), edges.end());
+  edges.erase(std::unique(edges.begin(), edges.end()), edges.end());
+  return end - begin;
+}
+
+/// Throws SettingError where folds and other settings both say which rows are the test.
+void check_fold(const Parts& parts, const LoadOptions& options) {
+  if (options.fold.empty()) return;
+  check_setting(!parts.test, "fold",
+                "[fold] the test part is there by itself; folds are of rows that are in no part");
+  check_setting(options.test < 0, "fold", "[fold] says which rows are the test; leave test out");
+  check_setting(!parse_split_by(options.split_by).ordered, "fold",
+                "[fold] ordered groups have one test, the latest; leave fold or ordered: out");
+}
+
 /// Some rows of a part that is there by itself: of a published one the first, else drawn.
 Split some_of(const char* key, const std::string& name, const Split& rows, std::int64_t wanted,
               bool first) {
@@ -199,6 +255,7 @@ std::string cut_in_words(const Parts& parts, bool published, const LoadOptions& 
       : by.ordered      ? "cut where the column '" + printable(by.column) + "' grows, test the last"
                         : "whole groups of the column '" + printable(by.column) +
                          "', drawn at random, the same ones every time";
+  const std::string fold = options.fold.empty() ? "" : "test is fold " + options.fold + "; ";
   const auto source = [&](const std::string& file) {
     return file.empty() ? std::string("the source's own") : "'" + printable(file) + "'";
   };
@@ -208,8 +265,9 @@ std::string cut_in_words(const Parts& parts, bool published, const LoadOptions& 
     return valid == test ? valid : "validation is " + valid + ", test " + test;
   }
   if (parts.test) return "test is " + test + ", validation " + rest;
-  if (parts.valid) return "validation is " + valid + ", test " + rest;
-  return options.in_file_order ? "in the order of the file: training, validation, test" : rest;
+  if (parts.valid) return fold + "validation is " + valid + ", test " + rest;
+  return options.in_file_order ? "in the order of the file: training, validation, test"
+                               : fold + rest;
 }
 
 }  // namespace
@@ -242,6 +300,7 @@ SplitBy parse_split_by(const std::string& text) {
 }
 
 void split_rows(const Parts& parts, const LoadOptions& options, Dataset& out) {
+  check_fold(parts, options);
   const Split rows = numbered_rows(parts.train.rows);
   const std::int64_t n = rows.size();
   const bool published = !parts.train.family.empty() && parts.test && options.test_data.empty();
@@ -251,10 +310,11 @@ void split_rows(const Parts& parts, const LoadOptions& options, Dataset& out) {
 
   Grouped groups;
   if (by_group) groups = grouped(parts.train.groups, parse_split_by(options.split_by).ordered);
-  const Order order = by_group ? groups.order : as_it_is ? as_they_stand(n) : shuffled(n);
-  const Wanted wanted{options.train, parts.valid ? 0 : options.valid,
-                      parts.test ? 0 : options.test};
-  Cut cut = cut_at(out.name, n, wanted, parts.valid_share, options.in_file_order);
+  Order order = by_group ? groups.order : as_it_is ? as_they_stand(n) : shuffled(n);
+  Wanted wanted{options.train, parts.valid ? 0 : options.valid, parts.test ? 0 : options.test};
+  const Fold fold = options.in_file_order ? Fold() : parse_fold(options.fold);
+  if (fold.of > 0) wanted.test = turn_to_fold(out.name, fold, order, groups.edges);
+  Cut cut = cut_at(out.name, n, wanted, parts.valid_share, options.in_file_order || fold.of > 0);
   if (by_group) {
     const Cut meant = cut;
     if (cut.test_begin < cut.end) {

@@ -1,6 +1,8 @@
 // flowcli sweep: a grid, a part of it, what goes on after a signal, and what is refused.
 #include <boost/test/unit_test.hpp>
 
+#include <cmath>
+
 #include "cli_runs.h"
 #include "tensor/files.h"
 
@@ -133,9 +135,78 @@ BOOST_AUTO_TEST_CASE(runs_on_other_data_are_not_compared) {
   expect_failure(flowcli(folder, quiet), {"the data have changed: run 002", "another --out"});
 }
 
+// Each row is held out once, and what is told is what eval tells of the folds' runs.
+BOOST_AUTO_TEST_CASE(folds_are_held_out_in_turn) {
+  const ScratchFolder folder;
+  const std::string csv = folder.file("table.csv"), out = folder.file("folds");
+  std::ofstream table(csv);
+  for (int i = 0; i < 121; ++i) table << i % 17 * 0.5 << "," << i * i % 23 * 0.25 << "\n";
+  table.close();
+  const Words call = {
+      "sweep",   "realnvp-2d", "--data", csv,         "--couplings", "2",     "--hidden-units",
+      "4",       "--steps",    "9",      "--threads", "1",           "--try", "lr=1e-9,5e-3",
+      "--folds", "3",          "--out",  out,         "--json"};
+  const Outcome done = flowcli(folder, call);
+  expect_ok(done);
+  const nlohmann::json json = done.json();
+  BOOST_TEST_REQUIRE(json["runs"].size() == 6U);
+  BOOST_TEST_REQUIRE(json["cross_validation"].size() == 2U);
+  for (std::size_t setting = 0; setting < 2; ++setting) {
+    double total = 0, squares = 0;
+    std::int64_t count = 0;
+    for (std::size_t fold = 0; fold < 3; ++fold) {
+      const auto& run = json["runs"][3 * setting + fold];
+      BOOST_TEST(run["settings"]["fold"] == std::to_string(fold + 1) + "/3");
+      const auto eval = flowcli(folder, {"eval", run["run"], "--json"}).json();
+      BOOST_TEST(run["test_nats"] == eval["nats"]);
+      BOOST_TEST(run["gaussian_nats"] == eval["gaussian_nats"]);
+      BOOST_TEST(run["test_count"] == eval["count"]);
+      count += run["test_count"].get<std::int64_t>();
+      total += run["test_nats"].get<double>();
+      squares += run["test_nats"].get<double>() * run["test_nats"].get<double>();
+    }
+    BOOST_TEST(count == 121);
+    const auto& means = json["cross_validation"][setting];
+    BOOST_TEST(means["folds"] == 3);
+    BOOST_TEST(means["settings"]["lr"] == (setting == 0 ? "1e-9" : "5e-3"));
+    BOOST_TEST(!means["settings"].contains("fold"));
+    const auto close = boost::test_tools::tolerance(1e-6);
+    BOOST_TEST(means["test_nats"].get<double>() == total / 3, close);
+    const double variance = (squares - total * total / 3) / 2;
+    BOOST_TEST(means["test_nats_se"].get<double>() == std::sqrt(variance / 3), close);
+  }
+  BOOST_TEST(json["best_settings"]["lr"] == "5e-3");
+  BOOST_TEST(json["best"].is_null());
+  const Words lines = lines_of(slurp(out + "/cross_validation.csv"));
+  BOOST_TEST_REQUIRE(lines.size() == 3U);
+  BOOST_TEST(lines[0] == "lr,folds,valid_nats,test_nats,test_nats_se,gaussian_nats");
+  BOOST_TEST(lines[2].starts_with("5e-3,3,"), lines[2]);
+  BOOST_TEST(lines_of(slurp(out + "/sweep.csv"))[0] ==
+             "run,lr,fold,status,best_epoch,valid_nats,test_nats,test_nats_se,test_count,"
+             "gaussian_nats");
+  BOOST_TEST(flowcli(folder, call).json() == json);
+  Words text = call;
+  text.pop_back();
+  const Outcome told = flowcli(folder, text);
+  BOOST_TEST(told.out.find("lr=5e-3: held out, mean of 3 of 3 folds: ") != std::string::npos,
+             told.out);
+  const Words others = {"sweep", "realnvp-2d", "--data", csv, "--folds", "3", "--out"};
+  const std::pair<Words, std::string> refused[] = {
+      {{out + "2", "--test", "10"}, "leave test"},
+      {{out + "2", "--fold", "1/2"}, "leave test"},
+      {{out + "2", "--try", "fold=1/2,2/2"}, "decides which rows validate"},
+      {{out + "2", "--data", "moons"}, "more of it is a test as good"}};
+  for (auto [more, says] : refused) {
+    more.insert(more.begin(), others.begin(), others.end());
+    if (says.starts_with("more")) more.erase(more.begin() + 2, more.begin() + 4);
+    expect_failure(flowcli(folder, more), {says}, 2);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_swept_is_one_line) {
   const ScratchFolder folder;
   const std::pair<Words, std::string> rows[] = {
+      {{}, "there is nothing to try"},
       {{"--try", "lr"}, "'lr' is not SETTING=VALUE"},
       {{"--try", "lr=1e-3,x"}, "--try: "},
       {{"--try", "rl=1e-3"}, "there is no setting 'rl'"},

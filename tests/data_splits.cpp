@@ -138,6 +138,65 @@ BOOST_AUTO_TEST_CASE(groups_stay_together) {
   BOOST_CHECK_EQUAL(load(path, {.in_file_order = true, .split_by = "none"}).dims, 2);
 }
 
+// Each row is in the test part of one fold, and in no other part of that.
+BOOST_AUTO_TEST_CASE(folds_hold_out_every_row_once) {
+  const TempFolder folder;
+  const std::string path = sorted_table(folder);
+  for (const std::string groups : {"", "g"}) {
+    for (const int folds : {2, 3, 7}) {
+      std::set<int> held_out;
+      std::size_t count = 0;
+      for (int fold = 1; fold <= folds; ++fold) {
+        const LoadOptions options{.split_by = groups, .fold = str(fold, "/", folds)};
+        const Dataset data = load(path, options);
+        const std::set<int> train = set_of(data.train), valid = set_of(data.valid),
+                            test = set_of(data.test);
+        BOOST_TEST((apart(train, valid) && apart(train, test) && apart(valid, test)));
+        BOOST_TEST(train.size() + valid.size() + test.size() == 200U);
+        BOOST_TEST(valid.size() == 20U);
+        BOOST_TEST(std::abs(static_cast<int>(test.size()) - 200 / folds) <=
+                   (groups.empty() ? 1 : 10));
+        BOOST_TEST(data.cut.find(str("fold ", fold, "/", folds)) != std::string::npos);
+        BOOST_TEST(numbers(load(path, options).test) == numbers(data.test));
+        if (!groups.empty()) {
+          std::set<int> of_train, of_test;
+          for (const int row : train) of_train.insert(row / 10);
+          for (const int row : test) of_test.insert(row / 10);
+          BOOST_TEST(apart(of_train, of_test));
+        }
+        held_out.insert(test.begin(), test.end());
+        count += test.size();
+      }
+      BOOST_TEST(held_out.size() == 200U);
+      BOOST_TEST(count == 200U);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(folds_that_are_none) {
+  const TempFolder folder;
+  const std::string path = sorted_table(folder), archive = sorted_archive(folder, 50, 10);
+  struct Row {
+    std::string source;
+    LoadOptions options;
+    std::vector<std::string> says;
+  };
+  std::vector<Row> rows = {
+      {path, {.fold = "1/201"}, {"[fold]", "200 rows are too few for 201 folds"}},
+      {path, {.split_by = "g", .fold = "1/21"}, {"[fold]", "20 groups of rows are too few"}},
+      {path, {.split_by = "ordered:g", .fold = "1/3"}, {"[fold]", "ordered"}},
+      {path, {.test = 5, .fold = "1/3"}, {"[fold]", "leave test out"}},
+      {archive, {.fold = "1/3"}, {"[fold]", "is there by itself"}},
+      {"moons", {.fold = "1/3"}, {"fold is for files"}}};
+  for (const char* text : {"3", "0/3", "4/3", "1/1", "1.5/3", "a/b", "1/3/5", "1/9999", "nan/3"}) {
+    rows.push_back({path, {.fold = text}, {"[fold]", "write 2/5"}});
+  }
+  for (const Row& row : rows) {
+    check_error([&] { load(row.source, row.options); }, row.says);
+    BOOST_CHECK_THROW(load(row.source, row.options), SettingError);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(an_order_that_is_none_is_refused) {
   const TempFolder folder;
   const auto file_of = [&](const std::vector<std::string>& groups) {

@@ -105,6 +105,7 @@ data::LoadOptions load_options(const Config& config) {
                             .valid_data = config.data.valid_data,
                             .test_data = config.data.test_data,
                             .split_by = config.data.split_by,
+                            .fold = config.data.fold,
                             .given = config.data.given,
                             .layout = config.data.layout,
                             .types = config.data.types,

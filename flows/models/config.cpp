@@ -84,6 +84,10 @@ std::vector<Field> DataSettings::fields() {
       {"split_by",
        "column whose equal values stay in one part; ordered:COLUMN: the highest are the test",
        &split_by},
+      {"fold",
+       "2/5: the test part is the second of five equal parts of all rows, of a file without parts "
+       "of its own",
+       &fold},
       {.key = "columns",
        .help = "columns of a table to take, as a,b,c (empty: all)",
        .value = &columns,

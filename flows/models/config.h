@@ -47,6 +47,7 @@ struct DataSettings {
   std::string valid_data;
   std::string test_data;
   std::string split_by;
+  std::string fold;
   std::string columns;
   std::string drop;
   std::string label;

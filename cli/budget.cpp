@@ -38,6 +38,14 @@ std::shared_ptr<flows::Density> density_to_train(const flows::Config& config,
   return density;
 }
 
+void settle_budget(const SettingOptions& settings, Device device, flows::Config& config) {
+  const bool other_end = settings.given("steps") || settings.given("epochs");
+  const bool asked = settings.given("budget");
+  if (!asked && (other_end || device != Device::CPU)) config.training.budget = 0;
+  check_usage(config.training.budget == 0 || !other_end,
+              "--budget says how many steps there are: leave out --steps and --epochs");
+}
+
 std::int64_t steps_within_budget(const flows::Config& config, const data::Dataset& data,
                                  const flows::FitOptions& options, Device device,
                                  const Common& common) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "cli/cli.h"
+#include "cli/settings.h"
 #include "data/dataset.h"
 #include "flows/models/config.h"
 #include "flows/train/fit.h"
@@ -16,6 +17,9 @@ void check_batch(const flows::Density& density, const flows::Config& config, std
 /// all of them would take longer than the epoch; what is told of the trained model is by all.
 std::shared_ptr<flows::Density> density_to_train(const flows::Config& config,
                                                  const data::Dataset& data, Device device);
+/// What a budget means beside other settings: that of a preset, which is for processors, gives way
+/// to an end that is asked for. Throws UsageError where both are given.
+void settle_budget(const SettingOptions& settings, Device device, flows::Config& config);
 
 /// The number of steps that `config.training.budget` core-minutes of this process allow, validation
 /// after each epoch included. A copy of the model is made and trained for 50 steps, which are timed

@@ -10,6 +10,7 @@
 #include "cli/choice.h"
 #include "cli/cli.h"
 #include "cli/column_table.h"
+#include "cli/ensemble.h"
 #include "cli/evaluation.h"
 #include "cli/interrupt.h"
 #include "cli/lines.h"
@@ -164,6 +165,7 @@ void eval_run(const EvalOptions& options) {
       str(printable(rows.name), ", ", rows.split, " split, ", e.count, " samples of ", dims,
           dims == 1 ? " dimension\n  " : " dimensions\n  ", with_error(e.nats, e.nats_se, 4),
           " nats\n  ", with_error(e.bits_per_dim, e.bits_per_dim_se, 5), " bits/dim\n");
+  const std::string members = add_members(model, rows, options.evaluate, e, json);
   const std::string importance =
       options.importance > 0 ? add_importance(*model.density, rows, options, json) : "";
   std::string compared;
@@ -182,8 +184,8 @@ void eval_run(const EvalOptions& options) {
     if (std::isfinite(e.nats)) calibration = bits + add_calibration(model, rows, json);
   }
   const std::string codes = add_codes(model, rows.x, json);
-  options.common.result(json, text + importance + compared + calibration + codes + entropy + "  " +
-                                  convention + "\n" + "  on " + name(device) +
+  options.common.result(json, text + members + importance + compared + calibration + codes +
+                                  entropy + "  " + convention + "\n" + "  on " + name(device) +
                                   ", matrix products in " + model.precision + "\n");
   if (std::isnan(e.nats)) {
     throw flows::Diverged("[eval] " +

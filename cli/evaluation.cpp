@@ -8,6 +8,7 @@
 #include "data/columns.h"
 #include "flows/layers/residual.h"
 #include "flows/models/surprise.h"
+#include "flows/runs/ensemble_run.h"
 #include "nn/safetensors.h"
 #include "tensor/text.h"
 
@@ -177,6 +178,13 @@ Json json_of(const TrainedModel& model, const flows::Evaluation& e, const std::s
 }
 
 std::string weights_checksum(const RunFolder& run, bool best) {
+  if (const auto members = flows::members_of(run.path()); !members.empty()) {
+    std::string all;
+    for (const auto& member : members) {
+      all += weights_checksum(RunFolder::open(run.file(member.name)), best) + " ";
+    }
+    return all;
+  }
   return nn::read_safetensors_header(run.file(best ? "best.safetensors" : "last.safetensors"))
       .checksum;
 }

@@ -11,6 +11,7 @@
 
 #include "cli/settings.h"
 #include "data/svg.h"
+#include "flows/runs/ensemble_run.h"
 #include "nn/safetensors.h"
 #include "tensor/text.h"
 
@@ -25,9 +26,9 @@ constexpr std::uint64_t kMaxLogBytes = 1ULL << 30;
 /// What training writes into the run; nothing else is ever removed.
 bool is_our_file(const std::string& name) {
   static const std::set<std::string> ours = {
-      kPackedData,           "config.json",          "log.jsonl",        "log.csv",
-      "curve.svg",           "best.safetensors",     "last.safetensors", "state.safetensors",
-      "heldout.safetensors", "baselines.safetensors"};
+      kPackedData,           "config.json",           "log.jsonl",         "log.csv",
+      "curve.svg",           "best.safetensors",      "last.safetensors",  "state.safetensors",
+      "heldout.safetensors", "baselines.safetensors", flows::kEnsembleFile};
   return ours.contains(name);
 }
 
@@ -43,7 +44,19 @@ void sweep(const std::string& run) {
   remove_temporaries(run + "/samples", is_our_picture);
 }
 
+// Whatever ensemble.json says, which may be damaged.
+std::vector<std::string> member_folders(const std::string& run) {
+  std::vector<std::string> folders;
+  if (!fs::exists(run + "/" + flows::kEnsembleFile)) return folders;
+  for (std::int64_t k = 1; k <= flows::kMostMembers; ++k) {
+    const std::string folder = str(run, "/member-", k);
+    if (flows::holds_config(folder)) folders.push_back(folder);
+  }
+  return folders;
+}
+
 void remove_run(const std::string& run) {
+  std::error_code ignored_of_members;
   const auto remove = [](const std::string& folder, bool (*ours)(const std::string&)) {
     std::error_code ignored;  // what cannot be removed cannot be written either, which is told
     std::vector<fs::path> paths;
@@ -52,6 +65,12 @@ void remove_run(const std::string& run) {
     }
     for (const fs::path& path : paths) fs::remove(path, ignored);
   };
+  for (const std::string& member : member_folders(run)) {
+    remove_run(member);
+    fs::remove(member + "/samples", ignored_of_members);
+    fs::remove(member + "/.lock", ignored_of_members);
+    fs::remove(member, ignored_of_members);  // unless something of somebody else's is in it
+  }
   // config.json is the last to go: while it is there, all others are known to be ours.
   remove(run + "/samples", is_our_picture);
   remove(run, [](const std::string& name) { return name != "config.json" && is_our_file(name); });
@@ -120,6 +139,9 @@ std::string obstacle(const std::string& path, bool overwrite) {
     } catch (const Error&) {  // damaged, or of another version
       return " already holds a run; " + way_out;
     }
+  }
+  if (config && there(flows::kEnsembleFile)) {
+    return " already holds an ensemble; continue it with 'flowcli resume " + path + "', " + way_out;
   }
   const bool trained = config || there("best.safetensors") || there("last.safetensors");
   if (!trained && holds_our_lock(path)) return "";

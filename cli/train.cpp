@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "cli/column_table.h"
 #include "cli/drift.h"
+#include "cli/ensemble.h"
 #include "cli/evaluation.h"
 #include "cli/given.h"
 #include "cli/interrupt.h"
@@ -400,6 +401,7 @@ constexpr const char* kTrainExamples = R"(Examples:
   flowcli train nice --data path/to/photos --images square,resize:32 --pack
   flowcli train my-model.json --set ema=0.999
   flowcli train realnvp-2d --data moons --from runs/moons --out runs/more
+  flowcli train realnvp-2d --data table.csv --ensemble 5     5 seeds, error bars
 )";
 
 }  // namespace
@@ -410,6 +412,7 @@ void add_train(CLI::App& app) {
     SettingOptions settings;
     std::string model, out;
     bool overwrite = false, no_graph = false;
+    std::int64_t ensemble = 1;
   };
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("train", "Train a model");
@@ -419,6 +422,7 @@ void add_train(CLI::App& app) {
   command->add_option("--out", options->out, "Run folder (default: runs/MODEL-DATA)");
   command->add_flag("--overwrite", options->overwrite, "Replace the run in that folder");
   command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
+  add_ensemble(*command, options->ensemble);
   options->common.add_to(*command);
   options->settings.add_to(*command);
   command->footer(models_help() + kTrainExamples);
@@ -428,13 +432,12 @@ void add_train(CLI::App& app) {
     options->settings.check_precision(config, device);
     data::check_varies(data, config.data.types,
                        config.text("preprocess", "standard") == "standard");
-    // That of a preset is for processors, and gives way to what is asked for.
-    const bool other_end = options->settings.given("steps") || options->settings.given("epochs");
-    const bool asked = options->settings.given("budget");
-    if (!asked && (other_end || device != Device::CPU)) config.training.budget = 0;
+    settle_budget(options->settings, device, config);
+    if (options->ensemble > 1) {
+      const RunFolder run = RunFolder::create(options->out, config, options->overwrite);
+      return train_ensemble(run, options->ensemble, config, data, options->common, device);
+    }
     if (config.training.budget > 0) {
-      check_usage(!other_end,
-                  "--budget says how many steps there are: leave out --steps and --epochs");
       config.training.steps = steps_within_budget(
           config, data, Training::fit_options(config, !options->no_graph), device, options->common);
       if (!options->settings.given("patience"))
@@ -476,6 +479,10 @@ void add_resume(CLI::App& app) {
     const Device device = options->common.apply();
     RunFolder run = RunFolder::open(options->run);
     run.lock();
+    if (is_ensemble(run)) {
+      const bool other = options->epochs > 0 || options->steps > 0 || options->patience >= 0;
+      return resume_ensemble(run, other || !options->data.empty(), options->common, device);
+    }
     const RunState state = run.state();
     check_data_checksum(run.file("state.safetensors"), state.data_checksum, run.known());
     if (state.status == "diverged") {

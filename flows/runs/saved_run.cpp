@@ -7,6 +7,7 @@
 #include "flows/models/build.h"
 #include "flows/models/kinds.h"
 #include "flows/runs/config_file.h"
+#include "flows/runs/ensemble_run.h"
 #include "flows/train/fit.h"
 #include "tensor/backend.h"
 #include "tensor/ops.h"
@@ -88,6 +89,9 @@ RunState read_state(const std::string& path) {
 }
 
 RunState state_of(const std::string& path) {
+  if (const auto members = members_of(path); !members.empty()) {
+    return state_of_members(path, members);
+  }
   const std::string file = path + "/state.safetensors";
   const bool there = std::filesystem::exists(file);
   NF_CHECK(there || !holds_our_files(path), "[run] ", path,
@@ -174,9 +178,13 @@ std::string set_precision(Device device, const std::string& precision, Need need
 
 LoadedRun load_run(const SavedRun& run, const std::string& which, Device device, const Note& note) {
   LoadedRun loaded{state_of(run.path), run.known.shape, nullptr};
-  const std::string weights = weights_file(run, loaded.state, which, note);
   loaded.shape.label = data::unquoted(run.config.data.label);
   loaded.shape.unit_scale = !loaded.shape.discrete && built_in(run.config.data.source);
+  if (const auto members = members_of(run.path); !members.empty()) {
+    loaded.density = load_members(run, members, which, device, note);
+    return loaded;
+  }
+  const std::string weights = weights_file(run, loaded.state, which, note);
   loaded.density = make_density(run.config, shape_of(loaded.shape));
   loaded.density->to(device);
   load_weights(*loaded.density, weights, run.known);

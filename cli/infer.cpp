@@ -392,17 +392,19 @@ void infer(const InferOptions& options) {
 }
 
 constexpr const char* kInferHelp =
-    R"(The program reads a line of parameters, as 0.1,2 in the order of prior.csv, and
-writes a line of numbers for each, as many as observed.csv has columns; no names.
-It may be a command line for sh. Each of its processes gets some lines, then the
-end of its input, and FLOWCLI_SEED as a seed in its environment. A simulation that
-fails writes nan, and is left out. What was simulated is in RUN/simulations.csv; the
-same command goes on where it was interrupted, another --observed needs no new
-simulations, and more --simulations are added to those that are there.
+    R"(The program reads a line of parameters, as 0.1,2 in the order of prior.csv,
+and writes a line of numbers for each, as many as observed.csv has columns; no
+names. It may be a command line for sh. Each of its processes gets some lines,
+then the end of its input, and FLOWCLI_SEED as a seed in its environment. A
+simulation that fails writes nan, and is left out. What was simulated is in
+RUN/simulations.csv; the same command goes on where it was interrupted,
+another --observed needs no new simulations, and more --simulations are added
+to those that are there.
 
-RUN is a run as 'train --given' makes it: 'sample RUN --given-file', 'eval' and
-'report' take it. More rounds simulate only where the posterior of one observation
-is, among draws of the prior that were not tried before: give many of them.
+RUN is a run as 'train --given' makes it: 'sample RUN --given-file', 'eval'
+and 'report' take it. More rounds simulate only where the posterior of one
+observation is, among draws of the prior that were not tried before: give many
+of them.
 
 Examples:
   flowcli infer --simulator ./sim --prior p.csv --observed x.csv --out runs/sim

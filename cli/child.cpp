@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <filesystem>
 
 #include "cli/cli.h"
 #include "cli/interrupt.h"
@@ -16,10 +16,7 @@
 namespace nf::cli {
 
 int run_self(const char* what, const std::vector<std::string>& words) {
-  std::error_code error;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
-  NF_CHECK(!error, "[", what, "] /proc/self/exe: ", error.message());
-  std::vector<std::string> all = {program.string()};
+  std::vector<std::string> all = {"flowcli"};
   all.insert(all.end(), words.begin(), words.end());
   std::vector<char*> argv;
   for (std::string& word : all) argv.push_back(word.data());
@@ -30,7 +27,8 @@ int run_self(const char* what, const std::vector<std::string>& words) {
     ::setpgid(0, 0);
     ::prctl(PR_SET_PDEATHSIG, SIGTERM);
     ::dup2(STDERR_FILENO, STDOUT_FILENO);
-    ::execv(argv[0], argv.data());
+    ::execv("/proc/self/exe", argv.data());  // this program, also where its file was replaced
+    std::perror("flowcli: /proc/self/exe");
     ::_exit(kFailed);
   }
   bool handed_on = false;

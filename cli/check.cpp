@@ -10,6 +10,7 @@
 #include "cli/gaps.h"
 #include "cli/given.h"
 #include "flows/examine/p_value.h"
+#include "flows/train/targets.h"
 #include "tensor/ops.h"
 
 namespace nf::cli {
@@ -425,8 +426,16 @@ void add_check(CLI::App& app) {
     const Device device = options->common.apply();
     tell_if_untrained(options->run, options->common);
     const TrainedModel model = load_model(options->run, options->weights, options->common, device);
-    const data::Dataset data = load_data_for(model, options->data);
+    data::Dataset data = load_data_for(model, options->data);
     options->check.own = data.checksum == model.run.known().shape.checksum;
+    if (options->check.own && flows::is_target(model.run.config().data.source)) {
+      // There are no rows: the map is looked at where the model draws.
+      constexpr std::int64_t kDraws = 2000;
+      Generator gen(options->check.seed);
+      data.train.x = data.valid.x = data.test.x =
+          model.density->sample(gen, kDraws).to(Device::CPU).to(DType::F32);
+      options->check.own = false;
+    }
     const data::Split train = training_rows(data, options->check.own, options->split);
     const Checkup check = examine(model, model.run.log_of(model.state),
                                   part_of(data, options->split), train, options->check);

@@ -6,6 +6,7 @@
 #define NF_COMMANDS(X) \
   X(train)             \
   X(resume)            \
+  X(fit_target)        \
   X(sweep)             \
   X(eval)              \
   X(compare)           \

@@ -17,13 +17,12 @@ namespace nf::cli {
 
 namespace {
 
-// p(x) at the middle of every pixel, (size, size), the first row on top, as ln(1 + 100 p / p_max) /
-// ln 101: a hundredth of the highest density is still seen. p_max leaves out the highest 0.1 %. In
-// f64, which tells columns far from 0 apart; only the ratio is taken, p itself may be beyond f32.
-Tensor density_picture(flows::FlowDensity& density, const data::Bounds& box, int size) {
+// ln p at the middle of every pixel, (size, size), the first row on top. In f64, which tells
+// columns far from 0 apart.
+Tensor log_density_of_pixels(flows::FlowDensity& density, const data::Bounds& box, int size) {
   const double step_x = (box.right - box.left) / size, step_y = (box.top - box.bottom) / size;
   const Tensor columns = affine(Tensor::arange(size, DType::F64), step_x, box.left + step_x / 2);
-  std::vector<Tensor> rows;  // ln p
+  std::vector<Tensor> rows;
   const NoGrad no_grad;
   for (int row = 0; row < size; ++row) {
     const Tensor y = Tensor::full({size}, box.top - (row + .5) * step_y, DType::F64);
@@ -31,20 +30,7 @@ Tensor density_picture(flows::FlowDensity& density, const data::Bounds& box, int
     const Tensor log_p = density.log_prob(points.to(density.device())).value();
     rows.push_back(log_p.to(Device::CPU).to(DType::F64));
   }
-  const Tensor log_p = concat(rows, 0);
-  auto sorted = log_p.to_vector<double>();
-  const auto nan =
-      std::count_if(sorted.begin(), sorted.end(), [](double v) { return std::isnan(v); });
-  if (nan > 0) {
-    throw flows::Diverged(str("[plot] the density is NaN at ", nan, " of ", sorted.size(),
-                              " points; see 'flowcli check'"));
-  }
-  std::erase_if(sorted, [](double v) { return !std::isfinite(v); });
-  if (sorted.empty()) return Tensor::zeros({size, size});
-  const auto high = sorted.begin() + static_cast<std::ptrdiff_t>(.999 * (sorted.size() - 1));
-  std::nth_element(sorted.begin(), high, sorted.end());
-  const Tensor ratio = exp(log_p - *high);
-  return (log(affine(ratio, 100, 1)) / std::log(101.)).reshape({size, size});
+  return concat(rows, 0).reshape({size, size});
 }
 
 // Where the line z_fixed = at goes in data space. A flow may stretch a short piece of it over the
@@ -104,6 +90,22 @@ std::vector<data::Series> grid_lines(flows::FlowDensity& density, const data::Bo
 
 }  // namespace
 
+Tensor shaded(const Tensor& log_p) {
+  auto sorted = log_p.to_vector<double>();
+  const auto nan =
+      std::count_if(sorted.begin(), sorted.end(), [](double v) { return std::isnan(v); });
+  if (nan > 0) {
+    throw flows::Diverged(str("[plot] the density is NaN at ", nan, " of ", sorted.size(),
+                              " points; see 'flowcli check'"));
+  }
+  std::erase_if(sorted, [](double v) { return !std::isfinite(v); });
+  if (sorted.empty()) return Tensor::zeros(log_p.shape());
+  const auto high = sorted.begin() + static_cast<std::ptrdiff_t>(.999 * (sorted.size() - 1));
+  std::nth_element(sorted.begin(), high, sorted.end());
+  const Tensor ratio = exp(log_p - *high);
+  return log(affine(ratio, 100, 1)) / std::log(101.);
+}
+
 Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& options) {
   check_usage(model.shape.dims == 2 && !model.shape.discrete, "[plot] a picture has two axes, ",
               model.run.path(), " is a model of ", model.shape.dims,
@@ -128,8 +130,8 @@ Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& 
                               " samples are NaN or infinite; see 'flowcli check'"));
   }
   plots.samples_png = scatter(samples);
-  plots.density_png =
-      data::heat_png(density_picture(*density.continuous(), plots.bounds, options.size));
+  plots.density_png = data::heat_png(
+      shaded(log_density_of_pixels(*density.continuous(), plots.bounds, options.size)));
   const auto& columns = model.shape.columns;
   plots.grid_svg = data::map_svg({.title = "Latent grid in data space",
                                   .x = columns.size() == 2 ? columns[0] : "",

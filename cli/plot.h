@@ -26,4 +26,9 @@ struct Plots {
 /// of other than two real dimensions.
 Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& options);
 
+/// ln p, f64 (H, W), as brightness ln(1 + 100 p / p_max) / ln 101: a hundredth of the highest
+/// density is still seen. p_max leaves out the highest 0.1 %; only the ratio is taken, p itself may
+/// be beyond f32. Throws flows::Diverged for NaN.
+Tensor shaded(const Tensor& log_p);
+
 }  // namespace nf::cli

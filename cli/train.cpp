@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "cli/budget.h"
 #include "cli/cli.h"
@@ -16,10 +17,12 @@
 #include "cli/lines.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
+#include "cli/train.h"
 #include "cli/trained_model.h"
 #include "cli/verdict.h"
 #include "data/columns.h"
 #include "flows/models/table_training.h"
+#include "flows/train/targets.h"
 #include "tensor/cpu_kernels.h"
 #include "tensor/fault.h"
 #include "tensor/memory.h"
@@ -61,7 +64,9 @@ class Training {
                                  start == Start::New ? Need::Must : Need::IfPossible)),
         data_(checked(std::move(data), config_)),
         density_(first_density(start)),
-        trainer_(*density_, data_, fit_options(config_, graph)) {
+        target_(objective_of_target(*density_, config_, data_)),
+        trainer_(target_ ? flows::Trainer(*target_, fit_options(config_, /*graph=*/false))
+                         : flows::Trainer(*density_, data_, fit_options(config_, graph))) {
     if (config_.training.precision == "bf16" && precision_ != "bf16") {
       common_.note(
           "note: products of this run are bf16, which is not to be had here; it goes on in " +
@@ -80,7 +85,8 @@ class Training {
                "' is no UTF-8, which config.json cannot hold; rename it, or give a link to it");
     }
     const KnownData known = known_data(data_, config_);
-    const auto baselines = fit_baselines(data_, config_, common_);
+    std::optional<flows::TableBaselines> baselines;  // of rows
+    if (!target_) baselines = fit_baselines(data_, config_, common_);
     run_ = RunFolder::create(out, config_, overwrite);
     save(flows::TrainingStatus::Running);
     if (baselines) save_baselines(run_, config_, known, *baselines);
@@ -160,7 +166,8 @@ class Training {
     draw("final");
     save(flows::TrainingStatus::Finished);
     describe_end(result);
-    report(result);
+    if (!target_) return report(result);
+    report_target(run_.path(), common_, device_);
   }
 
   /// Whether the best weights are those that the state tells of: at the end of the training it
@@ -248,9 +255,11 @@ class Training {
 
   void describe() const {
     std::int64_t parameters = density_->parameter_count();
-    common_.note(str(config_.model, ": ", parameters, " parameters; ", data_.name, ": ",
-                     data_.train.size(), " / ", data_.valid.size(), " / ", data_.test.size(),
-                     " samples of ", data_.dims, " dimensions; ", density_->convention().text));
+    const std::string of = target_ ? str(data_.train.size(), " draws in an epoch")
+                                   : str(data_.train.size(), " / ", data_.valid.size(), " / ",
+                                         data_.test.size(), " samples");
+    common_.note(str(config_.model, ": ", parameters, " parameters; ", data_.name, ": ", of, " of ",
+                     data_.dims, " dimensions; ", density_->convention().text));
     for (const std::string& note : data_.notes) common_.note(note);
     if (std::isfinite(data_.entropy)) {
       common_.note(
@@ -340,7 +349,7 @@ class Training {
       const Tensor samples =
           density_->sample(gen, config_.output.samples, config_.output.temperature,
                            given_of_pictures(data_, config_.output.samples));
-      write_samples_png(path, samples, data_, data_.valid.x);
+      write_samples_png(path, samples, data_, target_ ? Tensor() : data_.valid.x);
     });
   }
 
@@ -384,27 +393,18 @@ class Training {
   std::string precision_;
   data::Dataset data_;
   std::shared_ptr<flows::Density> density_;
+  std::unique_ptr<flows::ReverseKl> target_;  // where there are no data
   flows::Trainer trainer_;
 };
 
-constexpr const char* kTrainExamples = R"(Examples:
-  flowcli train nice --data glyphs --epochs 10 --hidden-units 500
-  flowcli train nice --data path/to/mnist --out runs/mnist --epochs 60 --lr 2e-3
-  flowcli train realnvp-2d --data checkerboard --couplings 16
-  flowcli train realnvp-2d --data table.csv --given 3      p(others | column 3)
-  flowcli train realnvp-2d --data table.csv --drop 1 --label 3 --given label
-  flowcli train realnvp-2d --data table.csv --types 2=bounded:0:,3=real
-  flowcli train tabular --data people.csv      with categories and missing cells
-  flowcli train tabular --data people.csv --types sex=category,age=bounded:0:
-  flowcli train vae --data path/to/mnist --bits 1 --posterior iaf
-  flowcli train nice --data path/to/mnist --given label
-  flowcli train nice --data path/to/photos --images square,resize:32 --pack
-  flowcli train my-model.json --set ema=0.999
-  flowcli train realnvp-2d --data moons --from runs/moons --out runs/more
-  flowcli train realnvp-2d --data table.csv --ensemble 5     5 seeds, error bars
-)";
-
 }  // namespace
+
+void train_new(const flows::Config& config, data::Dataset data, const Common& common, Device device,
+               const std::string& out, bool overwrite) {
+  Training training(config, std::move(data), common, device, /*graph=*/true, Training::Start::New);
+  training.begin(out, overwrite);
+  training.run();
+}
 
 void add_train(CLI::App& app) {
   struct Options {
@@ -428,6 +428,8 @@ void add_train(CLI::App& app) {
   command->footer(models_help() + kTrainExamples);
   command->callback([options] {
     const Device device = options->common.apply();
+    check_usage(!flows::is_target(options->settings.option_text("data")),
+                "a target is not data to train on; see flowcli fit-target");
     auto [config, data] = options->settings.configure(options->model, load_data);
     options->settings.check_precision(config, device);
     data::check_varies(data, config.data.types,

@@ -11,6 +11,7 @@
 #include "data/npy.h"
 #include "data/png.h"
 #include "flows/models/kinds.h"
+#include "flows/train/targets.h"
 #include "tensor/backend.h"
 #include "tensor/cpu_kernels.h"
 #include "tensor/ops.h"
@@ -179,6 +180,10 @@ std::optional<flows::Config> with_data_there(const RunFolder& run) {
 }
 
 data::Dataset load_run_data(const RunFolder& run, const std::string& moved) {
+  if (const std::string& source = run.config().data.source; flows::is_target(source)) {
+    check_usage(moved.empty(), "[data] ", run.path(), " was fitted to a target: it has no data");
+    return flows::target_data(source, run.known().train.count);
+  }
   const bool packed = moved.empty() && has_packed(run);
   flows::Config config = packed ? settings_of(run) : run.config();
   const KnownData& known = run.known();
@@ -258,8 +263,11 @@ const data::Split& part_of(const data::Dataset& data, const std::string& split) 
   const data::Split& part = split == "train"   ? data.train
                             : split == "valid" ? data.valid
                                                : data.test;
-  NF_CHECK(part.size() > 0, "[data] ", data.name, " has no ", split,
-           " samples; choose another --split");
+  const bool rows = part.size() > 0 && (data.dims == 0 || part.x.dim(1) > 0);
+  NF_CHECK(rows, "[data] ", data.name, " has no ", split, " samples; ",
+           data.train.size() > 0 && data.train.x.dim(1) == 0
+               ? "it is a target, to which the run was fitted: give rows with --data"
+               : "choose another --split");
   return part;
 }
 

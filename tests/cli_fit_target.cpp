@@ -1,0 +1,123 @@
+// flowcli fit-target: its run is one as of train; libraries of users; what is refused.
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <csignal>
+#include <map>
+
+#include "cli_runs.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_fit_target)
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+Arguments fit(const std::string& target, const std::string& run, const Arguments& more = {}) {
+  Arguments all = {"fit-target", target,    "--out",  run,     "--threads",
+                   "1",          "--quiet", "--json", "--set", "batch_size=20"};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+const std::map<std::string, Arguments> kSmall = {
+    {"planar", {"--family", "planar", "--set", "layers=4", "--steps", "30"}},
+    {"maf", {"--family", "maf", "--set", "layers=2", "--set", "hidden_units=8", "--steps", "30"}},
+    {"nsf",
+     {"--family", "nsf", "--set", "layers=2", "--set", "hidden_units=8", "--set", "components=4",
+      "--steps", "30"}}};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_run_of_any_family_is_one_as_of_train) {
+  const ScratchFolder folder;
+  for (const auto& [family, options] : kSmall) {
+    BOOST_TEST_CONTEXT(family) {
+      const std::string run = folder.file(family);
+      const Outcome outcome = flowcli(folder, fit("U1", run, options));
+      expect_ok(outcome);
+      const auto told = outcome.json();
+      BOOST_TEST(told.at("target") == "U1");
+      BOOST_TEST(told.at("steps") == 30);
+      BOOST_TEST(told.at("kl_to_target").get<double>() > 0);
+      BOOST_TEST(told.at("elbo").get<double>() < told.at("log_z_of_grid").get<double>());
+      BOOST_TEST(slurp(run + "/target.png").size() > 500U);
+      for (const char* command : {"sample", "plot", "inspect", "check"}) {
+        const Outcome used = flowcli(folder, {command, run, "--threads", "1", "--quiet"});
+        BOOST_TEST(used.status == 0, command << ": " << used.err);
+      }
+      write(folder.file("rows.csv"), "a,b\n1,2\n-0.5,0.25\n");
+      expect_ok(flowcli(folder, {"encode", run, "--data", folder.file("rows.csv"), "--out",
+                                 folder.file("z.csv"), "--threads", "1"}));
+      expect_failure(flowcli(folder, {"eval", run, "--threads", "1", "--quiet"}), {"target"});
+    }
+  }
+}
+
+// Killed in the save of its second epoch, in the middle of the annealing.
+BOOST_AUTO_TEST_CASE(resume_goes_on_bit_for_bit) {
+  const ScratchFolder folder;
+  const Arguments options = {"--family", "planar",         "--set",   "layers=3",
+                             "--set",    "batch_size=400", "--steps", "420"};
+  const std::string whole = folder.file("whole"), parts = folder.file("parts");
+  const Outcome first = flowcli(folder, fit("banana", whole, options));
+  expect_ok(first);
+  const Outcome killed = flowcli(folder, fit("banana", parts, options), "save-between:3:kill");
+  BOOST_TEST(killed.status == -SIGKILL);
+  const Outcome second = flowcli(folder, resume(parts, {"--json"}));
+  expect_ok(second);
+  BOOST_TEST(slurp(parts + "/best.safetensors") == slurp(whole + "/best.safetensors"));
+  for (const char* key : {"elbo", "log_evidence", "pareto_k", "kl_to_target", "steps"}) {
+    BOOST_TEST(second.json().at(key) == first.json().at(key), key);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_library_of_the_user_is_a_target) {
+  const ScratchFolder folder;
+  const Outcome outcome =
+      flowcli(folder, fit(TARGETS "right.so", folder.file("run"),
+                          {"--dims", "3", "--family", "maf", "--set", "layers=2", "--set",
+                           "hidden_units=8", "--steps", "600", "--set", "batch_size=100"}));
+  expect_ok(outcome);
+  // ln of sqrt(2 pi)^3 / 4, which the program does not know.
+  const double truth = 1.5 * std::log(2 * 3.14159265358979) - std::log(4.0);
+  BOOST_TEST(std::abs(outcome.json().at("log_evidence").get<double>() - truth) < 0.02);
+  BOOST_TEST(outcome.json().at("kl_to_target").is_null());
+  expect_ok(flowcli(folder, {"sample", folder.file("run"), "--out", folder.file("x.csv")}));
+}
+
+BOOST_AUTO_TEST_CASE(libraries_with_a_fault_are_one_line) {
+  const ScratchFolder folder;
+  const std::pair<const char*, const char*> faults[] = {{"missing", "exports no log_density"},
+                                                        {"not_finite", "must be finite"},
+                                                        {"wrong", "gradient"},
+                                                        {"silent", "not written"},
+                                                        {"beyond", "writes more than"}};
+  for (const auto& [kind, text] : faults) {
+    const std::string run = folder.file(kind);
+    expect_failure(flowcli(folder, fit(std::string(TARGETS) + kind + ".so", run, {"--dims", "2"})),
+                   {text});
+    BOOST_TEST(!std::filesystem::exists(run));
+  }
+  const Outcome later =
+      flowcli(folder, fit(TARGETS "later.so", folder.file("later"), {"--dims", "2"}));
+  expect_failure(later, {"the log density of the target"}, 3);
+}
+
+BOOST_AUTO_TEST_CASE(what_does_not_exist_is_refused) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  expect_failure(flowcli(folder, fit("U9", run)), {"'U9'", "U1 U2"});
+  expect_failure(flowcli(folder, fit("U1", run, {"--dims", "5"})), {"2 dimensions"});
+  expect_failure(flowcli(folder, fit("U1", run, {"--set", "couplings=3"})), {"couplings"}, 2);
+  expect_failure(flowcli(folder, fit("U1", run, {"--set", "data=moons"})), {"TARGET"}, 2);
+  expect_failure(flowcli(folder, {"train", "nsf", "--data", "target:2/U1", "--out", run}),
+                 {"fit-target"}, 2);
+  write(folder.file("text.so"), "no library");
+  expect_failure(flowcli(folder, fit(folder.file("text.so"), run, {"--dims", "2"})),
+                 {"shared library"});
+  BOOST_TEST(!std::filesystem::exists(run));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

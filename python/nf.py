@@ -197,7 +197,7 @@ class Model:
     class_names their names, which `given` takes in place of numbers, or []
     levels      of pixels 256 or fewer (2 with --binarize: 0 and 255), 0 of real numbers
     latent_dims numbers of a row's latents: D, fewer of a vae, 0 where there are none
-    bound       log_prob draws noise and is a lower bound on average
+    bound       log_prob draws noise: it is a lower bound on average, or an estimate
     parameters  how many numbers were trained
     model       "realnvp-2d", ...
     path        the run folder

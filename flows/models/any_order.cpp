@@ -6,6 +6,7 @@
 
 #include "flows/maps/mixture.h"
 #include "flows/transform.h"
+#include "tensor/mixture.h"
 #include "tensor/text.h"
 
 namespace nf::flows {
@@ -269,6 +270,15 @@ Var AnyOrder::features(const Rows& rows, const Tensor& known, const Var& context
 
 // --- conditionals --------------------------------------------------------------------------------
 
+// ln of (F - taken wide) / (1 - taken), less ln F: of densities or probabilities of the mixture and
+// of its fixed component, both as logarithms. F is at least mixture::kFixed wide.
+Var AnyOrder::staying(const Var& log_p, const Var& log_wide) {
+  static_assert(kTaken < mixture::kFixed);
+  constexpr double kLeast = -80;  // nothing is taken
+  const Var ratio = exp(clamp(log_wide - log_p, kLeast, -mixture::kLogFixed));
+  return log(affine(ratio, -kTaken, 1)) - std::log1p(-kTaken);
+}
+
 // Log densities (N, count) of numbers from `first` on, per unit of the data; of whole numbers log
 // probabilities. `whole`: some of them may be whole.
 Var AnyOrder::of_numbers(const Rows& rows, const Var& features, std::int64_t first,
@@ -286,8 +296,9 @@ Var AnyOrder::of_numbers(const Rows& rows, const Var& features, std::int64_t fir
   };
   const LogOdds<Var> here = odds(z);
   // F' of ln F - ln(1 - F) = value: slope F (1 - F).
-  Var density = here.log_slope + log_sigmoid(here.value) + log_sigmoid(-here.value) +
-                Var(log_unit_->narrow(0, first, count));
+  Var density = here.log_slope + log_sigmoid(here.value) + log_sigmoid(-here.value);
+  density = density + staying(density, log_sigmoid(z) + log_sigmoid(-z)) +
+            Var(log_unit_->narrow(0, first, count));
   if (rows.log_slope.defined()) density = density + narrow(rows.log_slope, 1, first, count);
   if (!whole) return density;
   const Tensor half = half_->narrow(0, first, count);
@@ -303,7 +314,8 @@ Var AnyOrder::of_numbers(const Rows& rows, const Var& features, std::int64_t fir
       less(rise.value(), Tensor::full({}, kFlat, z.dtype(), z.device()).broadcast_to(z.shape()));
   // sigma(b) - sigma(a) = sigma(b) sigma(-a) (1 - e^(a - b))
   const Var mass = log_sigmoid(above) + log_sigmoid(-below) + log(-expm1(-where(flat, one, rise)));
-  return where(cell, where(flat, density, mass), density);
+  const Var wide = log_sigmoid(z + step) + log_sigmoid(step - z) + log(-expm1(step * -2.0));
+  return where(cell, where(flat, density, mass + staying(mass, wide)), density);
 }
 
 // Log probabilities (N, 1); minus infinity for what is none of the values.

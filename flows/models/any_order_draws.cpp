@@ -50,6 +50,33 @@ Tensor AnyOrder::data_of(const Rows& rows) {
   return order_ ? index_select(all, 1, *order_) : all;
 }
 
+// Draws (N, 1) of standardised numbers, by parameters (N, 3K). Of a draw of mixture_log_odds's own
+// density the part stays that AnyOrder's has of it; the others are drawn again.
+Tensor AnyOrder::draw_number(Generator& gen, const Tensor& parameters, double temperature) const {
+  const std::int64_t n = parameters.dim(0);
+  const DType type = parameters.dtype();
+  const Device device = parameters.device();
+  const Tensor y = logistic(gen, {n, 1}, type, Device::CPU).to(device) * temperature;
+  const Tensor no_outer = Tensor::zeros({n, 2}, type, device);
+  const Var x = mixture_map(options_.components)
+                    ->inverse(y, concat(std::vector{no_outer, parameters}, 1))
+                    .value;
+  const LogOdds<Var> here = mixture_log_odds(x, apart(parameters, options_.components, 1),
+                                             options_.components, kMixtureScaleLimit);
+  const Var log_p = here.log_slope + log_sigmoid(here.value) + log_sigmoid(-here.value);
+  const Tensor stays = exp(staying(log_p, log_sigmoid(x) + log_sigmoid(-x)).value()) * (1 - kTaken);
+  const Tensor kept = less(uniform(gen, {n, 1}, type, Device::CPU).to(device), stays).to(type);
+  const std::vector<float> flags = kept.to(DType::F32).to_vector<float>();
+  std::vector<std::int32_t> again;
+  for (std::size_t i = 0; i < flags.size(); ++i) {
+    if (flags[i] == 0) again.push_back(static_cast<std::int32_t>(i));
+  }
+  if (again.empty()) return x.value();
+  const Tensor index = row_index(again, device);
+  return index_add(x.value() * kept, 0, index,
+                   draw_number(gen, index_select(parameters, 0, index), temperature));
+}
+
 // A draw of the column, written into those rows whose `mark` (N, 1) is 0.
 void AnyOrder::draw_column(Generator& gen, Rows& rows, const Var& features, const Tensor& mark,
                            std::int32_t column, double temperature) {
@@ -74,10 +101,7 @@ void AnyOrder::draw_column(Generator& gen, Rows& rows, const Var& features, cons
   const std::int64_t parts = 3 * options_.components;
   const Var parameters = linear(features, slice(*weight_, 0, first, parts, numbers_),
                                 slice(*bias_, 0, first, parts, numbers_));
-  const Tensor y = logistic(gen, {n, 1}, type, Device::CPU).to(device) * temperature;
-  const Var no_outer = Tensor::zeros({n, 2}, type, device);
-  const Tensor drawn =
-      mixture_map(options_.components)->inverse(y, concat({no_outer, parameters}, 1)).value.value();
+  const Tensor drawn = draw_number(gen, parameters.value(), temperature);
   Tensor z = rows.z.value();
   Tensor place = z.narrow(1, first, 1);
   place.copy_(where(known, place, drawn));

@@ -359,4 +359,19 @@ std::string RunFolder::curve(const std::vector<flows::EpochReport>& log) const {
   return data::curve_svg({title_of(config()), "epoch", "log-likelihood, nats"}, {train, valid});
 }
 
+void tell_damaged(const RunFolder& run, const std::vector<std::int64_t>& lines,
+                  const Common& common) {
+  if (lines.empty()) return;
+  constexpr std::size_t kMost = 8;
+  std::vector<std::string> numbers;
+  for (const std::int64_t line : lines) {
+    if (numbers.size() < kMost) numbers.push_back(str(line));
+  }
+  const std::size_t more = lines.size() - numbers.size();
+  const bool one = lines.size() == 1;
+  common.note(str("note: ", run.file("log.jsonl"), one ? ": line " : ": lines ",
+                  join(numbers, ", "), more > 0 ? str(" and ", more, " more") : "",
+                  one ? " is" : " are", " damaged and left out"));
+}
+
 }  // namespace nf::cli

@@ -89,6 +89,10 @@ class RunFolder {
   std::optional<FileLock> lock_;
 };
 
+/// A note of lines of the run's log.jsonl that are damaged and left out, where there are any.
+void tell_damaged(const RunFolder& run, const std::vector<std::int64_t>& lines,
+                  const Common& common);
+
 /// "nice on mnist": over pictures, which travel further than the folders that they were made in.
 std::string title_of(const flows::Config& config);
 

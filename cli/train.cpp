@@ -111,8 +111,11 @@ class Training {
       known.path = absolute_source(config_.data.source);
     run_.save_config(config_, known);
     // A training that ended in mid-epoch has told that epoch; one that goes on tells it as a whole.
-    tell_damaged(run_.truncate_log(trainer_.step(), trainer_.epoch() + (trainer_.done() ? 1 : 0),
-                                   trainer_.best_epoch(), trainer_.best_valid_nats()));
+    const std::int64_t epochs = trainer_.epoch() + (trainer_.done() ? 1 : 0);
+    tell_damaged(run_,
+                 run_.truncate_log(trainer_.step(), epochs, trainer_.best_epoch(),
+                                   trainer_.best_valid_nats()),
+                 common_);
     log_ = run_.read_log();
     save(flows::TrainingStatus::Running);
   }
@@ -208,20 +211,6 @@ class Training {
     } catch (const Error& error) {
       fail(error.what() + way_out);
     }
-  }
-
-  void tell_damaged(const std::vector<std::int64_t>& lines) const {
-    if (lines.empty()) return;
-    constexpr std::size_t kMost = 8;
-    std::vector<std::string> numbers;
-    for (const std::int64_t line : lines) {
-      if (numbers.size() < kMost) numbers.push_back(str(line));
-    }
-    const std::size_t more = lines.size() - numbers.size();
-    const bool one = lines.size() == 1;
-    common_.note(str("note: ", run_.file("log.jsonl"), one ? ": line " : ": lines ",
-                     join(numbers, ", "), more > 0 ? str(" and ", more, " more") : "",
-                     one ? " is" : " are", " damaged and left out"));
   }
 
   /// The weights on the disk stay: they are those of the last checkpoint.

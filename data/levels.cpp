@@ -88,6 +88,8 @@ Tensor draw_bits(Generator& gen, const Tensor& pixels) {
 
 void binarize(Dataset& data, const std::string& how) {
   if (how == "none") return;
+  check_setting(how == "static" || how == "dynamic", "binarize", "[binarize] '", how,
+                "' is not one of none, static, dynamic");
   check_setting(data.discrete, "binarize", "[binarize] '", data.name,
                 "' are real numbers; binarize is for pixels");
   check_setting(data.levels == kLevels, "binarize",

@@ -166,6 +166,8 @@ BOOST_AUTO_TEST_CASE(what_is_bits_already_stays) {
 BOOST_AUTO_TEST_CASE(what_has_no_bits_to_draw) {
   check_error([] { load("moons", {.train = 5, .binarize = "static"}); },
               {"[binarize]", "'moons'", "pixels"});
+  check_error([] { load("glyphs", {.train = 5, .binarize = "both"}); },
+              {"'both' is not one of none, static, dynamic"});
   check_error([] { load("glyphs", {.train = 5, .bits = 5, .binarize = "static"}); },
               {"[binarize]", "leave bits out"});
 }

@@ -17,8 +17,8 @@ BOOST_AUTO_TEST_SUITE(flows_settings)
 
 // A Config may be filled in by hand: what is no name is told, not taken for something else.
 BOOST_AUTO_TEST_CASE(names_filled_in_by_hand_are_checked) {
-  const std::set<std::string> elsewhere = {"precision", "layout",
-                                           "missing"};  // of device and files
+  const std::set<std::string> elsewhere = {"precision", "layout", "missing",
+                                           "binarize"};  // of device and files
   Config config = preset("nice");
   coupling_flow(config).hidden_units = 2;
   for (const Field& field : config.fields()) {

@@ -107,7 +107,9 @@ std::string described(const std::vector<ColumnSummary>& columns, const data::Dat
     for (const double value : {low, high, mean_value, deviation}) {
       rows.back().push_back(category ? "" : numbers.text(value));
     }
-    if (gaps) rows.back().push_back(n > count ? str(n - count) : "");
+    if (gaps) {
+      rows.back().push_back(n > count ? str(static_cast<std::int64_t>(n - count)) : "");
+    }
   }
   std::string text = table_text(rows, output_width(), {.left = 2});
   if (columns.size() > kShown) text += str("and ", columns.size() - kShown, " more\n");

@@ -140,8 +140,8 @@ std::string quantiles(const TwoTables& tables, const std::vector<Numbers>& rows,
     const bool whole = all_whole(rows[i]) && all_whole(samples[i]);
     cells.push_back({tables.names[i]});
     for (const double share : {0.05, 0.5, 0.95}) {
-      for (const Numbers& side : {rows[i], samples[i]}) {
-        cells.back().push_back(side.empty() ? "" : numbers.text(quantile_of(side, share, whole)));
+      for (const Numbers* side : {&rows[i], &samples[i]}) {
+        cells.back().push_back(side->empty() ? "" : numbers.text(quantile_of(*side, share, whole)));
       }
     }
   }

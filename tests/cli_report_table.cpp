@@ -1,5 +1,6 @@
 // flowcli report on a table: its columns beside those of samples, and its least likely rows.
 #include <boost/test/unit_test.hpp>
+#include <functional>
 
 #include "cli_runs.h"
 #include "tensor/text.h"
@@ -28,6 +29,23 @@ std::size_t count_of(const std::string& text, const std::string& part) {
     ++count;
   }
   return count;
+}
+
+/// 300 lines of two numbers from 0 to 1.
+std::string rows_of(const std::string& header,
+                    const std::function<std::string(int, double, double)>& line) {
+  std::string text = header + "\n";
+  for (int i = 0; i < 300; ++i) text += line(i, i * 37 % 101 / 101.0, i * 53 % 97 / 97.0) + "\n";
+  return text;
+}
+
+void train_tabular(const ScratchFolder& folder, const std::string& data, const std::string& run,
+                   const std::vector<std::string>& more = {}) {
+  std::vector<std::string> call = {
+      "train", "tabular",      "--data", data,        "--epochs", "2",     "--hidden-units",
+      "8",     "--components", "2",      "--threads", "1",        "--out", run};
+  call.insert(call.end(), more.begin(), more.end());
+  expect_ok(flowcli(folder, call));
 }
 
 /// The part of a page from one heading to the next.
@@ -68,18 +86,14 @@ BOOST_AUTO_TEST_CASE(columns_stand_beside_those_of_samples_and_the_least_likely_
 BOOST_AUTO_TEST_CASE(words_gaps_and_numbers_of_any_size_are_read_as_such) {
   const ScratchFolder folder;
   const std::string run = folder.file("run"), csv = folder.file("table.csv");
-  std::string text = "kind,when,rate,income,size\n";
-  for (int i = 0; i < 300; ++i) {
-    const double u = i * 37 % 101 / 101.0, v = i * 53 % 97 / 97.0;
-    text += nf::str(i % 7 == 3   ? ""
-                    : i % 3 == 0 ? "R&D"
-                                 : "sales",
-                    ",", 1'700'000'000 + i * 86'400, ",", 2e-5 + 1e-6 * u, ",",
-                    i % 5 == 0 ? "" : nf::str(1'000'000 + 500'000 * v), ",", 2 * v + u, "\n");
-  }
-  write(csv, text);
-  expect_ok(flowcli(folder, {"train", "tabular", "--data", csv, "--epochs", "2", "--hidden-units",
-                             "8", "--components", "2", "--threads", "1", "--out", run}));
+  write(csv, rows_of("kind,when,rate,income,size", [](int i, double u, double v) {
+          return nf::str(i % 7 == 3   ? ""
+                         : i % 3 == 0 ? "R&D"
+                                      : "sales",
+                         ",", 1'700'000'000 + i * 86'400, ",", 2e-5 + 1e-6 * u, ",",
+                         i % 5 == 0 ? "" : nf::str(1'000'000 + 500'000 * v), ",", 2 * v + u);
+        }));
+  train_tabular(folder, csv, run);
   const Outcome reported = flowcli(folder, {"report", run, "--split", "train"});
   expect_ok(reported);
   const std::string page = slurp(run + "/report.html");
@@ -109,16 +123,11 @@ BOOST_AUTO_TEST_CASE(words_gaps_and_numbers_of_any_size_are_read_as_such) {
 BOOST_AUTO_TEST_CASE(gaps_beside_what_is_given_are_no_fault) {
   const ScratchFolder folder;
   const std::string run = folder.file("run"), csv = folder.file("table.csv");
-  std::string text = "x,y,q\n";
-  for (int i = 0; i < 300; ++i) {
-    const double u = i * 37 % 101 / 101.0, v = i * 53 % 97 / 97.0;
-    text += nf::str(u, ",", i % 5 == 1 ? "" : nf::str(u + 0.1 * v), ",",
-                    i % 4 == 1 ? "" : nf::str(v), "\n");
-  }
-  write(csv, text);
-  expect_ok(flowcli(
-      folder, {"train", "tabular", "--data", csv, "--given", "x", "--epochs", "2", "--hidden-units",
-               "8", "--components", "2", "--threads", "1", "--out", run}));
+  write(csv, rows_of("x,y,q", [](int i, double u, double v) {
+          return nf::str(u, ",", i % 5 == 1 ? "" : nf::str(u + 0.1 * v), ",",
+                         i % 4 == 1 ? "" : nf::str(v));
+        }));
+  train_tabular(folder, csv, run, {"--given", "x"});
   const Outcome reported = flowcli(folder, {"report", run, "--json"});
   expect_ok(reported);
   BOOST_TEST(reported.json()["two_sample"]["rows"] == 30, reported.out);

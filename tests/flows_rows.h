@@ -16,7 +16,7 @@ struct FlowRow {
 std::vector<FlowRow> map_rows();    ///< couplings of every elementwise map beside the affine ones
 std::vector<FlowRow> image_rows();  ///< layers of images (N, H, W, C)
 std::vector<FlowRow> autoregressive_rows();
-std::vector<FlowRow> planar_rows();   ///< planar, radial and Sylvester
+std::vector<FlowRow> planar_rows();  ///< planar, radial and Sylvester
 std::vector<FlowRow> residual_rows();
 std::vector<FlowRow> realnvp_rows();  ///< batch norm, RealNVP's couplings, both orders of squeezes
 

@@ -58,14 +58,19 @@ Tensor levels_of_pixels(const Tensor& pixels, int bits) {
 
 Tensor pixels_of_levels(const Tensor& levels, int count) {
   NF_CHECK(count >= 2 && count <= kLevels, "[bits] pixels have 2 to 256 levels, not ", count);
+  const int last = count - 1;
+  if (is_float(levels.dtype())) {  // rounded as the table below
+    const Tensor x = levels.to(Device::CPU).to(DType::F64);
+    const Tensor most = Tensor::full({}, last, DType::F64);
+    return clamp(affine(x, kLevels - 1, last / 2.0) / most, 0, kLevels - 1).to(DType::U8);
+  }
   const Tensor whole = levels.to(Device::CPU).to(DType::U8);
   if (count == kLevels) return whole;
   Table table{};
   table.fill(kLevels - 1);
   for (int k = 0; k < count; ++k) {
-    const int most = count - 1;
     table[static_cast<std::size_t>(k)] =
-        static_cast<std::uint8_t>((2 * (kLevels - 1) * k + most) / (2 * most));
+        static_cast<std::uint8_t>((2 * (kLevels - 1) * k + last) / (2 * last));
   }
   return looked_up(whole, table);
 }

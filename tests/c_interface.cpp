@@ -104,6 +104,7 @@ BOOST_AUTO_TEST_CASE(what_a_model_is) {
   BOOST_TEST(t.number(NF_GIVEN) == 0);
   BOOST_TEST(t.number(NF_NOISE) == 0);
   BOOST_TEST(t.number(NF_LATENTS) == 1);
+  BOOST_TEST(t.number(NF_LATENT_DIMS) == t.number(NF_DIMS));
   BOOST_TEST(t.number(NF_PARAMETERS) > 100);
   BOOST_TEST(t.text(NF_PATH) == table.path);
   BOOST_TEST(p.number(NF_HEIGHT) * p.number(NF_WIDTH) * p.number(NF_CHANNELS) == p.number(NF_DIMS));

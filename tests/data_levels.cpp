@@ -72,6 +72,17 @@ BOOST_AUTO_TEST_CASE(grey_of_a_level_is_of_that_level) {
   }
 }
 
+// What a decoder says is no level: a mean.
+BOOST_AUTO_TEST_CASE(between_levels_lies_the_grey_between) {
+  const auto grey = [](const std::vector<float>& levels, int count) {
+    return bytes(pixels_of_levels(Tensor::from(levels, {std::ssize(levels)}), count));
+  };
+  BOOST_TEST(grey({-0.2F, 0, 0.25F, 0.5F, 1, 1.2F}, 2) ==
+             (std::vector<std::uint8_t>{0, 0, 64, 128, 255, 255}));
+  BOOST_TEST(grey({1.5F, 2.9F}, 4) == (std::vector<std::uint8_t>{128, 247}));
+  BOOST_TEST(grey({3.4F, 3.6F, 254.9F}, 256) == (std::vector<std::uint8_t>{3, 4, 255}));
+}
+
 BOOST_AUTO_TEST_CASE(sources_with_fewer_bits) {
   const test::TempFolder folder;
   const std::string path = folder.path("images.npy");

@@ -22,6 +22,7 @@
 #include "flows/layers/reshape.h"
 #include "flows/layers/scaling.h"
 #include "flows/layers/standardize.h"
+#include "flows/layers/vae.h"
 #include "flows/layers/variational_dequantize.h"
 #include "flows/layers/whitening.h"
 #include "flows/maps/affine.h"
@@ -191,6 +192,18 @@ std::vector<FlowRow> flow_table() {
            [](Generator& gen) {
              const auto flow = coupling(Partition::halves(5), affine_map(), gen, /*context=*/5);
              return std::make_shared<VariationalDequantize>(Generator(4), flow, Shape{5});
+           },
+       .input = levels,
+       .differentiable = false,
+       .extremes = Tensor::from<double>({0, 255, 0, 255, 128}, {1, 5})});
+  add("VaeLayer",
+      {.name = "",
+       .make =
+           [](Generator& gen) {
+             return std::make_shared<VaeLayer>(
+                 Generator(4),
+                 VaeLayer::Nets{small_net(5, 6, gen), small_net(6, 4, gen), small_net(2, 5, gen)},
+                 logistic_likelihood(5, 256), 2);
            },
        .input = levels,
        .differentiable = false,

@@ -121,14 +121,18 @@ class Checker {
   void round_trip() {
     const auto [z, log_det] = forward(x_);
     const auto [x, back] = inverse(z.value());
-    expect_near(x.value(), x_, test_.tolerance, "inverse(forward(x)) = x");
+    if (flow_->lossless()) {
+      expect_near(x.value(), x_, test_.tolerance, "inverse(forward(x)) = x");
+    }
     if (flow_->exact()) {
       expect_near(back.value(), -log_det.value(), test_.tolerance,
                   "log-dets of x -> z -> x cancel");
     } else {
       const Tensor middle = flow_->encode(x_).value();
       expect_near(flow_->encode(x_).value(), middle, 0, "encode(x) is the same at every call");
-      expect_near(inverse(middle).value.value(), x_, test_.tolerance, "inverse(encode(x)) = x");
+      if (flow_->lossless()) {
+        expect_near(inverse(middle).value.value(), x_, test_.tolerance, "inverse(encode(x)) = x");
+      }
       return;
     }
     const auto again = forward(x.value());

@@ -42,16 +42,17 @@ struct BijectionCase {
 };
 
 /// Of a transform that draws (Transform::exact) only inverse(forward(x)) = x, and the same of
-/// encode(x), is checked. Of a bijection, in f64: shapes; inverse(forward(x)) = x and
-/// forward(inverse(z)) = z with cancelling log-determinants, in evaluation and in train mode, which
-/// must map alike (with of_batch: as in evaluation mode with the statistics of the batch, which a
-/// StatisticsPass sets; its gradients are checked, too); log_det against the Jacobian by central
-/// differences; gradients of value and log_det in both directions for x, the context and every
-/// parameter, each of which must receive one, also at the origin and at kinks; the same gradients
-/// through invertible(); a context that changes the map, or is ignored or refused by what is not
-/// conditional; the caller's x untouched; a batch as its rows one by one; initialize() twice as
-/// once; state() loaded into a fresh instance gives the same map, also after initialize(); finite
-/// at the extremes; and f32 near f64, in both directions. Returns a line for each failure.
+/// encode(x), is checked, where it is lossless; and that draws belong to their rows. Of a
+/// bijection, in f64: shapes; inverse(forward(x)) = x and forward(inverse(z)) = z with cancelling
+/// log-determinants, in evaluation and in train mode, which must map alike (with of_batch: as in
+/// evaluation mode with the statistics of the batch, which a StatisticsPass sets; its gradients are
+/// checked, too); log_det against the Jacobian by central differences; gradients of value and
+/// log_det in both directions for x, the context and every parameter, each of which must receive
+/// one, also at the origin and at kinks; the same gradients through invertible(); a context that
+/// changes the map, or is ignored or refused by what is not conditional; the caller's x untouched;
+/// a batch as its rows one by one; initialize() twice as once; state() loaded into a fresh instance
+/// gives the same map, also after initialize(); finite at the extremes; and f32 near f64, in both
+/// directions. Returns a line for each failure.
 std::vector<std::string> check_bijection(const BijectionCase& test);
 
 }  // namespace nf::flows

@@ -12,6 +12,7 @@
 #include "flows/examine/p_value.h"
 #include "flows/train/targets.h"
 #include "tensor/ops.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 

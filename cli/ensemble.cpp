@@ -98,7 +98,9 @@ void train_ensemble(RunFolder run, std::int64_t members, const flows::Config& co
                     data::Dataset& data, const Common& common, Device device) {
   const KnownData known = known_data(data, config);
   flows::write_ensemble(run.path(), members, config.training.seed);
-  save_baselines(run, config, known, fit_baselines(data, config));
+  if (const auto baselines = fit_baselines(data, config, common)) {
+    save_baselines(run, config, known, *baselines);
+  }
   run.save_config(config, known);
   data = {};  // each member reads its own
   common.note(str("run folder: ", run.path(), ", of ", members, " members"));

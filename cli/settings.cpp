@@ -11,6 +11,7 @@
 #include "flows/models/build.h"
 #include "flows/models/idle.h"
 #include "tensor/files.h"
+#include "tensor/text.h"
 
 namespace nf::cli {
 

@@ -94,6 +94,7 @@ const std::map<std::string, std::vector<std::string>> kSmaller = {
     {"calibrate", {"-n=10", "--draws=20"}},
     {"infer", {"-n=100", "--model=maf", "--set=steps=2"}},
     {"inpaint", {"--steps=3"}},
+    {"fit-target", {"--steps=3"}},
     {"bench", {"--bench-steps=2", "--hidden-units=4"}},
     {"sample", {"-n=100"}},
     {"plot", {"--size=64"}},
@@ -134,6 +135,7 @@ void make_what_examples_need(const ScratchFolder& folder) {
   for (const char* name : {"path/to/cifar-10-batches-bin", "path/to/photos", "runs"}) {
     std::filesystem::create_directories(name);
   }
+  std::filesystem::copy_file(TARGETS "right.so", "libmine.so");
   for (const char* batch : {"data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4",
                             "data_batch_5", "test_batch"}) {
     std::ofstream("path/to/cifar-10-batches-bin/" + std::string(batch) + ".bin")

@@ -24,7 +24,7 @@ constexpr std::int64_t kEpochDraws = 20'000, kToldDraws = 20'000;
 
 struct FitTargetOptions {
   Common common;
-  std::string target, family = "nsf", out;
+  std::string target, family, out;
   std::int64_t dims = 0, steps = 0;
   std::int64_t seed = 1;
   std::vector<std::string> assignments;
@@ -46,8 +46,10 @@ const std::map<std::string, std::vector<std::string>>& families() {
 flows::Config config_of(const FitTargetOptions& options, const std::string& source,
                         const data::Dataset& data) {
   const flows::DataShape shape = flows::shape_of(data);
-  flows::Config config = flows::preset(options.family, shape);
-  for (const std::string& setting : families().at(options.family)) flows::set(config, setting);
+  const char* const usual = shape.dims == 2 ? "planar" : "nsf";  // by KL, docs/results.md
+  const std::string family = options.family.empty() ? usual : options.family;
+  flows::Config config = flows::preset(family, shape);
+  for (const std::string& setting : families().at(family)) flows::set(config, setting);
   config.data.source = source;
   config.training.seed = options.seed;
   try {
@@ -180,9 +182,9 @@ void add_fit_target(CLI::App& app) {
       ->required()
       ->type_name(choice_type(names));
   command->add_option("--out", options->out, "Run folder (default: runs/FAMILY-TARGET)");
-  command->add_option("--family", options->family, "The flow")
-      ->check(one_of(family_names))
-      ->capture_default_str();
+  command->add_option("--family", options->family,
+                      "The flow (default: planar in two dimensions, else nsf)")
+      ->check(one_of(family_names));
   command->add_option("--dims", options->dims, "Dimensions, of a library and of funnel")
       ->check(whole(1, 100'000));
   command->add_option("--steps", options->steps, "Updates")->check(whole(1, 1'000'000'000));
@@ -203,7 +205,7 @@ void add_fit_target(CLI::App& app) {
       "check and resume take it. At the end: the ELBO, ln Z by importance weights, and\n"
       "Pareto k, which says whether these can be trusted (below 0.7).\n\n"
       "Examples:\n  flowcli fit-target U1 --out runs/u1\n"
-      "  flowcli fit-target U4 --family planar --set layers=32\n"
+      "  flowcli fit-target U4 --family planar --set layers=16\n"
       "  flowcli fit-target funnel --dims 5 --steps 3000 --json\n"
       "  flowcli fit-target ./libmine.so --dims 3\n");
   command->callback([options] { fit_target(*options); });

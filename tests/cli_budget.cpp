@@ -59,7 +59,7 @@ BOOST_AUTO_TEST_CASE(a_preset_may_have_a_budget) {
   BOOST_TEST(!ended_by({"--steps", "1"}));
   BOOST_TEST(!ended_by({"--epochs", "1", "--overwrite"}));
   const Outcome help = flowcli(folder, {"train", "image-plus", "--help"});
-  const std::size_t at = help.out.find("--budget");
+  const std::size_t at = help.out.find("  --budget");
   BOOST_TEST_REQUIRE(at != std::string::npos);
   BOOST_TEST(help.out.substr(at, 250).find("[60") != std::string::npos, help.out.substr(at, 250));
 }

@@ -86,11 +86,16 @@ std::string Rows::text() const {
   return str(text, number.size() > kFew ? ", ..." : "", " of ", name, " (", split, ")");
 }
 
+// The least share of a part that is told: rounded numbers come again by chance, too.
+constexpr double kCopies = 0.1;
+
 static std::int64_t count_among(const TrainingRows& training, const TrainedModel& model,
-                                const std::string& name, const Tensor& x, const Tensor& given) {
+                                const std::string& name, const Tensor& x, const Tensor& given,
+                                double least = 0) {
   const std::vector<bool> known = training.among(x, given);
   const std::int64_t count = std::count(known.begin(), known.end(), true);
-  tell_trained_on(model, count, x.dim(0), name);
+  const auto n = static_cast<double>(x.dim(0));
+  if (static_cast<double>(count) >= least * n) tell_trained_on(model, count, x.dim(0), name);
   return count;
 }
 
@@ -139,7 +144,8 @@ Rows RowOptions::load(const TrainedModel& model) const {
         rows.split == "train"
             ? rows.x.dim(0)
             : count_among({source.train, model.density->whole_columns(), rows.given.defined()},
-                          model, str(rows.name, " (", rows.split, ")"), rows.x, rows.given);
+                          model, str(rows.name, " (", rows.split, ")"), rows.x, rows.given,
+                          kCopies);
   } else if (!own) {
     rows.trained_on = count_trained_on(model, rows.name, rows.x, rows.given);
   }
@@ -292,7 +298,9 @@ void tell_copies(const data::Dataset& data, const Tensor& whole, const Common& c
     const TrainingRows training(data.train, whole, with_given);
     const std::vector<bool> known = training.among(part->x, with_given ? part->given : Tensor());
     const std::int64_t count = std::count(known.begin(), known.end(), true);
-    if (count > 0) told.push_back(str(count, " of ", part->size(), " ", name, " rows"));
+    const auto least = kCopies * static_cast<double>(part->size());
+    if (count > 0 && static_cast<double>(count) >= least)
+      told.push_back(str(count, " of ", part->size(), " ", name, " rows"));
   }
   if (told.empty()) return;
   common.note(str("note: ", join(told, " and "),

@@ -79,7 +79,8 @@ std::optional<TrainingRows> training_rows_of(const TrainedModel& model, bool wit
 void tell_trained_on(const TrainedModel& model, std::int64_t count, std::int64_t of,
                      const std::string& name);
 
-/// A note when rows of validation or test are copies of training rows: their scores are too good.
+/// A note when a tenth of the rows of validation or test, or more, are copies of training rows:
+/// their scores are too good.
 void tell_copies(const data::Dataset& data, const Tensor& whole, const Common& common);
 
 /// How many rows of x are training rows, with a note when there are any. Of a conditional model

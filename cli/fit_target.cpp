@@ -182,8 +182,9 @@ void add_fit_target(CLI::App& app) {
       ->required()
       ->type_name(choice_type(names));
   command->add_option("--out", options->out, "Run folder (default: runs/FAMILY-TARGET)");
-  command->add_option("--family", options->family,
-                      "The flow (default: planar in two dimensions, else nsf)")
+  command
+      ->add_option("--family", options->family,
+                   "The flow (default: planar in two dimensions, else nsf)")
       ->check(one_of(family_names));
   command->add_option("--dims", options->dims, "Dimensions, of a library and of funnel")
       ->check(whole(1, 100'000));

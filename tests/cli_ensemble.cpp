@@ -16,7 +16,8 @@ struct Ensembles {
   Ensembles() {
     std::ofstream table(csv);
     table << "a,b\n";
-    for (int i = 0; i < 200; ++i) table << i % 17 * 0.5 + i * 1e-3 << "," << i * i % 23 * 0.25 << "\n";
+    for (int i = 0; i < 200; ++i)
+      table << i % 17 * 0.5 + i * 1e-3 << "," << i * i % 23 * 0.25 << "\n";
   }
   Words training(const Words& more) const {
     Words words = {"train",       "realnvp-2d", "--data",         csv, "--out",    run,

@@ -9,9 +9,9 @@
 namespace nf::data {
 namespace {
 
-using Table = std::array<std::uint8_t, kLevels>;
+using LookUp = std::array<std::uint8_t, kLevels>;
 
-Tensor looked_up(const Tensor& in, const Table& table) {
+Tensor looked_up(const Tensor& in, const LookUp& table) {
   const Tensor from = in.contiguous();
   Tensor out = Tensor::empty(in.shape(), DType::U8);
   const std::uint8_t* const value = from.data<std::uint8_t>();
@@ -49,7 +49,7 @@ bool all_bits(const Split& part) {
 Tensor levels_of_pixels(const Tensor& pixels, int bits) {
   NF_CHECK(bits >= 1 && bits <= 8, "[bits] pixels have 1 to 8 bits, not ", bits);
   if (bits == 8) return pixels;
-  Table table{};
+  LookUp table{};
   for (int x = 0; x < kLevels; ++x) {
     table[static_cast<std::size_t>(x)] = static_cast<std::uint8_t>(x >> (8 - bits));
   }
@@ -66,7 +66,7 @@ Tensor pixels_of_levels(const Tensor& levels, int count) {
   }
   const Tensor whole = levels.to(Device::CPU).to(DType::U8);
   if (count == kLevels) return whole;
-  Table table{};
+  LookUp table{};
   table.fill(kLevels - 1);
   for (int k = 0; k < count; ++k) {
     table[static_cast<std::size_t>(k)] =

@@ -43,6 +43,17 @@ const std::map<std::string, std::vector<std::string>>& families() {
   return settings;
 }
 
+/// Settings of data mean nothing here, and a run that has them could not be opened.
+void check_no_data(flows::Config& config, const std::string& source) {
+  flows::DataSettings none;
+  none.source = source;
+  const std::vector<flows::Field> ours = config.data.fields(), plain = none.fields();
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    check_usage(ours[i].text() == plain[i].text(), "--set ", ours[i].key,
+                ": there are no data here; the target is named by TARGET");
+  }
+}
+
 flows::Config config_of(const FitTargetOptions& options, const std::string& source,
                         const data::Dataset& data) {
   const flows::DataShape shape = flows::shape_of(data);
@@ -57,8 +68,7 @@ flows::Config config_of(const FitTargetOptions& options, const std::string& sour
     if (options.steps > 0) config.training.steps = options.steps;
     check_usage(config.training.steps > 0,
                 "a training for a target ends after --steps, not after epochs");
-    check_usage(config.data.source == source,
-                "--set: the target is named by TARGET, not by source");
+    check_no_data(config, source);
     flows::check_settings(config, shape);
   } catch (const UsageError&) {
     throw;

@@ -128,7 +128,11 @@ class Inference {
 
   void simulate_rest() {
     const std::vector<std::int64_t> rows = kept_.to_do();
-    if (rows.empty()) return;
+    if (rows.empty()) {
+      options_.common.note(str("all ", kept_.size(), " simulations are there from before; for a ",
+                               "program that was changed, choose another --out"));
+      return tell_failed();
+    }
     const std::int64_t workers = options_.workers > 0 ? options_.workers : num_threads();
     const std::int64_t done = kept_.size() - std::ssize(rows);
     const Common& common = options_.common;
@@ -218,6 +222,13 @@ class Inference {
     return words;
   }
 
+  // Killed at any moment from here on, the next call finds a run of this record, or none.
+  void begin(const Json& record) {
+    kept_.note(Json());
+    std::filesystem::remove(options_.out + "/config.json");
+    kept_.note(record);
+  }
+
   // A run that is of the same rows and settings stays, and goes on where it was interrupted.
   void train() {
     std::vector<std::string> words = training_words();
@@ -232,6 +243,7 @@ class Inference {
       if (there && status != "diverged") {
         words = {"resume", options_.out};
       } else {
+        begin(record);
         words.insert(words.end(), {"--data", kept_.path(), "--out", options_.out, "--overwrite"});
       }
       const Common& common = options_.common;
@@ -243,7 +255,6 @@ class Inference {
       NF_CHECK(ended == kDone || ended == kInterrupted,
                "[infer] the training failed, as told above; the simulations are in ",
                printable(kept_.path()));
-      kept_.note(record);
       if (interrupted()) {
         common.note("interrupted; the same command goes on with the training");
         throw Interrupted();

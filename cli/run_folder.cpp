@@ -50,7 +50,7 @@ std::vector<std::string> member_folders(const std::string& run) {
   if (!fs::exists(run + "/" + flows::kEnsembleFile)) return folders;
   for (std::int64_t k = 1; k <= flows::kMostMembers; ++k) {
     const std::string folder = str(run, "/member-", k);
-    if (flows::holds_config(folder)) folders.push_back(folder);
+    if (!fs::is_symlink(folder) && flows::holds_config(folder)) folders.push_back(folder);
   }
   return folders;
 }
@@ -143,7 +143,8 @@ std::string obstacle(const std::string& path, bool overwrite) {
   if (config && there(flows::kEnsembleFile)) {
     return " already holds an ensemble; continue it with 'flowcli resume " + path + "', " + way_out;
   }
-  const bool trained = config || there("best.safetensors") || there("last.safetensors");
+  const bool trained = config || there("best.safetensors") || there("last.safetensors") ||
+                       there(flows::kEnsembleFile);
   if (!trained && holds_our_lock(path)) return "";
   return (config ? " holds a run that has lost its state; "
                  : " holds files that a run would write over; ") +

@@ -86,8 +86,11 @@ Simulations::Simulations(const std::string& folder, const std::vector<std::strin
   names_.insert(names_.end(), data.begin(), data.end());
   const std::string facts = folder_ + "/infer.json";
   if (!std::filesystem::exists(facts)) {
-    NF_CHECK(!std::filesystem::exists(path()), "[infer] ", printable(folder_),
-             " has a simulations.csv but no infer.json; choose another --out, or move it away");
+    for (const char* file : {"simulations.csv", "posterior.csv", "config.json", "ensemble.json",
+                             "state.safetensors", "best.safetensors", "last.safetensors"}) {
+      NF_CHECK(!std::filesystem::exists(folder_ + "/" + file), "[infer] ", printable(folder_),
+               " has a ", file, " but no infer.json; choose another --out, or move it away");
+    }
     return;
   }
   constexpr std::uint64_t kMostFacts = 1 << 24;

@@ -47,7 +47,7 @@ std::string csv_field(const std::string& text) {
   bool plain = !text.empty() && text.front() != ' ' && text.back() != ' ' && text.front() != '#';
   std::string quoted = "\"";
   for (const char c : text) {
-    plain = plain && c != ',' && c != ';' && c != '|' && c != '\t' && c != '"';
+    plain = plain && std::string_view(",;|\t\"\n\r").find(c) == std::string_view::npos;
     quoted += c;
     if (c == '"') quoted += c;
   }

@@ -127,4 +127,20 @@ BOOST_AUTO_TEST_CASE(an_ensemble_that_was_ended_goes_on) {
   expect_failure(flowcli(parts.folder, {"score", parts.run, "--flag", "0.1"}), {"other weights"});
 }
 
+// A link leads to members of somebody else, and without its config.json an ensemble is one still.
+BOOST_AUTO_TEST_CASE(an_ensemble_is_replaced_when_that_is_asked_for_and_nothing_else_is) {
+  const Ensembles e, other;
+  for (const Ensembles* one : {&e, &other}) {
+    expect_ok(flowcli(one->folder, one->training({"--ensemble", "2", "--quiet"})));
+  }
+  std::filesystem::remove_all(e.run + "/member-2");
+  std::filesystem::create_directory_symlink(other.run + "/member-2", e.run + "/member-2");
+  const Words again = e.training({"--ensemble", "2", "--quiet", "--overwrite"});
+  flowcli(e.folder, again);
+  BOOST_TEST(std::filesystem::exists(other.run + "/member-2/best.safetensors"));
+  std::filesystem::remove(other.run + "/config.json");
+  expect_failure(flowcli(other.folder, other.training({"--ensemble", "2", "--quiet"})),
+                 {"choose another --out, or give --overwrite"});
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -112,6 +112,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_exist_is_refused) {
   expect_failure(flowcli(folder, fit("U1", run, {"--dims", "5"})), {"2 dimensions"});
   expect_failure(flowcli(folder, fit("U1", run, {"--set", "couplings=3"})), {"couplings"}, 2);
   expect_failure(flowcli(folder, fit("U1", run, {"--set", "data=moons"})), {"TARGET"}, 2);
+  expect_failure(flowcli(folder, fit("U1", run, {"--set", "given=a"})), {"given", "no data"}, 2);
   expect_failure(flowcli(folder, {"train", "nsf", "--data", "target:2/U1", "--out", run}),
                  {"fit-target"}, 2);
   write(folder.file("text.so"), "no library");

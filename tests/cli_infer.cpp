@@ -334,6 +334,34 @@ BOOST_AUTO_TEST_CASE(data_beyond_all_simulations_are_told) {
              done.err);
 }
 
+BOOST_AUTO_TEST_CASE(a_run_of_something_else_is_not_replaced) {
+  const Case it("exec cat");
+  const std::string run = it.folder.file("run");
+  expect_ok(flowcli(
+      it.folder,
+      {"train",     "realnvp-2d", "--data",      "moons", "--train",        "50", "--valid", "10",
+       "--test",    "10",         "--couplings", "2",     "--hidden-units", "4",  "--steps", "2",
+       "--threads", "1",          "--out",       run,     "--quiet"}));
+  const std::string weights = slurp(run + "/last.safetensors");
+  Words call = it.call({"--quiet"});
+  expect_failure(flowcli(it.folder, call), {"has a config.json but no infer.json"});
+  BOOST_CHECK(slurp(run + "/last.safetensors") == weights);
+}
+
+// Killed in its training, with other settings than the call after it.
+BOOST_AUTO_TEST_CASE(a_call_that_was_killed_leaves_no_weights_of_its_settings_to_another) {
+  const Case it("exec cat");
+  expect_ok(flowcli(it.folder, it.call(kHardlyTrained)));
+  const std::string weights = slurp(it.folder.file("run/last.safetensors"));
+  const Outcome killed =
+      flowcli(it.folder, it.call({"--set", "steps=4000", "-n", "100"}), "log-append:1:kill");
+  BOOST_TEST(killed.status != 0);
+  const Outcome again = flowcli(it.folder, it.call(kHardlyTrained));
+  expect_ok(again);
+  BOOST_TEST(again.err.find("simulations are there from before") != std::string::npos, again.err);
+  BOOST_CHECK(slurp(it.folder.file("run/last.safetensors")) == weights);
+}
+
 BOOST_AUTO_TEST_CASE(what_cannot_be_asked_is_one_line) {
   const Case it("exec cat");
   const auto fails = [&](const Words& more, const std::string& says, int status) {

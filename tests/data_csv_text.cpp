@@ -84,4 +84,10 @@ BOOST_AUTO_TEST_CASE(a_column_of_texts_with_line_breaks_can_be_left_out) {
   BOOST_CHECK((table.lines == std::vector<std::int64_t>{2, 4}));
 }
 
+BOOST_AUTO_TEST_CASE(a_cell_with_a_line_break_is_written_in_quotes) {
+  BOOST_TEST(csv_field("k\nz") == "\"k\nz\"");
+  BOOST_TEST(csv_field("k\r") == "\"k\r\"");
+  BOOST_TEST(csv_field("k z") == "k z");
+}
+
 BOOST_AUTO_TEST_SUITE_END()

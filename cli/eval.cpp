@@ -120,7 +120,7 @@ std::string add_codes(const TrainedModel& model, const Tensor& x, Json& json) {
 std::string add_calibration(const TrainedModel& model, const Rows& rows, Json& json) {
   constexpr std::int64_t kMostRows = 100'000, kBatch = 1000;
   auto* const flow = dynamic_cast<flows::FlowDensity*>(model.density.get());
-  if (!flow || model.shape.discrete) return "";
+  if (!flow || !flow->lossless() || model.shape.discrete) return "";
   const std::int64_t n = std::min(kMostRows, rows.x.dim(0));
   const flows::LatentDiagnosis latents = flows::diagnose_latents(
       *flow, rows.x.narrow(0, 0, n), kBatch, 0, flows::given_rows(rows.given, 0, n));

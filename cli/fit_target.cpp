@@ -69,6 +69,9 @@ flows::Config config_of(const FitTargetOptions& options, const std::string& sour
     check_usage(config.training.steps > 0,
                 "a training for a target ends after --steps, not after epochs");
     check_no_data(config, source);
+    check_usage(config.text("norm", "") != "batch",
+                "--set norm=batch: where draws are all there is, batch norm has no batch of data; "
+                "norm=act learns its scale");
     flows::check_settings(config, shape);
   } catch (const UsageError&) {
     throw;
@@ -115,13 +118,16 @@ std::string plus_minus(double value, double error) {
 std::string told(const flows::Target& target, const flows::TargetFit& fit,
                  const flows::TargetGrid* grid) {
   const flows::Evidence& e = fit.evidence;
-  char k[32], share[64], kl[160] = "";
+  char k[32], share[64], kl[240] = "";
   std::snprintf(k, sizeof k, "%.2f", e.k);
   std::snprintf(share, sizeof share, "%.0f of %lld", e.effective,
                 static_cast<long long>(fit.draws));
   if (grid) {
-    std::snprintf(kl, sizeof kl, "KL to the target  %.4f nats, on a grid (ln Z there %.4f)\n",
-                  grid->kl, grid->log_z);
+    constexpr double kFar = 5;  // standard errors
+    const bool far = std::abs(e.log_mean - grid->log_z) > kFar * std::max(e.error, 1e-3);
+    std::snprintf(kl, sizeof kl, "KL to the target  %.4f nats, on a grid (ln Z there %.4f%s)\n",
+                  grid->kl, grid->log_z,
+                  far ? ": the draws miss a part of the target, or give one too much" : "");
   }
   return str("ELBO              ", plus_minus(fit.elbo.mean, fit.elbo.error), " nats\n",
              "ln Z              ", plus_minus(e.log_mean, e.error),

@@ -105,6 +105,18 @@ BOOST_AUTO_TEST_CASE(libraries_with_a_fault_are_one_line) {
   expect_failure(later, {"the log density of the target"}, 3);
 }
 
+BOOST_AUTO_TEST_CASE(a_folder_of_a_targets_name_is_not_the_target) {
+  const ScratchFolder folder;
+  std::filesystem::create_directory(folder.file("U2"));
+  const auto in_folder = [&] { BOOST_TEST_REQUIRE(chdir(folder.file("").c_str()) == 0); };
+  const Outcome told = flowcli(
+      folder,
+      {"fit-target", "U2", "--out", "run", "--family", "nsf", "--steps", "60", "--threads", "1"},
+      "", in_folder);
+  expect_ok(told);
+  BOOST_TEST(told.out.find("miss a part of the target") != std::string::npos, told.out);
+}
+
 BOOST_AUTO_TEST_CASE(what_does_not_exist_is_refused) {
   const ScratchFolder folder;
   const std::string run = folder.file("run");
@@ -113,6 +125,8 @@ BOOST_AUTO_TEST_CASE(what_does_not_exist_is_refused) {
   expect_failure(flowcli(folder, fit("U1", run, {"--set", "couplings=3"})), {"couplings"}, 2);
   expect_failure(flowcli(folder, fit("U1", run, {"--set", "data=moons"})), {"TARGET"}, 2);
   expect_failure(flowcli(folder, fit("U1", run, {"--set", "given=a"})), {"given", "no data"}, 2);
+  expect_failure(flowcli(folder, fit("U1", run, {"--family", "maf", "--set", "norm=batch"})),
+                 {"norm=batch"}, 2);
   expect_failure(flowcli(folder, {"train", "nsf", "--data", "target:2/U1", "--out", run}),
                  {"fit-target"}, 2);
   write(folder.file("text.so"), "no library");

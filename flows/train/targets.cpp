@@ -157,7 +157,10 @@ Target find_target(const std::string& name, std::int64_t dims) {
 bool is_target(const std::string& source) { return source.starts_with(kPrefix); }
 
 std::string target_source(const std::string& name, const Target& target) {
-  const std::string where = is_path(name) ? std::filesystem::absolute(name).string() : name;
+  const std::vector<BuiltInTarget>& known = built_in_targets();
+  const bool built_in = std::any_of(known.begin(), known.end(),
+                                    [&](const BuiltInTarget& one) { return one.name == name; });
+  const std::string where = built_in ? name : std::filesystem::absolute(name).string();
   return str(kPrefix, target.dims, "/", where);
 }
 

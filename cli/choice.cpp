@@ -89,14 +89,14 @@ std::string Rows::text() const {
 // The least share of a part that is told: rounded numbers come again by chance, too.
 constexpr double kCopies = 0.1;
 
-static std::int64_t count_among(const TrainingRows& training, const TrainedModel& model,
-                                const std::string& name, const Tensor& x, const Tensor& given,
-                                double least = 0) {
+static std::int64_t count_among(const TrainingRows& training, const Tensor& x,
+                                const Tensor& given) {
   const std::vector<bool> known = training.among(x, given);
-  const std::int64_t count = std::count(known.begin(), known.end(), true);
-  const auto n = static_cast<double>(x.dim(0));
-  if (static_cast<double>(count) >= least * n) tell_trained_on(model, count, x.dim(0), name);
-  return count;
+  return std::count(known.begin(), known.end(), true);
+}
+
+static bool are_copies(std::int64_t count, std::int64_t of) {
+  return count > 0 && static_cast<double>(count) >= kCopies * static_cast<double>(of);
 }
 
 Rows RowOptions::load(const TrainedModel& model) const {
@@ -140,12 +140,15 @@ Rows RowOptions::load(const TrainedModel& model) const {
   }
   rows.own = own && rows.split != "all";
   if (rows.own) {
+    const std::int64_t n = rows.x.dim(0);
     rows.trained_on =
         rows.split == "train"
-            ? rows.x.dim(0)
+            ? n
             : count_among({source.train, model.density->whole_columns(), rows.given.defined()},
-                          model, str(rows.name, " (", rows.split, ")"), rows.x, rows.given,
-                          kCopies);
+                          rows.x, rows.given);
+    if (rows.split != "train" && are_copies(*rows.trained_on, n)) {
+      tell_trained_on(model, *rows.trained_on, n, str(rows.name, " (", rows.split, ")"));
+    }
   } else if (!own) {
     rows.trained_on = count_trained_on(model, rows.name, rows.x, rows.given);
   }
@@ -292,15 +295,15 @@ void tell_trained_on(const TrainedModel& model, std::int64_t count, std::int64_t
 
 void tell_copies(const data::Dataset& data, const Tensor& whole, const Common& common) {
   const bool with_given = data.train.given.defined();
+  if (data.valid.size() + data.test.size() == 0) return;
+  const TrainingRows training(data.train, whole, with_given);
   std::vector<std::string> told;
   for (const auto& [name, part] : {std::pair{"validation", &data.valid}, {"test", &data.test}}) {
     if (part->size() == 0) continue;
-    const TrainingRows training(data.train, whole, with_given);
-    const std::vector<bool> known = training.among(part->x, with_given ? part->given : Tensor());
-    const std::int64_t count = std::count(known.begin(), known.end(), true);
-    const auto least = kCopies * static_cast<double>(part->size());
-    if (count > 0 && static_cast<double>(count) >= least)
+    const std::int64_t count = count_among(training, part->x, with_given ? part->given : Tensor());
+    if (are_copies(count, part->size())) {
       told.push_back(str(count, " of ", part->size(), " ", name, " rows"));
+    }
   }
   if (told.empty()) return;
   common.note(str("note: ", join(told, " and "),
@@ -312,7 +315,9 @@ std::optional<std::int64_t> count_trained_on(const TrainedModel& model, const st
                                              const Tensor& x, const Tensor& given) {
   const std::optional<TrainingRows> training = training_rows_of(model, given.defined());
   if (!training) return std::nullopt;
-  return count_among(*training, model, name, x, given);
+  const std::int64_t count = count_among(*training, x, given);
+  tell_trained_on(model, count, x.dim(0), name);
+  return count;
 }
 
 void EvaluateOptions::add_to(CLI::App& app) {

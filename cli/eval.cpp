@@ -168,6 +168,11 @@ void eval_run(const EvalOptions& options) {
   const std::string members = add_members(model, rows, options.evaluate, e, json);
   const std::string importance =
       options.importance > 0 ? add_importance(*model.density, rows, options, json) : "";
+  const int trained_by = model.density->bound_draws();
+  const std::string other = trained_by > 1 && options.importance == 0
+                                ? str("  one draw of latents; what was trained is the bound",
+                                      of_draws(trained_by), ": --importance ", trained_by, "\n")
+                                : "";
   std::string compared;
   for (const std::string& line : evaluated.beside.lines) compared += "  " + line + "\n";
   std::string entropy;
@@ -184,7 +189,7 @@ void eval_run(const EvalOptions& options) {
     if (std::isfinite(e.nats)) calibration = bits + add_calibration(model, rows, json);
   }
   const std::string codes = add_codes(model, rows.x, json);
-  options.common.result(json, text + members + importance + compared + calibration + codes +
+  options.common.result(json, text + members + other + importance + compared + calibration + codes +
                                   entropy + "  " + convention + "\n" + "  on " + name(device) +
                                   ", matrix products in " + model.precision + "\n");
   if (std::isnan(e.nats)) {

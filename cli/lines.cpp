@@ -137,11 +137,14 @@ std::string table_text(const std::vector<std::vector<std::string>>& cells, std::
   return out;
 }
 
+std::string of_draws(int draws) { return draws > 1 ? str(" of ", draws, " draws") : ""; }
+
 std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs) {
   const bool validated = !std::isnan(report.valid_nats);
   std::string line = str("epoch ", report.epoch, "/", epochs, "  train ",
                          short_number(report.train_nats), validated ? "" : " nats");
   if (validated) line += "  valid " + short_number(report.valid_nats) + " nats";
+  line += of_draws(report.bound_draws);
   const std::string best = report.best && validated ? "  best" : "";
   std::string more[] = {"", "  " + duration_text(report.seconds)};
   if (validated) more[0] = "  " + short_number(report.valid_bits_per_dim) + " bits/dim";

@@ -21,8 +21,12 @@ int terminal_width(int file);
 
 /// "epoch 12/60  train 1912.34  valid 1901.22 nats  3.1234 bits/dim  1:23  best", in at most
 /// kColumns: what has no room is left out, the time first. Without validation its part is left out.
-/// "best": no epoch before was better on validation.
+/// "best": no epoch before was better on validation. Behind "nats" stands of_draws().
 std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs);
+
+/// " of K draws": of nats that are the importance-weighted bound of so many (Density::bound_draws);
+/// nothing for 1.
+std::string of_draws(int draws);
 
 /// A number with so many decimals, in a short form where it is huge; "nan", "inf" and "-inf"
 /// otherwise.

@@ -238,7 +238,8 @@ class Training {
     }
     const double nats = result.best_valid_nats;
     const std::string which = run_.best_name(log_, result.best_epoch, nats);
-    common_.note(printed("best: %s, %.*f nats%s", which.c_str(), std::abs(nats) < 100 ? 4 : 2, nats,
+    common_.note(printed("best: %s, %.*f nats%s%s", which.c_str(), std::abs(nats) < 100 ? 4 : 2,
+                         nats, of_draws(density_->bound_draws()).c_str(),
                          overfits() ? "; it overfits since" : ""));
   }
 

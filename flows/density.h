@@ -47,6 +47,9 @@ class Density : public nn::Module {
   /// The next losses are for the update behind `step` others: a Trainer says so before each,
   /// outside of what is recorded.
   virtual void begin_step(std::int64_t /*step*/) {}
+  /// Draws of the importance-weighted bound (EvaluateOptions::importance) that training brings up,
+  /// and by which it is validated; 1: log_prob itself.
+  virtual int bound_draws() const { return 1; }
   /// n draws (n, D) on the density's device. `given`: (n, G). `temperature` scales what is drawn,
   /// where that has a meaning.
   virtual Tensor sample(Generator& gen, std::int64_t n, double temperature = 1,

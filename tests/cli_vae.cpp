@@ -68,6 +68,28 @@ BOOST_AUTO_TEST_CASE(every_command_works_or_says_why_not) {
   runs.refused("compress-latents", runs.images, "one scale");
 }
 
+BOOST_AUTO_TEST_CASE(a_bound_of_many_draws_is_told_and_validated_as_such) {
+  const Runs runs;
+  const std::string run = runs.folder.file("iwae");
+  const Outcome trained =
+      flowcli(runs.folder, {"train",          "vae", "--out",  run,     "--threads", "1",
+                            "--hidden-units", "8",   "--data", "moons", "--train",   "300",
+                            "--valid",        "100", "--test", "100",   "--steps",   "20",
+                            "--importance",   "7",   "--json"});
+  expect_ok(trained);
+  BOOST_TEST(trained.err.find(" nats of 7 draws") != std::string::npos, trained.err);
+  const auto valid = [&](const Arguments& more) {
+    return runs.call("eval", run, joined({"--split", "valid", "--json"}, more)).json();
+  };
+  const auto json = valid({"--importance", "7"});
+  const double best = trained.json().at("best_valid_nats");
+  BOOST_TEST(std::abs(json.at("importance_nats").get<double>() - best) < 1e-4);
+  BOOST_TEST(json.at("nats").get<double>() < best);
+  const Outcome eval = runs.call("eval", run);
+  BOOST_TEST(eval.out.find("the bound of 7 draws: --importance 7") != std::string::npos, eval.out);
+  BOOST_TEST(runs.call("eval", runs.images).out.find("--importance") == std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(latents_have_columns_of_their_own) {
   const Runs runs;
   const std::string z = runs.folder.file("z.npy"), x = runs.folder.file("x.npy");

@@ -186,6 +186,23 @@ BOOST_AUTO_TEST_CASE(trainings_go_on_bit_for_bit) {
       trainer.load(path);
       trainer.run();
       BOOST_TEST((weights_of(*whole) == weights_of(*resumed)));
+      // One that ended in the middle of an epoch, where its norms were converged to look at it.
+      FitOptions options = fit_options(config), half = options;
+      options.schedule.total = half.schedule.total = 6;
+      half.steps = 2;
+      {
+        const auto density = make_density(config, shape);
+        Trainer ended(*density, data, half);
+        BOOST_TEST(ended.run().finished);
+        ended.save(path);
+      }
+      const auto later = make_density(config, shape);
+      Trainer on(*later, data, options);
+      on.load(path);
+      on.run();
+      const auto straight = make_density(config, shape);
+      Trainer(*straight, data, options).run();
+      BOOST_TEST((weights_of(*later) == weights_of(*straight)));
       // A row has the same score alone and in its batch.
       const auto all = score(*whole, data.valid.x);
       const auto alone = score(*whole, data.valid.x.narrow(0, 5, 1),

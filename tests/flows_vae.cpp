@@ -7,38 +7,16 @@
 #include <utility>
 
 #include "autograd/gradcheck.h"
-#include "flows/layers/vae.h"
-#include "flows/models/latent_flow.h"
-#include "flows/models/vae_density.h"
 #include "flows/runs/in_parts.h"
-#include "flows/train/fit.h"
 #include "nn/nets/gated_conv.h"
 #include "tensor/linalg.h"
-#include "tests/data_util.h"
-#include "tests/datasets.h"
-#include "tests/trainings.h"
+#include "tests/vaes.h"
 
 using namespace nf;
 using namespace nf::flows;
 using namespace nf::test;
 
 namespace {
-
-std::shared_ptr<nn::Layer> net(std::int64_t in, std::int64_t out, Generator& gen) {
-  return nn::mlp({.in = in,
-                  .out = out,
-                  .hidden_units = 5,
-                  .hidden_layers = 1,
-                  .activation = nn::activation_by_name("tanh")},
-                 gen);
-}
-
-void randomise(nn::Module& module, double size) {
-  Generator gen(21);
-  module.for_each_parameter([&](const std::string&, Var& p) {
-    p.set_value(normal(gen, p.shape(), DType::F64).to(p.dtype()) * size);
-  });
-}
 
 /// A small VAE with random parameters, f64.
 struct Vae {
@@ -66,19 +44,6 @@ struct Vae {
     density->to(DType::F64);
   }
 };
-
-/// All rows of so many levels, (levels^dims, dims), f64.
-Tensor all_rows(std::int64_t dims, int levels) {
-  std::int64_t count = 1;
-  for (std::int64_t d = 0; d < dims; ++d) count *= levels;
-  std::vector<double> rows;
-  for (std::int64_t i = 0; i < count; ++i) {
-    for (std::int64_t d = 0, rest = i; d < dims; ++d, rest /= levels) {
-      rows.push_back(static_cast<double>(rest % levels));
-    }
-  }
-  return Tensor::from(rows, {count, dims});
-}
 
 double sum_of_exp(const std::vector<double>& logs) {
   double total = 0;
@@ -316,33 +281,6 @@ BOOST_AUTO_TEST_CASE(gradients_are_those_of_what_is_trained) {
     BOOST_CHECK_MESSAGE(result.ok, c.posterior << ", " << c.prior << ": " << result.message);
   }
 }
-
-namespace {
-
-data::Dataset bits_of(std::int64_t train, std::int64_t valid) {
-  data::Dataset data = dependent_bytes(train, valid);
-  data.levels = 2;
-  for (data::Split* part : {&data.train, &data.valid}) {
-    part->x = greater(part->x.to(DType::F32), Tensor::scalar(128)).to(DType::U8);
-  }
-  return data;
-}
-
-Config small_vae(const std::vector<std::string>& settings) {
-  Config config = preset("vae", {.dims = 6, .discrete = true, .levels = 2});
-  for (const char* setting : {"latents=2", "hidden_units=8", "posterior_width=8", "batch_size=8",
-                              "epochs=3", "seed=3", "bits=1"}) {
-    set(config, setting);
-  }
-  for (const std::string& setting : settings) set(config, setting);
-  return config;
-}
-
-std::shared_ptr<FlowDensity> build_vae(const Config& config) {
-  return make_flow(config, {.dims = 6, .discrete = true, .levels = 2});
-}
-
-}  // namespace
 
 BOOST_AUTO_TEST_CASE(training_goes_on_bit_for_bit) {
   const data::Dataset data = bits_of(50, 20);  // 7 batches, the last one short

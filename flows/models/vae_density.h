@@ -37,6 +37,7 @@ class VaeDensity : public FlowDensity {
   Var training_log_prob_rows(const Tensor& data, const Tensor& rows,
                              const Tensor& given = {}) override;
   void begin_step(std::int64_t step) override;
+  int bound_draws() const override { return static_cast<int>(training_.importance); }
   /// b at the update behind `step` others.
   double kl_weight(std::int64_t step) const;
   std::string kind() const override { return "VaeDensity"; }

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "nn/layers/spectral.h"
 #include "tensor/clock.h"
 #include "tensor/text.h"
 
@@ -223,16 +222,14 @@ EpochReport Trainer::finish_epoch() {
   EpochReport report{.epoch = batches_.epoch() + (whole ? 0 : 1),
                      .step = step(),
                      .train_nats = epoch_nats_ / static_cast<double>(epoch_samples_),
+                     .bound_draws = density_.bound_draws(),
                      .lr = optimizer_.lr(),
                      .grad_norm = grad_norm_};
   if (whole) {
     epoch_nats_ = 0;
     epoch_samples_ = 0;
   }
-  with_evaluated_weights([&] {
-    nn::converge_spectral_norms(density_);
-    objective_.measure_statistics();
-  });
+  with_evaluated_weights([&] { objective_.measure_statistics(); });
   validate(report, whole);
   report.seconds = seconds_ + seconds_now() - started_;
   return report;
@@ -272,9 +269,10 @@ void Trainer::forget_best() {
 void Trainer::use_best_weights() {
   if (!best_.empty()) {
     density_.load_state({best_.begin(), best_.end()});
-  } else if (ema_) {
-    ema_->swap();
+    return;
   }
+  if (ema_) ema_->swap();
+  nn::converge_spectral_norms(density_);
 }
 
 // An update from finite gradients may still be beyond what a number can hold.
@@ -314,14 +312,26 @@ void Trainer::diverged(const data::Batch& batch, const std::string& what, std::i
 }
 
 void Trainer::with_evaluated_weights(const std::function<void()>& body) {
+  const std::vector<nn::SpectralVectors> own = nn::spectral_vectors(density_);
+  const auto put_back = [&] {
+    if (ema_) ema_->swap();
+    nn::set_spectral_vectors(density_, own);
+  };
   if (ema_) ema_->swap();
   try {
+    if (converged_at_ == step()) {
+      nn::set_spectral_vectors(density_, converged_);
+    } else {
+      nn::converge_spectral_norms(density_);
+      converged_ = nn::spectral_vectors(density_);
+      converged_at_ = step();
+    }
     body();
   } catch (...) {
-    if (ema_) ema_->swap();
+    put_back();
     throw;
   }
-  if (ema_) ema_->swap();
+  put_back();
 }
 
 FitResult fit(Density& density, const data::Dataset& data, const FitOptions& options,

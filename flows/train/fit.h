@@ -16,6 +16,7 @@
 #include "data/batches.h"
 #include "flows/train/objective.h"
 #include "flows/train/position.h"
+#include "nn/layers/spectral.h"
 #include "nn/optim/optim.h"
 #include "tensor/graph.h"
 
@@ -58,6 +59,7 @@ struct EpochReport {
   double train_nats = 0;     ///< mean over the epoch's samples, as they were trained on
   double valid_nats = kNaN;  ///< NaN when there are no validation samples
   double valid_bits_per_dim = kNaN;
+  int bound_draws = 1;  ///< of the bound that both are (Density::bound_draws)
   double lr = 0;
   double grad_norm = 0;  ///< of the epoch's last step, before clipping
   bool best = false;     ///< the best valid_nats so far
@@ -129,7 +131,9 @@ class Trainer {
   /// Writes the weights that are evaluated (averaged ones if there are any) with the description of
   /// the density and `extra` in the metadata, atomically.
   void save_weights(const std::string& path, const nn::Metadata& extra = {});
-  /// Calls `body` while the density has the weights that are evaluated.
+  /// Calls `body` while the density has the weights that are evaluated, and the norms of spectral
+  /// maps are converged for them. The training goes on from what was before, so that it is the same
+  /// however often it is looked at.
   void with_evaluated_weights(const std::function<void()>& body);
 
   std::int64_t epoch() const { return batches_.epoch(); }  ///< epochs completed
@@ -193,6 +197,9 @@ class Trainer {
   double best_valid_nats_ = kNaN, last_valid_nats_ = kNaN;
   std::int64_t since_best_ = 0;  // whole epochs
   nn::StateDict best_;           // copies of the weights, with keep_best
+
+  std::vector<nn::SpectralVectors> converged_;  // for the weights that are evaluated
+  std::int64_t converged_at_ = -1;              // the step that these are of
 };
 
 /// Trains `density`, which is left with the weights that are best on the validation samples; with

@@ -130,6 +130,7 @@ void Trainer::load(const std::string& path) {
   density_.check_description(file.metadata, "[resume] " + path);
   const std::vector<Generator> generators = saved_generators(file, path, density_);
   load_tensors(file.tensors);  // the last thing that can fail
+  converged_at_ = -1;
   optimizer_.set_steps(at.step);
   // What else the objective draws from is placed for every batch: it has nothing to continue.
   const std::vector<Generator*> own = density_.generators();

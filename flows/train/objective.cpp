@@ -122,7 +122,12 @@ void MaximumLikelihood::measure_statistics() {
 
 std::optional<Evaluation> MaximumLikelihood::evaluate() {
   if (valid_.size() == 0) return std::nullopt;
-  return flows::evaluate(density_, valid_.x, {.samples = valid_.numbers, .given = valid_.given});
+  const int draws = density_.bound_draws();
+  return flows::evaluate(density_, valid_.x,
+                         {.noise_draws = draws,
+                          .importance = draws > 1,
+                          .samples = valid_.numbers,
+                          .given = valid_.given});
 }
 
 std::optional<std::string> MaximumLikelihood::find_nonfinite(const data::Batch& batch,

@@ -31,7 +31,8 @@ class Objective {
   /// density as it is and in train mode: before it is evaluated or kept.
   virtual void measure_statistics() {}
   /// What training is to bring up, -loss on what is not trained on, of the density as it is;
-  /// nothing where nothing is held out.
+  /// nothing where nothing is held out. Of a density that is trained by a bound of K draws
+  /// (Density::bound_draws) that bound.
   virtual std::optional<Evaluation> evaluate() = 0;
   /// Where NaN or infinity first appears for the batch; nothing when all is finite.
   virtual std::optional<std::string> find_nonfinite(const data::Batch& batch,

@@ -84,6 +84,11 @@ int SpectralMap::converge(double tolerance, int most) {
   return most;
 }
 
+void SpectralMap::set_vectors(const SpectralVectors& vectors) {
+  u_.copy_(vectors.u);
+  v_.copy_(vectors.v);
+}
+
 // --- SpectralLinear -----------------------------------------------------------------------------
 
 SpectralLinear::SpectralLinear(const SpectralLinearOptions& options, Generator& gen)
@@ -180,6 +185,19 @@ void follow_spectral_norms(Module& module) {
 
 void converge_spectral_norms(Module& module) {
   for (SpectralMap* map : spectral_maps(module)) map->converge();
+}
+
+std::vector<SpectralVectors> spectral_vectors(Module& module) {
+  std::vector<SpectralVectors> all;
+  for (const SpectralMap* map : spectral_maps(module)) all.push_back(map->vectors());
+  return all;
+}
+
+void set_spectral_vectors(Module& module, const std::vector<SpectralVectors>& vectors) {
+  const std::vector<SpectralMap*> maps = spectral_maps(module);
+  NF_CHECK(maps.size() == vectors.size(), "[spectral] ", maps.size(), " maps, but vectors of ",
+           vectors.size());
+  for (std::size_t i = 0; i < maps.size(); ++i) maps[i]->set_vectors(vectors[i]);
 }
 
 }  // namespace nf::nn

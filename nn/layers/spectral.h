@@ -8,6 +8,11 @@
 
 namespace nf::nn {
 
+/// Singular vectors of a map, like one sample of its output and of its input.
+struct SpectralVectors {
+  Tensor u, v;
+};
+
 /// y = W x + bias with W = weight * min(1, c / sigma), so that the norm of W is at most c: sigma is
 /// the largest singular value of the map itself, u^T weight v with the singular vectors u and v.
 /// These are buffers, which power iterations bring nearer: the map is a function of parameters and
@@ -31,6 +36,8 @@ class SpectralMap : public Layer {
   /// Returns how often.
   int converge(double tolerance = 1e-6, int most = 1000);
   double coefficient() const { return coefficient_; }
+  SpectralVectors vectors() const { return {u_.clone(), v_.clone()}; }
+  void set_vectors(const SpectralVectors& vectors);
 
  protected:
   /// weight and bias (undefined: none) as they begin; `in` and `out` are the shapes of one sample,
@@ -105,5 +112,8 @@ std::vector<SpectralMap*> spectral_maps(Module& module);
 void follow_spectral_norms(Module& module);
 /// converge() of all: before a model is evaluated, and after weights were set by hand.
 void converge_spectral_norms(Module& module);
+/// Copies of the vectors of all, for who converges them in between and goes on as before.
+std::vector<SpectralVectors> spectral_vectors(Module& module);
+void set_spectral_vectors(Module& module, const std::vector<SpectralVectors>& vectors);
 
 }  // namespace nf::nn

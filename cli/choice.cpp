@@ -412,7 +412,6 @@ std::string out_path(const std::string& out, const RunFolder& run, const std::st
 std::string convention_of(const flows::Density& density) {
   std::string text = density.convention().text;
   if (density.bound()) text += "; a lower bound of the log probability";
-  if (flows::estimates_log_det(density)) text += "; log-determinants are estimated at random";
   return text;
 }
 

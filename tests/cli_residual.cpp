@@ -41,6 +41,7 @@ BOOST_AUTO_TEST_CASE(what_is_exact_is_no_estimate) {
       expect_ok(runs.call(command));
     const auto json = runs.call("eval", {"--json"}).json();
     BOOST_TEST((json["bound"] == false && json["estimated"] == false));
+    BOOST_TEST(runs.call("eval").out.find("log-determinants are exact") != std::string::npos);
     expect_failure(runs.call("eval", {"--importance", "4"}), {"would change nothing"}, 2);
   }
 }
@@ -58,7 +59,7 @@ BOOST_AUTO_TEST_CASE(an_estimate_is_told_and_no_bound) {
   const auto json = runs.call("eval", {"--json"}).json();
   BOOST_TEST((json["bound"] == false && json["estimated"] == true));
   const Outcome eval = runs.call("eval");
-  BOOST_TEST(eval.out.find("log-determinants are estimated at random") != std::string::npos);
+  BOOST_TEST(eval.out.find("estimated at random, without bias (to term 34") != std::string::npos);
   expect_failure(runs.call("eval", {"--importance", "4"}), {"estimated at random", "--noise-draws"},
                  2);
   const Outcome check = runs.call("check");
@@ -74,6 +75,10 @@ BOOST_AUTO_TEST_CASE(images_are_estimates_of_a_bound) {
                                  "10", "--steps", "2", "--width", "4", "--terms-evaluated", "3"}));
     const auto json = runs.call("eval", {"--json"}).json();
     BOOST_TEST((json["bound"] == true && json["estimated"] == true));
+    const std::string said = json["convention"];
+    const bool biased =
+        said.find("by 3 terms of their series: biased, by at most") != std::string::npos;
+    BOOST_TEST(biased == (std::string(model) == "iresnet"), said);
     expect_ok(runs.call("sample", {"-n", "4"}));
     expect_failure(runs.call("sample", {"-n", "4", "--size", "2x"}), {"SpectralConv2d"}, 2);
   }

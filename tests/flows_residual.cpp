@@ -260,6 +260,39 @@ BOOST_AUTO_TEST_CASE(a_linear_map_has_its_determinant_and_one_direction) {
   for (std::int64_t i = 0; i < n; i += 97) BOOST_CHECK_SMALL(values[i] - own[i], 1e-10);
 }
 
+// J = -L I: all terms have one sign, v^T J^k v = D (-L)^k whatever v, and bounds are reached.
+BOOST_AUTO_TEST_CASE(what_a_series_leaves_out_is_the_bias_that_is_told) {
+  constexpr std::int64_t kDims = 3, kDraws = 4000;
+  const double right = kDims * std::log(1 - 0.7);
+  const auto scores = [&](ResidualLogDet kind, int terms, double& bias) {
+    Generator gen(6);
+    const auto net = linear_net(kDims, gen);
+    net->for_each_parameter([&](const std::string& name, Var& p) {
+      p.set_value(name.ends_with("weight") ? Tensor::eye(kDims) * -10.0 : p.value() * 0.0);
+    });
+    ResidualBlock layer(net, {.log_det = kind, .terms_evaluated = terms}, Generator(3, 17));
+    layer.to(DType::F64);
+    nn::converge_spectral_norms(layer);
+    layer.eval();
+    bias = kDims * layer.bias_bound();
+    const NoGrad no_grad;
+    return layer.forward(Tensor::zeros({kDraws, kDims}, DType::F64))
+        .log_det.value()
+        .to_vector<double>();
+  };
+  double bias = 0;
+  BOOST_CHECK_CLOSE(scores(ResidualLogDet::Exact, 1, bias)[0], right, 1e-9);
+  BOOST_TEST(bias == 0);
+  for (const int terms : {1, 3, 20}) {
+    const double gap = scores(ResidualLogDet::Series, terms, bias)[0] - right;
+    BOOST_CHECK_CLOSE(gap, bias, 1e-6);
+    const double of_series = bias;
+    const Sampled found(scores(ResidualLogDet::Roulette, terms, bias));
+    BOOST_TEST(std::abs(found.mean - right) < 4 * found.error + bias);
+    BOOST_TEST((bias < of_series / 50 && (terms == 20 || found.error < of_series / 4)));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(draws_belong_to_the_sample) {
   for (const ResidualLogDet kind : {ResidualLogDet::Series, ResidualLogDet::Roulette}) {
     Generator gen(2);

@@ -1,5 +1,6 @@
 #include "flows/layers/residual.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "tensor/full_precision.h"
@@ -163,7 +164,6 @@ Var ResidualBlock::exact_log_det(const Linearized& at, const Var& x) const {
 
 ResidualBlock::Estimate ResidualBlock::estimate(const Linearized& at, const Tensor& x,
                                                 Generator& probes) {
-  constexpr int kMostMore = 14;  // P(N >= 15) is 2e-9
   const std::int64_t n = x.dim(0), d = dims_of_sample(x.shape());
   const bool roulette = options_.log_det == ResidualLogDet::Roulette;
   const int terms = training() ? options_.terms : options_.terms_evaluated;
@@ -175,7 +175,7 @@ ResidualBlock::Estimate ResidualBlock::estimate(const Linearized& at, const Tens
   Shape beside = {n};
   for (int i = 1; i < x.rank(); ++i) beside = beside.with_inserted(i, 1);
   Tensor u = v, w = v, value = Tensor::zeros({n}, x.dtype(), x.device());
-  const int most = terms + (roulette ? kMostMore : 0);
+  const int most = terms + (roulette ? ResidualOptions::kMostRoulette : 0);
   for (int k = 1; k <= most; ++k) {
     Tensor weight = Tensor::ones({n}, x.dtype(), x.device());
     if (k > terms) {
@@ -190,6 +190,19 @@ ResidualBlock::Estimate ResidualBlock::estimate(const Linearized& at, const Tens
     w = w - u * weight.reshape(beside) * sign;
   }
   return {value, v, w};
+}
+
+double ResidualBlock::bias_bound() const {
+  if (!estimated()) return 0;
+  const bool roulette = options_.log_det == ResidualLogDet::Roulette;
+  const int last = options_.terms_evaluated + (roulette ? ResidualOptions::kMostRoulette : 0);
+  const double slope = net_.bound();
+  double rest = -std::log1p(-slope), power = 1;
+  for (int k = 1; k <= last; ++k) {
+    power *= slope;
+    rest -= power / k;
+  }
+  return std::max(0.0, rest);
 }
 
 std::string ResidualBlock::kind() const {

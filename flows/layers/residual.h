@@ -19,14 +19,19 @@ enum class ResidualLogDet {
             ///< al., "Invertible residual networks" (2019), section 3.2)
   Roulette  ///< the same, with a random number of terms, each divided by the probability that it is
             ///< there: right on average (Chen et al., "Residual flows for invertible generative
-            ///< modeling" (2019), theorem 1)
+            ///< modeling" (2019), theorem 1) but for what the series has behind kMostRoulette more
+            ///< terms than are always there, which no number of draws that anybody makes would show
 };
 
 struct ResidualOptions {
   ResidualLogDet log_det = ResidualLogDet::Exact;
   /// Of the series in train mode and in evaluation mode. Roulette always has these terms, and as
-  /// many more as a Poisson variable of mean 2 says.
+  /// many more as a Poisson variable N of mean 2 says, kMostRoulette at most.
   int terms = 2, terms_evaluated = 20;
+  /// P(N > kMostRoulette) is 2e-9. A term behind would come once in 500 million draws, and would be
+  /// multiplied by as much, so to leave it out costs a bias of bias_bound(), and spares a variance
+  /// without bound.
+  static constexpr int kMostRoulette = 14;
   int most_steps = 1000;  ///< of the inverse
 };
 
@@ -52,6 +57,10 @@ class ResidualBlock : public Bijection {
   Var encode(const Var& x, const Var& context = {}) override;
   /// Whether log_det is an estimate.
   bool estimated() const { return probes_ != nullptr; }
+  /// How far the mean of log_det in evaluation mode may be from the exact one, in nats for each
+  /// dimension of a sample: sum_(k > n) L^k / k with n the last term that there may be, and L the
+  /// bound of g's slope (Behrmann et al. 2019, theorem 4). 0 where it is exact.
+  double bias_bound() const;
   /// How many steps the latest inverse took.
   int inverse_steps() const { return inverse_steps_.load(std::memory_order_relaxed); }
   static double tolerance(DType dtype) { return dtype == DType::F32 ? 1e-5 : 1e-11; }

@@ -1,6 +1,7 @@
 #include "flows/models/residual_blocks.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "data/setting_error.h"
@@ -129,6 +130,24 @@ class Blocks {
   Compose& flow_;
 };
 
+// What a score's log-determinants are, for people.
+std::string log_det_words(const ResidualSettings& c, const Compose& flow, std::int64_t dims) {
+  const LogDetWay way = log_det_ways().at(c.log_det);
+  if (way == LogDetWay::Auto || way == LogDetWay::Exact) return "; log-determinants are exact";
+  if (way == LogDetWay::Roulette) {
+    return str("; log-determinants are estimated at random, without bias (to term ",
+               c.terms_evaluated + ResidualOptions::kMostRoulette, " of their series)");
+  }
+  double bias = 0;
+  flow.for_each_module([&](const std::string&, const nn::Module& part) {
+    if (const auto* block = dynamic_cast<const ResidualBlock*>(&part)) bias += block->bias_bound();
+  });
+  char most[32];
+  std::snprintf(most, sizeof most, "%.2g", bias * static_cast<double>(dims));
+  return str("; log-determinants are estimated at random, by ", c.terms_evaluated,
+             " terms of their series: biased, by at most ", most, " nats");
+}
+
 // Of all blocks, with the ActNorm behind each. `acts`: activations that have a parameter.
 double rows_parameters(const ResidualSettings& c, double dims, double blocks, double acts) {
   const auto width = static_cast<double>(c.hidden_units);
@@ -238,7 +257,7 @@ std::shared_ptr<Density> ResidualModel::build(const Config& full, const DataShap
   const ResidualSettings& c = settings_of(full);
   const auto seed = static_cast<std::uint64_t>(full.training.seed);
   auto flow = std::make_shared<Compose>();
-  const Convention convention =
+  Convention convention =
       add_preprocessing(c, full.data, data, *flow, Generator(seed, Stream::kNoise));
   Blocks blocks(c, seed, *flow);
   if (!is_image(data)) {
@@ -253,6 +272,7 @@ std::shared_ptr<Density> ResidualModel::build(const Config& full, const DataShap
     flow->add("row", std::make_shared<Flatten>(scales.back()));
     blocks.of_rows("dense", data.dims, c.dense_blocks);
   }
+  convention.text += log_det_words(c, *flow, data.dims);
   return std::make_shared<FlowDensity>(flow, base_by_name("gaussian"), data.dims, convention);
 }
 

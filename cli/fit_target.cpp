@@ -118,16 +118,19 @@ std::string plus_minus(double value, double error) {
 std::string told(const flows::Target& target, const flows::TargetFit& fit,
                  const flows::TargetGrid* grid) {
   const flows::Evidence& e = fit.evidence;
-  char k[32], share[64], kl[240] = "";
+  char k[32], share[64], kl[320] = "";
   std::snprintf(k, sizeof k, "%.2f", e.k);
   std::snprintf(share, sizeof share, "%.0f of %lld", e.effective,
                 static_cast<long long>(fit.draws));
   if (grid) {
     constexpr double kFar = 5;  // standard errors
     const bool far = std::abs(e.log_mean - grid->log_z) > kFar * std::max(e.error, 1e-3);
-    std::snprintf(kl, sizeof kl, "KL to the target  %.4f nats, on a grid (ln Z there %.4f%s)\n",
+    std::snprintf(kl, sizeof kl,
+                  "KL to the target  %.4f nats, on a grid (ln Z there %.4f%s)\n"
+                  "outside the grid  %.2g of the model's mass, |x| above %g: not in this KL\n",
                   grid->kl, grid->log_z,
-                  far ? ": the draws miss a part of the target, or give one too much" : "");
+                  far ? ": the draws miss a part of the target, or give one too much" : "",
+                  grid->outside(), target.grid);
   }
   return str("ELBO              ", plus_minus(fit.elbo.mean, fit.elbo.error), " nats\n",
              "ln Z              ", plus_minus(e.log_mean, e.error),
@@ -183,6 +186,7 @@ void report_target(const std::string& run, const Common& common, Device device) 
                  {"pareto_k_says", flows::pareto_words(e.k)},
                  {"kl_to_target", grid ? number(grid->kl) : Json()},
                  {"log_z_of_grid", grid ? number(grid->log_z) : Json()},
+                 {"mass_outside_grid", grid ? number(grid->outside()) : Json()},
                  {"pictures", pictures}},
                 told(target, fit, grid ? &*grid : nullptr));
 }
@@ -220,7 +224,8 @@ void add_fit_target(CLI::App& app) {
       "which returns ln p + constant at x and writes its n derivatives to grad; they are\n"
       "checked before the training. The run is one as of train: sample, encode, plot,\n"
       "check and resume take it. At the end: the ELBO, ln Z by importance weights, and\n"
-      "Pareto k, which says whether these can be trusted (below 0.7).\n\n"
+      "Pareto k, which says whether these can be trusted (below 0.7), but knows nothing\n"
+      "of parts of the target where no draw comes.\n\n"
       "Examples:\n  flowcli fit-target U1 --out runs/u1\n"
       "  flowcli fit-target U4 --family planar --set layers=16\n"
       "  flowcli fit-target funnel --dims 5 --steps 3000 --json\n"

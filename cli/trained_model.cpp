@@ -179,10 +179,28 @@ std::optional<flows::Config> with_data_there(const RunFolder& run) {
   return config;
 }
 
+namespace {
+
+// A library may have been made anew since; the run keeps the checksum that it began with, by which
+// its files belong together. Older runs have the beginning of it alone, without the file's.
+data::Dataset target_data_of(const RunFolder& run) {
+  const KnownData& known = run.known();
+  data::Dataset data = flows::target_data(run.config().data.source, known.train.count);
+  if (!data.checksum.starts_with(known.shape.checksum)) {
+    data.notes.push_back(str("note: ", data.name, " has changed since the training of ", run.path(),
+                             " began (", known.shape.checksum, " then, ", data.checksum,
+                             " now); what follows is for the library as it is now"));
+  }
+  data.checksum = known.shape.checksum;
+  return data;
+}
+
+}  // namespace
+
 data::Dataset load_run_data(const RunFolder& run, const std::string& moved) {
   if (const std::string& source = run.config().data.source; flows::is_target(source)) {
     check_usage(moved.empty(), "[data] ", run.path(), " was fitted to a target: it has no data");
-    return flows::target_data(source, run.known().train.count);
+    return target_data_of(run);
   }
   const bool packed = moved.empty() && has_packed(run);
   flows::Config config = packed ? settings_of(run) : run.config();

@@ -41,6 +41,8 @@ BOOST_AUTO_TEST_CASE(a_run_of_any_family_is_one_as_of_train) {
       BOOST_TEST(told.at("target") == "U1");
       BOOST_TEST(told.at("steps") == 30);
       BOOST_TEST(told.at("kl_to_target").get<double>() > 0);
+      const double outside = told.at("mass_outside_grid").get<double>();
+      BOOST_TEST((outside >= 0 && outside < 0.1));
       BOOST_TEST(told.at("elbo").get<double>() < told.at("log_z_of_grid").get<double>());
       BOOST_TEST(slurp(run + "/target.png").size() > 500U);
       for (const char* command : {"sample", "plot", "inspect", "check"}) {
@@ -100,9 +102,43 @@ BOOST_AUTO_TEST_CASE(libraries_with_a_fault_are_one_line) {
                    {text});
     BOOST_TEST(!std::filesystem::exists(run));
   }
+  // The advice stands on the same line: what has a fault, or ends the program, is told as the rest.
+  for (const auto& [kind, text] :
+       {std::pair{"fault", "ended the program: a segmentation fault; mend the library"},
+        {"deep", "a segmentation fault"},
+        {"exits", "log_density of"},
+        {"exits", "it called exit()"}}) {
+    const std::string run = folder.file(kind);
+    expect_failure(flowcli(folder, fit(std::string(TARGETS) + kind + ".so", run, {"--dims", "2"})),
+                   {text});
+    BOOST_TEST(!std::filesystem::exists(run));
+  }
+  expect_failure(
+      flowcli(folder, fit(TARGETS "fault_later.so", folder.file("kept"), {"--dims", "2"})),
+      {"a segmentation fault", "flowcli resume"});
+  BOOST_TEST(std::filesystem::exists(folder.file("kept/state.safetensors")));
   const Outcome later =
       flowcli(folder, fit(TARGETS "later.so", folder.file("later"), {"--dims", "2"}));
   expect_failure(later, {"the log density of the target"}, 3);
+}
+
+BOOST_AUTO_TEST_CASE(a_library_that_has_changed_is_told) {
+  const ScratchFolder folder;
+  const std::string library = folder.file("mine.so"), run = folder.file("run");
+  std::filesystem::copy_file(TARGETS "right.so", library);
+  Arguments options = {"--dims", "2"};
+  options.insert(options.end(), kSmall.at("planar").begin(), kSmall.at("planar").end());
+  expect_ok(flowcli(folder, fit(library, run, options)));
+  const auto resumed = [&](const char* end) {
+    const Outcome outcome = flowcli(folder, {"resume", run, "--threads", "1", "--steps", end});
+    expect_ok(outcome);
+    return outcome.err;
+  };
+  BOOST_TEST(resumed("40").find("has changed") == std::string::npos);
+  write(library, slurp(library) + "made anew");
+  BOOST_TEST(resumed("50").find("mine.so has changed since the training") != std::string::npos);
+  BOOST_TEST(resumed("60").find("mine.so has changed since the training") != std::string::npos);
+  expect_ok(flowcli(folder, {"sample", run, "--out", folder.file("x.csv")}));
 }
 
 BOOST_AUTO_TEST_CASE(a_folder_of_a_targets_name_is_not_the_target) {
@@ -115,6 +151,7 @@ BOOST_AUTO_TEST_CASE(a_folder_of_a_targets_name_is_not_the_target) {
       "", in_folder);
   expect_ok(told);
   BOOST_TEST(told.out.find("miss a part of the target") != std::string::npos, told.out);
+  BOOST_TEST(told.out.find("outside the grid") != std::string::npos, told.out);
 }
 
 BOOST_AUTO_TEST_CASE(what_does_not_exist_is_refused) {

@@ -194,6 +194,11 @@ BOOST_AUTO_TEST_CASE(a_perfect_fit_is_told_as_such) {
   BOOST_CHECK_SMALL(grid.kl, 1e-9);
   BOOST_CHECK_CLOSE(grid.mass, 1, 1e-6);
   BOOST_CHECK_CLOSE(grid.log_z, 0.7, 1e-6);
+  // Of a square of side 2 a normal has erf(1 / sqrt 2) in each direction.
+  const double inside = std::pow(std::erf(std::sqrt(0.5)), 2);
+  BOOST_CHECK_CLOSE(on_grid(density, target, 1, 400).outside(), 1 - inside, 1e-2);
+  BOOST_CHECK(pareto_words(0.1).find("where no draw comes") != std::string::npos);
+  BOOST_CHECK(pareto_words(0.6).find("where no draw comes") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(annealing_ends_where_it_was_told) {

@@ -24,7 +24,8 @@ double pareto_k(std::vector<double> log_weights);
 /// k of a generalised Pareto distribution fitted to x, all above 0, ascending (Zhang, Stephens),
 /// drawn to 1/2 as by 10 further values. Throws Error for fewer than 5.
 double generalized_pareto_shape(const std::vector<double>& x);
-/// What a k says, in a few words.
+/// What a k says, in a few words. It is of the draws that there are: a part of p that q never draws
+/// from has no weight that could show it, and k may be low all the same.
 std::string pareto_words(double k);
 
 }  // namespace nf::flows

@@ -24,7 +24,9 @@ struct TargetGrid {
   Tensor log_p, log_q;
   double log_z = 0;  ///< ln of the integral of p over the grid
   double mass = 0;   ///< the integral of q over the grid; below 1 by what lies beyond
-  double kl = 0;     ///< KL(q || p / Z) over the grid, nats
+  double kl = 0;     ///< the integral of q ln(q Z / p) over the grid, nats
+  /// The share of q's mass beyond the grid, where p is taken for 0: `kl` knows nothing of it.
+  double outside() const { return mass < 1 ? 1 - mass : 0; }
 };
 /// Of two dimensions.
 TargetGrid on_grid(FlowDensity& density, const Target& target, double reach, int size);

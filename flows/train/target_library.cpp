@@ -6,14 +6,35 @@
 #include <filesystem>
 #include <vector>
 
+#include "flows/train/watched_call.h"
+#include "tensor/checksum.h"
+#include "tensor/files.h"
 #include "tensor/text.h"
 
 namespace nf::flows {
+
+namespace {
+
+WatchedCall watched_opening(const std::string& path) {
+  return {"[target] opening " + path, "mend the library"};
+}
+
+WatchedCall watched_log_density(const std::string& path) {
+  return {"[target] log_density of " + path,
+          "mend the library; a run that was saved goes on with flowcli resume"};
+}
+
+}  // namespace
 
 TargetLibrary::TargetLibrary(const std::string& path, std::int64_t dims)
     : path_(printable(path)), dims_(dims) {
   NF_CHECK(dims >= 1 && dims <= 1'000'000, "[target] dims must be from 1 to 1000000, got ", dims);
   NF_CHECK(std::filesystem::is_regular_file(path), "[target] ", path_, ": no such file");
+  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
+  Checksum sum;
+  sum.add(read_file(path, kMostBytes));
+  checksum_ = sum.text();
+  const WatchedCall watched = watched_opening(path_);
   // With a slash, so that it is not looked for elsewhere.
   const std::string file = std::filesystem::absolute(path).string();
   handle_ = std::shared_ptr<void>(dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL), [](void* handle) {
@@ -30,9 +51,12 @@ Var TargetLibrary::log_density(const Var& x) const {
   const std::int64_t n = x.dim(0);
   const std::vector<double> points = x.value().to(Device::CPU).contiguous().to_vector<double>();
   std::vector<double> values(static_cast<std::size_t>(n)), slopes(points.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::size_t at = i * static_cast<std::size_t>(dims_);
-    values[i] = function_(&points[at], static_cast<int>(dims_), &slopes[at]);
+  {
+    const WatchedCall watched = watched_log_density(path_);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const std::size_t at = i * static_cast<std::size_t>(dims_);
+      values[i] = function_(&points[at], static_cast<int>(dims_), &slopes[at]);
+    }
   }
   const Tensor value = Tensor::from(values, {n}).to(x.device()),
                slope = Tensor::from(slopes, x.shape()).to(x.device());
@@ -56,6 +80,7 @@ void TargetLibrary::check(const Tensor& x) const {
   const int n = static_cast<int>(dims_);
   const auto d = static_cast<std::size_t>(dims_);
   const std::vector<double> all = x.contiguous().to_vector<double>();
+  const WatchedCall watched = watched_log_density(path_);
   for (std::size_t first = 0; first + d <= all.size(); first += d) {
     std::vector<double> point(all.begin() + static_cast<std::ptrdiff_t>(first),
                               all.begin() + static_cast<std::ptrdiff_t>(first + d));

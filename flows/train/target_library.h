@@ -14,7 +14,8 @@ namespace nf::flows {
 ///   double log_density(const double* x, int n, double* grad);
 ///
 /// the log density at the n numbers x but for a constant, which also writes its n derivatives into
-/// grad. It is called for one point at a time, by one thread. See examples/target.c.
+/// grad. It is called for one point at a time, by one thread. See examples/target.c. Where it has a
+/// fault, or calls exit(), the program ends with a line that says so (watched_call.h).
 class TargetLibrary {
  public:
   /// Opens it. Throws Error for what is no library, or has no such function.
@@ -26,11 +27,13 @@ class TargetLibrary {
   /// writes beyond its n derivatives, or these are not what central differences give: the message
   /// has both numbers.
   void check(const Tensor& x) const;
+  /// Of the file.
+  const std::string& checksum() const { return checksum_; }
 
  private:
   using Function = double (*)(const double* x, int n, double* grad);
 
-  std::string path_;
+  std::string path_, checksum_;
   std::int64_t dims_;
   std::shared_ptr<void> handle_;
   Function function_ = nullptr;

@@ -114,6 +114,7 @@ Target of_library(const std::string& path, std::int64_t dims) {
           .reach = dims == 2 ? 5.0 : 0.0,
           .grid = 0,
           .normalized = false,
+          .checksum = library->checksum(),
           .log_density = in_type_of_x([library](const Var& x) { return library->log_density(x); })};
 }
 
@@ -180,7 +181,8 @@ data::Dataset target_data(const std::string& source, std::int64_t draws) {
   out.dims = target.dims;
   out.unit_scale = true;
   out.cut = "no rows: fitted to a target by draws of the model";
-  out.checksum = str("target ", target.name, " ", target.dims);
+  out.checksum = str("target ", target.name, " ", target.dims,
+                     target.checksum.empty() ? "" : " " + target.checksum);
   out.train.x = Tensor::zeros({draws, 0});
   out.valid.x = out.test.x = Tensor::zeros({0, target.dims});
   return out;

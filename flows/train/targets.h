@@ -38,6 +38,7 @@ struct Target {
   std::int64_t dims = 0;       ///< D
   double reach = 0, grid = 0;  ///< of 2-D targets, as above; else 0
   bool normalized = false;
+  std::string checksum = {};  ///< of a library's file; empty for what is built in
   /// x (N, D) of the model's type to (N) of the same, computed in f64, differentiable.
   ReverseKl::LogTarget log_density;
 };
@@ -49,7 +50,8 @@ Target find_target(const std::string& name, std::int64_t dims = 0);
 bool is_target(const std::string& source);
 std::string target_source(const std::string& name, const Target& target);
 Target target_of(const std::string& source);
-/// Its data: `draws` numbers of draws in an epoch, as ReverseKl has them, and no rows at all.
+/// Its data: `draws` numbers of draws in an epoch, as ReverseKl has them, and no rows at all. Their
+/// checksum is that of a library's file, too.
 data::Dataset target_data(const std::string& source, std::int64_t draws);
 
 }  // namespace nf::flows

@@ -90,6 +90,33 @@ BOOST_AUTO_TEST_CASE(a_bound_of_many_draws_is_told_and_validated_as_such) {
   BOOST_TEST(runs.call("eval", runs.images).out.find("--importance") == std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(what_is_given_is_drawn_and_scored_with) {
+  const Runs runs;
+  const std::string run = runs.folder.file("labels"), x = runs.folder.file("x.npy");
+  for (const Arguments& net : {Arguments{"--embedding", "2"}, {"--net", "conv", "--maps", "2"}}) {
+    const Arguments of_labels = {"--data",     "glyphs", "--bits",  "1",     "--train",      "60",
+                                 "--valid",    "20",     "--test",  "20",    "--steps",      "3",
+                                 "--latents",  "3",      "--given", "label", "--batch-size", "20",
+                                 "--overwrite"};
+    runs.train(run, joined(of_labels, net));
+    for (const char* command : {"eval", "inspect", "encode", "score", "report"}) {
+      expect_ok(runs.call(command, run));
+    }
+    expect_ok(runs.call("eval", run, {"--importance", "3"}));
+    expect_ok(runs.call("sample", run, {"-n", "4", "--given", "3", "--out", x}));
+    expect_failure(runs.call("sample", run, {"-n", "4", "--given", "99", "--out", x}), {"99"}, 2);
+  }
+  runs.refused("inpaint", run, "no density of reals");
+  std::string table = "a,b,c\n";
+  for (int i = 0; i < 60; ++i) table += nf::str(i % 7, ".5,", i % 5, ".25,", i % 3, ".75\n");
+  write(runs.folder.file("t.csv"), table);
+  const std::string columns = runs.folder.file("columns");
+  runs.train(columns, {"--data", runs.folder.file("t.csv"), "--given", "c", "--steps", "3"});
+  expect_ok(runs.call("eval", columns));
+  expect_ok(runs.call("sample", columns,
+                      {"-n", "3", "--given", "c=1.5", "--out", runs.folder.file("s.csv")}));
+}
+
 BOOST_AUTO_TEST_CASE(latents_have_columns_of_their_own) {
   const Runs runs;
   const std::string z = runs.folder.file("z.npy"), x = runs.folder.file("x.npy");

@@ -12,7 +12,9 @@ VaeLayer::VaeLayer(const Generator& noise, Nets nets, std::shared_ptr<Likelihood
       posterior_(add_module("posterior", std::move(nets.posterior))),
       decoder_(add_module("decoder", std::move(nets.decoder))),
       likelihood_(add_module("likelihood", std::move(likelihood))),
-      latents_(latents) {
+      latents_(latents),
+      context_(nets.context),
+      context_behind_encoder_(nets.context_behind_encoder) {
   NF_CHECK(latents >= 1, "[VaeLayer] needs latents, got ", latents);
   if (!flow) return;
   flow_ = &add_module("flow", std::move(flow));
@@ -22,31 +24,43 @@ VaeLayer::VaeLayer(const Generator& noise, Nets nets, std::shared_ptr<Likelihood
            " makes ", flow_->out_shape({1, latents}), " of (1, ", latents, ") latents");
 }
 
-VaeLayer::Posterior VaeLayer::posterior_of(const Var& x) {
-  const Var h = encoder_(x), both = posterior_(h);
+namespace {
+
+// (a, c), or a where there is no context.
+Var beside(const Var& a, const Var& c) { return c.defined() ? concat({a, c}, 1) : a; }
+
+}  // namespace
+
+VaeLayer::Posterior VaeLayer::posterior_of(const Var& x, const Var& context) {
+  const std::int64_t given = context.defined() ? context.dim(1) : 0;
+  NF_CHECK(given == context_, "[VaeLayer] needs a context of ", context_, " numbers, got ", given);
+  const Var h =
+      context_behind_encoder_ ? beside(encoder_(x), context) : encoder_(beside(x, context));
+  const Var both = posterior_(h);
   NF_CHECK(both.shape() == Shape({x.dim(0), 2 * latents_}), "[VaeLayer] the encoder gives ",
            both.shape(), ", ", latents_, " latents need (", x.dim(0), ", ", 2 * latents_, ")");
   return {h, narrow(both, 1, 0, latents_), narrow(both, 1, latents_, latents_)};
 }
 
-namespace {
+Var VaeLayer::decoded(const Var& z, const Var& context) { return decoder_(beside(z, context)); }
 
-// Each row `times` times, one behind the other.
-Var repeat_rows(const Var& x, std::int64_t times) {
-  if (times == 1) return x;
+Var repeat_rows(const Var& x, std::int64_t draws) {
+  if (draws == 1 || !x.defined()) return x;
   const std::int64_t n = x.dim(0), dims = x.dim(1);
-  return reshape(broadcast_to(reshape(x, {n, 1, dims}), {n, times, dims}), {n * times, dims});
+  return reshape(broadcast_to(reshape(x, {n, 1, dims}), {n, draws, dims}), {n * draws, dims});
 }
+
+namespace {
 
 Var floats(const Var& x) { return is_float(x.dtype()) ? x : Var(x.value().to(DType::F32)); }
 
 }  // namespace
 
-VaeLayer::Drawn VaeLayer::draw_latents(const Var& x, std::int64_t draws) {
+VaeLayer::Drawn VaeLayer::draw_latents(const Var& x, std::int64_t draws, const Var& context) {
   NF_CHECK(x.rank() == 2, "[VaeLayer] expected rows (N, D), got ", x.shape());
   const std::int64_t n = x.dim(0);
   const Var rows = floats(x);
-  const auto [h, mean, log_scale] = posterior_of(likelihood_.seen(rows));
+  const auto [h, mean, log_scale] = posterior_of(likelihood_.seen(rows), context);
   const Var e = normal(noise_, {n, draws * latents_}, mean.dtype(), mean.device())
                     .reshape({n * draws, latents_});
   Var z = repeat_rows(mean, draws) + repeat_rows(exp(log_scale), draws) * e;
@@ -60,25 +74,26 @@ VaeLayer::Drawn VaeLayer::draw_latents(const Var& x, std::int64_t draws) {
     z = moved;
     log_q = log_q - log_det;
   }
-  return {z, likelihood_.log_prob(repeat_rows(rows, draws), decoder_(z)), log_q};
+  const Var g = decoded(z, repeat_rows(context, draws));
+  return {z, likelihood_.log_prob(repeat_rows(rows, draws), g), log_q};
 }
 
-Mapped VaeLayer::forward(const Var& x, const Var&) {
-  const auto [z, log_p, log_q] = draw_latents(x, 1);
+Mapped VaeLayer::forward(const Var& x, const Var& context) {
+  const auto [z, log_p, log_q] = draw_latents(x, 1, context);
   return {z, log_p - log_q};
 }
 
-Var VaeLayer::encode(const Var& x, const Var&) {
-  const auto [h, mean, log_scale] = posterior_of(likelihood_.seen(floats(x)));
+Var VaeLayer::encode(const Var& x, const Var& context) {
+  const auto [h, mean, log_scale] = posterior_of(likelihood_.seen(floats(x)), context);
   return flow_ ? (*flow_)(mean, h).value : mean;
 }
 
-Mapped VaeLayer::inverse(const Var& z, const Var&) {
-  return {likelihood_.middle(decoder_(z)), zero_log_det(z)};
+Mapped VaeLayer::inverse(const Var& z, const Var& context) {
+  return {likelihood_.middle(decoded(z, context)), zero_log_det(z)};
 }
 
-Var VaeLayer::draw(const Var& z, Generator& gen, const Var&) {
-  return likelihood_.draw(decoder_(z), gen);
+Var VaeLayer::draw(const Var& z, Generator& gen, const Var& context) {
+  return likelihood_.draw(decoded(z, context), gen);
 }
 
 void VaeLayer::initialize(const Samples& x) { likelihood_.initialize(x); }
@@ -92,11 +107,17 @@ double VaeLayer::flops(const Shape& in) const {
 
 Shape VaeLayer::inspect(const Shape& in, const std::string& name,
                         std::vector<nn::LayerInfo>& rows) const {
+  const auto with_context = [&](Shape shape) {
+    shape[1] += context_;
+    return shape;
+  };
   const Shape out = out_shape(in);
-  const Shape h = encoder_.inspect(in, nn::join_names(name, "encoder"), rows);
+  Shape h = encoder_.inspect(context_behind_encoder_ ? in : with_context(in),
+                             nn::join_names(name, "encoder"), rows);
+  if (context_behind_encoder_) h = with_context(h);
   posterior_.inspect(h, nn::join_names(name, "posterior"), rows);
   if (flow_) flow_->inspect(out, nn::join_names(name, "flow"), rows);
-  decoder_.inspect(out, nn::join_names(name, "decoder"), rows);
+  decoder_.inspect(with_context(out), nn::join_names(name, "decoder"), rows);
   rows.push_back({name, kind(), out, likelihood_.parameter_count(), flops(in)});
   return out;
 }

@@ -21,13 +21,17 @@ namespace nf::flows {
 ///
 /// f, which may be left out, is a flow whose context is h (Rezende, Mohamed 2015; Kingma et al.
 /// 2016). encode is f(m; h), the same at every call; inverse the middle of p(x|z), with log_det 0;
-/// draw is x ~ p(x|z). What is given besides is not looked at.
+/// draw is x ~ p(x|z). A context c (N, C), of a conditional density, stands behind what the encoder
+/// takes, (x, c), or behind what it says, h = (encoder(x), c), and behind the decoder's latents,
+/// (z, c) (Sohn, Lee, Yan, "Learning structured output representation" (2015)).
 class VaeLayer : public Transform {
  public:
   struct Nets {
-    std::shared_ptr<nn::Layer> encoder;    ///< (N, D) -> (N, H)
-    std::shared_ptr<nn::Layer> posterior;  ///< (N, H) -> (N, 2 L), m, then s
-    std::shared_ptr<nn::Layer> decoder;    ///< (N, L) -> (N, D)
+    std::shared_ptr<nn::Layer> encoder;    ///< (N, D), or (N, D + C) -> (N, H)
+    std::shared_ptr<nn::Layer> posterior;  ///< (N, H), or (N, H + C) -> (N, 2 L), m, then s
+    std::shared_ptr<nn::Layer> decoder;    ///< (N, L + C) -> (N, D)
+    std::int64_t context = 0;              ///< C
+    bool context_behind_encoder = false;   ///< the second of each two
   };
   /// Draws of z, `draws` for each row of x: row i of x has rows i draws to (i + 1) draws - 1.
   struct Drawn {
@@ -46,7 +50,7 @@ class VaeLayer : public Transform {
   Var draw(const Var& z, Generator& gen, const Var& context = {}) override;
   bool lossless() const override { return false; }
   /// Several draws of z for each row; the first of one alone is that of forward().
-  Drawn draw_latents(const Var& x, std::int64_t draws);
+  Drawn draw_latents(const Var& x, std::int64_t draws, const Var& context = {});
 
   int levels() const override { return likelihood_.levels(); }
   void initialize(const Samples& x) override;
@@ -63,14 +67,20 @@ class VaeLayer : public Transform {
   struct Posterior {
     Var h, mean, log_scale;
   };
-  Posterior posterior_of(const Var& x);
+  Posterior posterior_of(const Var& x, const Var& context);
+  Var decoded(const Var& z, const Var& context);
 
   Generator& noise_;
   nn::Layer &encoder_, &posterior_;
   Transform* flow_ = nullptr;
   nn::Layer& decoder_;
   Likelihood& likelihood_;
-  std::int64_t latents_;
+  std::int64_t latents_, context_;
+  bool context_behind_encoder_;
 };
+
+/// (N draws, C): each row of x (N, C) `draws` times, one behind the other, as draw_latents() has
+/// its draws; what is undefined stays so.
+Var repeat_rows(const Var& x, std::int64_t draws);
 
 }  // namespace nf::flows

@@ -2,11 +2,13 @@
 // Sources: Kingma, Welling, "Auto-encoding variational Bayes" (2014); Rezende, Mohamed,
 // "Variational inference with normalizing flows" (2015); Burda, Grosse, Salakhutdinov, "Importance
 // weighted autoencoders" (2016); Kingma et al., "Improved variational inference with inverse
-// autoregressive flow" (2016).
+// autoregressive flow" (2016); conditional: Sohn, Lee, Yan, "Learning structured output
+// representation using deep conditional generative models" (2015).
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "data/setting_error.h"
+#include "flows/models/conditioning.h"
 #include "flows/models/idle.h"
 #include "flows/models/latent_flow.h"
 #include "flows/models/preprocessing.h"
@@ -18,7 +20,7 @@ namespace nf::flows {
 
 namespace {
 
-struct VaeSettings : SettingsOf<VaeSettings> {
+struct VaeSettings : SettingsOf<VaeSettings>, Conditioning {
   std::int64_t latents = 40;
   std::string net = "mlp";
   std::int64_t maps = 32;
@@ -40,7 +42,7 @@ struct VaeSettings : SettingsOf<VaeSettings> {
 };
 
 std::vector<Field> VaeSettings::fields() {
-  return {
+  std::vector<Field> all = {
       {"latents", "numbers that stand for a row", &latents, {}, 1, 1e5},
       {"net",
        "encoder and decoder: fully connected layers, or gated convolutions of images (van den Berg "
@@ -89,6 +91,9 @@ std::vector<Field> VaeSettings::fields() {
        0,
        100},
   };
+  const std::vector<Field> shared = Conditioning::fields();
+  all.insert(all.end(), shared.begin(), shared.end());
+  return all;
 }
 
 std::string resolved_likelihood(const std::string& likelihood, const DataShape& data) {
@@ -103,16 +108,33 @@ Preprocessing preprocessing_of(const DataShape& data) {
   return preprocessing;
 }
 
-LatentFlowOptions posterior_of(const VaeSettings& c) {
+bool convolves(const VaeSettings& c) { return c.net == "conv"; }
+
+// What the posterior is made of: with net = conv what is given stands behind what the encoder says,
+// since it is no part of an image.
+std::int64_t said_by_encoder(const VaeSettings& c, const DataShape& data) {
+  return c.hidden_units + (convolves(c) ? context_dims(c, data) : 0);
+}
+
+LatentFlowOptions posterior_of(const VaeSettings& c, const DataShape& data) {
   return {.kind = c.posterior,
           .steps = c.posterior_steps,
           .dims = c.latents,
-          .context = c.hidden_units,
+          .context = said_by_encoder(c, data),
           .width = c.posterior_width};
 }
 
-LatentFlowOptions prior_of(const VaeSettings& c) {
-  return {.kind = c.prior_flow, .steps = c.prior_steps, .dims = c.latents, .width = c.prior_width};
+LatentFlowOptions prior_of(const VaeSettings& c, const DataShape& data) {
+  return {.kind = c.prior_flow,
+          .steps = c.prior_steps,
+          .dims = c.latents,
+          .context = context_dims(c, data),
+          .width = c.prior_width};
+}
+
+// The latents as data of a flow, with what is given.
+DataShape latents_of(const VaeSettings& c, const DataShape& data) {
+  return {.dims = c.latents, .given = data.given, .given_classes = data.given_classes};
 }
 
 std::shared_ptr<Likelihood> likelihood_of(const VaeSettings& c, const DataShape& data) {
@@ -125,8 +147,6 @@ nn::GatedConvOptions gated_images(const VaeSettings& c, const DataShape& data) {
   return {.height = data.height, .width = data.width, .channels = data.channels, .maps = c.maps};
 }
 
-bool convolves(const VaeSettings& c) { return c.net == "conv"; }
-
 // Small at first: latents begin nearly as the prior has them, data as they are on average.
 constexpr nn::Init kSmall = {nn::Init::Kind::Xavier, 0.1};
 
@@ -135,11 +155,11 @@ std::shared_ptr<nn::Sequential> mlp_encoder(const VaeSettings& c, const DataShap
   const nn::Activation activation = nn::activation_by_name(c.activation);
   auto encoder = std::make_shared<nn::Sequential>();
   for (std::int64_t i = 0; i < c.hidden_layers; ++i) {
-    encoder->push_back(
-        std::make_shared<nn::Linear>(nn::LinearOptions{.in = i == 0 ? data.dims : c.hidden_units,
-                                                       .out = c.hidden_units,
-                                                       .activation = activation},
-                                     weights));
+    encoder->push_back(std::make_shared<nn::Linear>(
+        nn::LinearOptions{.in = i == 0 ? data.dims + context_dims(c, data) : c.hidden_units,
+                          .out = c.hidden_units,
+                          .activation = activation},
+        weights));
   }
   return encoder;
 }
@@ -148,16 +168,18 @@ VaeLayer::Nets nets_of(const VaeSettings& c, const DataShape& data, Generator& w
   auto encoder = convolves(c) ? nn::gated_encoder(gated_images(c, data), c.hidden_units, weights)
                               : mlp_encoder(c, data, weights);
   auto posterior = std::make_shared<nn::Linear>(
-      nn::LinearOptions{.in = c.hidden_units, .out = 2 * c.latents, .init = kSmall}, weights);
-  auto decoder = convolves(c) ? nn::gated_decoder(gated_images(c, data), c.latents, kSmall, weights)
-                              : nn::mlp({.in = c.latents,
+      nn::LinearOptions{.in = said_by_encoder(c, data), .out = 2 * c.latents, .init = kSmall},
+      weights);
+  const std::int64_t context = context_dims(c, data), decoded = c.latents + context;
+  auto decoder = convolves(c) ? nn::gated_decoder(gated_images(c, data), decoded, kSmall, weights)
+                              : nn::mlp({.in = decoded,
                                          .out = data.dims,
                                          .hidden_units = c.hidden_units,
                                          .hidden_layers = static_cast<int>(c.hidden_layers),
                                          .activation = nn::activation_by_name(c.activation),
                                          .last_init = kSmall},
                                         weights);
-  return {encoder, posterior, decoder};
+  return {encoder, posterior, decoder, context, convolves(c)};
 }
 
 Convention convention_of_levels(const DataShape& data) {
@@ -171,6 +193,7 @@ class VaeModel : public Model {
   std::string help() const override {
     return "variational autoencoder (Kingma et al. 2014), with flows";
   }
+  bool conditional() const override { return true; }
   std::string sizes() const override {
     return "hidden_units, hidden_layers, maps, posterior_width";
   }
@@ -249,8 +272,11 @@ void VaeModel::check(const Config& config, const DataShape& data) const {
         "--free-bits out");
 }
 
-std::string VaeModel::why_idle(const Config& full, const DataShape&, const std::string& key) const {
+std::string VaeModel::why_idle(const Config& full, const DataShape& data,
+                               const std::string& key) const {
   const VaeSettings& c = full.of<VaeSettings>();
+  const std::string why = flows::why_idle(static_cast<const Conditioning&>(c), data, key);
+  if (!why.empty()) return why;
   return first_idle({{{"posterior_width"},
                       c.posterior != "none" && !has_networks(c.posterior),
                       str("posterior = ", c.posterior, " has no networks")},
@@ -267,15 +293,19 @@ std::string VaeModel::why_idle(const Config& full, const DataShape&, const std::
 
 double VaeModel::parameters(const Config& full, const DataShape& data) const {
   const VaeSettings& c = full.of<VaeSettings>();
+  const std::int64_t context = context_dims(c, data), decoded = c.latents + context;
   const auto dims = static_cast<double>(data.dims), latents = static_cast<double>(c.latents);
   const auto width = static_cast<double>(c.hidden_units);
+  const auto said = static_cast<double>(said_by_encoder(c, data));
   const double inner = (static_cast<double>(c.hidden_layers) - 1) * (width + 1) * width;
-  const double dense = (dims + 1) * width + (latents + 1) * width + 2 * inner + (width + 1) * dims;
+  const double dense = (dims + static_cast<double>(context) + 1) * width +
+                       (static_cast<double>(decoded) + 1) * width + 2 * inner + (width + 1) * dims;
   const double nets =
-      convolves(c) ? nn::gated_parameters(gated_images(c, data), c.hidden_units, c.latents) : dense;
+      convolves(c) ? nn::gated_parameters(gated_images(c, data), c.hidden_units, decoded) : dense;
   const double scales = c.likelihood == "bernoulli" ? 0 : dims;
-  return nets + (width + 1) * 2 * latents + scales + latent_flow_parameters(posterior_of(c)) +
-         latent_flow_parameters(prior_of(c));
+  return nets + (said + 1) * 2 * latents + scales + latent_flow_parameters(posterior_of(c, data)) +
+         latent_flow_parameters(prior_of(c, data)) +
+         conditioning_parameters(c, latents_of(c, data));
 }
 
 std::shared_ptr<Density> VaeModel::build(const Config& full, const DataShape& data) const {
@@ -287,14 +317,19 @@ std::shared_ptr<Density> VaeModel::build(const Config& full, const DataShape& da
                                     ? convention_of_levels(data)
                                     : add_preprocessing(preprocessing_of(data), full.data, data,
                                                         *before, Generator(seed, Stream::kNoise));
+  const std::shared_ptr<Condition> condition = make_condition(c, data, weights);
   VaeLayer::Nets nets = nets_of(c, data, weights);
-  std::shared_ptr<Compose> posterior = latent_flow(posterior_of(c), weights);
+  std::shared_ptr<Compose> posterior = latent_flow(posterior_of(c, data), weights);
   if (posterior->parts().empty()) posterior = nullptr;
   auto layer = std::make_shared<VaeLayer>(Generator(seed, Stream::kLatents), std::move(nets),
                                           likelihood_of(c, data), c.latents, posterior);
+  const std::shared_ptr<Compose> prior = latent_flow(prior_of(c, data), weights);
+  constexpr double kScaleLimit = 2;
+  add_conditional_prior(c, latents_of(c, data), kScaleLimit, weights, *prior);
   return std::make_shared<VaeDensity>(
-      before, layer, latent_flow(prior_of(c), weights), data.dims, convention,
-      VaeTraining{.importance = c.importance, .kl_warmup = c.kl_warmup, .free_bits = c.free_bits});
+      before, layer, prior, data.dims, convention,
+      VaeTraining{.importance = c.importance, .kl_warmup = c.kl_warmup, .free_bits = c.free_bits},
+      condition);
 }
 
 nlohmann::ordered_json VaeModel::described(const Config& full, const DataShape& data) const {
@@ -322,6 +357,7 @@ nlohmann::ordered_json VaeModel::described(const Config& full, const DataShape& 
     json["prior_steps"] = c.prior_steps;
     json["prior_width"] = c.prior_width;
   }
+  describe_given(c, data, json);
   return json;
 }
 

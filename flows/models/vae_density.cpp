@@ -21,9 +21,10 @@ std::shared_ptr<Compose> joined(const std::shared_ptr<Compose>& before,
 
 VaeDensity::VaeDensity(std::shared_ptr<Compose> before, std::shared_ptr<VaeLayer> layer,
                        std::shared_ptr<Compose> prior, std::int64_t dims,
-                       const Convention& convention, const VaeTraining& training)
+                       const Convention& convention, const VaeTraining& training,
+                       std::shared_ptr<Condition> condition)
     : FlowDensity(joined(before, layer, prior), std::make_shared<StandardNormal>(), dims,
-                  convention),
+                  convention, std::move(condition)),
       before_(std::move(before)),
       prior_(std::move(prior)),
       layer_(std::move(layer)),
@@ -47,12 +48,13 @@ void VaeDensity::begin_step(std::int64_t step) {
   weight_.fill_(kl_weight(step));
 }
 
-Var VaeDensity::training_log_prob(const Var& x, const Var& /*given*/) {
+Var VaeDensity::training_log_prob(const Var& x, const Var& given) {
   const std::int64_t n = x.dim(0), draws = training_.importance;
   const bool enters = !before_->parts().empty();
-  const Mapped entered = enters ? (*before_)(entering(x)) : Mapped{entering(x), {}};
-  const auto [z, log_p, log_q] = layer_->draw_latents(entered.value, draws);
-  const auto [u, log_det] = (*prior_)(z);
+  const Var context = context_of(given, n);
+  const Mapped entered = enters ? (*before_)(entering(x), context) : Mapped{entering(x), {}};
+  const auto [z, log_p, log_q] = layer_->draw_latents(entered.value, draws, context);
+  const auto [u, log_det] = (*prior_)(z, repeat_rows(context, draws));
   Var kl = log_q - (base().log_prob(u) + log_det);
   if (training_.free_bits > 0) {
     const double floor = training_.free_bits * static_cast<double>(layer_->latents());
@@ -67,8 +69,9 @@ Var VaeDensity::training_log_prob(const Var& x, const Var& /*given*/) {
   return enters ? gained + entered.log_det : gained;
 }
 
-Var VaeDensity::training_log_prob_rows(const Tensor& data, const Tensor& rows, const Tensor&) {
-  return training_log_prob(index_select(data, 0, rows));
+Var VaeDensity::training_log_prob_rows(const Tensor& data, const Tensor& rows,
+                                       const Tensor& given) {
+  return training_log_prob(index_select(data, 0, rows), given_rows(given, rows));
 }
 
 }  // namespace nf::flows

@@ -29,10 +29,11 @@ struct VaeTraining {
 /// others: a function of the step, so nothing of it has to be saved. K draws have no free bits.
 class VaeDensity : public FlowDensity {
  public:
-  /// `before` and `prior` may be empty. Their parts, "vae" and "prior" make the transform.
+  /// `before` and `prior` may be empty. Their parts, "vae" and "prior" make the transform. With a
+  /// `condition` all of them get its context.
   VaeDensity(std::shared_ptr<Compose> before, std::shared_ptr<VaeLayer> layer,
              std::shared_ptr<Compose> prior, std::int64_t dims, const Convention& convention,
-             const VaeTraining& training);
+             const VaeTraining& training, std::shared_ptr<Condition> condition = nullptr);
   Var training_log_prob(const Var& x, const Var& given = {}) override;
   Var training_log_prob_rows(const Tensor& data, const Tensor& rows,
                              const Tensor& given = {}) override;

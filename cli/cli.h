@@ -45,7 +45,9 @@ struct Common {
   /// Sets the thread count and chooses the device (auto: CUDA where there is one); to be called
   /// before any work.
   Device apply() const;
-  /// One line to stderr, unless --quiet.
+  /// Whether nothing is shown on the way: --quiet, or another process shows it.
+  bool silent() const;
+  /// One line to stderr, unless silent.
   void note(const std::string& line) const;
   /// The result of a command: `object` on stdout with --json, else `text`.
   void result(const Json& object, const std::string& text) const;

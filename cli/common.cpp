@@ -6,6 +6,7 @@
 
 #include "cli/cli.h"
 #include "cli/lines.h"
+#include "cli/processes.h"
 #include "cli/progress.h"
 #include "data/source.h"
 #include "flows/models/model.h"
@@ -27,8 +28,8 @@ void Common::add_to(CLI::App& app) {
 }
 
 Device Common::apply() const {
-  set_num_threads(threads);
-  show_reading(quiet);
+  set_num_threads(threads_of_process(threads));
+  show_reading(silent());
   if (device == "cuda") cuda_backend();  // throws when there is none
   return device == "cuda" || (device == "auto" && cuda_available()) ? Device::CUDA : Device::CPU;
 }
@@ -62,8 +63,10 @@ void complain(const std::string& message) {
   std::fprintf(stderr, "flowcli: %s\n", printable(message, kMostShown).c_str());
 }
 
+bool Common::silent() const { return quiet || !processes().first(); }
+
 void Common::note(const std::string& line) const {
-  if (!quiet) print(stderr, line);
+  if (!silent()) print(stderr, line);
 }
 
 void Common::result(const Json& object, const std::string& text) const {

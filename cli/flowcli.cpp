@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "cli/cli.h"
+#include "cli/processes.h"
 #include "cli/settings.h"
 #include "cli/version.h"
 #include "flows/train/fit.h"
@@ -42,7 +43,8 @@ std::string environment_help() {
 // --help and --version end here too: CLI11 throws for them.
 int usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() != 0) {
-    complain(usage_message(app, error));
+    mark_known_to_all();
+    complain_of_one(usage_message(app, error));
     return kUsage;
   }
   app.exit(error);
@@ -61,10 +63,7 @@ int run_command(CLI::App& app, int argc, const char* const* argv) {
   }
 }
 
-}  // namespace
-
-int run(int argc, char** argv) {
-  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails, and is told, as on a full disk
+int run_process(int argc, char** argv) {
   choose_model(argc, argv);
   CLI::App app{"flowcli: train, evaluate and sample normalizing flows", "flowcli"};
   app.formatter(help_format());
@@ -76,6 +75,7 @@ int run(int argc, char** argv) {
   forbid_empty_values(app);
   try {
     check_command(app, argc, argv);
+    check_command_of_processes(argc, argv);
     const int status = run_command(app, argc, argv);
     // What did not reach its destination is no result.
     NF_CHECK(std::fflush(stdout) == 0 && !std::ferror(stdout),
@@ -83,22 +83,49 @@ int run(int argc, char** argv) {
     return status;
   } catch (const CLI::ParseError& error) {
     return usage(app, error);
+  }
+}
+
+/// Of the error on its way: its message, which `told` gets, and the exit status.
+int status_of_error(std::string& told) {
+  try {
+    throw;
   } catch (const UsageError& error) {
-    complain(error.what());
+    told = error.what();
     return kUsage;
   } catch (const flows::Diverged& error) {
-    complain(error.what());
+    mark_known_to_all();
+    told = error.what();
     return kDiverged;
+  } catch (const comm::Failed& error) {
+    mark_known_to_all();
+    told = error.what() + where_it_stands();
+  } catch (const comm::Lost& error) {
+    told = error.what() + where_it_stands();
   } catch (const std::bad_alloc&) {
-    complain("out of memory; try a smaller --batch-size or fewer samples");
-    return kFailed;
+    told = named_by_rank("out of memory; try a smaller --batch-size or fewer samples");
   } catch (const std::filesystem::filesystem_error& error) {
-    complain(str("[file] '", error.path1().string(), "': ", error.code().message()));
-    return kFailed;
+    told = named_by_rank(str("[file] '", error.path1().string(), "': ", error.code().message()));
   } catch (const std::exception& error) {
-    complain(error.what());
-    return kFailed;
+    told = named_by_rank(error.what());
   }
+  return kFailed;
+}
+
+}  // namespace
+
+int run(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails, and is told, as on a full disk
+  int status = kFailed;
+  try {
+    join_processes();
+    status = run_process(argc, argv);
+  } catch (...) {
+    std::string message;
+    status = status_of_error(message);
+    complain_of_one(message);
+  }
+  return leave_processes(status);
 }
 
 }  // namespace nf::cli

@@ -1,4 +1,4 @@
-// flowcli train and flowcli resume.
+// A training from its settings to its run folder; the commands are in train_commands.cpp.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -15,6 +15,7 @@
 #include "cli/given.h"
 #include "cli/interrupt.h"
 #include "cli/lines.h"
+#include "cli/processes.h"
 #include "cli/progress.h"
 #include "cli/settings.h"
 #include "cli/train.h"
@@ -27,6 +28,7 @@
 #include "tensor/fault.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
+#include "tensor/threads.h"
 
 namespace nf::cli {
 
@@ -48,6 +50,7 @@ class Training {
     flows::FitOptions options = flows::fit_options(config);
     options.graph = graph;
     options.keep_best = false;  // they are in a file
+    options.group = &processes();
     return options;
   }
 
@@ -78,7 +81,33 @@ class Training {
   /// A new training in this folder. The folder is a run once its config.json is there: then there
   /// is something to resume from.
   void begin(const std::string& out, bool overwrite) {
-    trainer_.prepare();
+    check_same_data();
+    in_all([&] { trainer_.prepare(); });
+    on_first([&] { make_folder(out, overwrite); });
+    tell_run_folder(run_.path());
+  }
+
+  /// Goes on with a locked run, with its data where they are now; `later`: to an end that was asked
+  /// for, which must be ahead.
+  void resume(const RunFolder& run, bool later) {
+    run_ = run;
+    in_all([&] { load(later); });
+    check_same_data();
+    on_first([&] { open_folder(); });
+    tell_run_folder(run_.path());
+  }
+
+  void run() {
+    try {
+      train();
+    } catch (const flows::Diverged& error) {
+      if (processes().first()) mark_diverged(error.step());
+      throw;
+    }
+  }
+
+ private:
+  void make_folder(const std::string& out, bool overwrite) {
     for (const flows::Field& field : config_.fields()) {
       const std::string value = field.text();
       NF_CHECK(is_utf8(value), "[train] ", field.key, " = '", printable(value),
@@ -97,15 +126,16 @@ class Training {
     tell_copies(data_, density_->whole_columns(), common_);
   }
 
-  /// Goes on with a locked run, with its data where they are now; `later`: to an end that was asked
-  /// for, which must be ahead.
-  void resume(const RunFolder& run, bool later) {
-    run_ = run;
+  void load(bool later) {
     trainer_.load(run_.file("state.safetensors"));
     check_usage(!later || trainer_.step() < trainer_.total_steps(),
                 "[resume] the run stands at step ", trainer_.step(), ", epoch ", trainer_.epoch(),
                 "; give a later end");
     check_best(later);
+  }
+
+  /// What a run that was resumed before would write again goes.
+  void open_folder() {
     KnownData known = run_.known();
     if (config_.data.source != run_.config().data.source)
       known.path = absolute_source(config_.data.source);
@@ -120,20 +150,20 @@ class Training {
     save(flows::TrainingStatus::Running);
   }
 
-  void run() {
-    try {
-      train();
-    } catch (const flows::Diverged& error) {
-      mark_diverged(error.step());
-      throw;
+  /// The same rows in every process, as far as a checksum tells.
+  void check_same_data() const {
+    const std::vector<std::string> all = processes().gather(data_.checksum);
+    for (std::size_t r = 1; r < all.size(); ++r) {
+      if (all[r] == all[0]) continue;
+      throw comm::Failed(str("[train] ", processes().name_of(static_cast<int>(r)),
+                             " reads other data than rank 0; give all of them the same"));
     }
   }
 
- private:
   void train() {
     ignore_closed_pipes();
     describe();
-    Progress progress(common_.quiet, trainer_.step());
+    Progress progress(common_.silent(), trainer_.step());
     std::int64_t samples = 0;
     const flows::FitResult result = trainer_.run(
         {.on_step =
@@ -141,6 +171,7 @@ class Training {
                // Until there is something to save, a signal may end the program at once.
                if (samples == 0) catch_interrupts();
                samples += report.samples;
+               fault_point_of_rank("step");
                progress.step(report.step, report.total_steps, str("epoch ", report.epoch),
                              printed("%.4g nats  %.0f samples/s", report.nats,
                                      static_cast<double>(samples) / progress.seconds()));
@@ -149,12 +180,18 @@ class Training {
          .on_epoch =
              [&](const flows::EpochReport& report) {
                progress.clear();
-               finish_epoch(report);
+               on_first([&] { finish_epoch(report); });
              }});
     progress.clear();
+    on_first([&] { end(result); });
+    if (!result.finished) throw Interrupted();
+  }
+
+  void end(const flows::FitResult& result) {
     if (!trainer_.graph_note().empty()) {
       common_.note("steps were not recorded as a graph: " + trainer_.graph_note());
     }
+    parameters_ = trainer_.parameters_checksum();
     // It is finished when all is there that belongs to a finished run.
     save(result.finished ? flows::TrainingStatus::Running : flows::TrainingStatus::Interrupted);
     save_held_out();
@@ -163,8 +200,7 @@ class Training {
                        "; the run is saved. Go on with: "
                        "flowcli resume ",
                        run_.path()));
-      report(result);
-      throw Interrupted();
+      return report(result);
     }
     draw("final");
     save(flows::TrainingStatus::Finished);
@@ -232,6 +268,7 @@ class Training {
                        run_.path(), " --patience N (0: no end)"));
     }
     common_.note("finished: " + run_.path());
+    common_.note("parameters: " + parameters_);
     if (result.best_epoch == 0) {
       common_.note("no validation samples: no weights are the best, the last ones are taken");
       return;
@@ -261,6 +298,10 @@ class Training {
     }
     const std::string kernels = device_ == Device::CPU ? str(" (", cpu_kernels(), ")") : "";
     common_.note(str("on ", name(device_), kernels, ", matrix products in ", precision_));
+    if (processes().size() > 1) {
+      common_.note(str(processes().size(), " processes of ", num_threads(), " threads, batches in ",
+                       config_.training.shards, " shards"));
+    }
     common_.note(str("run folder: ", run_.path(),
                      trainer_.step() > 0 ? str(", resuming at step ", trainer_.step()) : ""));
     if (!run_.locked()) {
@@ -350,6 +391,7 @@ class Training {
                     {"stopped_early", result.stopped_early},
                     {"epochs", result.epochs},
                     {"steps", result.steps},
+                    {"parameters", parameters_},
                     {"best_epoch", validated ? Json(result.best_epoch) : Json()},
                     {"best_valid_nats", number(result.best_valid_nats)},
                     {"overfits", overfits()}},
@@ -385,113 +427,44 @@ class Training {
   std::shared_ptr<flows::Density> density_;
   std::unique_ptr<flows::ReverseKl> target_;  // where there are no data
   flows::Trainer trainer_;
+  std::string parameters_;  // their checksum at the end
 };
 
 }  // namespace
 
+flows::FitOptions training_options(const flows::Config& config, bool graph) {
+  return Training::fit_options(config, graph);
+}
+
+namespace {
+
+/// What cannot be trained in one process is trained in none.
+std::unique_ptr<Training> training_of(const flows::Config& config, data::Dataset data,
+                                      const Common& common, Device device, bool graph,
+                                      Training::Start start) {
+  std::unique_ptr<Training> training;
+  in_all([&] {
+    training = std::make_unique<Training>(config, std::move(data), common, device, graph, start);
+  });
+  return training;
+}
+
+}  // namespace
+
 void train_new(const flows::Config& config, data::Dataset data, const Common& common, Device device,
-               const std::string& out, bool overwrite) {
-  Training training(config, std::move(data), common, device, /*graph=*/true, Training::Start::New);
-  training.begin(out, overwrite);
-  training.run();
+               const std::string& out, bool overwrite, bool graph) {
+  const auto training =
+      training_of(config, std::move(data), common, device, graph, Training::Start::New);
+  training->begin(out, overwrite);
+  training->run();
 }
 
-void add_train(CLI::App& app) {
-  struct Options {
-    Common common;
-    SettingOptions settings;
-    std::string model, out;
-    bool overwrite = false, no_graph = false;
-    std::int64_t ensemble = 1;
-  };
-  auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("train", "Train a model");
-  command->add_option("MODEL", options->model, "A model, or a configuration (.json)")
-      ->required()
-      ->type_name(model_type());
-  command->add_option("--out", options->out, "Run folder (default: runs/MODEL-DATA)");
-  command->add_flag("--overwrite", options->overwrite, "Replace the run in that folder");
-  command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
-  add_ensemble(*command, options->ensemble);
-  options->common.add_to(*command);
-  options->settings.add_to(*command);
-  command->footer(models_help() + kTrainExamples);
-  command->callback([options] {
-    const Device device = options->common.apply();
-    check_usage(!flows::is_target(options->settings.option_text("data")),
-                "a target is not data to train on; see flowcli fit-target");
-    auto [config, data] = options->settings.configure(options->model, load_data);
-    options->settings.check_precision(config, device);
-    data::check_varies(data, config.data.types,
-                       config.text("preprocess", "standard") == "standard");
-    settle_budget(options->settings, device, config);
-    if (options->ensemble > 1) {
-      const RunFolder run = RunFolder::create(options->out, config, options->overwrite);
-      return train_ensemble(run, options->ensemble, config, data, options->common, device);
-    }
-    if (config.training.budget > 0) {
-      config.training.steps = steps_within_budget(
-          config, data, Training::fit_options(config, !options->no_graph), device, options->common);
-      if (!options->settings.given("patience"))
-        flows::be_patient(config.training, data.train.size());
-    }
-    Training training(config, std::move(data), options->common, device, !options->no_graph,
-                      Training::Start::New);
-    training.begin(options->out, options->overwrite);
-    training.run();
-  });
-}
-
-void add_resume(CLI::App& app) {
-  struct Options {
-    Common common;
-    std::string run, data;
-    std::int64_t epochs = 0, steps = 0, patience = -1;
-    bool no_graph = false;
-  };
-  auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("resume", "Continue a run where it stopped, bit for bit");
-  command->add_option("RUN", options->run, "Run folder")->required();
-  command->add_option("--data", options->data, "Where the run's data are now")
-      ->type_name(source_type());
-  command->add_option("--epochs", options->epochs, "New end of training, in epochs")
-      ->check(whole(1, 1'000'000'000));
-  command->add_option("--steps", options->steps, "New end of training, in steps")
-      ->check(whole(1, 1'000'000'000'000'000));
-  command
-      ->add_option("--patience", options->patience,
-                   "New number of epochs to wait for a better validation result (0: no end)")
-      ->check(whole(0, 1'000'000'000));
-  command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
-  options->common.add_to(*command);
-  command->footer(
-      "Examples:\n  flowcli resume runs/mnist\n  flowcli resume runs/mnist --epochs 200\n"
-      "  flowcli resume runs/mnist --data path/to/mnist\n");
-  command->callback([options] {
-    const Device device = options->common.apply();
-    RunFolder run = RunFolder::open(options->run);
-    run.lock();
-    if (is_ensemble(run)) {
-      const bool other = options->epochs > 0 || options->steps > 0 || options->patience >= 0;
-      return resume_ensemble(run, other || !options->data.empty(), options->common, device);
-    }
-    const RunState state = run.state();
-    check_data_checksum(run.file("state.safetensors"), state.data_checksum, run.known());
-    if (state.status == "diverged") {
-      options->common.note(flows::warning_of(run.path(), state) + "; it may diverge there again");
-    }
-    nlohmann::json end = nlohmann::json::object();
-    if (options->epochs > 0) end = {{"epochs", options->epochs}, {"steps", 0}};
-    if (options->steps > 0) end["steps"] = options->steps;
-    if (options->patience >= 0) end["patience"] = options->patience;
-    flows::Config config = flows::from_json(end, run.config(), "[resume] ");
-    if (!options->data.empty()) config.data.source = options->data;
-    Training training(config, load_run_data(run, options->data), options->common, device,
-                      !options->no_graph, Training::Start::Resumed);
-    if (device == Device::CPU) note_other_rounding(state, options->common);
-    training.resume(run, options->epochs > 0 || options->steps > 0);
-    training.run();
-  });
+void train_on(const RunFolder& run, const flows::Config& config, data::Dataset data,
+              const Common& common, Device device, bool later, bool graph) {
+  const auto training =
+      training_of(config, std::move(data), common, device, graph, Training::Start::Resumed);
+  training->resume(run, later);
+  training->run();
 }
 
 }  // namespace nf::cli

@@ -12,7 +12,13 @@ namespace nf::cli {
 /// Trains in a new run folder, to the end or until a signal comes (Interrupted). Of a configuration
 /// whose data are a target, by reverse KL.
 void train_new(const flows::Config& config, data::Dataset data, const Common& common, Device device,
-               const std::string& out, bool overwrite);
+               const std::string& out, bool overwrite, bool graph = true);
+/// Goes on with a run, which is locked, with its settings and its data; `later`: to an end that was
+/// asked for, which must be ahead.
+void train_on(const RunFolder& run, const flows::Config& config, data::Dataset data,
+              const Common& common, Device device, bool later, bool graph);
+/// How a configuration is trained here.
+flows::FitOptions training_options(const flows::Config& config, bool graph);
 
 /// What brings the density down to the target that takes the place of its data; nothing where there
 /// are data. ln p counts for more and more in a quarter of the training.

@@ -21,7 +21,9 @@ namespace nf {
 /// Points, in the order of a save: atomic_write has write-begin (nothing is there yet), write-part
 /// (after each piece of bytes), write-sync (all bytes, before fsync), write-rename and write-done
 /// (renamed); append_to_file has log-append (half of it); flowcli has save-between (the files of a
-/// checkpoint) and importance-draw (after each of a batch, where nothing is written).
+/// checkpoint) and importance-draw (after each of a batch, where nothing is written), and of
+/// several processes rank-R-data and rank-R-step: in the process R, before it loads data and after
+/// each step.
 void fault_point(const char* point, const std::string& path, std::FILE* file = nullptr);
 
 }  // namespace nf

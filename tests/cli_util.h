@@ -73,6 +73,14 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   void signal(int number) const { kill(pid_, number); }
+  /// The processes that it has forked.
+  std::vector<pid_t> children() const {
+    const std::string of = std::to_string(pid_);
+    std::istringstream in(slurp("/proc/" + of + "/task/" + of + "/children"));
+    std::vector<pid_t> all;
+    for (pid_t pid = 0; in >> pid;) all.push_back(pid);
+    return all;
+  }
   /// Waits until it stops itself, by a fault with the action "stop"; false: it ended instead.
   bool wait_until_stopped() const {
     waitpid(pid_, &status_, WUNTRACED);

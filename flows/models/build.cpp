@@ -142,7 +142,8 @@ FitOptions fit_options(const Config& config) {
           .ema_decay = config.training.ema,
           .patience = config.training.patience,
           .moves = {.flip = config.training.flip, .shift = config.training.shift},
-          .seed = static_cast<std::uint64_t>(config.training.seed)};
+          .seed = static_cast<std::uint64_t>(config.training.seed),
+          .shards = std::max<std::int64_t>(config.training.shards, 1)};
 }
 
 }  // namespace nf::flows

@@ -65,6 +65,13 @@ std::vector<Field> TrainingSettings::fields() {
        {},
        0,
        10'000},
+      {"shards",
+       "parts of a batch for several processes, a power of two; the result depends on it, not on "
+       "the processes (0: as many as processes)",
+       &shards,
+       {},
+       0,
+       1 << 20},
       {"precision",
        "of matrix products: f32, tf32 (CUDA), bf16 (CUDA, CPUs with AVX512_BF16); auto: f32, on "
        "CUDA tf32",

@@ -33,6 +33,7 @@ struct TrainingSettings {
   std::int64_t patience = 0;
   bool flip = false;
   std::int64_t shift = 0;
+  std::int64_t shards = 0;
   std::string precision = "auto";
   std::int64_t seed = 1;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace nf::flows {
@@ -115,6 +116,41 @@ MeanAndError paired_difference(const std::vector<double>& a, const std::vector<d
 
 Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options) {
   return evaluation_of(density, score(density, x, options), options.noise_draws);
+}
+
+std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options,
+                          const comm::Shards& shards) {
+  if (shards.count() == 1) return score(density, x, options);
+  const std::int64_t n = x.dim(0);
+  std::string own;  // bytes of scores
+  for (std::int64_t shard = shards.own().begin; shard < shards.own().end; ++shard) {
+    const comm::Range part = shards.part(n, shard);
+    if (part.count() == 0) continue;
+    const auto cut = [&](const Tensor& all) {
+      return all.defined() ? all.narrow(0, part.begin, part.count()) : Tensor();
+    };
+    EvaluateOptions of_part = options;
+    of_part.samples =
+        cut(options.samples.defined() ? options.samples : Tensor::arange(n, DType::I32));
+    of_part.given = cut(options.given);
+    const std::vector<double> scores = score(density, cut(x), of_part);
+    own.append(reinterpret_cast<const char*>(scores.data()), scores.size() * sizeof(double));
+  }
+  std::vector<double> all(static_cast<std::size_t>(n));
+  std::size_t at = 0;
+  for (const std::string& bytes : shards.group().gather(own)) {
+    const std::size_t count = bytes.size() / sizeof(double);
+    NF_CHECK(at + count <= all.size(), "[evaluate] processes have other rows than one another");
+    std::memcpy(all.data() + at, bytes.data(), count * sizeof(double));
+    at += count;
+  }
+  NF_CHECK(at == all.size(), "[evaluate] processes have other rows than one another");
+  return all;
+}
+
+Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options,
+                    const comm::Shards& shards) {
+  return evaluation_of(density, score(density, x, options, shards), options.noise_draws);
 }
 
 Evaluation evaluation_of(const Density& density, const std::vector<double>& scores,

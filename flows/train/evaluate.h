@@ -6,6 +6,7 @@
 #include <span>
 #include <vector>
 
+#include "comm/shards.h"
 #include "flows/density.h"
 
 namespace nf::flows {
@@ -61,6 +62,13 @@ double auroc(std::vector<double> inside, std::vector<double> outside);
 
 /// Mean log density over the rows of x (every one of them, NaN included), in evaluation mode.
 Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options = {});
+/// The same by several processes, each of which scores its shards of the rows: each row's score
+/// goes to all of them, so that mean and error are exact, and depend on the number of shards at
+/// most.
+Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options,
+                    const comm::Shards& shards);
+std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options,
+                          const comm::Shards& shards);
 /// The same of what score() gave.
 Evaluation evaluation_of(const Density& density, const std::vector<double>& scores,
                          int noise_draws = 1);

@@ -33,9 +33,11 @@ Trainer::Trainer(std::unique_ptr<Objective> own, const FitOptions& options)
 }
 
 Trainer::Trainer(Objective& objective, const FitOptions& options)
-    : objective_(objective),
+    : alone_(options.group ? nullptr : comm::alone()),
+      objective_(objective),
       density_(objective.density()),
       options_(options),
+      shards_(options.group ? *options.group : *alone_, options.shards),
       batches_(objective.samples(), {.batch_size = options.batch_size,
                                      .seed = options.seed,
                                      .device = density_.device(),
@@ -47,7 +49,7 @@ Trainer::Trainer(Objective& objective, const FitOptions& options)
   if (options_.schedule.total == 0) options_.schedule.total = total_steps_;
   if (options.ema_decay > 0) ema_.emplace(density_, options.ema_decay);
   constexpr std::int64_t kReadEvery = 32;
-  if (density_.device() != Device::CPU) read_every_ = kReadEvery;
+  if (density_.device() != Device::CPU && shards_.count() == 1) read_every_ = kReadEvery;
   unread_ = Tensor::zeros({}, DType::F64, density_.device());
 }
 
@@ -61,14 +63,16 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
   started_ = seconds_now();
   prepare();
   bool wanted = true;
+  stop_asked_ = stop_agreed_ = false;
   while (wanted && !done()) {
     const std::int64_t epoch = batches_.epoch() + 1, before = epoch_samples_ + unread_samples_;
     train_step();
     const bool last_of_epoch = batches_.index() == 0;
     if (callbacks.on_step) {
-      wanted = callbacks.on_step(
+      stop_asked_ |= !callbacks.on_step(
           {epoch, step(), total_steps_, recent_nats_, epoch_samples_ + unread_samples_ - before});
     }
+    wanted = shards_.group().size() > 1 ? !stop_agreed_ : !stop_asked_;
     if (last_of_epoch || done()) {
       const EpochReport report = finish_epoch();
       if (callbacks.on_epoch) callbacks.on_epoch(report);
@@ -101,6 +105,7 @@ void Trainer::prepare() {
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
   density_.mark_initialized();  // not before: data that a layer cannot take are an error
   prepared_ = true;
+  check_replicas();
 }
 
 // What is drawn for a sample is that of its row in the split and of the epoch.
@@ -115,7 +120,9 @@ void Trainer::train_step() {
   const bool measure = batches_.index() == 0 || step() + 1 == total_steps_;
   optimizer_.set_lr(options_.optimizer.lr * options_.schedule.factor(step()));
   density_.begin_step(step());
-  if (measure || !replay(batch)) {
+  if (shards_.count() > 1) {
+    update_by_shards(batch);
+  } else if (measure || !replay(batch)) {
     update_on(batch, measure);
     ++ordinary_steps_;
   }
@@ -141,6 +148,11 @@ void Trainer::update_on(const data::Batch& batch, bool measure) {
     unread_.add_(value.to(DType::F64) * static_cast<double>(batch.rows.dim(0)));
     tape.backward(loss);
   }
+  update(batch, late, measure);
+}
+
+// From the gradients at hand. `late`: nothing is looked at but what `measure` asks for.
+void Trainer::update(const data::Batch& batch, bool late, bool measure) {
   const Tensor norm = nn::gradient_norm(density_);
   if (!late || measure) grad_norm_ = norm.item();
   if (!late && !std::isfinite(grad_norm_)) {
@@ -218,6 +230,7 @@ data::Batch Trainer::first_samples() const {
 // A training that ends in mid-epoch keeps the sums of that epoch, for one that goes on from there.
 EpochReport Trainer::finish_epoch() {
   check_weights();
+  check_replicas();
   const bool whole = batches_.index() == 0;
   EpochReport report{.epoch = batches_.epoch() + (whole ? 0 : 1),
                      .step = step(),
@@ -237,7 +250,7 @@ EpochReport Trainer::finish_epoch() {
 
 void Trainer::validate(EpochReport& report, bool whole) {
   std::optional<Evaluation> valid;
-  with_evaluated_weights([&] { valid = objective_.evaluate(); });
+  with_evaluated_weights([&] { valid = objective_.evaluate(shards_); });
   if (!valid) return;
   if (!std::isfinite(valid->nats)) {
     const auto where = objective_.find_nonfinite_held_out();
@@ -305,10 +318,7 @@ std::string Trainer::nonfinite_gradient(const data::Batch& batch) {
 }
 
 void Trainer::diverged(const data::Batch& batch, const std::string& what, std::int64_t step) {
-  const std::int64_t count = std::min<std::int64_t>(batch.rows.dim(0), 1000);
-  const data::Batch some{.rows = batch.rows.narrow(0, 0, count), .epoch = batch.epoch};
-  const auto layer = objective_.find_nonfinite(some, batches_.split());
-  tell_divergence(what, layer ? *layer : nonfinite_gradient(some), step);
+  tell_divergence(what, first_nonfinite(batch), step);
 }
 
 void Trainer::with_evaluated_weights(const std::function<void()>& body) {

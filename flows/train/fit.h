@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "comm/shards.h"
 #include "data/batches.h"
 #include "flows/train/objective.h"
 #include "flows/train/position.h"
@@ -38,6 +39,13 @@ struct FitOptions {
   bool keep_best = true;       ///< a copy of the best weights is kept, which fit() leaves behind
   ImageMoves moves = {};       ///< of training images, anew in every epoch; of Trainers with data
   std::uint64_t seed = 0;      ///< of the order of batches, and of moves
+  /// V, a power of two: a batch is cut into so many parts, whose gradients are added up by one
+  /// tree. Every number of processes up to V gives the same bits. Statistics of batches, and the
+  /// other means that a loss takes over a batch, are those of a part.
+  std::int64_t shards = 1;
+  /// The processes that train together, each with a Trainer of the same options and data; null:
+  /// this one alone. All functions of a Trainer that change weights, and save none, are collective.
+  comm::Group* group = nullptr;
 };
 
 /// After every step.
@@ -65,7 +73,8 @@ struct EpochReport {
   bool best = false;     ///< the best valid_nats so far
 };
 
-/// All optional. on_step returns false to stop: run() then comes back between two steps.
+/// All optional. on_step returns false to stop: run() then comes back between two steps, of several
+/// processes after the next one, which tells the others.
 struct FitCallbacks {
   std::function<bool(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch = {};
@@ -136,6 +145,10 @@ class Trainer {
   /// however often it is looked at.
   void with_evaluated_weights(const std::function<void()>& body);
 
+  /// 16 hexadecimal digits of all parameters and buffers as they are: equal where two trainings
+  /// gave the same bits.
+  std::string parameters_checksum();
+
   std::int64_t epoch() const { return batches_.epoch(); }  ///< epochs completed
   std::int64_t step() const { return optimizer_.steps(); }
   std::int64_t total_steps() const { return total_steps_; }
@@ -150,6 +163,9 @@ class Trainer {
   void load_tensors(std::map<std::string, Tensor> tensors);
   void train_step();
   void update_on(const data::Batch& batch, bool measure);
+  void update_by_shards(const data::Batch& batch);
+  comm::Sum sum_of_shards(const data::Batch& batch);
+  void update(const data::Batch& batch, bool late, bool measure);
   bool replay(const data::Batch& batch);
   void read_losses(const data::Batch& batch);
   void read_rest();
@@ -159,15 +175,20 @@ class Trainer {
   void validate(EpochReport& report, bool whole);
   FitResult result() const;
   void check_weights();
+  void check_replicas();
+  std::string first_nonfinite(const data::Batch& batch);
   std::string nonfinite_gradient(const data::Batch& batch);
   /// `batch`: one that it may have come from.
   [[noreturn]] void diverged(const data::Batch& batch, const std::string& what, std::int64_t step);
   data::Batch first_samples() const;
 
-  std::unique_ptr<Objective> own_;  // where the caller has none
+  std::unique_ptr<comm::Group> alone_;  // where there is no group
+  std::unique_ptr<Objective> own_;      // where the caller has none
   Objective& objective_;
   Density& density_;
   FitOptions options_;
+  comm::Shards shards_;
+  bool stop_asked_ = false, stop_agreed_ = false;  // of this process; of all
   data::Batches batches_;
   nn::Optimizer optimizer_;
   std::optional<nn::Ema> ema_;

@@ -120,14 +120,15 @@ void MaximumLikelihood::measure_statistics() {
   }
 }
 
-std::optional<Evaluation> MaximumLikelihood::evaluate() {
+std::optional<Evaluation> MaximumLikelihood::evaluate(const comm::Shards& shards) {
   if (valid_.size() == 0) return std::nullopt;
   const int draws = density_.bound_draws();
   return flows::evaluate(density_, valid_.x,
                          {.noise_draws = draws,
                           .importance = draws > 1,
                           .samples = valid_.numbers,
-                          .given = valid_.given});
+                          .given = valid_.given},
+                         shards);
 }
 
 std::optional<std::string> MaximumLikelihood::find_nonfinite(const data::Batch& batch,
@@ -192,7 +193,7 @@ std::vector<Generator*> ReverseKl::generators() {
   return all;
 }
 
-std::optional<Evaluation> ReverseKl::evaluate() {
+std::optional<Evaluation> ReverseKl::evaluate(const comm::Shards&) {
   constexpr std::int64_t kPart = 1000;
   constexpr std::uint64_t kRound = ~std::uint64_t{1};  // of no epoch
   const Examination examination(density_, options_.seed);

@@ -32,8 +32,9 @@ class Objective {
   virtual void measure_statistics() {}
   /// What training is to bring up, -loss on what is not trained on, of the density as it is;
   /// nothing where nothing is held out. Of a density that is trained by a bound of K draws
-  /// (Density::bound_draws) that bound.
-  virtual std::optional<Evaluation> evaluate() = 0;
+  /// (Density::bound_draws) that bound. Of several processes each may take its shards of what is
+  /// held out; all get the result.
+  virtual std::optional<Evaluation> evaluate(const comm::Shards& shards) = 0;
   /// Where NaN or infinity first appears for the batch; nothing when all is finite.
   virtual std::optional<std::string> find_nonfinite(const data::Batch& batch,
                                                     const data::Split& all) = 0;
@@ -58,7 +59,7 @@ class MaximumLikelihood : public Objective {
   void initialize() override;
   /// Of at most 10,000 training rows, drawn at random, in batches of 250.
   void measure_statistics() override;
-  std::optional<Evaluation> evaluate() override;
+  std::optional<Evaluation> evaluate(const comm::Shards& shards) override;
   std::optional<std::string> find_nonfinite(const data::Batch& batch,
                                             const data::Split& all) override;
   std::optional<std::string> find_nonfinite_held_out() override;
@@ -106,7 +107,7 @@ class ReverseKl : public Objective {
   const data::Split& samples() const override { return samples_; }
   Var losses(const data::Batch& batch, const data::Split& all) override;
   std::vector<Generator*> generators() override;
-  std::optional<Evaluation> evaluate() override;
+  std::optional<Evaluation> evaluate(const comm::Shards& shards) override;
   std::optional<std::string> find_nonfinite(const data::Batch& batch,
                                             const data::Split& all) override;
 

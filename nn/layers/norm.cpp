@@ -61,13 +61,22 @@ void BatchStatistics::observe(const Moments& batch) {
   variance_.copy_(moved);
 }
 
-bool has_statistics(const Module& module) {
-  bool found = false;
-  module.for_each_module([&](const std::string&, const Module& part) {
-    found = found || dynamic_cast<const BatchStatistics*>(&part) != nullptr;
-  });
-  return found;
+std::vector<Tensor> BatchStatistics::tensors() const {
+  if (lag_ == 0) return {mean_, variance_};
+  return {mean_, variance_, *lagged_mean_, *lagged_variance_};
 }
+
+std::vector<Tensor> statistics_of(const Module& module) {
+  std::vector<Tensor> all;
+  module.for_each_module([&](const std::string&, const Module& part) {
+    const auto* statistics = dynamic_cast<const BatchStatistics*>(&part);
+    if (!statistics) return;
+    for (const Tensor& tensor : statistics->tensors()) all.push_back(tensor);
+  });
+  return all;
+}
+
+bool has_statistics(const Module& module) { return !statistics_of(module).empty(); }
 
 // --- BatchNorm ----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "nn/layers/linear.h"
 
@@ -52,6 +53,7 @@ class BatchStatistics : public Module {
   /// they become the averages. Else nothing happens.
   void observe(const Moments& batch);
   std::string kind() const override { return "BatchStatistics"; }
+  std::vector<Tensor> tensors() const;  ///< its buffers themselves, not copies
 
  private:
   Var lagged(Tensor& average, const Var& batch) const;
@@ -64,6 +66,8 @@ class BatchStatistics : public Module {
 
 /// Whether there are such statistics in the module.
 bool has_statistics(const Module& module);
+/// All of a module: the tensors themselves, not copies, in a fixed order.
+std::vector<Tensor> statistics_of(const Module& module);
 
 struct BatchNormOptions {
   std::int64_t channels = 0;

@@ -1,0 +1,173 @@
+#include "cli/processes.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+#include <string_view>
+
+#include "comm/launcher.h"
+#include "comm/local_group.h"
+#include "tensor/fault.h"
+
+namespace nf::cli {
+
+namespace {
+
+struct Processes {
+  std::unique_ptr<comm::Group> group = comm::alone();
+  bool known = false;   // the error on its way is that of all
+  bool silent = false;  // another process says the same
+  std::string run;
+};
+
+// Never destroyed: a thread looks at it until the process ends.
+Processes& all_of_them() {
+  static Processes* const processes = new Processes;
+  return *processes;
+}
+
+void set_group(std::unique_ptr<comm::Group> group) {
+  all_of_them().group = std::move(group);
+  // One of them speaks.
+  if (!processes().first() && !std::freopen("/dev/null", "w", stdout)) fail("[write] /dev/null");
+}
+
+/// What an error is, as a letter, and its message.
+std::string packed_failure(const std::function<void()>& body) {
+  try {
+    body();
+    return "";
+  } catch (const UsageError& error) {
+    return str("u", error.what());
+  } catch (const std::bad_alloc&) {
+    return "eout of memory; try a smaller --batch-size or fewer samples";
+  } catch (const std::exception& error) {
+    return str("e", error.what());
+  }
+}
+
+}  // namespace
+
+comm::Group& processes() { return *all_of_them().group; }
+
+void join_processes() {
+  if (comm::launched().size == 1) return;
+  try {
+    set_group(comm::join_launched());
+  } catch (const Error& error) {
+    all_of_them().silent = comm::launched().rank != 0;
+    throw UsageError(error.what());
+  }
+}
+
+void check_command_of_processes(int argc, const char* const* argv) {
+  constexpr std::string_view kShared[] = {"train", "resume", "--help", "-h", "--version"};
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  const bool shared =
+      std::find(std::begin(kShared), std::end(kShared), command) != std::end(kShared);
+  if (processes().size() == 1 || shared) return;
+  all_of_them().known = true;
+  throw UsageError(str("[processes] flowcli ", command, " is for one process, and ",
+                       processes().size(), " were started; several can train and resume"));
+}
+
+void ProcessOptions::add_to(CLI::App& app) {
+  app.add_option("--processes", count, "Processes on this machine that share the work, without MPI")
+      ->check(whole(1, comm::kMostLocal))
+      ->capture_default_str();
+  app.add_option("--comm-timeout", timeout,
+                 "Seconds without a sign of life after which a process is given up")
+      ->check(real(1, 1e6))
+      ->capture_default_str();
+}
+
+void ProcessOptions::start() const {
+  if (count > 1) {
+    check_usage(processes().size() == 1,
+                "--processes is for one machine; the launcher has started ", processes().size(),
+                " processes already");
+    std::fflush(nullptr);
+    set_group(comm::fork_group(count));
+  }
+  processes().watch(timeout, [limit = timeout](int rank) {
+    comm::Group& group = processes();
+    complain_of_one(str("[processes] ", group.name_of(rank), " has given no sign of life for ",
+                        limit, " seconds (--comm-timeout), at step ", group.step(),
+                        where_it_stands()));
+    group.abort(kFailed);
+  });
+}
+
+int threads_of_process(int asked) {
+  comm::Group& group = processes();
+  if (group.size() == 1) return asked;
+  const int fair = comm::fair_threads(group);
+  return asked > 0 || std::getenv("NF_NUM_THREADS") ? asked : fair;
+}
+
+void tell_run_folder(const std::string& path) { all_of_them().run = processes().gather(path)[0]; }
+
+std::string where_it_stands() {
+  const std::string& run = all_of_them().run;
+  return run.empty() ? "" : str("; the last checkpoint is whole: flowcli resume ", run);
+}
+
+void in_all(const std::function<void()>& body) {
+  comm::Group& group = processes();
+  if (group.size() == 1) return body();
+  const std::vector<std::string> failures = group.gather(packed_failure(body));
+  for (std::size_t r = 0; r < failures.size(); ++r) {
+    if (failures[r].empty()) continue;
+    all_of_them().known = true;
+    const std::string whose = r == 0 ? "" : group.name_of(static_cast<int>(r)) + ": ";
+    const std::string message = whose + failures[r].substr(1);
+    if (failures[r][0] == 'u') throw UsageError(message);
+    fail(message);
+  }
+}
+
+void on_first(const std::function<void()>& body) {
+  in_all([&] {
+    if (processes().first()) body();
+  });
+}
+
+void fault_point_of_rank(const char* what) {
+  const comm::Group& group = processes();
+  if (group.size() > 1) fault_point(str("rank-", group.rank(), "-", what).c_str(), "");
+}
+
+void mark_known_to_all() { all_of_them().known = true; }
+
+std::string named_by_rank(const std::string& message) {
+  const comm::Group& group = processes();
+  if (group.size() == 1 || all_of_them().known) return message;
+  const std::string at = group.step() > 0 ? str(", step ", group.step()) : "";
+  return str(group.name_of(group.rank()), at, ": ", message, where_it_stands());
+}
+
+void complain_of_one(const std::string& message) {
+  comm::Group& group = processes();
+  if (all_of_them().silent) return;
+  if (group.size() == 1) return complain(message);
+  if (all_of_them().known ? group.first() : group.first_to_tell()) complain(message);
+}
+
+int leave_processes(int status) {
+  comm::Group& group = processes();
+  if (group.size() == 1) return status;
+  std::fflush(nullptr);
+  const bool known = status == kDone || status == kInterrupted || all_of_them().known;
+  if (!known) group.abort(status);
+  try {
+    group.finish();
+  } catch (const std::exception& error) {
+    all_of_them().known = false;
+    complain_of_one(error.what());
+    group.abort(status == kDone ? static_cast<int>(kFailed) : status);
+  }
+  return status;
+}
+
+}  // namespace nf::cli

@@ -1,0 +1,181 @@
+#include "comm/group.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+
+namespace nf::comm {
+
+namespace {
+
+std::span<std::byte> bytes_of(std::string& text) {
+  return std::as_writable_bytes(std::span(text.data(), text.size()));
+}
+
+class Alone final : public Group {
+ public:
+  Alone() : Group(0, 1) { set_hosts({host_name()}); }
+  void exchange(int, std::span<const std::byte>, int, std::span<std::byte>) override {}
+};
+
+template <class T>
+void add(std::span<T> to, std::span<const T> from) {
+  for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
+}
+
+// The elements that one process has summed up, and their halves.
+struct Part {
+  std::size_t begin, end;
+  Part half(bool upper) const {
+    const std::size_t middle = begin + (end - begin) / 2;
+    return upper ? Part{middle, end} : Part{begin, middle};
+  }
+  template <class T>
+  std::span<T> of(std::span<T> all) const {
+    return all.subspan(begin, end - begin);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Group> alone() { return std::make_unique<Alone>(); }
+
+std::string host_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown host";
+}
+
+Group::~Group() { stop_watching(); }
+
+std::string Group::name_of(int rank) const {
+  const auto r = static_cast<std::size_t>(rank);
+  return str("rank ", rank, " of ", size_, r < hosts_.size() ? " (" + hosts_[r] + ")" : "");
+}
+
+void Group::sum(std::span<float> values) { sum_of(values); }
+void Group::sum(std::span<double> values) { sum_of(values); }
+
+template <class T>
+void Group::sum_of(std::span<T> values) {
+  std::vector<T> others(values.size());
+  const std::span<T> theirs(others);
+  if (!std::has_single_bit(static_cast<unsigned>(size_))) {
+    for (int d = 1; d < size_; d *= 2) {
+      const int to = rank_ - d, from = rank_ + d;
+      if (rank_ % (2 * d) == d) {
+        exchange(to, std::as_bytes(values), -1, {});
+        break;
+      }
+      if (from >= size_) continue;
+      exchange(-1, {}, from, std::as_writable_bytes(theirs));
+      add<T>(values, theirs);
+    }
+    return broadcast(std::as_writable_bytes(values));
+  }
+  // Halving: at each step a partner sums up one half of the part at hand, and this process the
+  // other. a + b = b + a, so both sum as the tree does.
+  std::vector<Part> parts = {{0, values.size()}};
+  for (int d = 1; d < size_; d *= 2) {
+    const bool upper = (rank_ & d) != 0;
+    const Part keep = parts.back().half(upper), give = parts.back().half(!upper);
+    const std::span<T> got = keep.of(theirs);
+    exchange(rank_ ^ d, std::as_bytes(give.of(values)), rank_ ^ d, std::as_writable_bytes(got));
+    add<T>(keep.of(values), got);
+    parts.push_back(keep);
+  }
+  // Doubling: the same way back.
+  for (int d = size_ / 2; d > 0; d /= 2) {
+    const Part have = parts.back();
+    parts.pop_back();
+    const Part want = parts.back().half((rank_ & d) == 0);
+    exchange(rank_ ^ d, std::as_bytes(have.of(values)), rank_ ^ d,
+             std::as_writable_bytes(want.of(values)));
+  }
+}
+
+// A binomial tree: who has the bytes hands them on to the one `d` further.
+void Group::broadcast(std::span<std::byte> bytes) {
+  for (int d = static_cast<int>(std::bit_ceil(static_cast<unsigned>(size_))) / 2; d > 0; d /= 2) {
+    const int place = rank_ % (2 * d);
+    if (place == 0 && rank_ + d < size_) exchange(rank_ + d, bytes, -1, {});
+    if (place == d) exchange(-1, {}, rank_ - d, bytes);
+  }
+}
+
+std::vector<std::string> Group::gather(const std::string& own) {
+  std::vector<std::string> all(static_cast<std::size_t>(size_));
+  all[static_cast<std::size_t>(rank_)] = own;
+  if (size_ == 1) return all;
+  std::vector<std::uint64_t> lengths(all.size());
+  const auto bytes = std::as_writable_bytes(std::span(lengths));
+  const auto length_of = [&](int rank) {
+    return bytes.subspan(static_cast<std::size_t>(rank) * 8, 8);
+  };
+  lengths[static_cast<std::size_t>(rank_)] = own.size();
+  for (int r = 1; r < size_; ++r) {
+    if (rank_ == r) exchange(0, length_of(r), -1, {});
+    if (first()) exchange(-1, {}, r, length_of(r));
+  }
+  broadcast(bytes);
+  constexpr std::uint64_t kMost = std::uint64_t{1} << 34;
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    NF_CHECK(lengths[r] <= kMost, "[processes] ", name_of(static_cast<int>(r)), " sends ",
+             lengths[r], " bytes; do all processes run the same program?");
+    all[r].resize(lengths[r]);
+  }
+  for (int r = 1; r < size_; ++r) {
+    std::string& text = all[static_cast<std::size_t>(r)];
+    if (rank_ == r) exchange(0, std::as_bytes(std::span(text)), -1, {});
+    if (first()) exchange(-1, {}, r, bytes_of(text));
+  }
+  for (std::string& text : all) broadcast(bytes_of(text));
+  return all;
+}
+
+void Group::abort(int status) { std::_Exit(status); }
+
+// --- signs of life ------------------------------------------------------------------------------
+
+void Group::watch(double limit, std::function<void(int)> lost) {
+  if (size_ == 1 || watching_) return;
+  lost_ = std::move(lost);
+  watching_ = true;
+  watcher_ = std::thread([this, limit] { look_after(limit); });
+}
+
+void Group::stop_watching() {
+  {
+    const std::lock_guard lock(mutex_);
+    watching_ = false;
+  }
+  wake_.notify_all();
+  if (watcher_.joinable()) watcher_.join();
+}
+
+// Silence is counted in looks, not by the clock: a group that was stopped as a whole and goes on
+// (Ctrl-Z and fg) has looked at nobody meanwhile.
+void Group::look_after(double limit) {
+  const double pause = std::min(0.5, limit / 8);
+  std::vector<std::int64_t> seen(static_cast<std::size_t>(size_), 0);
+  std::vector<double> silent(seen.size(), 0);
+  std::unique_lock lock(mutex_);
+  while (watching_) {
+    give_sign();
+    for (int r = 0; r < size_; ++r) {
+      const auto i = static_cast<std::size_t>(r);
+      const std::int64_t signs = r == rank_ ? -1 : signs_of(r);
+      silent[i] = signs == seen[i] && signs >= 0 ? silent[i] + pause : 0;
+      seen[i] = signs;
+      if (signs < 0 || silent[i] < limit) continue;
+      lost_(r);
+      return;
+    }
+    wake_.wait_for(lock, std::chrono::duration<double>(pause));
+  }
+}
+
+}  // namespace nf::comm

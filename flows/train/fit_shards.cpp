@@ -1,0 +1,128 @@
+// Training by shards: each part of a batch has a forward and a backward of its own, and gradients
+// are added up by one tree, on however many processes.
+#include <algorithm>
+#include <cmath>
+#include <exception>
+#include <utility>
+
+#include "flows/train/fit.h"
+#include "flows/train/gradient_sum.h"
+#include "tensor/checksum.h"
+
+namespace nf::flows {
+
+namespace {
+
+data::Batch part_of(const data::Batch& batch, comm::Range part) {
+  const auto cut = [&](const Tensor& all) {
+    return all.defined() ? all.narrow(0, part.begin, part.count()) : Tensor();
+  };
+  return {.x = cut(batch.x),
+          .rows = cut(batch.rows),
+          .labels = cut(batch.labels),
+          .given = cut(batch.given),
+          .epoch = batch.epoch,
+          .index = batch.index};
+}
+
+/// The first text that is not empty, and whose it is.
+std::pair<int, std::string> first_said(comm::Group& group, const std::string& own) {
+  const std::vector<std::string> all = group.gather(own);
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    if (!all[r].empty()) return {static_cast<int>(r), all[r]};
+  }
+  return {0, ""};
+}
+
+}  // namespace
+
+// Statistics of batches may have been loaded or measured since the last step.
+comm::Sum Trainer::sum_of_shards(const data::Batch& batch) {
+  comm::Group& group = shards_.group();
+  GradientSum gradients(density_);
+  comm::TreeSum tree(shards_);
+  std::string failure;
+  for (std::int64_t shard = shards_.own().begin; shard < shards_.own().end; ++shard) {
+    const comm::Range range = shards_.part(batch.rows.dim(0), shard);
+    comm::Sum sum = gradients.zero();
+    sum.numbers[GradientSum::Stop] = stop_asked_ ? 1 : 0;
+    try {
+      if (range.count() > 0 && failure.empty()) {
+        gradients.begin();
+        Tape tape;
+        const Profile::Scope part("loss", Profile::Forward);
+        const Var each = losses(part_of(batch, range));
+        const double loss = nf::sum(each.value().to(DType::F64)).item();
+        tape.backward(nf::sum(each));
+        gradients.take(sum, loss, range.count());
+      }
+    } catch (const std::exception& error) {
+      density_.clear_grads();
+      if (group.size() == 1) throw;
+      failure = error.what();
+      sum.numbers[GradientSum::Failed] = 1;
+    }
+    tree.add(std::move(sum));
+  }
+  comm::Sum total = tree.total();
+  if (total.numbers[GradientSum::Failed] > 0) {
+    const auto [rank, what] = first_said(group, failure);
+    throw comm::Failed(str(group.name_of(rank), ", step ", step() + 1, ": ", what));
+  }
+  if (std::isfinite(total.numbers[GradientSum::Loss])) gradients.put(total);
+  return total;
+}
+
+void Trainer::update_by_shards(const data::Batch& batch) {
+  shards_.group().at_step(step() + 1);
+  const comm::Sum total = sum_of_shards(batch);
+  stop_agreed_ = total.numbers[GradientSum::Stop] > 0;
+  const double loss = total.numbers[GradientSum::Loss];
+  if (!std::isfinite(loss)) {
+    diverged(batch, str("the loss is ", loss / total.numbers[GradientSum::Samples]), step() + 1);
+  }
+  unread_.add_(Tensor::full({}, loss, DType::F64, density_.device()));
+  update(batch, /*late=*/false, /*measure=*/true);
+}
+
+// Where NaN or infinity begins: this process looks at its own part of the batch.
+std::string Trainer::first_nonfinite(const data::Batch& batch) {
+  comm::Group& group = shards_.group();
+  const comm::Range own = shards_.own_part(batch.rows.dim(0));
+  const std::int64_t count = std::min<std::int64_t>(own.count(), 1000);
+  std::string where;
+  if (count > 0) {
+    const data::Batch some{.rows = batch.rows.narrow(0, own.begin, count), .epoch = batch.epoch};
+    const auto layer = objective_.find_nonfinite(some, batches_.split());
+    where = layer ? *layer : nonfinite_gradient(some);
+  }
+  if (group.size() == 1) return where;
+  const auto [rank, what] = first_said(group, where);
+  return what.empty() ? "" : str(what, " on ", group.name_of(rank));
+}
+
+std::string Trainer::parameters_checksum() {
+  Checksum sum;
+  for (const auto& [name, tensor] : density_.state()) {
+    sum.add(name);
+    sum.add(tensor);
+  }
+  return sum.text();
+}
+
+// Processes of other processors, or of a broken memory, drift apart without a sign.
+void Trainer::check_replicas() {
+  comm::Group& group = shards_.group();
+  if (group.size() == 1) return;
+  const std::vector<std::string> all = group.gather(parameters_checksum());
+  for (std::size_t r = 1; r < all.size(); ++r) {
+    if (all[r] == all[0]) continue;
+    throw comm::Failed(str("[fit] the parameters of ", group.name_of(static_cast<int>(r)), " (",
+                           all[r], ") are not those of ", group.name_of(0), " (", all[0],
+                           ") after step ", step(),
+                           "; do all run one program, on processors with the same kernels "
+                           "(NF_CPU)?"));
+  }
+}
+
+}  // namespace nf::flows

@@ -1,0 +1,163 @@
+// flowcli train and resume as several processes: the same bits, one voice, and an end for all when
+// one of them fails, dies or stops. No test here waits for a time that a slow machine would need.
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <csignal>
+
+#include "cli_runs.h"
+
+using namespace nf::test;
+
+BOOST_AUTO_TEST_SUITE(cli_processes)
+
+namespace {
+
+using Arguments = std::vector<std::string>;
+
+Arguments shared_training(const std::string& run, int epochs, int processes,
+                          const Arguments& more = {}) {
+  Arguments all = tiny_training(run, epochs);
+  all.insert(all.end(),
+             {"--schedule", "constant", "--shards", "4", "--processes", std::to_string(processes)});
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+/// "parameters: 0123456789abcdef"
+std::string parameters_in(const std::string& err) {
+  const std::size_t at = err.find("parameters: ");
+  return at == std::string::npos ? err : err.substr(at, 28);
+}
+
+void expect_same_weights(const std::string& run, const std::string& reference) {
+  for (const char* name : {"/last.safetensors", "/best.safetensors"}) {
+    BOOST_TEST((slurp(run + name) == slurp(reference + name)), run << name << " differs");
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_number_of_processes_changes_no_file_of_weights) {
+  const ScratchFolder folder;
+  std::string parameters;
+  for (const int processes : {1, 2, 3, 4}) {
+    const std::string run = folder.file("run" + std::to_string(processes));
+    const Outcome outcome = flowcli(folder, shared_training(run, 2, processes));
+    expect_ok(outcome);
+    if (processes == 1) parameters = parameters_in(outcome.err);
+    BOOST_TEST(parameters_in(outcome.err) == parameters);
+    BOOST_TEST(std::count(outcome.err.begin(), outcome.err.end(), '\n') < 15, outcome.err);
+    expect_same_weights(run, folder.file("run1"));
+    BOOST_TEST(config_of(run)["training"]["shards"] == 4);
+    BOOST_TEST(lines_of(slurp(run + "/log.jsonl")).size() == 2U);
+  }
+  // Begun by four, ended by one.
+  const std::string run = folder.file("begun");
+  expect_ok(flowcli(folder, shared_training(run, 1, 4)));
+  expect_ok(flowcli(folder, {"resume", run, "--epochs", "2", "--processes", "2"}));
+  expect_same_weights(run, folder.file("run1"));
+}
+
+BOOST_AUTO_TEST_CASE(a_process_that_fails_ends_all_in_one_line) {
+  const ScratchFolder folder;
+  struct Case {
+    const char* fault;
+    int status;
+    std::vector<std::string> says;
+  };
+  const Case cases[] = {
+      {"rank-1-data:1:fail", 1, {"rank 1 of 2"}},
+      {"rank-1-step:25:fail", 1, {"rank 1 of 2", "step 25", "flowcli resume"}},
+      {"rank-1-step:25:kill", 1, {"rank 1 of 2", "is gone", "step 2", "flowcli resume"}},
+      {"rank-1-step:25:stop", 1, {"rank 1 of 2", "no sign of life", "step 2", "flowcli resume"}},
+      {"write-part:9:fail", 1, {"No space left"}},
+      {"log-append:1:fail", 1, {"log.jsonl"}},
+  };
+  for (const Case& c : cases) {
+    BOOST_TEST_CONTEXT(c.fault) {
+      const std::string run = folder.file("run");
+      const Outcome outcome = flowcli(
+          folder, shared_training(run, 3, 2, {"--quiet", "--overwrite", "--comm-timeout", "2"}),
+          c.fault);
+      expect_failure(outcome, c.says, c.status);
+      // What was saved is whole: the run goes on, by one process, to the same end.
+      if (!std::string(c.fault).starts_with("rank-1-step")) continue;
+      expect_ok(flowcli(folder, {"resume", run, "--quiet"}));
+      const std::string reference = folder.file("reference");
+      expect_ok(flowcli(folder, shared_training(reference, 3, 1, {"--quiet", "--overwrite"})));
+      expect_same_weights(run, reference);
+    }
+  }
+}
+
+// Rank 0 stops in the writing of its log, and goes on when the other one has given it up.
+BOOST_AUTO_TEST_CASE(rank_0_that_is_stopped_is_noticed) {
+  const ScratchFolder folder;
+  const Child child(folder,
+                    shared_training(folder.file("run"), 100, 2, {"--quiet", "--comm-timeout", "1"}),
+                    "log-append:2:stop");
+  BOOST_TEST_REQUIRE(child.wait_until_stopped(), child.err());
+  while (child.err().find('\n') == std::string::npos) usleep(20'000);
+  child.signal(SIGCONT);
+  BOOST_TEST(child.wait() == 1);
+  BOOST_TEST(child.err().find("rank 0 of 2") != std::string::npos, child.err());
+  BOOST_TEST(lines_of(child.err()).size() == 1U, child.err());
+}
+
+BOOST_AUTO_TEST_CASE(a_signal_to_any_process_saves_once) {
+  const ScratchFolder folder;
+  for (const bool to_first : {true, false}) {
+    const std::string run = folder.file(to_first ? "first" : "second");
+    const Child child(folder, shared_training(run, 1'000'000, 2), "log-append:1:stop");
+    BOOST_TEST_REQUIRE(child.wait_until_stopped(), child.err());
+    const auto others = child.children();
+    BOOST_TEST_REQUIRE(others.size() == 1U);
+    if (to_first) {
+      child.signal(SIGTERM);
+    } else {
+      kill(others[0], SIGTERM);
+    }
+    child.signal(SIGCONT);
+    BOOST_TEST(child.wait() == 130, child.err());
+    BOOST_TEST(child.err().find("interrupted after step") != std::string::npos, child.err());
+    const auto state = nf::nn::load_safetensors(run + "/state.safetensors").metadata;
+    BOOST_TEST(state.at("status") == "interrupted");
+    const int epochs = std::stoi(state.at("epoch")) + 1;
+    expect_ok(flowcli(folder, {"resume", run, "--quiet", "--epochs", std::to_string(epochs)}));
+    expect_ok(flowcli(folder, shared_training(run + "-reference", epochs, 1, {"--quiet"})));
+    expect_same_weights(run, run + "-reference");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(what_processes_cannot_is_refused) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  const auto training = [&](const Arguments& more) {
+    Arguments all = tiny_training(run, 1);
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  const std::pair<Arguments, std::string> cases[] = {
+      {training({"--shards", "3"}), "power of two"},
+      {training({"--shards", "2", "--processes", "3"}), "too few for 3 processes"},
+      {training({"--processes", "2", "--ensemble", "2"}), "for one process"},
+      {training({"--processes", "17"}), "17"},
+      {training({"--processes", "2", "--no-such-option"}), "no-such-option"},
+  };
+  for (const auto& [arguments, says] : cases) {
+    expect_failure(flowcli(folder, arguments), {says}, 2);
+  }
+  // Without the launcher's MPI each process would take itself for the first.
+  for (const char* rank : {"0", "1"}) {
+    const Outcome outcome = flowcli(folder, training({}), "", [rank] {
+      setenv("RANK", rank, 1);
+      setenv("WORLD_SIZE", "2", 1);
+    });
+    BOOST_TEST(outcome.status == 2);
+    const bool told = outcome.err.find("WORLD_SIZE says that 2 processes") != std::string::npos;
+    BOOST_TEST(told == (*rank == '0'), outcome.err);
+  }
+  BOOST_TEST(!std::filesystem::exists(run));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

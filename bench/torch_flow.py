@@ -34,6 +34,10 @@ class Flow:
     @staticmethod
     def of(settings, tensors):
         """The flow of these settings: of rows, autoregressive, or of images."""
+        from torch_levels import Levels
+        levels = Levels.of(settings, tensors)
+        if levels is not None:
+            return levels
         if "latents" in settings:
             from torch_vae import Vae
             return Vae(settings, tensors)

@@ -12,6 +12,7 @@
 #include "data/levels.h"
 #include "data/setting_error.h"
 #include "data/splits.h"
+#include "data/tones.h"
 #include "data/toy2d.h"
 #include "tensor/checksum.h"
 #include "tensor/text.h"
@@ -244,6 +245,19 @@ Dataset load_glyphs(const LoadOptions& options) {
   return out;
 }
 
+Dataset load_tones(const LoadOptions& options) {
+  constexpr std::uint64_t kStream = 0x746F6E6573ULL << 8;  // "tones"
+  Dataset out;
+  out.name = "tones";
+  out.dims = kToneLength;
+  out.discrete = true;
+  out.cut = "drawn, each from a random stream of its own";
+  out.train.x = tones(count_or(options.train, 20000), options.seed, kStream);
+  out.valid.x = tones(count_or(options.valid, 2000), options.seed, kStream + 1);
+  out.test.x = tones(count_or(options.test, 2000), options.seed, kStream + 2);
+  return out;
+}
+
 Dataset load_toy2d(const Toy2d& toy, const LoadOptions& options) {
   constexpr std::uint64_t kStream = 0x746F793264ULL << 8;  // "toy2d"
   Dataset out;
@@ -298,7 +312,7 @@ void take_bits(Dataset& data, const LoadOptions& options) {
 }  // namespace
 
 std::vector<std::string> built_in_sources() {
-  std::vector<std::string> names = {"glyphs"};
+  std::vector<std::string> names = {"glyphs", "tones"};
   for (const Toy2d& toy : toys2d()) names.push_back(toy.name);
   return names;
 }
@@ -311,9 +325,11 @@ Dataset load(const std::string& spec, const LoadOptions& options) {
   }
   NF_CHECK(!spec.empty(), "[data] the data source is empty; give a name or a path");
   const Toy2d* const toy = find_toy2d(spec);
-  if (spec == "glyphs" || toy) {
+  if (toy || spec == "glyphs" || spec == "tones") {
     check_drawn(spec, options);
-    Dataset drawn = toy ? load_toy2d(*toy, options) : load_glyphs(options);
+    Dataset drawn = toy               ? load_toy2d(*toy, options)
+                    : spec == "tones" ? load_tones(options)
+                                      : load_glyphs(options);
     drawn.checksum = checksum_of(drawn, options.seed);
     take_given(drawn, parse_given(options.given), options.of_run);
     take_bits(drawn, options);

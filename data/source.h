@@ -17,6 +17,7 @@ struct LoadOptions {
   /// Samples in each split; -1 takes the source's own number:
   ///   built-in densities    100000 / 20000 / 20000
   ///   glyphs                50000 / 10000 / 10000
+  ///   tones                 20000 / 2000 / 2000
   ///   MNIST, CIFAR, SVHN    their published parts; the end of the training part for validation:
   ///                         1/6 of MNIST (50k/10k/10k), 1/5 of CIFAR (40k/10k/10k, as in NICE's
   ///                         paper), 1/10 of SVHN
@@ -84,7 +85,7 @@ struct LoadOptions {
 /// apply to it.
 Dataset load(const std::string& spec, const LoadOptions& options = {});
 
-/// glyphs and the densities of toy2d.h.
+/// glyphs, tones and the densities of toy2d.h.
 std::vector<std::string> built_in_sources();
 
 }  // namespace nf::data

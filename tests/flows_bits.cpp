@@ -115,9 +115,10 @@ BOOST_AUTO_TEST_CASE(every_model_of_pixels_takes_fewer_bits) {
   data.levels = 8;
   std::vector<std::pair<std::string, std::string>> models;  // and a setting
   for (const std::string& name : preset_names()) {
-    if (preset(name).data.source == "moons") continue;
+    if (preset(name).data.source == "moons" || name == "nade") continue;  // which takes bits alone
     models.emplace_back(name, "bits=3");
-    if (model_by_name(name).of_images()) models.emplace_back(name, "dequantize=variational");
+    if (model_by_name(name).of_images() && !of_levels(name))
+      models.emplace_back(name, "dequantize=variational");
   }
   for (const auto& [name, setting] : models) {
     BOOST_TEST_CONTEXT(name << " " << setting) {

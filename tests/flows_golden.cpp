@@ -79,6 +79,20 @@ Golden vae_of(const std::string& name, bool discrete, std::vector<std::string> s
   return {"vae-" + name, "vae", 6, discrete, "paper", std::move(settings), std::move(losses)};
 }
 
+/// A small model of levels, place after place: of images of 4 x 4 pixels, or of rows.
+Golden levels_of(const std::string& model, std::vector<std::string> settings,
+                 std::vector<double> losses) {
+  std::string name = model;
+  for (const std::string& setting : settings) name += "-" + setting;
+  const std::vector<std::string> sizes =
+      model == "nade"       ? std::vector<std::string>{"hidden_units=12", "bits=1"}
+      : model == "pixelcnn" ? std::vector<std::string>{"maps=5", "layers=2", "head=6"}
+                            : std::vector<std::string>{"maps=5", "layers=3", "skip=6", "blocks=2"};
+  settings.insert(settings.end(), sizes.begin(), sizes.end());
+  settings.insert(settings.end(), {"warmup=3", "lr=1e-2"});
+  return {name, model, 16, true, "paper", std::move(settings), std::move(losses)};
+}
+
 /// A small model of residual blocks of rows.
 Golden blocks_of(const std::string& model, std::vector<double> losses) {
   return {model,
@@ -240,6 +254,21 @@ std::vector<Golden> all_golden() {
        {"map=gaussian", "prior=gaussian", "hidden_units=12", "alpha=0.05"},
        {32.887463, 33.9617571, 34.5268917, 34.0133474, 33.7018259, 32.6915239, 34.4222109,
         33.0497407, 33.1477208, 32.7059327, 33.6160102}},
+      levels_of("nade", {},
+                {11.1391168, 11.1335672, 11.072094, 10.9672311, 10.8496262, 10.9616008, 10.6350877,
+                 11.1129753, 10.3634637, 10.5540768, 10.7249873}),
+      levels_of("pixelcnn", {},
+                {91.2138758, 88.5601433, 90.880708, 88.0062086, 89.1736631, 88.8727008, 88.9851893,
+                 88.0093658, 85.0385869, 86.8763892, 87.5826255}),
+      levels_of("pixelcnn", {"likelihood=softmax"},
+                {89.3060485, 89.0041528, 89.2129755, 89.0220202, 89.0805291, 88.2092651, 88.715775,
+                 88.5562815, 88.5685649, 88.5090153, 88.5376619}),
+      levels_of("wavenet", {},
+                {89.1608695, 89.02144, 88.6196511, 88.7410979, 88.407943, 88.1501624, 88.0198732,
+                 87.7110644, 87.9039743, 87.64619, 87.5918763}),
+      levels_of("wavenet", {"likelihood=logistic"},
+                {94.6667055, 94.0566492, 86.131368, 88.7744726, 89.6559521, 88.3845344, 86.2009645,
+                 88.8705785, 88.5053402, 88.3158941, 87.455446}),
       blocks_of("iresnet", {10.5040109, 8.80192369, 8.58768678, 8.01026559, 8.30302695, 8.61039425,
                             7.24733506, 7.80095626, 7.66547051, 8.00375497, 7.38236105}),
       blocks_of("residual-flow",
@@ -318,7 +347,10 @@ struct Run {
     data.discrete = golden.discrete;
     const Tensor own = normal(gen, {kRows, golden.dims}) * 0.5, shared = normal(gen, {kRows, 1});
     const Tensor x = shared + own;
-    data.train.x = golden.discrete ? clamp(x * 60 + 128, 0, 255).to(DType::U8) : x;
+    data.levels = shape.levels;
+    data.train.x = !golden.discrete    ? x
+                   : shape.levels == 2 ? greater(x, x.zeros_like())
+                                       : clamp(x * 60 + 128, 0, 255).to(DType::U8);
   }
 
   /// What PyTorch needs, in one file.
@@ -368,7 +400,7 @@ struct Run {
                  std::int64_t round) {
     all.emplace_back(str("x.", i), x);
     const bool latents = config.model == "vae";
-    if (!data.discrete && !latents) return;
+    if ((!data.discrete && !latents) || density->generators().empty()) return;
     Generator noise = *density->generators().at(0);
     noise.place(rows, static_cast<std::uint64_t>(round));
     if (latents) {

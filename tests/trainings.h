@@ -35,10 +35,16 @@ inline void set_where_known(Config& config, const std::map<std::string, std::int
   }
 }
 
+/// Whether a model takes levels alone, whose exact probabilities it has.
+inline bool of_levels(const std::string& model) {
+  return model == "nade" || model == "pixelcnn" || model == "wavenet";
+}
+
 /// Of samples of so many numbers that a model takes: rows, or where it takes images alone those of
-/// dims/4 x 4 pixels.
+/// dims/4 x 4 pixels; of nade bits.
 inline DataShape shape_for(const std::string& model, std::int64_t dims, bool discrete) {
-  DataShape shape{.dims = dims, .discrete = discrete};
+  DataShape shape{.dims = dims, .discrete = discrete || of_levels(model)};
+  if (model == "nade") shape.levels = 2;
   if (!model_by_name(model).of_images()) return shape;
   shape.channels = 1;
   shape.height = dims / 4;

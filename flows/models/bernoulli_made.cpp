@@ -1,5 +1,6 @@
 #include "flows/models/bernoulli_made.h"
 
+#include "flows/layers/level_outputs.h"
 #include "flows/layers/rows.h"
 
 namespace nf::flows {
@@ -15,14 +16,13 @@ BernoulliMade::BernoulliMade(std::shared_ptr<nn::Made> net, std::shared_ptr<Cond
   net_.for_each_parameter([&](const std::string&, Var& p) { weight_ = &p; });
 }
 
-// ln p = sum_d x_d l_d - softplus(l_d).
 Var BernoulliMade::log_prob(const Var& x, const Var& given) {
   NF_CHECK(x.rank() == 2 && x.dim(1) == dims(), "[BernoulliMade] expected rows (N, ", dims(),
            "), got ", x.shape());
   const Var context = context_of(given, x.dim(0));
   const Var bits(x.value().to(weight_->dtype()));
   const Var logits = net_(net_.options().context > 0 ? with_context(bits, context) : bits);
-  return sum(bits * logits - softplus(logits), {1});
+  return sum(bernoulli_log_prob(bits, logits), {1});
 }
 
 // A bit is 1 where its logit and logistic noise L are above 0 together: P(L > -l) = sigmoid(l).

@@ -17,7 +17,10 @@ namespace nf::flows {
   M(iresnet)         \
   M(residual_flow)   \
   M(tabular)         \
-  M(vae)
+  M(vae)             \
+  M(nade)            \
+  M(pixelcnn)        \
+  M(wavenet)
 
 #define NF_DECLARE(name) std::shared_ptr<const Model> name##_model();
 NF_MODELS(NF_DECLARE)

@@ -139,22 +139,25 @@ std::string table_text(const std::vector<std::vector<std::string>>& cells, std::
 
 std::string of_draws(int draws) { return draws > 1 ? str(" of ", draws, " draws") : ""; }
 
-std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs) {
+std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs, std::size_t width) {
   const bool validated = !std::isnan(report.valid_nats);
   std::string line = str("epoch ", report.epoch, "/", epochs, "  train ",
                          short_number(report.train_nats), validated ? "" : " nats");
   if (validated) line += "  valid " + short_number(report.valid_nats) + " nats";
   line += of_draws(report.bound_draws);
-  const std::string best = report.best && validated ? "  best" : "";
+  const std::string best = "  best";
   std::string more[] = {"", "  " + duration_text(report.seconds)};
-  if (validated) more[0] = "  " + short_number(report.valid_bits_per_dim) + " bits/dim";
-  std::size_t room = kColumns - std::min(kColumns, line.size() + best.size());
+  if (!std::isnan(report.valid_bits_per_dim)) {
+    more[0] = "  " + short_number(report.valid_bits_per_dim) + " bits/dim";
+  }
+  // Every line keeps room for "best", so that all have the same parts.
+  std::size_t room = width - std::min(width, line.size() + best.size());
   for (const std::string& part : more) {
     if (part.size() > room) break;
     line += part;
     room -= part.size();
   }
-  return line + best;
+  return line + (report.best && validated ? best : "");
 }
 
 std::string fixed(double value, int decimals) {

@@ -12,6 +12,8 @@ namespace nf::cli {
 /// Columns that a line may have, whatever the terminal: one less than the usual 80, because some
 /// terminals begin a new line when the last column is filled.
 inline constexpr std::size_t kColumns = 79;
+/// Of a line that goes to a file.
+inline constexpr std::size_t kAnyWidth = static_cast<std::size_t>(-1);
 
 /// "3:07", "1:02:45"
 std::string duration_text(double seconds);
@@ -20,9 +22,11 @@ std::string duration_text(double seconds);
 int terminal_width(int file);
 
 /// "epoch 12/60  train 1912.34  valid 1901.22 nats  3.1234 bits/dim  1:23  best", in at most
-/// kColumns: what has no room is left out, the time first. Without validation its part is left out.
-/// "best": no epoch before was better on validation. Behind "nats" stands of_draws().
-std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs);
+/// `width` columns: what has no room is left out, the time first. Without validation its part is
+/// left out, and bits/dim where they are NaN. "best": no epoch before was better on validation.
+/// Behind "nats" stands of_draws().
+std::string epoch_line(const flows::EpochReport& report, std::int64_t epochs,
+                       std::size_t width = kColumns);
 
 /// " of K draws": of nats that are the importance-weighted bound of so many (Density::bound_draws);
 /// nothing for 1.

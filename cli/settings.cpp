@@ -43,9 +43,10 @@ Texts texts_of(const std::string& model, const flows::DataShape& data) {
   return texts;
 }
 
-/// What a preset says without data, for a table of few rows and for one of many.
+/// What a preset says without data, for a table of few rows, for one of many, and for one of many
+/// columns.
 struct Preset {
-  Texts plain, few, many;
+  Texts plain, few, many, wide;
 };
 
 /// Made once for each model: several commands have an option for each setting, and each shows
@@ -55,15 +56,17 @@ const Preset& preset_of(const std::string& model) {
   const auto [at, first] = known.try_emplace(model);
   if (first) {
     at->second = {texts_of(model, {}), texts_of(model, {.dims = 8, .rows = 100}),
-                  texts_of(model, {.dims = 8, .rows = 1'000'000})};
+                  texts_of(model, {.dims = 8, .rows = 1'000'000}),
+                  texts_of(model, {.dims = 30, .rows = 100})};
   }
   return at->second;
 }
 
-/// What a preset has for tables, where it differs: " (tables 0)", or "(tables by their rows)".
+/// What a preset has for tables, where it differs: " (tables: 0)", or " (tables: by their rows)".
 std::string for_tables(const Preset& preset, const std::string& key) {
   const std::string &few = preset.few.at(key), &many = preset.many.at(key);
   if (few != many) return " (tables: by their rows)";
+  if (few != preset.wide.at(key)) return " (tables: by their columns)";
   return few == preset.plain.at(key) ? "" : " (tables: " + few + ")";
 }
 
@@ -289,9 +292,9 @@ void settle_categories(flows::Config& config) {
     }
     data::check_setting(
         given && data.label.empty(), "types", "[types] ", printable(name),
-        "=category: a category has no density here, but in the model tabular; it alone "
-        "may be given, with --given ",
-        printable(name), ", or is left out, with --drop ", printable(name));
+        "=category: a category has no density here, but in the model tabular; one category may be "
+        "given, and nothing beside it, with --given ",
+        printable(name), ", or it is left out, with --drop ", printable(name));
     data.label = data.given;
     data.given = "label";
   }
@@ -301,8 +304,7 @@ void settle_categories(flows::Config& config) {
 /// Columns that hold whole numbers only are taken for integers, where the model can; else that is
 /// advised.
 void settle_types(SettingOptions::Job& job) {
-  const bool of_tables = flows::model_by_name(job.config.model).of_tables();
-  const std::string kind = job.config.text("preprocess", of_tables ? "standard" : "none");
+  const std::string kind = job.config.text("preprocess", "auto");
   const bool standard = !job.data.unit_scale && (kind == "auto" || kind == "standard");
   if (standard) {
     job.config.data.types = data::with_guessed_types(job.data, job.config.data.types);

@@ -1,4 +1,6 @@
 // A training from its settings to its run folder; the commands are in train_commands.cpp.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -259,7 +261,9 @@ class Training {
     }
   }
 
-  bool overfits() const { return overfitting(log_, data_.dims).has_value(); }
+  std::int64_t best_from() const { return fit_options(config_, false).best_from; }
+
+  bool overfits() const { return overfitting(judged(log_, config_), data_.dims).has_value(); }
 
   void describe_end(const flows::FitResult& result) const {
     if (result.stopped_early) {
@@ -269,6 +273,9 @@ class Training {
     }
     common_.note("finished: " + run_.path());
     common_.note("parameters: " + parameters_);
+    if (best_from() > result.steps) {
+      common_.note("note: it ended within the warm-up of the KL term: the last weights are taken");
+    }
     if (result.best_epoch == 0) {
       common_.note("no validation samples: no weights are the best, the last ones are taken");
       return;
@@ -296,6 +303,10 @@ class Training {
       common_.note(
           str("images of ", data_.channels, " channels have no picture: samples are not drawn"));
     }
+    if (best_from() > 0) {
+      common_.note(str("the best weights are looked for from step ", best_from(),
+                       " on, behind the warm-up of the KL term"));
+    }
     const std::string kernels = device_ == Device::CPU ? str(" (", cpu_kernels(), ")") : "";
     common_.note(str("on ", name(device_), kernels, ", matrix products in ", precision_));
     if (processes().size() > 1) {
@@ -311,7 +322,8 @@ class Training {
   }
 
   void finish_epoch(const flows::EpochReport& r) {
-    common_.note(epoch_line(r, (trainer_.total_steps() - 1) / steps_per_epoch() + 1));
+    const std::int64_t epochs = (trainer_.total_steps() - 1) / steps_per_epoch() + 1;
+    common_.note(epoch_line(r, epochs, isatty(STDERR_FILENO) ? kColumns : kAnyWidth));
     if (config_.text("memory", "") == "invertible") tell_drift(*density_, data_.train, common_);
     run_.append_log(r);
     log_.push_back(r);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 
+#include "flows/models/build.h"
+
 namespace nf::cli {
 
 namespace {
@@ -75,6 +77,16 @@ const char* name_of(Verdict verdict) {
       return "diverged";
   }
   return "";
+}
+
+std::vector<flows::EpochReport> judged(std::vector<flows::EpochReport> log,
+                                       const flows::Config& config) {
+  if (log.empty()) return log;
+  const std::int64_t from = flows::fit_options(config).best_from;
+  log.erase(std::remove_if(log.begin(), log.end() - 1,
+                           [&](const flows::EpochReport& r) { return r.step < from; }),
+            log.end() - 1);
+  return log;
 }
 
 bool far_from_base(double ks, double chance, bool wide) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "flows/models/config.h"
 #include "flows/train/fit.h"
 
 namespace nf::cli {
@@ -14,12 +15,17 @@ enum class Verdict { Ok, Underfit, Overfit, Unsound, Untrained, Diverged };
 /// "ok", "underfit", "overfit", "unsound", "untrained" or "diverged".
 const char* name_of(Verdict verdict);
 
+/// The epochs that validation judges: those from FitOptions::best_from on, or the last one alone
+/// where none came so far.
+std::vector<flows::EpochReport> judged(std::vector<flows::EpochReport> log,
+                                       const flows::Config& config);
+
 /// What it is judged by.
 struct Evidence {
   std::string status = {};                   ///< of the run's state
   std::int64_t step = 0;                     ///< updates done
   std::int64_t dims = 1;                     ///< D
-  std::vector<flows::EpochReport> log = {};  ///< of every epoch
+  std::vector<flows::EpochReport> log = {};  ///< judged()
   bool own = true;                           ///< latents are of the run's own data
   bool sound = true;                         ///< the map inverts, its log-determinants are right
   double ks_heldout = NAN, ks_train = NAN;   ///< worst Kolmogorov-Smirnov distance of a dimension,

@@ -154,7 +154,7 @@ BOOST_AUTO_TEST_CASE(a_label_is_no_column_of_the_density) {
     good(flowcli(folder, {"eval", run, "--data", folder.file(file)}));
   for (const auto& [more, says] : std::vector<std::pair<Words, std::string>>{
            {{"--drop", "id", "--types", "town=category"},
-            "it alone may be given, with --given town"},
+            "one category may be given, and nothing beside it, with --given town"},
            {{"--drop", "id", "--label", "twon"}, "no column 'twon'"},
            {{"--drop", "id", "--label", "town", "--given", "town"},
             "is the label column; say given label"},

@@ -229,6 +229,7 @@ BOOST_AUTO_TEST_CASE(help_fits_and_tells_types_and_defaults) {
                             "[200; realnvp-2d 300 (tables:", "rmsprop-floor"}) {
     BOOST_TEST(train.find(shown) != std::string::npos, shown);
   }
+  BOOST_TEST(help_of(folder, {"train", "vae"}).find("[40 (tables: by their") != std::string::npos);
   for (const std::string command : {"inspect", "bench"}) {  // --set has the rest
     const std::string help = help_of(folder, {command});
     BOOST_TEST(help.find("--couplings") != std::string::npos);

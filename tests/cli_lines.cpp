@@ -23,6 +23,23 @@ BOOST_AUTO_TEST_CASE(an_epoch_is_one_line_of_a_terminal) {
              "epoch 12/60  train -15.7512  valid 1901.22 nats  3.1234 bits/dim  1:23");
   report.valid_nats = report.valid_bits_per_dim = std::nan("");  // nothing to validate on
   BOOST_TEST(epoch_line(report, 60) == "epoch 12/60  train -15.7512 nats  1:23");
+  // A line of a draw's bound has no room for all; in a file it has, and best or not all have the
+  // same.
+  report = {.epoch = 2,
+            .seconds = 83,
+            .train_nats = -101.25,
+            .valid_nats = -101.75,
+            .valid_bits_per_dim = 0.1872,
+            .bound_draws = 5};
+  for (const bool best : {false, true}) {
+    report.best = best;
+    const std::string end = best ? "  best" : "";
+    BOOST_TEST(epoch_line(report, 6) ==
+               "epoch 2/6  train -101.25  valid -101.75 nats of 5 draws  0.1872 bits/dim" + end);
+    BOOST_TEST(epoch_line(report, 60, kAnyWidth).find("bits/dim  1:23") != std::string::npos);
+  }
+  report.valid_bits_per_dim = std::nan("");  // of a target
+  BOOST_TEST(epoch_line(report, 60).find("bits/dim") == std::string::npos);
   for (const double nats : {0.0, -99.999, 9999.95, -516295.12, 999999.5, -5.2e15, -HUGE_VAL}) {
     for (const std::int64_t epoch : {1, 999, 1'000'000}) {
       report = {.epoch = epoch,

@@ -308,6 +308,32 @@ BOOST_AUTO_TEST_CASE(training_goes_on_bit_for_bit) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(no_epoch_of_the_warm_up_is_the_best) {
+  const data::Dataset data = bits_of(50, 20);  // 7 batches
+  const TempFolder folder;
+  const std::string path = folder.path("state.safetensors");
+  Config config = small_vae({"kl_warmup=30", "lr=1e-9", "patience=3"});
+  const auto bests = [&](std::int64_t steps) {
+    config.training.steps = steps;
+    const auto density = build_vae(config);
+    Trainer trainer(*density, data, fit_options(config));
+    if (std::filesystem::exists(path)) trainer.load(path);
+    std::vector<std::int64_t> epochs;
+    const FitResult result = trainer.run({.on_step = {}, .on_epoch = [&](const EpochReport& r) {
+                                            if (r.best) epochs.push_back(r.epoch);
+                                          }});
+    trainer.save(path);
+    BOOST_TEST(result.steps <= steps);
+    return epochs;
+  };
+  using Epochs = std::vector<std::int64_t>;
+  BOOST_CHECK(bests(10) == Epochs{2});  // it ends within
+  BOOST_CHECK(bests(28) == Epochs{4});  // and once more
+  const Epochs behind = bests(1000);    // ends by patience, counted from step 35 on
+  BOOST_REQUIRE(!behind.empty());
+  BOOST_CHECK_EQUAL(behind.front(), 5);
+}
+
 // --- rows, latents, draws -----------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_row_has_the_same_score_in_any_company) {

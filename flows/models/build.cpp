@@ -124,6 +124,8 @@ data::LoadOptions load_options(const Config& config) {
 }
 
 FitOptions fit_options(const Config& config) {
+  // Validation has the whole KL term, which training brings in step by step.
+  const std::int64_t kl_warmup = std::stoll(config.text("kl_warmup", "0"));
   return {.epochs = config.training.epochs,
           .steps = config.training.steps,
           .batch_size = config.training.batch_size,
@@ -141,6 +143,7 @@ FitOptions fit_options(const Config& config) {
           .clip_norm = config.training.clip,
           .ema_decay = config.training.ema,
           .patience = config.training.patience,
+          .best_from = kl_warmup,
           .moves = {.flip = config.training.flip, .shift = config.training.shift},
           .seed = static_cast<std::uint64_t>(config.training.seed),
           .shards = std::max<std::int64_t>(config.training.shards, 1)};

@@ -43,7 +43,12 @@ struct VaeSettings : SettingsOf<VaeSettings>, Conditioning {
 
 std::vector<Field> VaeSettings::fields() {
   std::vector<Field> all = {
-      {"latents", "numbers that stand for a row", &latents, {}, 1, 1e5},
+      {"latents",
+       "numbers that stand for a row; of tables as many as columns, from 2 to 40",
+       &latents,
+       {},
+       1,
+       1e5},
       {"net",
        "encoder and decoder: fully connected layers, or gated convolutions of images (van den Berg "
        "et al. 2018)",

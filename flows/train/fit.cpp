@@ -260,6 +260,7 @@ void Trainer::validate(EpochReport& report, bool whole) {
   }
   report.valid_nats = last_valid_nats_ = valid->nats;
   report.valid_bits_per_dim = valid->bits_per_dim;
+  if (step() < options_.best_from && step() < total_steps_) return;
   report.best = best_epoch_ == 0 || valid->nats > best_valid_nats_;
   if (whole) ++since_best_;
   if (!report.best) return;

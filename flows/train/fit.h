@@ -36,6 +36,9 @@ struct FitOptions {
                                ///< a density's life; false where weights were loaded into it
   std::int64_t patience = 0;   ///< training ends after so many epochs without a better validation
                                ///< result; 0: it does not
+  std::int64_t best_from = 0;  ///< updates before which no epoch is the best, nor counts for
+                               ///< `patience`, but one that training ends with: while a warm-up of
+                               ///< the loss lasts, validation, which has none, says little
   bool keep_best = true;       ///< a copy of the best weights is kept, which fit() leaves behind
   ImageMoves moves = {};       ///< of training images, anew in every epoch; of Trainers with data
   std::uint64_t seed = 0;      ///< of the order of batches, and of moves

@@ -145,6 +145,8 @@ void Trainer::load(const std::string& path) {
   since_best_ = at.since_best;
   best_valid_nats_ = at.best_valid_nats;
   last_valid_nats_ = at.last_valid_nats;
+  // It had ended within the warm-up, and goes on: what was its best says little.
+  if (at.step < options_.best_from && at.step < total_steps_) forget_best();
 }
 
 void Trainer::save_weights(const std::string& path, const nn::Metadata& extra) {

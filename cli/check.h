@@ -13,8 +13,9 @@
 namespace nf::cli {
 
 struct CheckOptions {
-  bool own = true;                   ///< the rows are of the data that the run was trained with
-  std::int64_t samples = 10000;      ///< whose latents are looked at
+  bool own = true;               ///< the rows are of the data that the run was trained with
+  bool drawn = false;            ///< the rows are the model's own draws: the map alone is judged
+  std::int64_t samples = 10000;  ///< whose latents are looked at
   std::int64_t layer_samples = 200;  ///< that go through the layers one by one
   std::int64_t jacobians = -1;       ///< samples; -1: as many as are quick in so many dimensions
   std::uint64_t seed = 0;            ///< of the noise

@@ -15,9 +15,11 @@
 #include "cli/interrupt.h"
 #include "cli/lines.h"
 #include "cli/progress.h"
+#include "cli/train.h"
 #include "data/png.h"
 #include "flows/examine/diagnose.h"
 #include "flows/layers/residual.h"
+#include "flows/train/targets.h"
 #include "tensor/fault.h"
 #include "tensor/text.h"
 
@@ -145,6 +147,11 @@ std::string add_calibration(const TrainedModel& model, const Rows& rows, Json& j
 void eval_run(const EvalOptions& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
+  if (options.rows.data.empty() && flows::is_target(model.run.config().data.source)) {
+    check_usage(options.importance == 0, "[importance] would change nothing: ", model.run.path(),
+                " was fitted to a target, and is compared with it by importance weights anyway");
+    return report_target(options.model.run, options.common, device, options.model.weights);
+  }
   check_usage(
       options.importance == 0 || !flows::estimates_log_det(*model.density),
       "[importance] the log-determinants of this model are estimated at random, and weights "
@@ -225,6 +232,7 @@ void add_eval(CLI::App& app) {
       ->type_name("K");
   options->common.add_to(*command);
   command->footer(
+      "A run of fit-target is compared with its target, as at the end of the fit.\n"
       "Ctrl-C during importance weights leaves those of the samples that are done.\n"
       "Examples:\n  flowcli eval runs/mnist --split test --json\n"
       "  flowcli eval runs/glyphs --data path/to/mnist\n"

@@ -1,12 +1,14 @@
 // flowcli fit-target: a flow fitted to a density that is known but for a constant, without data.
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "cli/cli.h"
+#include "cli/lines.h"
 #include "cli/plot.h"
 #include "cli/train.h"
 #include "data/png.h"
@@ -109,33 +111,53 @@ std::string beside_target(const flows::TargetGrid& grid) {
       concat(std::vector{shaded(grid.log_p), gap, shaded(grid.log_q)}, 1).to(DType::F32));
 }
 
+/// A word of a command that a shell takes as it is.
+std::string shell_word(const std::string& text) {
+  constexpr const char* kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./:,@%";
+  if (text.find_first_not_of(kPlain) == std::string::npos) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "'\\''" : std::string(1, c);
+  return out + "'";
+}
+
 std::string plus_minus(double value, double error) {
   char text[64];
   std::snprintf(text, sizeof text, "%.4f +- %.4f", value, error);
   return text;
 }
 
-std::string told(const flows::Target& target, const flows::TargetFit& fit,
-                 const flows::TargetGrid* grid) {
-  const flows::Evidence& e = fit.evidence;
-  char k[32], share[64], kl[320] = "";
-  std::snprintf(k, sizeof k, "%.2f", e.k);
-  std::snprintf(share, sizeof share, "%.0f of %lld", e.effective,
-                static_cast<long long>(fit.draws));
-  if (grid) {
-    constexpr double kFar = 5;  // standard errors
-    const bool far = std::abs(e.log_mean - grid->log_z) > kFar * std::max(e.error, 1e-3);
-    std::snprintf(kl, sizeof kl,
-                  "KL to the target  %.4f nats, on a grid (ln Z there %.4f%s)\n"
-                  "outside the grid  %.2g of the model's mass, |x| above %g: not in this KL\n",
-                  grid->kl, grid->log_z,
-                  far ? ": the draws miss a part of the target, or give one too much" : "",
-                  grid->outside(), target.grid);
-  }
-  return str("ELBO              ", plus_minus(fit.elbo.mean, fit.elbo.error), " nats\n",
-             "ln Z              ", plus_minus(e.log_mean, e.error),
-             target.normalized ? " (in truth 0)\n" : "\n", "effective draws   ", share, "\n",
-             "Pareto k          ", k, ", ", flows::pareto_words(e.k), "\n", kl);
+constexpr const char* kFigures = "target.json";
+
+double number_of(const Json& figures, const char* key) {
+  const auto found = figures.find(key);
+  return found != figures.end() && found->is_number() ? found->get<double>() : flows::kNaN;
+}
+
+/// The figures of target.json in words. Its file may have been changed: what is no number is NaN.
+NamedTexts in_words(const Json& figures) {
+  const auto of = [&](const char* key) { return number_of(figures, key); };
+  const auto whole = [&](const char* key) { return fixed(of(key), 0); };
+  const double k = of("pareto_k"), ln_z = of("log_evidence"), error = of("log_evidence_se");
+  const auto normalized = figures.find("normalized");
+  const bool known = normalized != figures.end() && *normalized == true;
+  NamedTexts rows = {{"ELBO", plus_minus(of("elbo"), of("elbo_se")) + " nats"},
+                     {"ln Z", plus_minus(ln_z, error) + (known ? " (in truth 0)" : "")},
+                     {"effective draws", whole("effective_draws") + " of " + whole("draws")},
+                     {"Pareto k", str(fixed(k, 2), ", ", flows::pareto_words(k))}};
+  if (std::isnan(of("kl_to_target"))) return rows;
+  constexpr double kFar = 5;  // standard errors
+  const bool far = std::abs(ln_z - of("log_z_of_grid")) > kFar * std::max(error, 1e-3);
+  char outside[128];
+  std::snprintf(outside, sizeof outside, "%.2g of the model's mass, |x| above %g: not in this KL",
+                of("mass_outside_grid"), of("grid"));
+  rows.emplace_back(
+      "KL to the target",
+      str(fixed(of("kl_to_target"), 4), " nats, on a grid (ln Z there ",
+          fixed(of("log_z_of_grid"), 4),
+          far ? ": the draws miss a part of the target, or give one too much" : "", ")"));
+  rows.emplace_back("outside the grid", outside);
+  return rows;
 }
 
 }  // namespace
@@ -155,9 +177,10 @@ std::unique_ptr<flows::ReverseKl> objective_of_target(flows::Density& density,
       density, flows::target_of(config.data.source).log_density, options);
 }
 
-void report_target(const std::string& run, const Common& common, Device device) {
+void report_target(const std::string& run, const Common& common, Device device,
+                   const std::string& weights) {
   constexpr int kPicture = 384, kGrid = 400;
-  const TrainedModel model = load_model(run, "best", common, device);
+  const TrainedModel model = load_model(run, weights, common, device);
   const flows::Config& config = model.run.config();
   const flows::Target target = flows::target_of(config.data.source);
   const flows::TargetFit fit = flows::examine_target(*model.density, target, kToldDraws);
@@ -171,24 +194,60 @@ void report_target(const std::string& run, const Common& common, Device device) 
     pictures.push_back(file);
   }
   const flows::Evidence& e = fit.evidence;
-  common.result({{"run", run},
-                 {"target", target.name},
-                 {"family", config.model},
-                 {"dims", target.dims},
-                 {"steps", model.state.step},
-                 {"draws", fit.draws},
-                 {"elbo", number(fit.elbo.mean)},
-                 {"elbo_se", number(fit.elbo.error)},
-                 {"log_evidence", number(e.log_mean)},
-                 {"log_evidence_se", number(e.error)},
-                 {"effective_draws", number(e.effective)},
-                 {"pareto_k", number(e.k)},
-                 {"pareto_k_says", flows::pareto_words(e.k)},
-                 {"kl_to_target", grid ? number(grid->kl) : Json()},
-                 {"log_z_of_grid", grid ? number(grid->log_z) : Json()},
-                 {"mass_outside_grid", grid ? number(grid->outside()) : Json()},
-                 {"pictures", pictures}},
-                told(target, fit, grid ? &*grid : nullptr));
+  const Json figures = {{"target", target.name},
+                        {"family", config.model},
+                        {"dims", target.dims},
+                        {"steps", model.state.step},
+                        {"draws", fit.draws},
+                        {"elbo", number(fit.elbo.mean)},
+                        {"elbo_se", number(fit.elbo.error)},
+                        {"log_evidence", number(e.log_mean)},
+                        {"log_evidence_se", number(e.error)},
+                        {"normalized", target.normalized},
+                        {"effective_draws", number(e.effective)},
+                        {"pareto_k", number(e.k)},
+                        {"pareto_k_says", flows::pareto_words(e.k)},
+                        {"kl_to_target", grid ? number(grid->kl) : Json()},
+                        {"log_z_of_grid", grid ? number(grid->log_z) : Json()},
+                        {"mass_outside_grid", grid ? number(grid->outside()) : Json()},
+                        {"grid", grid ? number(target.grid) : Json()}};
+  if (weights == "best") atomic_write(model.run.file(kFigures), figures.dump(2) + "\n");
+  Json result = {{"run", run}};
+  result.update(figures);
+  result["pictures"] = pictures;
+  std::string text;
+  for (const auto& [name, value] : in_words(figures)) {
+    constexpr std::size_t kName = 18;
+    text += name + std::string(kName - name.size(), ' ') + value + "\n";
+  }
+  common.result(result, text);
+}
+
+NamedTexts kept_of_target(const RunFolder& run) {
+  constexpr std::uint64_t kMostBytes = 1 << 16;
+  const std::string path = run.file(kFigures);
+  if (!std::filesystem::exists(path)) return {};
+  const Json figures = Json::parse(read_file(path, kMostBytes), nullptr, false);
+  return figures.is_object() ? in_words(figures) : NamedTexts();
+}
+
+std::string command_of_target(const RunFolder& run) {
+  const flows::Config& config = run.config();
+  const std::string& source = config.data.source;
+  FitTargetOptions options;
+  options.family = config.model;
+  options.seed = config.training.seed;
+  options.steps = config.training.steps;
+  const flows::Config usual = config_of(options, source, run.known().shape);
+  std::string text = str("flowcli fit-target ", shell_word(source.substr(source.find('/') + 1)),
+                         " --dims ", run.known().shape.dims, " --family ", config.model,
+                         " --steps ", options.steps, " --seed ", options.seed);
+  const std::vector<flows::Field> ours = config.fields(), theirs = usual.fields();
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    if (ours[i].text() == theirs[i].text()) continue;
+    text += " --set " + shell_word(ours[i].key + "=" + ours[i].text());
+  }
+  return text + " --out NEW";
 }
 
 void add_fit_target(CLI::App& app) {
@@ -206,9 +265,12 @@ void add_fit_target(CLI::App& app) {
       ->add_option("--family", options->family,
                    "The flow (default: planar in two dimensions, else nsf)")
       ->check(one_of(family_names));
-  command->add_option("--dims", options->dims, "Dimensions, of a library and of funnel")
+  command
+      ->add_option("--dims", options->dims,
+                   "Dimensions, of a library and of funnel (default of funnel: 10)")
       ->check(whole(1, 100'000));
-  command->add_option("--steps", options->steps, "Updates")->check(whole(1, 1'000'000'000));
+  command->add_option("--steps", options->steps, "Updates (default: planar 10000, else 6000)")
+      ->check(whole(1, 1'000'000'000));
   command->add_option("--seed", options->seed, "Of weights and draws")
       ->check(whole(0))
       ->capture_default_str();
@@ -218,14 +280,20 @@ void add_fit_target(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Nothing is read: the flow draws, and learns where the target is high (reverse KL).\n"
-      "U1 to U4 are the potentials of Rezende and Mohamed (2015); funnel, banana and\n"
-      "eight-schools are tests of samplers. A library exports, with C linkage,\n"
+      "U1 to U4 are the potentials of Rezende and Mohamed (2015); to U of U2 to U4, which\n"
+      "do not fall off along z1, 12.5 (|z1| - 4)^2 is added beyond |z1| = 4. funnel: x1 ~\n"
+      "N(0, 9), the others N(0, exp(x1)); banana: x1 ~ N(0, 4), x2 ~ N(x1^2 / 4, 1);\n"
+      "eight-schools: mu, ln tau, e1 to e8, with the effects mu + tau e.\n"
+      "A library exports, with C linkage,\n"
       "  double log_density(const double* x, int n, double* grad);\n"
-      "which returns ln p + constant at x and writes its n derivatives to grad; they are\n"
-      "checked before the training. The run is one as of train: sample, encode, plot,\n"
-      "check and resume take it. At the end: the ELBO, ln Z by importance weights, and\n"
-      "Pareto k, which says whether these can be trusted (below 0.7), but knows nothing\n"
-      "of parts of the target where no draw comes.\n\n"
+      "which returns ln p + constant at x, finite at every x, and writes its n derivatives\n"
+      "to grad; they are checked before the training. The run is one as of train: sample,\n"
+      "encode, plot, check, report and resume take it. At the end, and again by eval RUN:\n"
+      "the ELBO, ln Z by importance weights, and Pareto k, which says whether these can be\n"
+      "trusted (below 0.7), but knows nothing of parts of the target where no draw comes.\n"
+      "RUN/target.json keeps them. Of two dimensions target.png has the target's density\n"
+      "beside the model's, of a library from -5 to 5; what is built in also has its KL on\n"
+      "a grid there, a library has not: nobody knows where all of it lies.\n\n"
       "Examples:\n  flowcli fit-target U1 --out runs/u1\n"
       "  flowcli fit-target U4 --family planar --set layers=16\n"
       "  flowcli fit-target funnel --dims 5 --steps 3000 --json\n"

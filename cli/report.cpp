@@ -15,10 +15,12 @@
 #include "cli/lines.h"
 #include "cli/plot.h"
 #include "cli/report_table.h"
+#include "cli/train.h"
 #include "cli/trained_model.h"
 #include "data/samples.h"
 #include "data/svg.h"
 #include "flows/examine/two_sample.h"
+#include "flows/train/targets.h"
 #include "tensor/files.h"
 #include "tensor/ops.h"
 #include "tensor/random.h"
@@ -30,7 +32,22 @@ namespace {
 
 using data::markup;
 
+// Of a run that was fitted to a target in place of data: what it reached.
+std::string target_fit(const RunFolder& run) {
+  constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 26;
+  const NamedTexts kept = kept_of_target(run);
+  if (kept.empty()) {
+    return "<p>The run keeps no figures yet: flowcli eval " + markup(run.path()) + "</p>\n";
+  }
+  const std::string file = run.file("target.png");
+  return html_table(kept) +
+         (std::filesystem::exists(file)
+              ? html_picture(read_file(file, kMostBytes), "The target's density, and the model's")
+              : "");
+}
+
 std::string configuration(const RunFolder& run) {
+  const bool target = flows::is_target(run.config().data.source);
   std::vector<std::pair<std::string, std::string>> rows;
   rows.emplace_back("model", run.config().model);
   for (const flows::Field& field : run.config().fields()) {
@@ -40,7 +57,9 @@ std::string configuration(const RunFolder& run) {
   }
   return "<div class=\"columns\">\n" + html_table(rows) +
          "</div>\n<p>To train it again:</p>\n<pre>" +
-         markup(str("flowcli train ", run.file("config.json"), " --out NEW")) + "</pre>\n";
+         markup(target ? command_of_target(run)
+                       : str("flowcli train ", run.file("config.json"), " --out NEW")) +
+         "</pre>\n";
 }
 
 std::string training(const RunFolder& run, const RunState& state, const EpochLog& told) {
@@ -333,6 +352,8 @@ void add_report(CLI::App& app) {
       scores = scores_of(model, part_of(data, options->split));
       body += html_section("Likelihood, " + options->split + " split",
                            likelihood(model, data, options->split, scores, broken));
+    } else if (flows::is_target(config.data.source)) {
+      body += html_section("Target", target_fit(model.run));
     } else {
       const char* const kGone = "the data are not there any more: neither evaluated nor checked";
       options->common.note(str("note: ", kGone));

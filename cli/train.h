@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "cli/trained_model.h"
 #include "flows/train/objective.h"
@@ -26,9 +28,16 @@ std::unique_ptr<flows::ReverseKl> objective_of_target(flows::Density& density,
                                                       const flows::Config& config,
                                                       const data::Dataset& data);
 
-/// What the best weights of a run that was fitted to a target reach, as result; of two dimensions
-/// with a picture of both densities in the run folder (fit_target.cpp).
-void report_target(const std::string& run, const Common& common, Device device);
+/// What the weights, "best" or "last", of a run that was fitted to a target reach, as result; those
+/// of the best in target.json of the run folder, too. Of two dimensions with a picture of both
+/// densities there. (fit_target.cpp)
+void report_target(const std::string& run, const Common& common, Device device,
+                   const std::string& weights = "best");
+using NamedTexts = std::vector<std::pair<std::string, std::string>>;
+/// What target.json of a run says, as names and texts; nothing where there is none.
+NamedTexts kept_of_target(const RunFolder& run);
+/// The command that fits a flow as this run's was, but for its folder, --out NEW.
+std::string command_of_target(const RunFolder& run);
 
 /// Of train --help.
 inline constexpr const char* kTrainExamples = R"(Examples:

@@ -45,14 +45,32 @@ BOOST_AUTO_TEST_CASE(a_run_of_any_family_is_one_as_of_train) {
       BOOST_TEST((outside >= 0 && outside < 0.1));
       BOOST_TEST(told.at("elbo").get<double>() < told.at("log_z_of_grid").get<double>());
       BOOST_TEST(slurp(run + "/target.png").size() > 500U);
-      for (const char* command : {"sample", "plot", "inspect", "check"}) {
+      for (const char* command : {"sample", "plot", "inspect", "check", "report"}) {
         const Outcome used = flowcli(folder, {command, run, "--threads", "1", "--quiet"});
         BOOST_TEST(used.status == 0, command << ": " << used.err);
+        BOOST_TEST(used.err.find("not there any more") == std::string::npos, used.err);
+        if (command != std::string("check")) continue;
+        BOOST_TEST(used.out.find("is not looked at here: flowcli eval") != std::string::npos);
+        BOOST_TEST(used.out.find("Latents of the data") == std::string::npos, used.out);
       }
       write(folder.file("rows.csv"), "a,b\n1,2\n-0.5,0.25\n");
       expect_ok(flowcli(folder, {"encode", run, "--data", folder.file("rows.csv"), "--out",
                                  folder.file("z.csv"), "--threads", "1"}));
-      expect_failure(flowcli(folder, {"eval", run, "--threads", "1", "--quiet"}), {"target"});
+      const Outcome again = flowcli(folder, {"eval", run, "--threads", "1", "--json"});
+      expect_ok(again);
+      BOOST_TEST(again.json() == told);
+      const auto kept = nlohmann::json::parse(slurp(run + "/target.json"));
+      BOOST_TEST(kept.at("elbo") == told.at("elbo"));
+      BOOST_TEST(slurp(run + "/log.jsonl").find("\"valid_bits_per_dim\":null") !=
+                 std::string::npos);
+      const std::string page = slurp(run + "/report.html");
+      BOOST_TEST(page.find("KL to the target") != std::string::npos);
+      BOOST_TEST(page.find("flowcli fit-target U1 --dims 2 --family " + family + " --steps 30") !=
+                 std::string::npos);
+      BOOST_TEST(page.find("--set layers=" + std::string(family == "planar" ? "4" : "2")) !=
+                 std::string::npos);
+      expect_failure(flowcli(folder, {"eval", run, "--importance", "2"}), {"fitted to a target"},
+                     2);
     }
   }
 }

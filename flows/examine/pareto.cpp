@@ -85,10 +85,10 @@ Evidence evidence_of(const std::vector<double>& log_weights) {
 
 std::string pareto_words(double k) {
   const std::string blind = "; k knows nothing of parts of the target where no draw comes";
-  if (k < 0.5) return "good: the weights have a variance" + blind;
+  if (k < 0.5) return "good: the weights have a finite variance" + blind;
   if (k < 0.7) return "usable: the weights have heavy tails" + blind;
-  if (k < 1) return "unreliable: the weights have no variance, the evidence may be far off";
-  return "useless: the weights have no mean; the model misses a part of the target";
+  if (k < 1) return "unreliable: the weights have no finite variance, the evidence may be far off";
+  return "useless: the weights have no finite mean; the model misses a part of the target";
 }
 
 }  // namespace nf::flows

@@ -1,6 +1,7 @@
 #include "flows/train/objective.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "data/levels.h"
 #include "nn/layers/norm.h"
@@ -206,7 +207,10 @@ std::optional<Evaluation> ReverseKl::evaluate(const comm::Shards&) {
     const Tensor lost = losses({.rows = rows, .epoch = options_.annealed}, samples_).value();
     for (const double loss : lost.to(DType::F64).to_vector<double>()) gains.push_back(-loss);
   }
-  return evaluation_of(density_, gains);
+  Evaluation evaluation = evaluation_of(density_, gains);
+  constexpr double kNone = std::numeric_limits<double>::quiet_NaN();  // there are no data to code
+  evaluation.bits_per_dim = evaluation.bits_per_dim_se = kNone;
+  return evaluation;
 }
 
 std::optional<std::string> ReverseKl::find_nonfinite(const data::Batch& batch, const data::Split&) {

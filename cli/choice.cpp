@@ -411,7 +411,10 @@ std::string out_path(const std::string& out, const RunFolder& run, const std::st
 
 std::string convention_of(const flows::Density& density) {
   std::string text = density.convention().text;
-  if (density.bound()) text += "; a lower bound of the log probability";
+  if (!density.bound()) return text;
+  const bool estimated = flows::estimates_log_det(density);
+  text += estimated ? "; but for these estimates a lower bound of the log probability"
+                    : "; a lower bound of the log probability";
   return text;
 }
 

@@ -11,6 +11,8 @@
 #include "cli/lines.h"
 #include "data/columns.h"
 #include "data/samples.h"
+#include "flows/layers/residual.h"
+#include "flows/train/targets.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -22,6 +24,7 @@ struct CompareOptions {
   std::vector<std::string> runs;
   std::string split = "test", weights = "best";
   EvaluateOptions evaluate;
+  int importance = 0;  // draws, of runs that are bounds; 0: no importance-weighted bound
 };
 
 /// A run in the table.
@@ -45,7 +48,7 @@ struct Compared {
 /// The scores that a training keeps of its validation rows, where they are what is asked for.
 std::vector<double> kept_scores(const TrainedModel& model, const CompareOptions& options) {
   if (options.split != "valid" || options.weights != "best" || options.evaluate.noise_draws != 1 ||
-      options.evaluate.seed != 0) {
+      options.evaluate.seed != 0 || options.importance > 0) {
     return {};
   }
   const std::optional<HeldOut> kept = held_out_of(model);
@@ -54,6 +57,9 @@ std::vector<double> kept_scores(const TrainedModel& model, const CompareOptions&
 
 /// Scores of the split's rows, read where they are, else those that the run keeps.
 void evaluate_run(const TrainedModel& model, const CompareOptions& options, Compared& row) {
+  NF_CHECK(!flows::is_target(model.run.config().data.source), "[data] ", row.path,
+           " was fitted to a target and has no rows; flowcli eval ", row.path,
+           " compares it with the target");
   if (!with_data_there(model.run)) {
     row.scores = kept_scores(model, options);
     NF_CHECK(!row.scores.empty(), "[data] the data of ", row.path, " are not there any more",
@@ -67,10 +73,18 @@ void evaluate_run(const TrainedModel& model, const CompareOptions& options, Comp
   }
   RowOptions choice;
   choice.split = options.split;
-  Evaluated evaluated = evaluate_rows(model, choice.load(model), options.evaluate);
+  flows::EvaluateOptions evaluate = options.evaluate;
+  const bool weighted =
+      options.importance > 0 && model.density->bound() && !flows::estimates_log_det(*model.density);
+  if (weighted) {
+    evaluate.noise_draws = options.importance;
+    evaluate.importance = true;
+  }
+  Evaluated evaluated = evaluate_rows(model, choice.load(model), evaluate);
   row.scores = std::move(evaluated.scores);
   row.mean = evaluated.mean;
   row.json = std::move(evaluated.json);
+  row.json["importance"] = weighted ? Json(options.importance) : Json();
 }
 
 /// The columns of a run that are integers or categories.
@@ -138,6 +152,10 @@ std::string unlike_figures(const Compared& a, const Compared& first) {
     }
   }
   const bool bound = a.json.value("bound", false), of_first = first.json.value("bound", false);
+  if (bound && of_first && a.model != first.model && (a.model == "vae" || first.model == "vae")) {
+    return str("the nats of ", a.path, " and ", first.path,
+               " are lower bounds of different kinds: their gaps are part of the difference");
+  }
   if (bound == of_first) return "";
   return str("the nats of ", bound ? a.path : first.path, " are a lower bound, those of ",
              bound ? first.path : a.path, " exact: the bound's gap is part of the difference");
@@ -172,6 +190,7 @@ Json json_of(const Compared& row, const std::string& split) {
       json[key] = {};
     Comparison().add_to(json);
   }
+  json.emplace("importance", Json());
   json["parameters"] = row.parameters > 0 ? Json(row.parameters) : Json();
   json["seconds"] = number(row.seconds);
   json["difference"] = number(row.difference.mean);
@@ -281,6 +300,12 @@ void add_compare(CLI::App& app) {
   add_part(*command, options->split, "Which part is evaluated");
   add_weights(*command, options->weights);
   options->evaluate.add_to(*command);
+  command
+      ->add_option("--importance", options->importance,
+                   "Of runs that are lower bounds: the importance-weighted bound of so many draws "
+                   "for each sample, as eval has it")
+      ->check(whole(1, 1'000'000))
+      ->type_name("K");
   options->common.add_to(*command);
   command->footer(
       "Differences are nats on the same rows, with the standard error of the differences row by\n"

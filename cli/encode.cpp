@@ -80,7 +80,8 @@ void add_encode(CLI::App& app) {
   options->common.add_to(*command);
   command->footer(
       "Pixels are encoded at the middle of their levels; decode gives back the same pixels. A vae\n"
-      "encodes as the mean of its posterior, and decodes as the middle of what data may be.\n"
+      "encodes as the mean of its posterior, of one with a flow as what the flow makes of the\n"
+      "Gaussian's mean, and decodes as the middle of what data may be: not the same data.\n"
       "Examples:\n  flowcli encode runs/mnist --split test --out latents.npy\n"
       "  flowcli encode runs/table --data new.csv --out new.npy\n"
       "  flowcli encode runs/table --out latents.csv\n"
@@ -124,8 +125,9 @@ void add_encode(CLI::App& app) {
                  {"split", rows.split},
                  {"round_trip_error", number(error)}},
                 str("wrote ", n, " latents of ", dims, " dimensions to ", shown_out(out),
-                    "; decoding them is ",
-                    error == 0             ? str("exact")
+                    density.lossless() ? "; decoding them is "
+                                       : "; they do not say all of a row: it is reconstructed ",
+                    error == 0             ? str("exact", density.lossless() ? "" : "ly")
                     : density.levels() > 0 ? str("within ", error, " levels")
                                            : str("within ", error, ", of numbers up to ", largest),
                     "\n"));

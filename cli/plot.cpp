@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "cli/given.h"
 #include "data/svg.h"
+#include "flows/train/targets.h"
 #include "tensor/files.h"
 
 namespace nf::cli {
@@ -111,8 +112,6 @@ Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& 
               model.run.path(), " is a model of ", model.shape.dims,
               " dimensions; 'flowcli sample' draws images, 'flowcli report' shows any run");
   flows::FlowDensity& of_model = model.flow("plot");
-  check_usage(of_model.lossless(), "[plot] the density of ", model.run.path(),
-              " is known as a bound of each row only; 'flowcli report' shows its samples");
   const auto for_given = options.given.defined() ? of_model.conditioned_on(options.given) : nullptr;
   flows::FlowDensity& density = for_given ? *for_given : of_model;
   const auto& bounds = model.run.known().bounds;
@@ -130,6 +129,7 @@ Plots draw_plots(const TrainedModel& model, const Tensor& x, const PlotOptions& 
                               " samples are NaN or infinite; see 'flowcli check'"));
   }
   plots.samples_png = scatter(samples);
+  if (!density.lossless()) return plots;  // its density is known as a bound of each row only
   plots.density_png = data::heat_png(
       shaded(log_density_of_pixels(*density.continuous(), plots.bounds, options.size)));
   const auto& columns = model.shape.columns;
@@ -174,7 +174,9 @@ void add_plot(CLI::App& app) {
     const TrainedModel model = load_model(options->run, options->weights, options->common, device);
     options->plot.given = options->given.one_row(model, "plot");
     const bool there = !options->data.empty() || with_data_there(model.run);
-    if (!there) options->common.note("note: the data are not there any more: no data.png");
+    const bool target = flows::is_target(model.run.config().data.source);  // which has no data
+    if (!there && !target)
+      options->common.note("note: the data are not there any more: no data.png");
     const data::Dataset data = there ? load_data_for(model, options->data) : data::Dataset();
     const Plots plots =
         draw_plots(model, there ? samples_of(data, "train") : Tensor(), options->plot);
@@ -193,6 +195,10 @@ void add_plot(CLI::App& app) {
       names += (names.empty() ? "" : ", ") + std::string(name);
       atomic_write(file, *bytes);
       files.push_back(file);
+    }
+    if (plots.density_png.empty()) {
+      options->common.note(str("note: the density of ", model.run.path(),
+                               " is known as a bound of each row only: no density.png, grid.svg"));
     }
     const data::Bounds& box = plots.bounds;
     options->common.result(

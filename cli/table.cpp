@@ -21,8 +21,9 @@ void check_out(const char* command, const std::string& out,
                std::initializer_list<std::string> endings, const data::Dataset& shape,
                const Common& common) {
   if (out != kStandardOutput) check_ending(command, out, endings);
-  check_usage(!is_csv(out) || !shape.images(), "[", command,
-              "] images are no table: give --out FILE.npy, or FILE.png for a picture");
+  const bool pictures = std::find(endings.begin(), endings.end(), ".png") != endings.end();
+  check_usage(!is_csv(out) || !shape.images(), "[", command, "] images are no table: give --out ",
+              "FILE.npy", pictures ? ", or FILE.png for a picture" : "");
   check_stdout(command, out, common);
 }
 

@@ -65,6 +65,11 @@ BOOST_AUTO_TEST_CASE(an_estimate_is_told_and_no_bound) {
   const Outcome check = runs.call("check");
   BOOST_TEST(check.out.find("Log-determinants of 1 layers are estimates") != std::string::npos,
              check.out);
+  for (const std::string& line : lines_of(check.out)) {
+    if (line.find(".block") != std::string::npos) {
+      BOOST_TEST(line.find("0.0e+00") == std::string::npos, line);
+    }
+  }
   for (const char* command : {"score", "sample", "encode", "report"}) expect_ok(runs.call(command));
 }
 
@@ -79,6 +84,8 @@ BOOST_AUTO_TEST_CASE(images_are_estimates_of_a_bound) {
     const bool biased =
         said.find("by 3 terms of their series: biased, by at most") != std::string::npos;
     BOOST_TEST(biased == (std::string(model) == "iresnet"), said);
+    BOOST_TEST((said.find("nats (in training by ") != std::string::npos) == biased, said);
+    BOOST_TEST(said.find("; but for these estimates a lower bound") != std::string::npos, said);
     expect_ok(runs.call("sample", {"-n", "4"}));
     expect_failure(runs.call("sample", {"-n", "4", "--size", "2x"}), {"SpectralConv2d"}, 2);
   }

@@ -64,7 +64,15 @@ BOOST_AUTO_TEST_CASE(every_command_works_or_says_why_not) {
   const Outcome check = runs.call("check", runs.images);
   BOOST_TEST(check.out.find("Latents of the data") != std::string::npos, check.out);
   runs.refused("inpaint", runs.images, "no density of reals");
-  runs.refused("plot", runs.moons, "known as a bound");
+  const Outcome plot = runs.call("plot", runs.moons);
+  expect_ok(plot);
+  BOOST_TEST(plot.out.find("wrote data.png, samples.png to") != std::string::npos, plot.out);
+  BOOST_TEST(plot.err.find("known as a bound") != std::string::npos, plot.err);
+  const std::string lost = runs.folder.file("z.csv");
+  expect_failure(runs.call("encode", runs.images, {"--out", lost}),
+                 {"no table: give --out FILE.npy\n"}, 2);
+  BOOST_TEST(runs.call("encode", runs.moons, {"--out", lost}).out.find("reconstructed") !=
+             std::string::npos);
   runs.refused("compress-latents", runs.images, "one scale");
 }
 
@@ -87,6 +95,18 @@ BOOST_AUTO_TEST_CASE(a_bound_of_many_draws_is_told_and_validated_as_such) {
   BOOST_TEST(json.at("nats").get<double>() < best);
   const Outcome eval = runs.call("eval", run);
   BOOST_TEST(eval.out.find("the bound of 7 draws: --importance 7") != std::string::npos, eval.out);
+  const std::string exact = runs.folder.file("exact");
+  expect_ok(flowcli(
+      runs.folder, {"train", "planar", "--out", exact, "--quiet", "--threads", "1", "--data",
+                    "moons", "--train", "300", "--valid", "100", "--test", "100", "--steps", "5"}));
+  const Outcome beside = flowcli(
+      runs.folder, {"compare", run, exact, "--split", "valid", "--importance", "7", "--json"});
+  expect_ok(beside);
+  const auto rows = beside.json();
+  BOOST_TEST(rows[0].at("nats") == json.at("importance_nats"));
+  BOOST_TEST((rows[0].at("importance") == 7 && rows[1].at("importance").is_null()));
+  const std::string note = rows[1].at("difference_note");
+  BOOST_TEST(note.find("are a lower bound") != std::string::npos, note);
   BOOST_TEST(runs.call("eval", runs.images).out.find("--importance") == std::string::npos);
 }
 
@@ -115,6 +135,24 @@ BOOST_AUTO_TEST_CASE(what_is_given_is_drawn_and_scored_with) {
   expect_ok(runs.call("eval", columns));
   expect_ok(runs.call("sample", columns,
                       {"-n", "3", "--given", "c=1.5", "--out", runs.folder.file("s.csv")}));
+}
+
+// 40 rows in two batches: three of six updates are within the warm-up, as is the first epoch.
+BOOST_AUTO_TEST_CASE(tables_have_whole_columns_and_a_warm_up_has_no_best) {
+  const ScratchFolder folder;
+  std::string table = "count,share\n";
+  for (int i = 0; i < 60; ++i) table += nf::str(i * 7 % 11, ",", i * 5 % 7, ".25\n");
+  const std::string data = folder.file("t.csv"), run = folder.file("run");
+  write(data, table);
+  const Outcome trained = flowcli(
+      folder, {"train", "vae", "--out", run, "--data", data, "--steps", "6", "--kl-warmup", "3",
+               "--threads", "1", "--hidden-units", "4", "--batch-size", "24", "--json"});
+  expect_ok(trained);
+  BOOST_TEST(trained.err.find("integer (guessed)") != std::string::npos, trained.err);
+  BOOST_TEST(trained.err.find("from step 3 on") != std::string::npos, trained.err);
+  BOOST_TEST(trained.json().at("best_epoch").get<int>() > 1, trained.out);
+  const Outcome eval = flowcli(folder, {"eval", run, "--threads", "1"});
+  BOOST_TEST(eval.out.find("uniform dequantisation of 1 column") != std::string::npos, eval.out);
 }
 
 BOOST_AUTO_TEST_CASE(latents_have_columns_of_their_own) {

@@ -145,7 +145,8 @@ std::string log_det_words(const ResidualSettings& c, const Compose& flow, std::i
   char most[32];
   std::snprintf(most, sizeof most, "%.2g", bias * static_cast<double>(dims));
   return str("; log-determinants are estimated at random, by ", c.terms_evaluated,
-             " terms of their series: biased, by at most ", most, " nats");
+             " terms of their series: biased, by at most ", most, " nats (in training by ", c.terms,
+             " terms)");
 }
 
 // Of all blocks, with the ActNorm behind each. `acts`: activations that have a parameter.

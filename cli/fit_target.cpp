@@ -238,7 +238,9 @@ std::string command_of_target(const RunFolder& run) {
   options.family = config.model;
   options.seed = config.training.seed;
   options.steps = config.training.steps;
-  const flows::Config usual = config_of(options, source, run.known().shape);
+  data::Dataset shape = run.known().shape;
+  shape.unit_scale = true;  // as flows::target_data() has it
+  const flows::Config usual = config_of(options, source, shape);
   std::string text = str("flowcli fit-target ", shell_word(source.substr(source.find('/') + 1)),
                          " --dims ", run.known().shape.dims, " --family ", config.model,
                          " --steps ", options.steps, " --seed ", options.seed);

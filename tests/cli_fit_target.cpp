@@ -67,6 +67,7 @@ BOOST_AUTO_TEST_CASE(a_run_of_any_family_is_one_as_of_train) {
       BOOST_TEST(page.find("KL to the target") != std::string::npos);
       BOOST_TEST(page.find("flowcli fit-target U1 --dims 2 --family " + family + " --steps 30") !=
                  std::string::npos);
+      BOOST_TEST(page.find("--set preprocess") == std::string::npos);
       BOOST_TEST(page.find("--set layers=" + std::string(family == "planar" ? "4" : "2")) !=
                  std::string::npos);
       expect_failure(flowcli(folder, {"eval", run, "--importance", "2"}), {"fitted to a target"},

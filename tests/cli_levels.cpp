@@ -78,6 +78,9 @@ BOOST_AUTO_TEST_CASE(every_command_works_or_says_why_not) {
   const std::string run = folder.file("pixelcnn");
   expect_ok(flowcli(folder, {"sample", run, "--given", "3", "-n", "2", "--temperature", "0"}));
   expect_ok(flowcli(folder, {"classify", run}));
+  expect_ok(flowcli(folder, {"sample", run, "--given", "3", "-n", "1", "--size", "30x32"}));
+  expect_failure(flowcli(folder, {"sample", folder.file("nade"), "--size", "2x"}),
+                 {"layer net (Nade(784 bits, 8 units))", "knows no other size"}, 2);
 }
 
 BOOST_AUTO_TEST_CASE(data_that_do_not_suit_are_refused) {

@@ -52,7 +52,6 @@ class PixelCnnModel : public LevelsModel {
   Config preset(const DataShape& data, const std::string&) const override {
     Config config(name(), std::make_unique<PixelCnnSettings>());
     config.training = levels_training(20, 50);
-    config.training.clip = 1;
     if (data.channels == 3) config.of<PixelCnnSettings>().components = 10;
     return config;
   }

@@ -51,7 +51,6 @@ class WaveNetModel : public LevelsModel {
     Config config(name(), std::make_unique<WaveNetSettings>());
     config.data.source = "tones";
     config.training = levels_training(10, 50);
-    config.training.clip = 1;
     return config;
   }
   Config resolved(const Config& config, const DataShape& data) const override {

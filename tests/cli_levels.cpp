@@ -83,6 +83,16 @@ BOOST_AUTO_TEST_CASE(every_command_works_or_says_why_not) {
                  {"layer net (Nade(784 bits, 8 units))", "knows no other size"}, 2);
 }
 
+BOOST_AUTO_TEST_CASE(tones_are_levels) {
+  const ScratchFolder folder;
+  const Outcome told = flowcli(folder, {"data", "tones"});
+  expect_ok(told);
+  BOOST_TEST(told.out.find("tones: samples of 256 levels") != std::string::npos, told.out);
+  const std::string table = folder.file("tones.csv");
+  expect_ok(flowcli(folder, {"data", "make", "tones", "--train", "3", "--out", table}));
+  BOOST_TEST(slurp(table).starts_with("x1,x2,"));
+}
+
 BOOST_AUTO_TEST_CASE(data_that_do_not_suit_are_refused) {
   const ScratchFolder folder;
   const auto refused = [&](const Arguments& arguments, const std::vector<std::string>& parts,

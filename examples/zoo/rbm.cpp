@@ -61,9 +61,7 @@ int main(int argc, char** argv) {
   const Result pcd = run(job, digits, 12, {.persistent = true});
   write_grid(job, pcd.pictures, 12);
 
-  const Tensor p = mean(digits.train, {0}) * 0.98 + 0.01;
-  const double independent =
-      mean_of(sum(digits.test * log(p) + (-digits.test + 1.0) * log1p(-p), {1})).mean;
+  const double independent = independent_nats(digits);
   std::printf("independent pixels: test %.2f nats\n", independent);
   const auto agrees = [](const Result& r) {
     return std::abs(r.ln_z.mean - r.exact) < std::max(0.2, 4 * r.ln_z.se);

@@ -11,9 +11,8 @@ struct Rbm {
   /// Small weights; the visible biases give each pixel its mean in x (N, D).
   static Rbm make(Weights& weights, const std::string& name, std::int64_t hidden, const Tensor& x,
                   Generator& gen) {
-    const Tensor p = mean(x, {0}) * 0.98 + 0.01;
     return {weights.add(name + ".weight", normal(gen, {hidden, x.dim(1)}) * 0.01),
-            weights.add(name + ".b", log(p) - log1p(-p)),
+            weights.add(name + ".b", mean_logits(x)),
             weights.add(name + ".c", Tensor::zeros({hidden}))};
   }
 

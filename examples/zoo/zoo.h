@@ -107,6 +107,17 @@ inline Tensor draw_bits(Generator& gen, const Tensor& p) {
   return less(uniform(gen, p.shape()), p).to(p.dtype());
 }
 
+/// Logits (D) of the mean of x (N, D), kept away from 0 and 1.
+inline Tensor mean_logits(const Tensor& x) {
+  const Tensor p = mean(x, {0}) * 0.98 + 0.01;
+  return log(p) - log1p(-p);
+}
+
+/// ln of Bernoulli(sigmoid(logits)) at bits, summed over units: (N). Both (N, D), or broadcast.
+inline Tensor ln_bernoulli(const Tensor& bits, const Tensor& logits) {
+  return sum(bits * logits - softplus(logits), {1});
+}
+
 /// One step down loss(), a scalar Var. Gradients that others left in the module are forgotten.
 template <class Loss>
 double descend(nn::Module& module, nn::Optimizer& optimizer, const Loss& loss) {
@@ -125,6 +136,11 @@ struct Estimate {
 inline Estimate mean_of(const Tensor& numbers) {
   const Tensor x = numbers.to(DType::F64);
   return {mean(x).item(), std::sqrt(variance(x).item() / static_cast<double>(x.numel()))};
+}
+
+/// Nats of the test bits when pixels are independent: what a model of bits has to beat.
+inline double independent_nats(const Digits& digits) {
+  return mean_of(ln_bernoulli(digits.test, mean_logits(digits.train))).mean;
 }
 
 /// Rows (N, 784) in [0, 1] as a grid of images, PICTURE.png.

@@ -36,15 +36,6 @@ struct Rbm {
   }
 };
 
-/// All 2^n rows of n bits, f32.
-inline Tensor all_bits(std::int64_t n) {
-  std::vector<float> bits;
-  for (std::int64_t row = 0; row < std::int64_t{1} << n; ++row) {
-    for (std::int64_t i = 0; i < n; ++i) bits.push_back(static_cast<float>(row >> i & 1));
-  }
-  return Tensor::from(bits, {std::int64_t{1} << n, n});
-}
-
 /// ln Z by summing over all states of the hidden side.
 inline double exact_ln_z(const Rbm& rbm) {
   const Tensor states = all_bits(rbm.w.dim(0));

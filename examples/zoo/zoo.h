@@ -113,9 +113,20 @@ inline Tensor mean_logits(const Tensor& x) {
   return log(p) - log1p(-p);
 }
 
-/// ln of Bernoulli(sigmoid(logits)) at bits, summed over units: (N). Both (N, D), or broadcast.
-inline Tensor ln_bernoulli(const Tensor& bits, const Tensor& logits) {
+/// ln of Bernoulli(sigmoid(logits)) at bits, summed over units: (N). Both (N, D), or broadcast;
+/// Tensors or Vars.
+template <class V>
+V ln_bernoulli(const V& bits, const V& logits) {
   return sum(bits * logits - softplus(logits), {1});
+}
+
+/// All 2^n rows of n bits, f32.
+inline Tensor all_bits(std::int64_t n) {
+  std::vector<float> bits;
+  for (std::int64_t row = 0; row < std::int64_t{1} << n; ++row) {
+    for (std::int64_t i = 0; i < n; ++i) bits.push_back(static_cast<float>(row >> i & 1));
+  }
+  return Tensor::from(bits, {std::int64_t{1} << n, n});
 }
 
 /// One step down loss(), a scalar Var. Gradients that others left in the module are forgotten.

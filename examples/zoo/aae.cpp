@@ -30,10 +30,7 @@ struct Autoencoder : nn::Module {
   nn::Sequential &encoder, &decoder;
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const Job job = job_of(argc, argv, "zoo_aae");
+int program(const Job& job) {
   const Digits digits = load_digits(job, /*bits=*/false);
   Generator gen(/*seed=*/1);
   const std::int64_t code = job.full() ? 8 : 4, hidden = job.full() ? 1000 : 200;
@@ -65,3 +62,7 @@ int main(int argc, char** argv) {
   const double left = judge(job, samples, digits);
   return left < 0.5 && codes.energy_distance < 0.2 ? 0 : 1;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return run(argc, argv, "zoo_aae", program); }

@@ -87,10 +87,7 @@ struct Viewer : nn::Layer {
   nn::Linear& last;
 };
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const Job job = job_of(argc, argv, "zoo_dcgan");
+int program(const Job& job) {
   const Digits digits = load_digits(job, /*bits=*/false);
   Generator gen(/*seed=*/1);
   const std::int64_t channels = job.full() ? 64 : 16, batch = 64;
@@ -111,3 +108,7 @@ int main(int argc, char** argv) {
   write_grid(job, samples.narrow(0, 0, 100), 20);
   return judge(job, samples, digits) < 0.6 ? 0 : 1;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return run(argc, argv, "zoo_dcgan", program); }

@@ -96,20 +96,23 @@ double images(const Job& job, const std::string& how, bool labels) {
   const double lr = job.full() ? 3e-4 : 1e-3;
   const auto g = net(kNoise + given, 784, hidden, 1, gen);
   nn::Optimizer adam(*g, {.lr = lr, .beta1 = 0.5, .beta2 = 0.9});
-  const bool spectral = how == "spectral", wasserstein = how == "wasserstein";
+  const bool spectral = how == "spectral";
+  const Game game = how == "wasserstein" ? Game::Wasserstein
+                    : how == "penalty"   ? Game::Penalty
+                    : how == "minimax"   ? Game::Minimax
+                                         : Game::NonSaturating;
+  const int critic_steps = game == Game::Wasserstein || game == Game::Penalty ? 5 : 1;
   Critic critic(
-      wasserstein        ? Game::Wasserstein
-      : how == "minimax" ? Game::Minimax
-                         : Game::NonSaturating,
+      game,
       spectral ? spectral_mlp(784 + given, hidden, 20, gen) : net(784 + given, 1, hidden, 1, gen),
-      1e-3);
+      lr);
   const Tensor around = mean_logits(digits.train);  // the generator begins around the mean image
   const auto fake = [&](const Tensor& numbers) {
     const Tensor z = normal(gen, {numbers.dim(0), kNoise});
     return with(sigmoid(g->forward(with(z, numbers)) + around), numbers);
   };
   for (Progress p(job, 500); p.next();) {
-    for (int i = 0; i < (wasserstein || how == "penalty" ? 5 : 1); ++i) {
+    for (int i = 0; i < critic_steps; ++i) {
       const Tensor rows = random_rows(gen, digits.train.dim(0), 64);
       const Tensor numbers = index_select(digits.labels, 0, rows);
       critic.improve(with(index_select(digits.train, 0, rows), numbers).value(),
@@ -126,12 +129,11 @@ double images(const Job& job, const std::string& how, bool labels) {
   return judge(job, samples, digits);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const Job job = job_of(argc, argv, "zoo_gan");
+int program(const Job& job) {
   if (job.full()) {
-    images(job, job.word(0, "spectral"), job.word(1, "") == "labels");
+    const std::string how =
+        job.word(0, {"spectral", "nonsaturating", "minimax", "wasserstein", "penalty"});
+    images(job, how, job.word(1, {"", "labels"}) == "labels");
     return 0;
   }
   const auto first = lesson("first GAN", Game::Minimax, false),
@@ -151,3 +153,7 @@ int main(int argc, char** argv) {
   images(job, "spectral", true);  // a few steps, from which nothing is claimed
   return lost && d < 0.2 && error < 1e-6 ? 0 : 1;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return run(argc, argv, "zoo_gan", program); }

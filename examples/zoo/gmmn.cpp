@@ -92,22 +92,20 @@ void train(const Job& job, Autoencoder& ae, const Tensor& x, double share, Gener
   }
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const Job job = job_of(argc, argv, "zoo_gmmn");
+int program(const Job& job) {
   const Digits digits = load_digits(job, /*bits=*/false);
   Generator gen(/*seed=*/1);
   const std::int64_t count = job.full() ? 10000 : 1000;
   double pixels = 0, codes = 0;
   Tensor picture;
-  if (!job.full() || job.word(0, "codes") == "pixels") {
+  const std::string where = job.word(0, {"codes", "pixels"});
+  if (!job.full() || where == "pixels") {
     std::printf("in pixels\n");
     const Tensor samples = draws(*match(job, digits.train, 1, gen), gen, count);
     picture = samples.narrow(0, 0, 50);
     pixels = judge(job, samples, digits);
   }
-  if (!job.full() || job.word(0, "codes") == "codes") {
+  if (!job.full() || where == "codes") {
     std::printf("in codes of an autoencoder\n");
     Autoencoder ae(16, job.full() ? 512 : 128, gen);
     train(job, ae, digits.train, 0.5, gen);
@@ -120,3 +118,7 @@ int main(int argc, char** argv) {
   write_grid(job, picture, 10);
   return pixels < 0.5 && codes < 0.5 ? 0 : 1;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return run(argc, argv, "zoo_gmmn", program); }

@@ -25,10 +25,7 @@ Tensor corrupt(Generator& gen, const Tensor& x, double share) {
 constexpr double kNoise = 0.3;
 constexpr int kWalk = 4;  ///< steps of walkback
 
-}  // namespace
-
-int main(int argc, char** argv) {
-  const Job job = job_of(argc, argv, "zoo_gsn");
+int program(const Job& job) {
   const Digits digits = load_digits(job, /*bits=*/false);
   Generator gen(/*seed=*/1);
   const auto net = nn::mlp({.in = 784,
@@ -78,3 +75,7 @@ int main(int argc, char** argv) {
   write_grid(job, concat(rows, 0), 20);
   return judge(job, all, digits) < 0.6 ? 0 : 1;
 }
+
+}  // namespace
+
+int main(int argc, char** argv) { return run(argc, argv, "zoo_gsn", program); }

@@ -21,6 +21,7 @@
 #include "flows/examine/two_sample.h"
 #include "nn/optim/optim.h"
 #include "tensor/random.h"
+#include "tensor/text.h"
 
 namespace zoo {
 
@@ -32,18 +33,39 @@ struct Job {
   std::string picture;             ///< a path without its ending
   std::vector<std::string> words;  ///< the program's own
   bool full() const { return minutes > 0; }
-  std::string word(std::size_t i, const std::string& otherwise) const {
-    return i < words.size() ? words[i] : otherwise;
+  /// Word i, one of these; the first where there is none. Throws Error for another.
+  std::string word(std::size_t i, const std::vector<std::string>& choices) const {
+    if (i >= words.size()) return choices.front();
+    NF_CHECK(std::find(choices.begin(), choices.end(), words[i]) != choices.end(), "[zoo] '",
+             printable(words[i]), "' is none of: ", join(choices, ", "));
+    return words[i];
   }
 };
 
+/// Throws Error for minutes that are no number.
 inline Job job_of(int argc, char** argv, const std::string& picture) {
   Job job{.picture = picture, .words = {}};
   if (argc > 1) job.data = argv[1];
-  if (argc > 2) job.minutes = std::atof(argv[2]);
+  if (argc > 2) {
+    char* end = nullptr;
+    job.minutes = std::strtod(argv[2], &end);
+    NF_CHECK(end != argv[2] && *end == 0 && job.minutes >= 0 && job.minutes < 1e6, "[zoo] '",
+             printable(argv[2]), "' is no number of minutes");
+  }
   if (argc > 3) job.picture = argv[3];
   for (int i = 4; i < argc; ++i) job.words.emplace_back(argv[i]);
   return job;
+}
+
+/// main() of a program: its exit status, 0 when what it claims holds.
+template <class Program>
+int run(int argc, char** argv, const std::string& picture, const Program& program) {
+  try {
+    return program(job_of(argc, argv, picture));
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
 }
 
 /// Steps until a small run has done its number of them, or a full one has used its share of the

@@ -93,9 +93,8 @@ double images(const Job& job, const std::string& how, bool labels) {
   const auto with = [&](const Var& x, const Tensor& numbers) {  // one-hot labels beside x
     return labels ? concat({x, Var(index_select(Tensor::eye(10), 0, numbers))}, 1) : x;
   };
-  const double lr = job.full() ? 3e-4 : 1e-3;
   const auto g = net(kNoise + given, 784, hidden, 1, gen);
-  nn::Optimizer adam(*g, {.lr = lr, .beta1 = 0.5, .beta2 = 0.9});
+  nn::Optimizer adam(*g, {.lr = job.full() ? 3e-4 : 1e-3, .beta1 = 0.5, .beta2 = 0.9});
   const bool spectral = how == "spectral";
   const Game game = how == "wasserstein" ? Game::Wasserstein
                     : how == "penalty"   ? Game::Penalty
@@ -105,7 +104,7 @@ double images(const Job& job, const std::string& how, bool labels) {
   Critic critic(
       game,
       spectral ? spectral_mlp(784 + given, hidden, 20, gen) : net(784 + given, 1, hidden, 1, gen),
-      lr);
+      1e-3);
   const Tensor around = mean_logits(digits.train);  // the generator begins around the mean image
   const auto fake = [&](const Tensor& numbers) {
     const Tensor z = normal(gen, {numbers.dim(0), kNoise});

@@ -135,7 +135,7 @@ def losses(path):
             group["lr"] = s["lr"] * schedule(s, i, steps)
         optimizer.step()
         follow(learned, 1e-4, 200)
-        if len(tensors[f"x.{i}"]) < len(tensors["x.0"]) or i + 1 == steps:  # the end of an epoch
+        if i + 1 == steps:
             follow(learned, 1e-6, 1000)
         for name, p in learned.items():
             decay = min(s["ema"], (1 + i) / (10 + i))

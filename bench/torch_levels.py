@@ -68,10 +68,10 @@ class Levels:
 
 class Nade(Levels):
     def outputs(self, x):
-        x, w = x[:, :, 0], self.t["in.weight"]
+        x, w = x[:, :, 0], self.t["in_weight"]
         before = torch.cumsum(x[:, :, None] * w, 1) - x[:, :, None] * w
-        h = torch.sigmoid(self.t["in.bias"] + before)
-        return ((h * self.t["out.weight"]).sum(2) + self.t["out.bias"])[:, :, None]
+        h = torch.sigmoid(self.t["in_bias"] + before)
+        return ((h * self.t["out_weight"]).sum(2) + self.t["out_bias"])[:, :, None]
 
 
 class PixelCnn(Levels):

@@ -5,10 +5,13 @@
 #include <memory>
 #include <optional>
 
+#include "cli/bench_processes.h"
 #include "cli/cli.h"
 #include "cli/lines.h"
+#include "cli/processes.h"
 #include "cli/settings.h"
 #include "cli/step_profile.h"
+#include "cli/train.h"
 #include "cli/trained_model.h"
 #include "tensor/backend.h"
 #include "tensor/clock.h"
@@ -103,6 +106,9 @@ class Stepper {
     backend_for(device_).synchronize();
     if (times && behind) times->push_back((now_ms() - start) / static_cast<double>(all));
   }
+  /// Of all steps so far, in exchanges with other processes.
+  double communication_ms() const { return 1e3 * trainer_.communication_seconds(); }
+  std::int64_t steps() const { return trainer_.step(); }
 
  private:
   flows::Trainer trainer_;
@@ -111,10 +117,12 @@ class Stepper {
 
 struct BenchOptions {
   Common common;
+  ProcessOptions processes;
+  Network network;
   SettingOptions settings;
   std::string model;
   std::int64_t steps = 20;
-  bool floor = false, no_graph = false, profile = false;
+  bool floor = false, no_graph = false, profile = false, cluster = false;
 };
 
 void bench(const BenchOptions& asked, Device device) {
@@ -131,14 +139,18 @@ void bench(const BenchOptions& asked, Device device) {
                      rounds = std::min<std::int64_t>(10, steps);
   if (floor) least.emplace(*density, batch);
   config.training.steps = 1'000'000'000;
+  settle_shards(config);
   const data::Dataset data = random_data(batch * (steps + warmup + 1), shape);
   flows::FitOptions options = flows::fit_options(config);
   options.graph = !asked.no_graph;
+  options.group = &processes();
   Stepper stepper(*density, data, options);
   std::vector<double> times;
   stepper.run(warmup, nullptr);
   const double peak =  // before the floor allocates its own
       device == Device::CPU ? peak_resident_mb() : backend_for(device).peak_bytes() / 1e6;
+  const double exchanged = stepper.communication_ms();
+  const std::int64_t before = stepper.steps();
   // Interleaved, so that a change in the machine's speed meets both alike.
   for (std::int64_t round = 0; round < rounds; ++round) {
     if (least) least->measure();
@@ -187,10 +199,15 @@ void bench(const BenchOptions& asked, Device device) {
         "  ratio        %9.3f\n",
         p + a, p, least->peak_gflops, a, least->update_gbs, step_ms / (p + a));
   }
-  std::string table;
+  const double communication_ms =
+      (stepper.communication_ms() - exchanged) / static_cast<double>(stepper.steps() - before);
+  std::string table =
+      add_communication(json, step_ms, communication_ms,
+                        static_cast<double>(density->parameter_count()) * sizeof(float),
+                        asked.network, asked.cluster);
   if (asked.profile) {
     json["profile"] = profile_steps(*density, data, options, steps);
-    table = "\n" + profile_text(json["profile"], output_width());
+    table += "\n" + profile_text(json["profile"], output_width());
   }
   asked.common.result(json, text + table);
 }
@@ -216,13 +233,22 @@ void add_bench(CLI::App& app) {
                     "write, and the FLOP/s of its matrix products. Of as many steps more, none "
                     "recorded, and on a GPU with a wait after each layer");
   command->add_flag("--no-graph", options->no_graph, kNoGraphHelp);
+  command->add_flag("--cluster", options->cluster,
+                    "Also a model of 8 to 1024 processes, from the time that was measured and "
+                    "a network that is said");
+  options->network.add_to(*command);
+  options->processes.add_to(*command);
   options->common.add_to(*command);
   options->settings.add_to(*command, ShownSettings::OfModel);
   command->footer(
       "Examples:\n  flowcli bench nice --floor\n"
       "  flowcli bench nice --batch-size 1000 --threads 1 --json\n"
-      "  flowcli bench realnvp-2d --profile\n  flowcli bench nice --set precision=bf16\n");
-  command->callback([options] { bench(*options, options->common.apply()); });
+      "  flowcli bench nice --processes 2 --cluster\n  flowcli bench realnvp-2d --profile\n  "
+      "flowcli bench nice --set precision=bf16\n");
+  command->callback([options] {
+    options->processes.start();
+    bench(*options, options->common.apply());
+  });
 }
 
 }  // namespace nf::cli

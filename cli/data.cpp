@@ -81,7 +81,7 @@ void describe(const Common& common, const std::string& source, const std::string
   const auto [low, high, mean_value, deviation] = summary_of(data.train.x);
   const std::string geometry =
       data.images() ? str(data.channels, " x ", data.height, " x ", data.width, " pixels")
-                    : str(data.dims, " real numbers");
+                    : str(data.dims, data.discrete ? " levels" : " real numbers");
   const bool table = is_table(data);
   if (!data.form.empty()) common.note("read as CSV: " + data.form);
   std::string text = str(

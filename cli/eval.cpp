@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "cli/evaluation.h"
 #include "cli/interrupt.h"
 #include "cli/lines.h"
+#include "cli/processes.h"
 #include "cli/progress.h"
 #include "cli/train.h"
 #include "data/png.h"
@@ -29,6 +31,7 @@ namespace {
 
 struct EvalOptions {
   Common common;
+  ProcessOptions processes;
   ModelOptions model;
   RowOptions rows;
   EvaluateOptions evaluate;
@@ -40,7 +43,7 @@ class ScoringBar {
  public:
   ScoringBar(flows::EvaluateOptions& options, const char* what, const Common& common,
              std::function<bool()> goes_on)
-      : progress_(common.quiet) {
+      : progress_(common.silent()) {
     options.on_draw = [this, what, goes_on = std::move(goes_on), draws = options.noise_draws](
                           std::int64_t done, std::int64_t total) {
       progress_.step(done, total, what, str(done / draws, " of ", total / draws, " samples"));
@@ -71,9 +74,9 @@ std::string add_importance(flows::Density& density, const Rows& rows, const Eval
   {
     const ScoringBar bar(evaluate, "importance", options.common, [] {
       fault_point("importance-draw", "");
-      return !interrupted();
+      return processes().size() > 1 || !interrupted();  // several end together
     });
-    scores = flows::score(density, rows.x, evaluate);
+    scores = score_together(density, rows.x, evaluate);
   }
   const flows::Evaluation e = flows::evaluation_of(density, scores, options.importance);
   json["importance"] = options.importance;
@@ -144,26 +147,9 @@ std::string add_calibration(const TrainedModel& model, const Rows& rows, Json& j
       of_all >= kUsual ? ": no fault is seen\n" : ": the density is not that of these rows\n");
 }
 
-void eval_run(const EvalOptions& options) {
-  const Device device = options.common.apply();
-  const TrainedModel model = options.model.load(options.common, device);
-  if (options.rows.data.empty() && flows::is_target(model.run.config().data.source)) {
-    check_usage(options.importance == 0, "[importance] would change nothing: ", model.run.path(),
-                " was fitted to a target, and is compared with it by importance weights anyway");
-    return report_target(options.model.run, options.common, device, options.model.weights);
-  }
-  check_usage(
-      options.importance == 0 || !flows::estimates_log_det(*model.density),
-      "[importance] the log-determinants of this model are estimated at random, and weights "
-      "of estimates give no bound; --noise-draws averages them");
-  check_usage(options.importance == 0 || model.density->bound(),
-              "[importance] would change nothing: the log-likelihood of this model is exact");
-  const Rows rows = options.rows.load(model);
-  Evaluated evaluated = [&] {
-    flows::EvaluateOptions evaluate = options.evaluate;
-    const ScoringBar bar(evaluate, "eval", options.common, [] { return true; });
-    return evaluate_rows(model, rows, evaluate);
-  }();
+/// What rank 0 tells.
+void tell_evaluation(const TrainedModel& model, const Rows& rows, const EvalOptions& options,
+                     Evaluated& evaluated, const std::string& importance) {
   const flows::Evaluation& e = evaluated.mean;
   Json& json = evaluated.json;
   const std::string convention = convention_of(*model.density);
@@ -173,8 +159,6 @@ void eval_run(const EvalOptions& options) {
           dims == 1 ? " dimension\n  " : " dimensions\n  ", with_error(e.nats, e.nats_se, 4),
           " nats\n  ", with_error(e.bits_per_dim, e.bits_per_dim_se, 5), " bits/dim\n");
   const std::string members = add_members(model, rows, options.evaluate, e, json);
-  const std::string importance =
-      options.importance > 0 ? add_importance(*model.density, rows, options, json) : "";
   const int trained_by = model.density->bound_draws();
   const std::string other = trained_by > 1 && options.importance == 0
                                 ? str("  one draw of latents; what was trained is the bound",
@@ -197,8 +181,9 @@ void eval_run(const EvalOptions& options) {
   }
   const std::string codes = add_codes(model, rows.x, json);
   options.common.result(json, text + members + other + importance + compared + calibration + codes +
-                                  entropy + "  " + convention + "\n" + "  on " + name(device) +
-                                  ", matrix products in " + model.precision + "\n");
+                                  entropy + "  " + convention + "\n" + "  on " +
+                                  name(model.density->device()) + ", matrix products in " +
+                                  model.precision + "\n");
   if (std::isnan(e.nats)) {
     throw flows::Diverged("[eval] " +
                           describe_nan(*model.density, rows.x, evaluated.scores, rows.given));
@@ -208,8 +193,45 @@ void eval_run(const EvalOptions& options) {
   NF_CHECK(std::isfinite(e.nats), "[eval] the log-likelihood is ", e.nats, "; the model gives ",
            without, " of ", e.count, " samples no density",
            without > 0 ? "; 'flowcli score' tells which" : "");
+}
+
+/// A run that was fitted to a target is compared with it, unless other rows are given.
+bool of_target(const TrainedModel& model, const EvalOptions& options) {
+  return options.rows.data.empty() && flows::is_target(model.run.config().data.source);
+}
+
+void eval_run(const EvalOptions& options) {
+  const Device device = options.common.apply();
+  std::optional<TrainedModel> model;
+  std::optional<Rows> rows;
+  in_all([&] {
+    fault_point_of_rank("data");
+    model = options.model.load(options.common, device);
+    if (of_target(*model, options)) return;  // it has no rows
+    check_usage(
+        options.importance == 0 || !flows::estimates_log_det(*model->density),
+        "[importance] the log-determinants of this model are estimated at random, and weights "
+        "of estimates give no bound; --noise-draws averages them");
+    check_usage(options.importance == 0 || model->density->bound(),
+                "[importance] would change nothing: the log-likelihood of this model is exact");
+    rows = options.rows.load(*model);
+  });
+  if (of_target(*model, options)) {
+    check_usage(options.importance == 0, "[importance] would change nothing: ", model->run.path(),
+                " was fitted to a target, and is compared with it by importance weights anyway");
+    return on_first(
+        [&] { report_target(options.model.run, options.common, device, options.model.weights); });
+  }
+  Evaluated evaluated = [&] {
+    flows::EvaluateOptions evaluate = options.evaluate;
+    const ScoringBar bar(evaluate, "eval", options.common, [] { return true; });
+    return evaluate_rows(*model, *rows, evaluate);
+  }();
+  const std::string importance =
+      options.importance > 0 ? add_importance(*model->density, *rows, options, evaluated.json) : "";
+  on_first([&] { tell_evaluation(*model, *rows, options, evaluated, importance); });
   if (interrupted()) throw Interrupted();
-  if (!importance.empty() && json["importance_nats"].is_null()) {
+  if (!importance.empty() && evaluated.json["importance_nats"].is_null()) {
     throw flows::Diverged(
         "[eval] the importance-weighted bound is no number: a draw of the noise gives NaN");
   }
@@ -230,6 +252,7 @@ void add_eval(CLI::App& app) {
                    "log probability than the mean of ln p/q")
       ->check(whole(1, 1'000'000))
       ->type_name("K");
+  options->processes.add_to(*command);
   options->common.add_to(*command);
   command->footer(
       "A run of fit-target is compared with its target, as at the end of the fit.\n"
@@ -237,7 +260,10 @@ void add_eval(CLI::App& app) {
       "Examples:\n  flowcli eval runs/mnist --split test --json\n"
       "  flowcli eval runs/glyphs --data path/to/mnist\n"
       "  flowcli eval runs/mnist --importance 128          a tighter bound for pixels\n");
-  command->callback([options] { eval_run(*options); });
+  command->callback([options] {
+    options->processes.start();
+    eval_run(*options);
+  });
 }
 
 }  // namespace nf::cli

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "cli/lines.h"
+#include "cli/processes.h"
 #include "data/columns.h"
 #include "flows/layers/residual.h"
 #include "flows/models/surprise.h"
@@ -270,10 +271,16 @@ std::optional<HeldOut> held_out_of(const TrainedModel& model) {
   return HeldOut{split, scores->second.to_vector<double>(), of_columns};
 }
 
+std::vector<double> score_together(flows::Density& density, const Tensor& x,
+                                   const flows::EvaluateOptions& options) {
+  comm::Group& group = processes();
+  return flows::score(density, x, options, comm::Shards(group, comm::default_shards(group.size())));
+}
+
 Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,
                         const flows::EvaluateOptions& options) {
   Evaluated result;
-  result.scores = flows::score(*model.density, rows.x, rows.evaluated_with(options));
+  result.scores = score_together(*model.density, rows.x, rows.evaluated_with(options));
   result.mean = flows::evaluation_of(*model.density, result.scores, options.noise_draws);
   result.json = json_of(model, result.mean, rows.name, rows.split, rows.trained_on);
   result.beside = compare_with_baselines(model, rows.x, rows.given, result.scores);

@@ -66,12 +66,18 @@ std::string beside_gaussian(const RunFolder& run, const flows::Density& density,
 /// weights than the run's.
 std::optional<HeldOut> held_out_of(const TrainedModel& model);
 
+/// flows::score by all processes of this command, each of which has a part of the rows; all get all
+/// scores. Collective.
+std::vector<double> score_together(flows::Density& density, const Tensor& x,
+                                   const flows::EvaluateOptions& options);
+
 struct Evaluated {
   std::vector<double> scores;  ///< log_prob of each row
   flows::Evaluation mean;
   Comparison beside;
   Json json;  ///< what eval tells of any rows
 };
+/// Collective.
 Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,
                         const flows::EvaluateOptions& options);
 

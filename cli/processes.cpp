@@ -8,6 +8,7 @@
 
 #include "comm/launcher.h"
 #include "comm/local_group.h"
+#include "flows/train/fit.h"
 #include "tensor/fault.h"
 
 namespace nf::cli {
@@ -40,6 +41,8 @@ std::string packed_failure(const std::function<void()>& body) {
     return "";
   } catch (const UsageError& error) {
     return str("u", error.what());
+  } catch (const flows::Diverged& error) {
+    return str("d", error.step(), " ", error.what());
   } catch (const std::bad_alloc&) {
     return "eout of memory; try a smaller --batch-size or fewer samples";
   } catch (const std::exception& error) {
@@ -62,14 +65,16 @@ void join_processes() {
 }
 
 void check_command_of_processes(int argc, const char* const* argv) {
-  constexpr std::string_view kShared[] = {"train", "resume", "--help", "-h", "--version"};
+  constexpr std::string_view kShared[] = {"train",  "resume", "eval",     "bench",
+                                          "--help", "-h",     "--version"};
   const std::string_view command = argc > 1 ? argv[1] : "";
   const bool shared =
       std::find(std::begin(kShared), std::end(kShared), command) != std::end(kShared);
   if (processes().size() == 1 || shared) return;
   all_of_them().known = true;
   throw UsageError(str("[processes] flowcli ", command, " is for one process, and ",
-                       processes().size(), " were started; several can train and resume"));
+                       processes().size(),
+                       " were started; several can train, resume, eval and bench"));
 }
 
 void ProcessOptions::add_to(CLI::App& app) {
@@ -121,9 +126,11 @@ void in_all(const std::function<void()>& body) {
     if (failures[r].empty()) continue;
     all_of_them().known = true;
     const std::string whose = r == 0 ? "" : group.name_of(static_cast<int>(r)) + ": ";
-    const std::string message = whose + failures[r].substr(1);
-    if (failures[r][0] == 'u') throw UsageError(message);
-    fail(message);
+    const std::string said = failures[r].substr(1);
+    if (failures[r][0] == 'u') throw UsageError(whose + said);
+    if (failures[r][0] == 'e') fail(whose + said);
+    const std::size_t space = said.find(' ');
+    throw flows::Diverged(whose + said.substr(space + 1), std::atoll(said.c_str()));
   }
 }
 

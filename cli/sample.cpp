@@ -92,15 +92,15 @@ TrainedModel with_size(const TrainedModel& model, const std::string& text) {
   const std::string stuck = flows::layer_of_one_size(config, trained, *model.density);
   check_usage(stuck.empty(), "[size] ", stuck, " has numbers of its own for each of the ",
               model.shape.height, " x ", model.shape.width,
-              " pixels, so the model knows no other size; realnvp, glow and image-plus do, without "
-              "preprocess = cdf");
+              " pixels, so the model knows no other size; realnvp, glow, image-plus and pixelcnn "
+              "do, without preprocess = cdf");
   TrainedModel other = model;
   other.density = flows::resized(config, trained, *model.density, height, width);
   other.shape.height = height;
   other.shape.width = width;
   other.shape.dims = other.density->dims();
   constexpr double kAlive = 8;  // what is held at a time beside the widest of all
-  check_memory(kAlive * sizeof(float) * flows::widest_layer(other.flow("sample")),
+  check_memory(kAlive * sizeof(float) * flows::widest_layer(*other.density),
                str("an image of ", height, " x ", width), "give a smaller --size");
   return other;
 }

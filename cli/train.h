@@ -19,6 +19,9 @@ void train_new(const flows::Config& config, data::Dataset data, const Common& co
 /// asked for, which must be ahead.
 void train_on(const RunFolder& run, const flows::Config& config, data::Dataset data,
               const Common& common, Device device, bool later, bool graph);
+/// Of a configuration that says no shards: as many as processes. Throws UsageError for what these
+/// processes cannot share.
+void settle_shards(flows::Config& config);
 /// How a configuration is trained here.
 flows::FitOptions training_options(const flows::Config& config, bool graph);
 

@@ -19,9 +19,6 @@
 
 namespace nf::cli {
 
-namespace {
-
-/// As many shards as processes where nothing is said.
 void settle_shards(flows::Config& config) {
   const int size = processes().size();
   std::int64_t& shards = config.training.shards;
@@ -31,6 +28,8 @@ void settle_shards(flows::Config& config) {
   check_usage(shards >= size, "shards = ", shards, " are too few for ", size,
               " processes; start at most ", shards);
 }
+
+namespace {
 
 struct TrainOptions {
   Common common;

@@ -22,11 +22,6 @@ class Alone final : public Group {
   void exchange(int, std::span<const std::byte>, int, std::span<std::byte>) override {}
 };
 
-template <class T>
-void add(std::span<T> to, std::span<const T> from) {
-  for (std::size_t i = 0; i < to.size(); ++i) to[i] += from[i];
-}
-
 // The elements that one process has summed up, and their halves.
 struct Part {
   std::size_t begin, end;
@@ -59,20 +54,31 @@ std::string Group::name_of(int rank) const {
 void Group::sum(std::span<float> values) { sum_of(values); }
 void Group::sum(std::span<double> values) { sum_of(values); }
 
+// Piece by piece, so that what arrives is added while it is in the cache. Who sends has the same
+// pieces as who receives.
+template <class T>
+void Group::exchange_and_add(int to, std::span<const T> out, int from, std::span<T> sum) {
+  constexpr std::size_t kPiece = (std::size_t{1} << 20) / sizeof(T);
+  std::vector<T> piece(std::min(kPiece, sum.size()));
+  while (!out.empty() || !sum.empty()) {
+    const auto sent = out.first(std::min(kPiece, out.size()));
+    const std::span<T> got(piece.data(), std::min(kPiece, sum.size()));
+    exchange(to, std::as_bytes(sent), from, std::as_writable_bytes(got));
+    for (std::size_t i = 0; i < got.size(); ++i) sum[i] += got[i];
+    out = out.subspan(sent.size());
+    sum = sum.subspan(got.size());
+  }
+}
+
 template <class T>
 void Group::sum_of(std::span<T> values) {
-  std::vector<T> others(values.size());
-  const std::span<T> theirs(others);
   if (!std::has_single_bit(static_cast<unsigned>(size_))) {
     for (int d = 1; d < size_; d *= 2) {
-      const int to = rank_ - d, from = rank_ + d;
       if (rank_ % (2 * d) == d) {
-        exchange(to, std::as_bytes(values), -1, {});
+        exchange_and_add<T>(rank_ - d, values, -1, {});
         break;
       }
-      if (from >= size_) continue;
-      exchange(-1, {}, from, std::as_writable_bytes(theirs));
-      add<T>(values, theirs);
+      if (rank_ + d < size_) exchange_and_add<T>(-1, {}, rank_ + d, values);
     }
     return broadcast(std::as_writable_bytes(values));
   }
@@ -82,9 +88,7 @@ void Group::sum_of(std::span<T> values) {
   for (int d = 1; d < size_; d *= 2) {
     const bool upper = (rank_ & d) != 0;
     const Part keep = parts.back().half(upper), give = parts.back().half(!upper);
-    const std::span<T> got = keep.of(theirs);
-    exchange(rank_ ^ d, std::as_bytes(give.of(values)), rank_ ^ d, std::as_writable_bytes(got));
-    add<T>(keep.of(values), got);
+    exchange_and_add<T>(rank_ ^ d, give.of(values), rank_ ^ d, keep.of(values));
     parts.push_back(keep);
   }
   // Doubling: the same way back.
@@ -95,6 +99,17 @@ void Group::sum_of(std::span<T> values) {
     exchange(rank_ ^ d, std::as_bytes(have.of(values)), rank_ ^ d,
              std::as_writable_bytes(want.of(values)));
   }
+}
+
+void Group::add_from(int from, std::span<float> sum) { exchange_and_add<float>(-1, {}, from, sum); }
+void Group::add_from(int from, std::span<double> sum) {
+  exchange_and_add<double>(-1, {}, from, sum);
+}
+void Group::send_to_add(int to, std::span<const float> out) {
+  exchange_and_add<float>(to, out, -1, {});
+}
+void Group::send_to_add(int to, std::span<const double> out) {
+  exchange_and_add<double>(to, out, -1, {});
 }
 
 // A binomial tree: who has the bytes hands them on to the one `d` further.

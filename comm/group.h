@@ -59,6 +59,11 @@ class Group {
   /// of two by recursive halving and doubling: 2 (P - 1) / P of the bytes in 2 log2 P messages.
   void sum(std::span<float> values);
   void sum(std::span<double> values);
+  // Of a sum that two processes have: what one has is added to what the other has.
+  void add_from(int from, std::span<float> sum);
+  void add_from(int from, std::span<double> sum);
+  void send_to_add(int to, std::span<const float> out);
+  void send_to_add(int to, std::span<const double> out);
   /// From process 0 to all others.
   void broadcast(std::span<std::byte> bytes);
   /// What each process has, in the order of ranks, in every process.
@@ -92,6 +97,8 @@ class Group {
 
  private:
   void look_after(double limit);
+  template <class T>
+  void exchange_and_add(int to, std::span<const T> out, int from, std::span<T> sum);
   template <class T>
   void sum_of(std::span<T> values);
 

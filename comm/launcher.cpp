@@ -76,6 +76,13 @@ std::string plugin_path() {
   return "";
 }
 
+/// "Open MPI v4.1.4", "MPICH Version: 4.0.2": the rest is how it was built.
+std::string first_words(const std::string& library) {
+  std::string words = library.substr(0, library.find_first_of(",\n"));
+  std::replace(words.begin(), words.end(), '\t', ' ');
+  return words;
+}
+
 std::unique_ptr<Group> start_mpi(const Launch& launch) {
   const std::string told = str(launch.by, " says that ", launch.size, " processes were started");
   const std::string path = plugin_path();
@@ -89,7 +96,7 @@ std::unique_ptr<Group> start_mpi(const Launch& launch) {
   NF_CHECK(mpi && mpi->version == NF_MPI_VERSION, "[processes] ", told, ", and ", path,
            " does not start; is it of this version?");
   NF_CHECK(mpi->size == launch.size, "[processes] ", told, ", but MPI sees ", mpi->size, " (",
-           mpi->library, "): start them by the mpirun of that MPI");
+           first_words(mpi->library), "): start them by the mpirun of that MPI");
   return std::make_unique<MpiGroup>(*mpi);
 }
 

@@ -109,14 +109,11 @@ Sum TreeSum::total_at_first() {
       } else if (from == group.rank()) {
         out = std::move(nodes_.at(right).sum);
         nodes_.erase(right);
-        for_each_span(out, [&](auto span) { group.exchange(at, std::as_bytes(span), -1, {}); });
+        for_each_span(out, [&](auto span) { group.send_to_add(at, span); });
       } else if (at == group.rank()) {
-        const Sum& mine = nodes_.at(left).sum;
-        Sum theirs{mine.values.empty_like(), std::vector<double>(mine.numbers.size())};
-        for_each_span(
-            theirs, [&](auto span) { group.exchange(-1, {}, from, std::as_writable_bytes(span)); });
-        nodes_.emplace(right, Node{half, std::move(theirs)});
-        merge(left, right);
+        Node& node = nodes_.at(left);
+        for_each_span(node.sum, [&](auto span) { group.add_from(from, span); });
+        node.count += half;
       }
     }
   }

@@ -87,8 +87,12 @@ int main(int argc, char** argv) {
   const Tensor joint = exp(log_joint(grid).value());
   const double evidence = std::log(sum(joint).item() / 100);
   std::printf("ln p(x) %.3f\n", evidence);
-  std::vector<data::Series> curves = {
-      {"p(z|x)", grid.to_vector<double>(), (joint / std::exp(evidence)).to_vector<double>()}};
+  data::Series truth{"p(z|x), dashed", grid.to_vector<double>(),
+                     (joint / std::exp(evidence)).to_vector<double>()};
+  for (std::size_t i = 0; i < truth.y.size(); ++i) {
+    if (i % 12 >= 7) truth.y[i] = NAN;  // a gap
+  }
+  std::vector<data::Series> curves;
 
   struct Start {
     const char* name;
@@ -108,6 +112,7 @@ int main(int argc, char** argv) {
     curves.push_back(
         {at.name, z.value().to_vector<double>(), exp(log_q.value()).to_vector<double>()});
   }
+  curves.push_back(truth);
   const char* path = argc > 1 ? argv[1] : "bound.svg";
   data::write_curve_svg(path, {"z, given x", "z", "density", /*whole_range=*/true}, curves);
   std::printf("wrote %s\n", path);

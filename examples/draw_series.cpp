@@ -86,7 +86,8 @@ int main(int argc, char** argv) {
     if (norm * norm < kGoesOn) right = right && std::abs(value - exact) < 4 * se;
   }
   const char* path = argc > 1 ? argv[1] : "series.svg";
-  data::write_curve_svg(path, {"Error", "terms", "log10 of nats", /*whole_range=*/true}, curves);
+  data::write_curve_svg(path, {"Error of a series, nats", "terms", "log10", /*whole_range=*/true},
+                        curves);
   std::printf("wrote %s\n", path);
   return right ? 0 : 1;
 }

@@ -7,7 +7,8 @@
     z = model.encode(rows)                  # and model.decode(z)
 
 One file on top of libnf_c (c/nf.h has every detail). The library is looked for where NF_LIBRARY says,
-beside this file, in the folder build/ of the tree that this file is in, and where the system looks.
+beside this file, in the folder build/ of the tree or lib/ of the package that this file is in, and where
+the system looks.
 Python 3.9 or newer, NumPy.
 """
 
@@ -58,7 +59,7 @@ def _places():
     told = os.environ.get("NF_LIBRARY")
     if told:  # nothing else then: a wrong word is no reason to take another library
         return [told]
-    folders = [here, here.parent / "build"]
+    folders = [here, here.parent / "build", here.parent / "lib"]
     return [str(folder / name) for folder in folders for name in names if (folder / name).exists()] + names[1:]
 
 

@@ -8,7 +8,7 @@
 #   NF_SANITIZE    ON builds with the address and undefined-behaviour sanitizers, FULL with the second
 #                  in tests and the program too, THREAD with the thread sanitizer (OFF)
 #   NF_CUDA        ON, OFF, or AUTO: the CUDA backend where nvcc works (AUTO)
-#   NF_CUDA_ARCHITECTURES   GPUs to compile for, e.g. 90 (80-real;90-real;100)
+#   NF_CUDA_ARCHITECTURES   GPUs to compile for, e.g. 90 (those of 80, 90 and 100 that nvcc knows)
 #   NF_FUZZ        ON builds the fuzz targets instead, by clang (OFF; scripts/fuzz sets it)
 set -euo pipefail
 

@@ -162,11 +162,11 @@ BOOST_AUTO_TEST_CASE(a_library_that_has_changed_is_told) {
 
 BOOST_AUTO_TEST_CASE(a_folder_of_a_targets_name_is_not_the_target) {
   const ScratchFolder folder;
-  std::filesystem::create_directory(folder.file("U2"));
+  std::filesystem::create_directory(folder.file("U1"));
   const auto in_folder = [&] { BOOST_TEST_REQUIRE(chdir(folder.file("").c_str()) == 0); };
   const Outcome told = flowcli(
       folder,
-      {"fit-target", "U2", "--out", "run", "--family", "nsf", "--steps", "60", "--threads", "1"},
+      {"fit-target", "U1", "--out", "run", "--family", "nsf", "--steps", "60", "--threads", "1"},
       "", in_folder);
   expect_ok(told);
   BOOST_TEST(told.out.find("miss a part of the target") != std::string::npos, told.out);

@@ -78,6 +78,19 @@ BOOST_AUTO_TEST_CASE(every_command_works_or_says_why_not) {
   const std::string run = folder.file("pixelcnn");
   expect_ok(flowcli(folder, {"sample", run, "--given", "3", "-n", "2", "--temperature", "0"}));
   expect_ok(flowcli(folder, {"classify", run}));
+  expect_ok(flowcli(folder, {"sample", run, "--given", "3", "-n", "1", "--size", "30x32"}));
+  expect_failure(flowcli(folder, {"sample", folder.file("nade"), "--size", "2x"}),
+                 {"layer net (Nade(784 bits, 8 units))", "knows no other size"}, 2);
+}
+
+BOOST_AUTO_TEST_CASE(tones_are_levels) {
+  const ScratchFolder folder;
+  const Outcome told = flowcli(folder, {"data", "tones"});
+  expect_ok(told);
+  BOOST_TEST(told.out.find("tones: samples of 256 levels") != std::string::npos, told.out);
+  const std::string table = folder.file("tones.csv");
+  expect_ok(flowcli(folder, {"data", "make", "tones", "--train", "3", "--out", table}));
+  BOOST_TEST(slurp(table).starts_with("x1,x2,"));
 }
 
 BOOST_AUTO_TEST_CASE(data_that_do_not_suit_are_refused) {

@@ -129,6 +129,52 @@ BOOST_AUTO_TEST_CASE(a_signal_to_any_process_saves_once) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(rows_are_evaluated_together) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  expect_ok(flowcli(folder, shared_training(run, 1, 1, {"--quiet"})));
+  const auto eval = [&](int processes) {
+    const Outcome outcome = flowcli(
+        folder, {"eval", run, "--json", "--quiet", "--processes", std::to_string(processes)});
+    expect_ok(outcome);
+    return outcome.json();
+  };
+  const nlohmann::json alone = eval(1);
+  for (const int processes : {2, 3}) {
+    nlohmann::json together = eval(processes);
+    BOOST_TEST(together.size() == alone.size());
+    BOOST_TEST(together["count"] == 300);
+    for (const char* key : {"nats", "nats_se", "bits_per_dim", "gaussian_nats"}) {
+      BOOST_TEST(together[key].get<double>() == alone.at(key).get<double>(),
+                 boost::test_tools::tolerance(1e-6));
+    }
+  }
+  expect_failure(flowcli(folder, {"eval", run, "--processes", "2"}, "rank-1-data:1:fail"),
+                 {"rank 1 of 2"});
+}
+
+BOOST_AUTO_TEST_CASE(bench_tells_what_processes_exchange) {
+  const ScratchFolder folder;
+  const Outcome outcome =
+      flowcli(folder, {"bench", "realnvp-2d", "--hidden-units", "8", "--bench-steps", "10",
+                       "--json", "--quiet", "--threads", "1", "--processes", "2", "--cluster",
+                       "--bandwidth", "1", "--latency", "0"});
+  expect_ok(outcome);
+  const nlohmann::json told = outcome.json();
+  BOOST_TEST(told["processes"] == 2);
+  BOOST_TEST(told["communication_ms"].get<double>() > 0);
+  const double bytes = 4 * told["parameters"].get<double>();
+  BOOST_TEST(told["exchanged_mb"].get<double>() == bytes / 1e6);
+  const nlohmann::json& rows = told["model_of_network"]["rows"];
+  BOOST_TEST_REQUIRE(rows.size() == 8U);
+  for (const auto& row : rows) {
+    const double p = row["processes"];
+    BOOST_TEST(row["exchange_ms"].get<double>() == 2 * (p - 1) / p * bytes / 1e9 * 1e3,
+               boost::test_tools::tolerance(1e-9));
+  }
+  BOOST_TEST(rows.back()["processes"] == 1024);
+}
+
 BOOST_AUTO_TEST_CASE(what_processes_cannot_is_refused) {
   const ScratchFolder folder;
   const std::string run = folder.file("run");

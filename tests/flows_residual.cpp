@@ -9,6 +9,7 @@
 #include "flows/layers/residual.h"
 #include "flows/layers/scaling.h"
 #include "flows/train/fit.h"
+#include "tensor/backend.h"
 #include "tensor/linalg.h"
 #include "tests/data_util.h"
 #include "tests/flows_rows.h"
@@ -156,6 +157,28 @@ BOOST_AUTO_TEST_CASE(the_inverse_says_how_far_it_is_and_when_it_fails) {
               {"terms and steps above 0"});
 }
 
+// Nothing of the log-determinant stays on the tape but v and w, like x, and its value.
+BOOST_AUTO_TEST_CASE(an_estimate_keeps_no_graph_of_its_series) {
+  constexpr std::int64_t kRows = 64, kDims = 4;
+  for (const ResidualLogDet kind : {ResidualLogDet::Series, ResidualLogDet::Roulette}) {
+    Generator gen(4);
+    const auto net = nn::lipschitz_mlp({.dims = kDims, .hidden_units = 256}, gen);
+    ResidualBlock layer(net, {.log_det = kind, .terms = 30}, Generator(3, 17));
+    const Var x = Var::leaf(normal(gen, {kRows, kDims}));
+    const auto kept_by = [&](const std::function<Mapped()>& run) {
+      const std::size_t before = cpu_backend().bytes_in_use();
+      const Tape tape;
+      const Mapped out = run();
+      return cpu_backend().bytes_in_use() - before;
+    };
+    const auto value = kept_by([&] { return Mapped{x + net->forward(x), {}}; });
+    const auto both = kept_by([&] { return layer.forward(x); });
+    const std::size_t gradients = 2 * static_cast<std::size_t>(net->parameter_count()),
+                      few = gradients + 5 * kRows * (kDims + 1);
+    BOOST_TEST(both <= value + few * sizeof(float), both << " bytes, the value alone " << value);
+  }
+}
+
 // Estimated and exact; of the series it is right but for terms that are left out.
 BOOST_AUTO_TEST_CASE(estimates_are_right_on_average) {
   constexpr std::int64_t kDraws = 4000;
@@ -186,6 +209,33 @@ BOOST_AUTO_TEST_CASE(estimates_are_right_on_average) {
       }
     }
   }
+}
+
+// By the gradient that forward kept, and by the one that backward computes where samples differ.
+BOOST_AUTO_TEST_CASE(samples_may_count_alike_or_not) {
+  Generator gen(4);
+  const auto layer = block(net_of_rows(3, "lipswish", gen), {.log_det = ResidualLogDet::Series});
+  const Tensor x = normal(gen, {4, 3}, DType::F64);
+  const auto weighed = [&](const std::vector<double>& by) {
+    const Placed placed(layer->generators(), Tensor::arange(4, DType::I32), 1);
+    const Var leaf = Var::leaf(x);
+    Tape tape;
+    tape.backward(sum(layer->forward(leaf).log_det * Var(Tensor::from(by, {4}))));
+    std::vector<Tensor> all = {leaf.grad()};
+    layer->for_each_parameter([&](const std::string&, Var& p) { all.push_back(p.grad()); });
+    layer->clear_grads();
+    return all;
+  };
+  const auto alike = weighed({2, 2, 2, 2}), first = weighed({2, 2, 0, 0}),
+             last = weighed({0, 0, 2, 2});
+  int checked = 0;
+  for (std::size_t i = 0; i < alike.size(); ++i) {
+    if (!alike[i].defined()) continue;  // the last bias
+    const Tensor sum = first[i] + last[i];
+    BOOST_TEST(max(abs(alike[i] - sum)).item() < 1e-12 * (1 + max(abs(sum)).item()));
+    ++checked;
+  }
+  BOOST_TEST(checked > 5);
 }
 
 BOOST_AUTO_TEST_CASE(gradients_of_estimates_are_right_on_average) {

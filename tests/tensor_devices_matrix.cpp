@@ -181,7 +181,7 @@ BOOST_AUTO_TEST_CASE(gradient_norms) {
 BOOST_AUTO_TEST_CASE(linear_algebra) {
   for (const Device device : other_devices()) {
     for (const DType dtype : kFloats) {
-      const double tolerance = dtype == DType::F32 ? 1e-6 : 1e-12;
+      const double tolerance = dtype == DType::F32 ? 1e-6 : 1e-11;  // a GPU rounds a*b + c once
       for (const std::int64_t n : {1, 2, 9, 33, 70}) {
         const Tensor a = draw({n, n}, dtype) + Tensor::eye(n, dtype) * 2.0;
         const Tensor other = draw({n, 37}, dtype, 2), narrow = other.narrow(1, 3, 1);

@@ -11,9 +11,8 @@ struct Rbm {
   /// Small weights; the visible biases give each pixel its mean in x (N, D).
   static Rbm make(Weights& weights, const std::string& name, std::int64_t hidden, const Tensor& x,
                   Generator& gen) {
-    const Tensor p = mean(x, {0}) * 0.98 + 0.01;
     return {weights.add(name + ".weight", normal(gen, {hidden, x.dim(1)}) * 0.01),
-            weights.add(name + ".b", log(p) - log1p(-p)),
+            weights.add(name + ".b", mean_logits(x)),
             weights.add(name + ".c", Tensor::zeros({hidden}))};
   }
 
@@ -36,15 +35,6 @@ struct Rbm {
     return -sum(v * b, {1}) - sum(softplus(linear(v, w, c)), {1});
   }
 };
-
-/// All 2^n rows of n bits, f32.
-inline Tensor all_bits(std::int64_t n) {
-  std::vector<float> bits;
-  for (std::int64_t row = 0; row < std::int64_t{1} << n; ++row) {
-    for (std::int64_t i = 0; i < n; ++i) bits.push_back(static_cast<float>(row >> i & 1));
-  }
-  return Tensor::from(bits, {std::int64_t{1} << n, n});
-}
 
 /// ln Z by summing over all states of the hidden side.
 inline double exact_ln_z(const Rbm& rbm) {

@@ -21,6 +21,7 @@
 #include "flows/examine/two_sample.h"
 #include "nn/optim/optim.h"
 #include "tensor/random.h"
+#include "tensor/text.h"
 
 namespace zoo {
 
@@ -32,18 +33,39 @@ struct Job {
   std::string picture;             ///< a path without its ending
   std::vector<std::string> words;  ///< the program's own
   bool full() const { return minutes > 0; }
-  std::string word(std::size_t i, const std::string& otherwise) const {
-    return i < words.size() ? words[i] : otherwise;
+  /// Word i, one of these; the first where there is none. Throws Error for another.
+  std::string word(std::size_t i, const std::vector<std::string>& choices) const {
+    if (i >= words.size()) return choices.front();
+    NF_CHECK(std::find(choices.begin(), choices.end(), words[i]) != choices.end(), "[zoo] '",
+             printable(words[i]), "' is none of: ", join(choices, ", "));
+    return words[i];
   }
 };
 
+/// Throws Error for minutes that are no number.
 inline Job job_of(int argc, char** argv, const std::string& picture) {
   Job job{.picture = picture, .words = {}};
   if (argc > 1) job.data = argv[1];
-  if (argc > 2) job.minutes = std::atof(argv[2]);
+  if (argc > 2) {
+    char* end = nullptr;
+    job.minutes = std::strtod(argv[2], &end);
+    NF_CHECK(end != argv[2] && *end == 0 && job.minutes >= 0 && job.minutes < 1e6, "[zoo] '",
+             printable(argv[2]), "' is no number of minutes");
+  }
   if (argc > 3) job.picture = argv[3];
   for (int i = 4; i < argc; ++i) job.words.emplace_back(argv[i]);
   return job;
+}
+
+/// main() of a program: its exit status, 0 when what it claims holds.
+template <class Program>
+int run(int argc, char** argv, const std::string& picture, const Program& program) {
+  try {
+    return program(job_of(argc, argv, picture));
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
 }
 
 /// Steps until a small run has done its number of them, or a full one has used its share of the
@@ -107,6 +129,28 @@ inline Tensor draw_bits(Generator& gen, const Tensor& p) {
   return less(uniform(gen, p.shape()), p).to(p.dtype());
 }
 
+/// Logits (D) of the mean of x (N, D), kept away from 0 and 1.
+inline Tensor mean_logits(const Tensor& x) {
+  const Tensor p = mean(x, {0}) * 0.98 + 0.01;
+  return log(p) - log1p(-p);
+}
+
+/// ln of Bernoulli(sigmoid(logits)) at bits, summed over units: (N). Both (N, D), or broadcast;
+/// Tensors or Vars.
+template <class V>
+V ln_bernoulli(const V& bits, const V& logits) {
+  return sum(bits * logits - softplus(logits), {1});
+}
+
+/// All 2^n rows of n bits, f32.
+inline Tensor all_bits(std::int64_t n) {
+  std::vector<float> bits;
+  for (std::int64_t row = 0; row < std::int64_t{1} << n; ++row) {
+    for (std::int64_t i = 0; i < n; ++i) bits.push_back(static_cast<float>(row >> i & 1));
+  }
+  return Tensor::from(bits, {std::int64_t{1} << n, n});
+}
+
 /// One step down loss(), a scalar Var. Gradients that others left in the module are forgotten.
 template <class Loss>
 double descend(nn::Module& module, nn::Optimizer& optimizer, const Loss& loss) {
@@ -125,6 +169,11 @@ struct Estimate {
 inline Estimate mean_of(const Tensor& numbers) {
   const Tensor x = numbers.to(DType::F64);
   return {mean(x).item(), std::sqrt(variance(x).item() / static_cast<double>(x.numel()))};
+}
+
+/// Nats of the test bits when pixels are independent: what a model of bits has to beat.
+inline double independent_nats(const Digits& digits) {
+  return mean_of(ln_bernoulli(digits.test, mean_logits(digits.train))).mean;
 }
 
 /// Rows (N, 784) in [0, 1] as a grid of images, PICTURE.png.

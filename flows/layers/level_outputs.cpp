@@ -145,10 +145,12 @@ class LogisticOutputs : public LevelOutputs {
   }
   /// (M), from -1 to 1.
   Tensor places(const Tensor& like) const {
-    if (components_ == 1) return Tensor::zeros({1}, like.dtype(), like.device());
-    const double step = 2.0 / static_cast<double>(components_ - 1);
-    return affine(Tensor::arange(components_, DType::I32).to(like.dtype()), step, -1)
-        .to(like.device());
+    Tensor all = Tensor::zeros({components_}, like.dtype(), like.device());
+    for (std::int64_t i = 0; i < components_ && components_ > 1; ++i) {
+      const double share = static_cast<double>(i) / static_cast<double>(components_ - 1);
+      all.narrow(0, i, 1).fill_(2 * share - 1);
+    }
+    return all;
   }
   /// ln of the mass between x - 1/2 and x + 1/2, of y as far from the mean: x (N, T, 1), the others
   /// (N, T, M).

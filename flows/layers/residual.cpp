@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "tensor/full_precision.h"
 
@@ -94,8 +95,10 @@ ResidualBlock::ResidualBlock(std::shared_ptr<nn::LipschitzNet> net, const Residu
 // limit that the inverse could come near.
 Mapped ResidualBlock::forward(const Var& x, const Var&) {
   const FullPrecision full(x.device());
-  const Linearized at = net_.linearized(x);
-  return {x + at.value, log_det(at, x, probes_)};
+  const std::vector<Var> weights = net_.weights();
+  if (estimated()) return {x + net_.value(x, weights), estimated_log_det(x, weights, *probes_)};
+  const Linearized at = net_.linearized(x, weights);
+  return {x + at.value, exact_log_det(at, x)};
 }
 
 Var ResidualBlock::encode(const Var& x, const Var&) {
@@ -113,8 +116,9 @@ Mapped ResidualBlock::inverse(const Var& z, const Var&) {
   }();
   inverse_steps_.store(found.steps, std::memory_order_relaxed);
   const Var x = Tape::recording() ? recorded_inverse(z, found.x, weights) : Var(found.x);
+  if (!estimated()) return {x, -exact_log_det(net_.linearized(x, weights), x)};
   Generator fixed = fixed_;
-  return {x, -log_det(net_.linearized(x, weights), x, Tape::recording() ? probes_ : &fixed)};
+  return {x, -estimated_log_det(x, weights, Tape::recording() ? *probes_ : fixed)};
 }
 
 // At x = z - g(x): dx = (I + J)^-1 (dz - dg), dg the change of g by its parameters alone. So the
@@ -139,20 +143,96 @@ Var ResidualBlock::recorded_inverse(const Var& z, const Tensor& x,
 
 // --- the log-determinant ------------------------------------------------------------------------
 
-Var ResidualBlock::log_det(const Linearized& at, const Var& x, Generator* probes) {
+namespace {
+
+// While it lives, the parameters of a module are leaves of their own, with the same values.
+class LeafCopies {
+ public:
+  explicit LeafCopies(nn::Module& module) {
+    module.for_each_parameter([&](const std::string&, Var& p) {
+      kept_.emplace_back(&p, p);
+      p = Var::leaf(p.value());
+    });
+  }
+  ~LeafCopies() {
+    for (const auto& [parameter, before] : kept_) *parameter = before;
+  }
+  LeafCopies(const LeafCopies&) = delete;
+  LeafCopies& operator=(const LeafCopies&) = delete;
+  void add_grads(std::vector<Tensor>& to) const {
+    for (const auto& [parameter, before] : kept_) to.push_back(parameter->grad());
+  }
+
+ private:
+  std::vector<std::pair<Var*, Var>> kept_;
+};
+
+bool all_alike(const Tensor& dout) {
+  return dout.device() == Device::CPU && max(dout).item() == min(dout).item();
+}
+
+}  // namespace
+
+// Of sum_n dout_n w_n^T J v_n, dout undefined: of 1, by x, the weights and the parameters of the
+// network, in this order; undefined where it does not depend on one.
+std::vector<Tensor> ResidualBlock::gradients(const Var& x, const std::vector<Var>& weights,
+                                             const Tensor& dout,
+                                             const std::function<Estimate(const Linearized&)>& of) {
+  const LeafCopies parameters(net_);
+  Tape tape;
+  const Var leaf = Var::leaf(x.value());
+  std::vector<Var> leaves;
+  for (const Var& weight : weights) leaves.push_back(Var::leaf(weight.value()));
+  const Linearized at = net_.linearized(leaf, leaves);
+  const Estimate drawn = of(at);
+  const Var scalars = sum_event(net_.jvp(at, drawn.v) * Var(drawn.w));
+  tape.backward(sum(dout.defined() ? scalars * Var(dout) : scalars));
+  std::vector<Tensor> all = {leaf.grad()};
+  for (const Var& weight : leaves) all.push_back(weight.grad());
+  parameters.add_grads(all);
+  return all;
+}
+
+// Nothing of the series is recorded, nor of w^T J v: its gradient is computed here and kept, for
+// losses in which all samples count alike. For others, and on a GPU, where nobody looks at dout, it
+// is computed in backward. (Chen et al. 2019, section 3.2)
+Var ResidualBlock::estimated_log_det(const Var& x, const std::vector<Var>& weights,
+                                     Generator& probes) {
   if (x.numel() == 0) return zero_log_det(x);
-  if (!estimated()) return exact_log_det(at, x);
-  const Estimate drawn = [&] {
+  Estimate drawn;
+  const auto draw = [&](const Linearized& at) {
     const NoGrad no_grad;
-    return estimate(at, x.value(), *probes);
-  }();
-  if (!Tape::recording()) return drawn.value;
-  // 0 with the gradient, and the value.
-  const Var scalar = sum_event(net_.jvp(at, drawn.v) * Var(drawn.w));
-  return (scalar - scalar.detach()) + Var(drawn.value);
+    return drawn = estimate(at, x.value(), probes);
+  };
+  if (!Tape::recording()) return draw(net_.linearized(x, weights)).value;
+  std::vector<Var> inputs = {x};
+  inputs.insert(inputs.end(), weights.begin(), weights.end());
+  net_.for_each_parameter([&](const std::string&, Var& p) { inputs.push_back(p); });
+  std::vector<Tensor> kept;
+  if (x.device() == Device::CPU) {
+    kept = gradients(x, weights, {}, draw);
+  } else {
+    draw(net_.linearized(x.detach(), weights));
+  }
+  return Tape::current()->record(
+      "log-determinant of a residual block", drawn.value,
+      [this, inputs, kept, drawn, count = weights.size()](const Tensor& dout) {
+        const FullPrecision full(dout.device());
+        const bool scaled = !kept.empty() && all_alike(dout);
+        const std::vector<Var> weights(inputs.begin() + 1,
+                                       inputs.begin() + 1 + static_cast<std::ptrdiff_t>(count));
+        const std::vector<Tensor> grads =
+            scaled ? kept
+                   : gradients(inputs[0], weights, dout, [&](const Linearized&) { return drawn; });
+        for (std::size_t i = 0; i < grads.size(); ++i) {
+          if (!grads[i].defined() || !inputs[i].requires_grad()) continue;
+          inputs[i].slot()->accumulate(scaled ? grads[i] * dout.narrow(0, 0, 1).item() : grads[i]);
+        }
+      });
 }
 
 Var ResidualBlock::exact_log_det(const Linearized& at, const Var& x) const {
+  if (x.numel() == 0) return zero_log_det(x);
   const std::int64_t n = x.dim(0), d = dims_of_sample(x.shape());
   const Tensor one = Tensor::eye(d, x.dtype()).to(x.device()).reshape({d, 1, d});
   Shape rows = x.shape();

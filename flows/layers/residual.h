@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -43,6 +44,9 @@ struct ResidualOptions {
 /// so that several threads may draw samples); its gradient is an estimate too, that of w^T J v with
 /// w = sum_k
 /// (-1)^k (J^T)^k v as a constant, which needs no second derivatives (Chen et al. 2019, theorem 2).
+/// Of all this a tape keeps no graph: the gradient is computed in forward, and kept in its place
+/// (Chen et al. 2019, section 3.2). That it is one for all samples is right where they count alike
+/// in the loss; else it is computed anew in backward.
 ///
 /// The inverse is the limit of x <- z - g(x) from x = z, for each sample until |dx| <= tolerance()
 /// * (1 + |x|), in the largest of its numbers. With L the slope of g, x is then right to L / (1 -
@@ -76,7 +80,9 @@ class ResidualBlock : public Bijection {
     Tensor v, w;   // like x
   };
 
-  Var log_det(const Linearized& at, const Var& x, Generator* probes);
+  std::vector<Tensor> gradients(const Var& x, const std::vector<Var>& weights, const Tensor& dout,
+                                const std::function<Estimate(const Linearized&)>& of);
+  Var estimated_log_det(const Var& x, const std::vector<Var>& weights, Generator& probes);
   Var exact_log_det(const Linearized& at, const Var& x) const;
   Estimate estimate(const Linearized& at, const Tensor& x, Generator& probes);
   Var recorded_inverse(const Var& z, const Tensor& x, const std::vector<Var>& weights);

@@ -6,20 +6,20 @@ namespace nf::flows {
 
 namespace {
 
-Convention convention_of(std::int64_t dims, int levels) {
+Convention levels_convention(std::int64_t dims, int levels) {
   const std::string what =
       levels == 2 ? str(dims, " bits, 0 or 1") : str(dims, " levels, 0 to ", levels - 1);
   return {0, str("nats of ", what, "; exact; bits/dim = -nats/(", dims, " ln 2)")};
 }
 
-std::int64_t dims_of(const nn::CausalNet& net) { return net.places() * net.sizes().channels; }
+std::int64_t row_dims(const nn::CausalNet& net) { return net.places() * net.sizes().channels; }
 
 }  // namespace
 
 LevelsDensity::LevelsDensity(std::shared_ptr<nn::CausalNet> net,
                              std::shared_ptr<LevelOutputs> outputs, int levels,
                              std::shared_ptr<Condition> condition)
-    : Density(dims_of(*net), convention_of(dims_of(*net), levels), std::move(condition)),
+    : Density(row_dims(*net), levels_convention(row_dims(*net), levels), std::move(condition)),
       net_(add_module("net", std::move(net))),
       outputs_(std::move(outputs)),
       levels_(levels) {

@@ -67,6 +67,7 @@ TrainingSettings levels_training(std::int64_t epochs, std::int64_t batch_size) {
   training.beta2 = 0.999;
   training.eps = 1e-8;
   training.schedule = "cosine";
+  training.clip = 5;
   return training;
 }
 

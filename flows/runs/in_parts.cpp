@@ -8,7 +8,7 @@
 
 namespace nf::flows {
 
-double widest_layer(const FlowDensity& density) {
+double widest_layer(const Density& density) {
   std::vector<nn::LayerInfo> layers;
   density.inspect({1, density.dims()}, "", layers);
   auto widest = static_cast<double>(density.dims());

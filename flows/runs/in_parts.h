@@ -10,7 +10,7 @@
 namespace nf::flows {
 
 /// The most numbers that one layer makes of a sample.
-double widest_layer(const FlowDensity& density);
+double widest_layer(const Density& density);
 
 /// A density and how many rows go through it at a time, which is found once.
 struct InParts {

@@ -151,6 +151,8 @@ class Trainer {
   /// 16 hexadecimal digits of all parameters and buffers as they are: equal where two trainings
   /// gave the same bits.
   std::string parameters_checksum();
+  /// Spent so far in adding up what all processes have, waiting for them included.
+  double communication_seconds() const { return communication_seconds_; }
 
   std::int64_t epoch() const { return batches_.epoch(); }  ///< epochs completed
   std::int64_t step() const { return optimizer_.steps(); }
@@ -192,6 +194,7 @@ class Trainer {
   FitOptions options_;
   comm::Shards shards_;
   bool stop_asked_ = false, stop_agreed_ = false;  // of this process; of all
+  double communication_seconds_ = 0;
   data::Batches batches_;
   nn::Optimizer optimizer_;
   std::optional<nn::Ema> ema_;

@@ -8,6 +8,7 @@
 #include "flows/train/fit.h"
 #include "flows/train/gradient_sum.h"
 #include "tensor/checksum.h"
+#include "tensor/clock.h"
 
 namespace nf::flows {
 
@@ -44,8 +45,7 @@ comm::Sum Trainer::sum_of_shards(const data::Batch& batch) {
   std::string failure;
   for (std::int64_t shard = shards_.own().begin; shard < shards_.own().end; ++shard) {
     const comm::Range range = shards_.part(batch.rows.dim(0), shard);
-    comm::Sum sum = gradients.zero();
-    sum.numbers[GradientSum::Stop] = stop_asked_ ? 1 : 0;
+    comm::Sum sum;
     try {
       if (range.count() > 0 && failure.empty()) {
         gradients.begin();
@@ -54,17 +54,21 @@ comm::Sum Trainer::sum_of_shards(const data::Batch& batch) {
         const Var each = losses(part_of(batch, range));
         const double loss = nf::sum(each.value().to(DType::F64)).item();
         tape.backward(nf::sum(each));
-        gradients.take(sum, loss, range.count());
+        sum = gradients.take(loss, range.count());
       }
     } catch (const std::exception& error) {
       density_.clear_grads();
       if (group.size() == 1) throw;
       failure = error.what();
-      sum.numbers[GradientSum::Failed] = 1;
     }
+    if (!sum.values.defined()) sum = gradients.zero();
+    sum.numbers[GradientSum::Failed] = failure.empty() ? 0 : 1;
+    sum.numbers[GradientSum::Stop] = stop_asked_ ? 1 : 0;
     tree.add(std::move(sum));
   }
+  const double before = seconds_now();
   comm::Sum total = tree.total();
+  communication_seconds_ += seconds_now() - before;
   if (total.numbers[GradientSum::Failed] > 0) {
     const auto [rank, what] = first_said(group, failure);
     throw comm::Failed(str(group.name_of(rank), ", step ", step() + 1, ": ", what));

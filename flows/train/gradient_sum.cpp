@@ -32,34 +32,41 @@ void GradientSum::begin() {
   for (std::size_t i = 0; i < statistics_.size(); ++i) statistics_[i].first.copy_(before_[i]);
 }
 
-void GradientSum::take(comm::Sum& sum, double loss, std::int64_t samples) {
+// What lies between two tensors is nobody's.
+comm::Sum GradientSum::take(double loss, std::int64_t samples) {
+  comm::Sum sum = {Tensor::empty({numel_}, dtype_, device_),
+                   std::vector<double>(kNumbers + gradients_.size())};
   sum.numbers[Loss] = loss;
   sum.numbers[Samples] = static_cast<double>(samples);
   for (std::size_t i = 0; i < gradients_.size(); ++i) {
     Var& parameter = *gradients_[i].parameter;
-    if (!parameter.grad().defined()) continue;
+    Tensor place = view(sum, gradients_[i].offset, parameter.value());
+    if (!parameter.grad().defined()) {
+      place.fill_(0);
+      continue;
+    }
     sum.numbers[kNumbers + i] = 1;
-    view(sum, gradients_[i].offset, parameter.value()).copy_(parameter.grad());
+    place.copy_(parameter.grad());
     parameter.clear_grad();
   }
   for (const auto& [tensor, offset] : statistics_) {
     view(sum, offset, tensor).copy_(tensor * static_cast<double>(samples));
   }
+  return sum;
 }
 
-void GradientSum::put(const comm::Sum& total) {
-  const double samples = total.numbers[Samples];
-  const comm::Sum mean{total.values / samples, {}};
+void GradientSum::put(comm::Sum& total) {
+  total.values.mul_(1 / total.numbers[Samples]);
   for (std::size_t i = 0; i < gradients_.size(); ++i) {
     Var& parameter = *gradients_[i].parameter;
     parameter.clear_grad();
     if (total.numbers[kNumbers + i] == 0) continue;
-    const Tensor grad = view(mean, gradients_[i].offset, parameter.value());
+    const Tensor grad = view(total, gradients_[i].offset, parameter.value());
     parameter.slot()->grad = grad.to(parameter.dtype());
   }
   for (std::size_t i = 0; i < statistics_.size(); ++i) {
     auto& [tensor, offset] = statistics_[i];
-    tensor.copy_(view(mean, offset, tensor));
+    tensor.copy_(view(total, offset, tensor));
     before_[i].copy_(tensor);
   }
 }

@@ -24,9 +24,9 @@ class GradientSum {
   /// Before a shard is computed: statistics as they were before the batch.
   void begin();
   /// After its backward: gradients leave the parameters.
-  void take(comm::Sum& sum, double loss, std::int64_t samples);
+  comm::Sum take(double loss, std::int64_t samples);
   /// The mean over all samples becomes the gradient, and the new statistics.
-  void put(const comm::Sum& total);
+  void put(comm::Sum& total);
 
  private:
   struct Place {

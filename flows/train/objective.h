@@ -91,7 +91,8 @@ struct ReverseKlOptions {
   std::uint64_t seed = 0;  ///< of all draws
   /// ln q(x) is computed anew from the draws, with gradients through them alone. What is left out
   /// is 0 on average (the score), and without it gradients vanish where q is p (Roeder, Wu,
-  /// Duvenaud 2017). A pass of log_prob more: for models where that is cheap.
+  /// Duvenaud 2017). A pass of log_prob more: for models where that is cheap. Splines in the plane
+  /// came nearer to their targets without it (docs/results.md).
   bool path_gradient = false;
 };
 

@@ -24,12 +24,12 @@ detail::NadeInputs<T> inputs_of(const Tensor& bits, const Tensor& w, const Tenso
 Nade::Nade(const NadeOptions& options, Generator& gen)
     : CausalNet({.places = options.dims, .context = options.context}),
       options_(options),
-      w_(add_parameter("in.weight", drawn_rows(options, gen))),
-      c_(add_parameter("in.bias", Tensor::zeros({options.hidden_units}))),
-      v_(add_parameter("out.weight", drawn_rows(options, gen))),
-      b_(add_parameter("out.bias", Tensor::zeros({options.dims}))) {
+      w_(add_parameter("in_weight", drawn_rows(options, gen))),
+      c_(add_parameter("in_bias", Tensor::zeros({options.hidden_units}))),
+      v_(add_parameter("out_weight", drawn_rows(options, gen))),
+      b_(add_parameter("out_bias", Tensor::zeros({options.dims}))) {
   if (options.context == 0) return;
-  u_ = &add_parameter("context.weight", initial_weight({Init::Kind::Xavier, 1}, gen,
+  u_ = &add_parameter("context_weight", initial_weight({Init::Kind::Xavier, 1}, gen,
                                                        options.hidden_units, options.context));
 }
 
@@ -147,13 +147,14 @@ Var nade_sums_in_blocks(const Tensor& x, const Var& w, const Var& v, const Var& 
   constexpr std::int64_t kColumns = 16;
   std::vector<Var> parts;
   Var a = start;
+  Tensor triangle = Tensor::zeros({kColumns, kColumns}, x.dtype(), x.device());
+  for (std::int64_t d = 1; d < kColumns; ++d) {
+    triangle.narrow(0, d, 1).narrow(1, 0, d).fill_(1);
+  }
   for (std::int64_t d = 0; d < x.dim(1); d += kColumns) {
     const std::int64_t columns = std::min(kColumns, x.dim(1) - d);
     const Tensor bits = x.narrow(1, d, columns).contiguous();
-    const Tensor place = Tensor::arange(columns, DType::I32);
-    const Tensor before = less(place.reshape({1, columns}), place.reshape({columns, 1}))
-                              .to(bits.dtype())
-                              .to(bits.device());
+    const Tensor before = triangle.narrow(0, 0, columns).narrow(1, 0, columns).contiguous();
     const auto work = [bits, before](const std::vector<Var>& in) {
       return block_sums(bits, before, in[0], in[1], in[2]);
     };

@@ -15,8 +15,8 @@ struct NadeOptions {
 ///
 ///   l_d = b_d + v_d . sigmoid(a_d),  a_1 = c + U context,  a_(d+1) = a_d + x_d w_d
 ///
-/// with "in.weight" w (D, H), "in.bias" c (H), "out.weight" v (D, H), "out.bias" b (D),
-/// "context.weight" U (H, context). All logits together are H D products, and so is a sample.
+/// with "in_weight" w (D, H), "in_bias" c (H), "out_weight" v (D, H), "out_bias" b (D),
+/// "context_weight" U (H, context). All logits together are H D products, and so is a sample.
 /// (Larochelle, Murray, "The neural autoregressive distribution estimator" (2011), eq. 5 to 7)
 class Nade : public CausalNet {
  public:

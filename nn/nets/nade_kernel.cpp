@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "tensor/math.h"
+#include "tensor/ops.h"
 #include "tensor/threads.h"
 
 namespace nf::nn::detail {
@@ -33,14 +33,12 @@ T dot(const T* __restrict a, const T* __restrict b) {
   return lanes[0];
 }
 
+/// sum = a + b; sum may be one of them.
 template <class T>
-void add(const T* __restrict from, T* __restrict to) {
-  for (std::int64_t j = 0; j < kUnits; ++j) to[j] += from[j];
-}
-
-template <class T>
-void squash(const T* __restrict a, T* __restrict h) {
-  for (std::int64_t j = 0; j < kUnits; ++j) h[j] = math::sigmoid(a[j]);
+void add(const T* a, const T* b, T* sum) {
+  T both[kUnits];
+  for (std::int64_t j = 0; j < kUnits; ++j) both[j] = a[j] + b[j];
+  std::copy_n(both, kUnits, sum);
 }
 
 /// dv += g h, dh += g v.
@@ -85,53 +83,57 @@ struct Slice {
 
 std::int64_t slices_of(std::int64_t units) { return (units + kUnits - 1) / kUnits; }
 
+/// The hidden units of a few rows, from the first column to the last: one set of units for the
+/// start and one behind each 1. Their sigmoids are one operation of tensors.
+template <class T>
+struct Past {
+  Tensor h;               ///< (sets, kUnits)
+  const T* first[kRows];  ///< where the sets of each row begin
+  const T* last[kRows];   ///< the last one of each
+
+  Past(const NadeInputs<T>& in, const std::vector<T>& w, const std::uint8_t* bits,
+       std::int64_t rows, const T* start) {
+    std::int64_t sets[kRows], all = 0;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const std::uint8_t* const row = bits + r * in.dims;
+      sets[r] = in.dims + 1 - std::count(row, row + in.dims, 0);
+      all += sets[r];
+    }
+    Tensor a = Tensor::empty({all, kUnits}, dtype_of<T>());
+    T* at = a.mutable_data<T>();
+    for (std::int64_t r = 0; r < rows; ++r, at += kUnits) {
+      std::copy_n(start + r * kUnits, kUnits, at);
+      for (std::int64_t d = 0; d < in.dims; ++d) {
+        if (bits[r * in.dims + d] == 0) continue;
+        add(at, w.data() + d * kUnits, at + kUnits);
+        at += kUnits;
+      }
+    }
+    h = sigmoid(std::move(a));
+    const T* from = h.data<T>();
+    for (std::int64_t r = 0; r < rows; ++r, from += sets[r - 1] * kUnits) {
+      first[r] = from;
+      last[r] = from + (sets[r] - 1) * kUnits;
+    }
+  }
+};
+
 /// sums (rows, D) of a slice, of rows `first` and on.
 template <class T>
 void forward_slice(const NadeInputs<T>& in, const Slice<T>& slice, std::int64_t first,
                    std::int64_t rows, T* sums) {
   const std::vector<T> w = slice.of(in.w, in.dims), v = slice.of(in.v, in.dims);
-  std::vector<T> a = slice.of(in.start + first * in.units, rows);
-  T h[kRows * kUnits];
+  const std::vector<T> start = slice.of(in.start + first * in.units, rows);
   for (std::int64_t at = 0; at < rows; at += kRows) {
     const std::int64_t count = std::min(kRows, rows - at);
     T* const sums_at = sums + at * in.dims;
-    T* const a_at = a.data() + at * kUnits;
     const std::uint8_t* const bits = in.bits + (first + at) * in.dims;
-    for (std::int64_t r = 0; r < count; ++r) squash(a_at + r * kUnits, h + r * kUnits);
+    Past<T> past(in, w, bits, count, start.data() + at * kUnits);
     for (std::int64_t d = 0; d < in.dims; ++d) {
       for (std::int64_t r = 0; r < count; ++r) {
-        sums_at[r * in.dims + d] = dot(h + r * kUnits, v.data() + d * kUnits);
-        if (bits[r * in.dims + d] == 0) continue;
-        add(w.data() + d * kUnits, a_at + r * kUnits);
-        squash(a_at + r * kUnits, h + r * kUnits);
+        sums_at[r * in.dims + d] = dot(past.first[r], v.data() + d * kUnits);
+        if (bits[r * in.dims + d] != 0) past.first[r] += kUnits;
       }
-    }
-  }
-}
-
-/// What the hidden units of a few rows were, from the first column to the last: one set of units
-/// for the start and one behind each 1.
-template <class T>
-struct Past {
-  std::vector<T> h;
-  std::int64_t last[kRows] = {};  ///< where the set in use of each row begins
-};
-
-template <class T>
-void remember(const NadeInputs<T>& in, const std::vector<T>& w, const std::uint8_t* bits,
-              std::int64_t rows, T* a, Past<T>& past) {
-  past.h.clear();
-  for (std::int64_t r = 0; r < rows; ++r, bits += in.dims, a += kUnits) {
-    const auto push = [&] {
-      past.last[r] = static_cast<std::int64_t>(past.h.size());
-      past.h.resize(past.h.size() + kUnits);
-      squash(a, past.h.data() + past.last[r]);
-    };
-    push();
-    for (std::int64_t d = 0; d < in.dims; ++d) {
-      if (bits[d] == 0) continue;
-      add(w.data() + d * kUnits, a);
-      push();
     }
   }
 }
@@ -140,34 +142,33 @@ template <class T>
 void backward_slice(const NadeInputs<T>& in, const Slice<T>& slice, const T* dlogits, T* dw_out,
                     T* dv_out, T* dstart) {
   const std::vector<T> w = slice.of(in.w, in.dims), v = slice.of(in.v, in.dims);
-  std::vector<T> a = slice.of(in.start, in.rows);  // where a row is done, its gradient
+  const std::vector<T> start = slice.of(in.start, in.rows);
+  std::vector<T> dstart_slice(start.size(), T(0));
   std::vector<T> dw(w.size(), T(0)), dv(w.size(), T(0));
-  Past<T> past;
   for (std::int64_t at = 0; at < in.rows; at += kRows) {
     const std::int64_t count = std::min(kRows, in.rows - at);
     const std::uint8_t* const bits = in.bits + at * in.dims;
-    T* const da = a.data() + at * kUnits;
+    T* const da = dstart_slice.data() + at * kUnits;
     T dh[kRows * kUnits] = {};
-    remember(in, w, bits, count, da, past);
-    std::fill_n(da, count * kUnits, T(0));
+    Past<T> past(in, w, bits, count, start.data() + at * kUnits);
     for (std::int64_t d = in.dims - 1; d >= 0; --d) {
       for (std::int64_t r = 0; r < count; ++r) {
         if (bits[r * in.dims + d] != 0) {  // back to the units before this bit
-          through(past.h.data() + past.last[r], dh + r * kUnits, da + r * kUnits);
-          add(da + r * kUnits, dw.data() + d * kUnits);
+          through(past.last[r], dh + r * kUnits, da + r * kUnits);
+          add(da + r * kUnits, dw.data() + d * kUnits, dw.data() + d * kUnits);
           past.last[r] -= kUnits;
         }
-        add_products(dlogits[(at + r) * in.dims + d], past.h.data() + past.last[r],
-                     v.data() + d * kUnits, dv.data() + d * kUnits, dh + r * kUnits);
+        add_products(dlogits[(at + r) * in.dims + d], past.last[r], v.data() + d * kUnits,
+                     dv.data() + d * kUnits, dh + r * kUnits);
       }
     }
     for (std::int64_t r = 0; r < count; ++r) {
-      through(past.h.data() + past.last[r], dh + r * kUnits, da + r * kUnits);
+      through(past.last[r], dh + r * kUnits, da + r * kUnits);
     }
   }
   slice.put(dw, in.dims, dw_out);
   slice.put(dv, in.dims, dv_out);
-  slice.put(a, in.rows, dstart);
+  slice.put(dstart_slice, in.rows, dstart);
 }
 
 }  // namespace

@@ -12,6 +12,18 @@ endif()
 
 if(NF_CUDA)
   set(CMAKE_CUDA_ARCHITECTURES ${NF_CUDA_ARCHITECTURES})
+  if(NOT NF_CUDA_ARCHITECTURES)
+    # An nvcc that is asked for a GPU it does not know would be taken for one that does not work.
+    find_program(NF_NVCC NAMES $ENV{CUDACXX} nvcc)
+    mark_as_advanced(NF_NVCC)
+    if(NF_NVCC)
+      execute_process(COMMAND ${NF_NVCC} --list-gpu-arch OUTPUT_VARIABLE known ERROR_QUIET)
+    endif()
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 90)
+    if(known MATCHES "compute_100")  # since CUDA 12.8
+      set(CMAKE_CUDA_ARCHITECTURES 80-real 90-real 100)
+    endif()
+  endif()
   set(CMAKE_CUDA_FLAGS_RELEASE "-O2")
   include(CheckLanguage)
   check_language(CUDA)

@@ -5,22 +5,27 @@
 
 namespace nf::cuda {
 
-/// None, or an op of which the derivative does not need the input; looked up as the kernel runs,
-/// which moves memory and has time for it.
-template <class T>
-struct Activation {
-  bool any;
-  UnaryOp op;
-  Args<T> k;
-
-  Activation(const UnaryOp* act, OpArgs args)
-      : any(act != nullptr), op(act ? *act : UnaryOp::Neg), k(args) {}
-  NF_HD T f(T x) const {
-    return any ? visit(op, [&]<class Op>() { return Op::f(x, k); }) : x;
-  }
-  NF_HD T df(T y) const {
-    return visit(op, [&]<class Op>() { return Op::df(y, k); });
+/// No activation.
+struct Identity {
+  template <class T>
+  NF_HD static T f(T x, Args<T>) {
+    return x;
   }
 };
+
+/// Calls body.template operator()<Op>() with the operation: each has kernels of its own, since one
+/// that looked it up would keep its numbers on the stack. Only those are fused of which the
+/// derivative does not need the input.
+template <class Body>
+void with_activation(UnaryOp act, Body&& body) {
+  visit(act, [&]<class Op>() {
+    if constexpr (Op::needs != Needs::Input) body.template operator()<Op>();
+  });
+}
+/// The same, with Identity for none.
+template <class Body>
+void with_activation(const UnaryOp* act, Body&& body) {
+  act ? with_activation(*act, body) : body.template operator()<Identity>();
+}
 
 }  // namespace nf::cuda

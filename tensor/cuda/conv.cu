@@ -131,9 +131,9 @@ __global__ void gather_patches(const Gather g, const T* source, std::uint32_t fi
 
 /// result[pixel, c] = act(bias[c] + the sum over the taps of columns[pixel at that tap, tap, c])
 /// for n packs of V channels.
-template <class T, int V>
+template <class Op, class T, int V>
 __global__ void add_taps(const Gather g, const T* columns, const T* bias, std::uint32_t n,
-                         Divider<std::uint32_t> by_packs, Activation<T> act, T* result) {
+                         Divider<std::uint32_t> by_packs, Args<T> k, T* result) {
   const std::uint32_t step = gridDim.x * blockDim.x;
   const std::int64_t channels = std::int64_t{by_packs.divisor} * V;
   for (std::uint32_t i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) {
@@ -150,7 +150,7 @@ __global__ void add_taps(const Gather g, const T* columns, const T* bias, std::u
       }
     }
     for (int v = 0; v < V; ++v) {
-      sum.at[v] = act.f(bias ? sum.at[v] + bias[pack * V + v] : sum.at[v]);
+      sum.at[v] = Op::f(bias ? sum.at[v] + bias[pack * V + v] : sum.at[v], k);
     }
     reinterpret_cast<Pack<T, V>*>(result)[i] = sum;
   }
@@ -243,9 +243,11 @@ void by_columns(CudaBackend& cuda, const Gather& g, const Tensor& source, const 
       T* const to = part.mutable_data<T>();
       with_packs(channels, channels, static_cast<const T*>(to), [&]<int V>() {
         const auto packs = static_cast<std::uint32_t>(part.numel() / V);
-        launch("conv2d taps", grid_for(packs), dim3(kThreads), add_taps<T, V>, g, columns.data<T>(),
-               bias.defined() ? bias.data<T>() : nullptr, packs,
-               Divider<std::uint32_t>(channels / V), Activation<T>(act, args), to);
+        with_activation(act, [&]<class Op>() {
+          launch("conv2d taps", grid_for(packs), dim3(kThreads), add_taps<Op, T, V>, g,
+                 columns.data<T>(), bias.defined() ? bias.data<T>() : nullptr, packs,
+                 Divider<std::uint32_t>(channels / V), Args<T>(args), to);
+        });
       });
     });
   });

@@ -99,11 +99,26 @@ cublasLtEpilogue_t epilogue_of(Epilogue epilogue) {
   return CUBLASLT_EPILOGUE_DEFAULT;
 }
 
-/// The largest power of two up to 256 that divides an address: what algorithms may load at a time.
-std::uint32_t alignment(const void* p) {
-  const auto address = reinterpret_cast<std::uintptr_t>(p) | 256;
+/// The largest power of two up to 256 that divides the address of every matrix of a batch, `step`
+/// bytes from one to the next: what algorithms may load at a time.
+std::uint32_t alignment(const void* p, std::int64_t step = 0) {
+  const auto address =
+      reinterpret_cast<std::uintptr_t>(p) | static_cast<std::uintptr_t>(step) | 256;
   return static_cast<std::uint32_t>(address & (~address + 1));
 }
+
+/// Of a product's operands.
+struct Alignments {
+  std::uint32_t a, b, c, bias;
+
+  explicit Alignments(const Product& p) {
+    const auto size = static_cast<std::int64_t>(size_of(p.dtype)), several = p.batch > 1 ? size : 0;
+    a = alignment(p.a.data, p.a.step * several);
+    b = alignment(p.b.data, p.b.step * several);
+    c = alignment(p.c, p.m * p.n * several);
+    bias = alignment(p.bias);
+  }
+};
 
 /// Column-major (rows, cols).
 MatrixLayout layout(cudaDataType_t type, std::int64_t rows, std::int64_t cols, std::int64_t ld,
@@ -128,6 +143,7 @@ struct Plan {
   Description description;
   MatrixLayout a, b, c;  ///< in cuBLASLt's order: a is the product's b
   cublasLtMatmulAlgo_t algorithm{};
+  bool fused = false;  ///< with the product's epilogue
 };
 
 class Blas {
@@ -137,7 +153,7 @@ class Blas {
     check(cudaMalloc(&workspace_, kWorkspace), "workspace of matmul");
   }
 
-  void run(const Product& p, Precision precision) {
+  bool run(const Product& p, Precision precision) {
     const std::lock_guard lock(mutex_);
     Plan& plan = plan_for(p, precision);
     check_blas(
@@ -153,6 +169,7 @@ class Blas {
                                    p.a.data, plan.b.get(), zero, p.c, plan.c.get(), p.c,
                                    plan.c.get(), &plan.algorithm, workspace_, kWorkspace, stream()),
                "cublasLtMatmul");
+    return plan.fused;
   }
 
  private:
@@ -161,6 +178,7 @@ class Blas {
   using Key = std::array<std::int64_t, 15>;
 
   Plan& plan_for(const Product& p, Precision precision) {
+    const Alignments aligned(p);
     const Key key = {static_cast<std::int64_t>(p.dtype),
                      static_cast<std::int64_t>(precision),
                      static_cast<std::int64_t>(p.epilogue),
@@ -172,17 +190,32 @@ class Blas {
                      p.b.ld * 2 + p.b.transposed,
                      p.a.step,
                      p.b.step,
-                     alignment(p.a.data),
-                     alignment(p.b.data),
-                     alignment(p.c),
-                     alignment(p.bias)};
+                     aligned.a,
+                     aligned.b,
+                     aligned.c,
+                     aligned.bias};
     const auto found = plans_.find(key);
     if (found != plans_.end()) return found->second;
     if (plans_.size() >= kMostPlans) plans_.clear();
     return plans_.emplace(key, make_plan(p, precision)).first->second;
   }
 
+  /// cuBLASLt promises an algorithm for no shape. Without one the precision is given up, then what
+  /// is fused, then both.
   Plan make_plan(const Product& p, Precision precision) {
+    std::string reason;
+    for (const Epilogue epilogue : {p.epilogue, Epilogue::None}) {
+      for (const Precision tried : {precision, Precision::F32}) {
+        Plan plan = describe(p, tried, epilogue);
+        plan.fused = epilogue == p.epilogue;
+        if (choose(p, plan, reason)) return plan;
+      }
+    }
+    fail(str("[matmul] cuBLASLt has no kernel for ", p.batch, " x (", p.m, ", ", p.k, ") x (", p.k,
+             ", ", p.n, ") ", name(p.dtype), ": ", reason, "; use --device cpu"));
+  }
+
+  Plan describe(const Product& p, Precision precision, Epilogue epilogue) {
     const cudaDataType_t type = p.dtype == DType::F64 ? CUDA_R_64F : CUDA_R_32F;
     cublasLtMatmulDesc_t description = nullptr;
     check_blas(lt().cublasLtMatmulDescCreate(&description, compute_type(p.dtype, precision), type),
@@ -195,7 +228,7 @@ class Blas {
     };
     set(CUBLASLT_MATMUL_DESC_TRANSA, p.b.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
     set(CUBLASLT_MATMUL_DESC_TRANSB, p.a.transposed ? CUBLAS_OP_T : CUBLAS_OP_N);
-    set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(p.epilogue));
+    set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue_of(epilogue));
     if (p.bias) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias);
     const auto operand = [&](const Matrix& x, std::int64_t rows, std::int64_t cols) {
       return x.transposed ? layout(type, rows, cols, x.ld, p.batch, x.step)
@@ -204,11 +237,11 @@ class Blas {
     plan.a = operand(p.b, p.k, p.n);
     plan.b = operand(p.a, p.m, p.k);
     plan.c = layout(type, p.n, p.m, p.n, p.batch, p.m * p.n);
-    plan.algorithm = choose(p, plan);
     return plan;
   }
 
-  cublasLtMatmulAlgo_t choose(const Product& p, const Plan& plan) {
+  /// False, with the reason, where cuBLASLt has no algorithm.
+  bool choose(const Product& p, Plan& plan, std::string& reason) {
     cublasLtMatmulPreference_t made = nullptr;
     check_blas(lt().cublasLtMatmulPreferenceCreate(&made), "preference");
     const Preference preference(made);
@@ -217,10 +250,11 @@ class Blas {
                  "preference");
     };
     set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, std::uint64_t{kWorkspace});
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment(p.b.data));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment(p.a.data));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment(p.c));
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment(p.c));
+    const Alignments aligned(p);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, aligned.b);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, aligned.a);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, aligned.c);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, aligned.c);
     cublasLtMatmulHeuristicResult_t best{};
     int found = 0;
     const cublasStatus_t status = lt().cublasLtMatmulAlgoGetHeuristic(
@@ -228,10 +262,12 @@ class Blas {
         made, 1, &best, &found);
     const cublasStatus_t outcome =
         status == CUBLAS_STATUS_SUCCESS && found == 1 ? best.state : status;
-    NF_CHECK(outcome == CUBLAS_STATUS_SUCCESS && found == 1, "[matmul] cuBLASLt has no kernel for ",
-             p.batch, " x (", p.m, ", ", p.k, ") x (", p.k, ", ", p.n, ") ", name(p.dtype), ": ",
-             lt().cublasLtGetStatusString(outcome), "; use --precision f32, or --device cpu");
-    return best.algo;
+    if (outcome == CUBLAS_STATUS_SUCCESS && found == 1) {
+      plan.algorithm = best.algo;
+      return true;
+    }
+    if (reason.empty()) reason = lt().cublasLtGetStatusString(outcome);
+    return false;
   }
 
   std::mutex mutex_;
@@ -242,9 +278,9 @@ class Blas {
 
 }  // namespace
 
-void gemm(const Product& product, Precision precision) {
+bool gemm(const Product& product, Precision precision) {
   static Blas& blas = *new Blas;  // never destroyed, like the stream
-  blas.run(product, precision);
+  return blas.run(product, precision);
 }
 
 }  // namespace nf::cuda

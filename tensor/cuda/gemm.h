@@ -28,8 +28,9 @@ struct Product {
   const void* bias = nullptr;
 };
 
-/// k is at least 1. Throws Error with the shape when cuBLASLt has no way to do it.
-void gemm(const Product& product, Precision precision);
+/// k is at least 1. False: cuBLASLt has nothing that fuses the epilogue into this shape, and c = a
+/// b. NaN behind a fused ReLU is 0. Throws Error with the shape when there is no way to do it.
+bool gemm(const Product& product, Precision precision);
 
 /// out = act(out + bias) for (rows, cols): what gemm cannot fuse. `bias` may be null, so may `act`.
 void bias_act(Tensor& out, const Tensor& bias, const UnaryOp* act, OpArgs args);

@@ -19,12 +19,16 @@ struct alignas(sizeof(T) * V) Pack {
   T at[V];
 };
 
+/// May packs of 16 bytes be loaded from there?
+inline bool aligned(const void* p) { return reinterpret_cast<std::uintptr_t>(p) % 16 == 0; }
+
 /// How many elements go together: 16 bytes of the widest type.
 template <class... T>
 inline constexpr int kPacked = static_cast<int>(16 / std::max({sizeof(T)...}));
 
+/// Takes copies: of references into memory each number would be loaded by itself.
 template <class Out, int V, class F, class... In>
-__device__ Pack<Out, V> map_pack(const F& f, const Pack<In, V>&... in) {
+__device__ Pack<Out, V> map_pack(const F& f, Pack<In, V>... in) {
   Pack<Out, V> out;
   for (int v = 0; v < V; ++v) out.at[v] = f(in.at[v]...);
   return out;
@@ -52,7 +56,8 @@ __device__ void map_element(const F& f, const Walk<1 + sizeof...(In), I>& walk, 
 }
 
 template <class I, class F, class Out, class... In>
-__global__ void map_strided(F f, I n, Walk<1 + sizeof...(In), I> walk, Out* out, const In*... in) {
+__global__ void map_strided(F f, I n, const __grid_constant__ Walk<1 + sizeof...(In), I> walk,
+                            Out* out, const In*... in) {
   const I step = gridDim.x * blockDim.x;
   for (I i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) {
     map_element(f, walk, i, std::index_sequence_for<In...>(), out, in...);

@@ -32,6 +32,7 @@ class Operand {
  private:
   static std::optional<MatrixOrder> order_of(const Tensor& t) {
     const Strides& strides = t.strides();
+    if (t.rank() == 3 && strides[0] < 0) return std::nullopt;  // no step for cuBLASLt
     return matrix_order(t.dim(-2), t.dim(-1), strides[t.rank() - 2], strides[t.rank() - 1]);
   }
 
@@ -77,13 +78,13 @@ void CudaBackend::linear(const Tensor& x, const Tensor& w, const Tensor& bias, c
             .b = {right.matrix.data, w.dim(1), true},  // w^T is w's memory, read the other way
             .c = mutable_bytes_of(out)};
   // cuBLASLt fuses for f32 what it knows; another activation takes the bias along.
-  const bool fused = p.dtype == DType::F32 && (!act || rectified);
-  if (fused) {
+  const bool fusible = p.dtype == DType::F32 && (!act || rectified);
+  if (fusible) {
     p.epilogue = rectified ? (biased ? Epilogue::BiasRelu : Epilogue::Relu)
                            : (biased ? Epilogue::Bias : Epilogue::None);
     p.bias = biased ? bytes_of(bias) : nullptr;
   }
-  gemm(p, precision_);
+  const bool fused = gemm(p, precision_) && fusible;
   if (!fused) bias_act(out, bias, act, args);
 }
 

@@ -41,8 +41,8 @@ __device__ Logs<T> logs_of(T x, const Parameters<const T>& p, T limit) {
 
 /// Operands of the walk: value and log_slope, x, the first parameters.
 template <class T, class I>
-__global__ void forward(I n, Walk<3, I> walk, T limit, Parameters<const T> parameters, const T* x,
-                        T* value, T* log_slope) {
+__global__ void forward(I n, const __grid_constant__ Walk<3, I> walk, T limit,
+                        Parameters<const T> parameters, const T* x, T* value, T* log_slope) {
   const I step = gridDim.x * blockDim.x;
   for (I i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) {
     typename Walk<3, I>::Offset at[3];
@@ -56,9 +56,9 @@ __global__ void forward(I n, Walk<3, I> walk, T limit, Parameters<const T> param
 
 /// Operands of the walk: dx, x, the first parameters, their gradients, dvalue, dlog_slope.
 template <class T, class I>
-__global__ void backward(I n, Walk<6, I> walk, T limit, Parameters<const T> parameters,
-                         Parameters<T> gradients, const T* x, const T* dvalue, const T* dlog_slope,
-                         T* dx) {
+__global__ void backward(I n, const __grid_constant__ Walk<6, I> walk, T limit,
+                         Parameters<const T> parameters, Parameters<T> gradients, const T* x,
+                         const T* dvalue, const T* dlog_slope, T* dx) {
   const I step = gridDim.x * blockDim.x;
   for (I i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) {
     typename Walk<6, I>::Offset at[6];

@@ -93,35 +93,48 @@ struct RowBlocks {
   I width;
 };
 
+/// out[row, block] = the numbers of a block; `out` is aligned, as above.
+template <class I, class T, int V>
+__device__ void store_block(T* out, const RowBlocks<I>& blocks, I row, I block,
+                            const Pack<T, V>& numbers) {
+  const I first = block * V;
+  T* const to = out + (row * blocks.width + first);
+  if (blocks.width % V == 0) {
+    *reinterpret_cast<Pack<T, V>*>(to) = numbers;
+  } else {
+    for (I v = 0; v < V && first + v < blocks.width; ++v) to[v] = numbers.at[v];
+  }
+}
+
 /// A thread makes the numbers of one block.
 template <Distribution kind, class T, class I>
 __global__ void draw_rows(RowPosition at, RowBlocks<I> blocks, T* out) {
-  constexpr I V = kPacked<T>;
+  constexpr int V = kPacked<T>;
   const std::uint64_t stream = at.stream_now();
   const I step = gridDim.x * blockDim.x;
   for (I b = blockIdx.x * blockDim.x + threadIdx.x; b < blocks.count; b += step) {
     const I row = blocks.of_row.divide(b), block = b - row * blocks.of_row.divisor;
     const Pack<T, V> drawn = numbers<kind>(philox(at.seed, at.counter(row, block), stream), T{});
-    T* const to = out + (row * blocks.width + block * V);
-    for (I v = 0; v < V && block * V + v < blocks.width; ++v) to[v] = drawn.at[v];
+    store_block(out, blocks, row, block, drawn);
   }
 }
 
 template <class I>
 __global__ void dequantize_rows(RowPosition at, RowBlocks<I> blocks, const std::uint8_t* levels,
                                 const std::int32_t* rows, float* out) {
-  constexpr I V = 4;
+  constexpr int V = 4;
   const std::uint64_t stream = at.stream_now();
   const I step = gridDim.x * blockDim.x;
   for (I b = blockIdx.x * blockDim.x + threadIdx.x; b < blocks.count; b += step) {
     const I row = blocks.of_row.divide(b), block = b - row * blocks.of_row.divisor;
     const PhiloxBlock words = philox(at.seed, at.counter(row, block), stream);
     const std::uint64_t from = rows ? static_cast<std::uint64_t>(rows[row]) : row;
+    const std::uint8_t* const level = levels + from * blocks.width + block * V;
+    Pack<float, V> drawn{};
     for (I v = 0; v < V && block * V + v < blocks.width; ++v) {
-      const I column = block * V + v;
-      out[row * blocks.width + column] =
-          within_level(levels[from * blocks.width + column], uniform_f32(words[v]));
+      drawn.at[v] = within_level(level[v], uniform_f32(words[v]));
     }
+    store_block(out, blocks, row, block, drawn);
   }
 }
 

@@ -48,8 +48,9 @@ struct Parts {
 /// parts), or null when there is one part: then the result goes to `out`. `packed`: rows lie
 /// without gaps and 16-byte aligned.
 template <class State, class T>
-__global__ void reduce_rows(const T* in, Walk<1, std::uint64_t> kept, Walk<1, std::uint64_t> row,
-                            Parts parts, bool packed, State* partial, typename State::Out* out) {
+__global__ void reduce_rows(const T* in, const __grid_constant__ Walk<1, std::uint64_t> kept,
+                            const __grid_constant__ Walk<1, std::uint64_t> row, Parts parts,
+                            bool packed, State* partial, typename State::Out* out) {
   constexpr int V = kPacked<T>;
   const int thread = static_cast<int>(threadIdx.x), lane = thread % parts.lanes;
   const std::int64_t teams = kThreads / parts.lanes, tasks = parts.outputs * parts.count;
@@ -82,8 +83,9 @@ __global__ void reduce_rows(const T* in, Walk<1, std::uint64_t> kept, Walk<1, st
 /// Where neighbouring outputs lie side by side in memory: a block goes down kTileCols of them at
 /// once, in kTileRows lines.
 template <class State, class T>
-__global__ void reduce_columns(const T* in, Walk<1, std::uint64_t> kept, Walk<1, std::uint64_t> row,
-                               Parts parts, State* partial, typename State::Out* out) {
+__global__ void reduce_columns(const T* in, const __grid_constant__ Walk<1, std::uint64_t> kept,
+                               const __grid_constant__ Walk<1, std::uint64_t> row, Parts parts,
+                               State* partial, typename State::Out* out) {
   const int thread = static_cast<int>(threadIdx.x), line = thread / kTileCols;
   const std::int64_t tiles = (parts.outputs + kTileCols - 1) / kTileCols;
   for (std::int64_t task = blockIdx.x; task < tiles * parts.count; task += gridDim.x) {
@@ -167,7 +169,9 @@ void reduce_to(const char* name, const Tensor& in, int kept_dims, Tensor& out) {
     constexpr int V = kPacked<T>;
     bool packed = row.rank == 1 && inner_stride(row) == 1 &&
                   reinterpret_cast<std::uintptr_t>(from) % (V * sizeof(T)) == 0;
-    for (int d = 0; d < kept.rank; ++d) packed = packed && kept.strides[0][d] % V == 0;
+    for (int d = 0; d < kept.rank; ++d) {
+      packed = packed && (kept.sizes[d] == 1 || kept.strides[0][d] % V == 0);
+    }
     parts.lanes = lanes_for(parts.size, packed ? 2 * V : 2);
     launch(name, grid_for(outputs * parts.count * parts.lanes), dim3(kThreads),
            reduce_rows<State, T>, from, Walk<1, Index>(kept), Walk<1, Index>(row), parts, packed,

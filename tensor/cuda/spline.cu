@@ -27,7 +27,7 @@ struct SideOf {
 };
 
 /// The bin of a number, and all that its gradients need.
-template <class T>
+template <bool Inverse, class T>
 struct Found {
   SideOf<T> across, up;  ///< widths, heights
   std::int64_t bin = 0;
@@ -37,7 +37,7 @@ struct Found {
 
   __device__ Found(T x, const Table<const T>& p, const SplineArgs& args, const Scale<T>& scale)
       : across(p, args.bins), up(p.behind(args.bins * p.step), args.bins) {
-    const SideOf<T>&own = args.inverse ? up : across, &other = args.inverse ? across : up;
+    const SideOf<T>&own = Inverse ? up : across, &other = Inverse ? across : up;
     Way<T> own_way, other_way;
     for (std::int64_t k = 0; k < args.bins; ++k) {
       const bool reached = k == 0 || scale.within(x) >= scale.begin(static_cast<T>(k), own_way.sum);
@@ -45,8 +45,8 @@ struct Found {
       own_way.take(reached, own.share(k));
     }
     for (std::int64_t k = 0; k <= bin; ++k) other_way.take(true, other.share(k));
-    across_way = args.inverse ? other_way : own_way;
-    up_way = args.inverse ? own_way : other_way;
+    across_way = Inverse ? other_way : own_way;
+    up_way = Inverse ? own_way : other_way;
     const std::int64_t slopes = 2 * args.bins, last = args.bins - 1;
     logit = p[slopes + (bin > 0 ? bin - 1 : 0)];
     next_logit = p[slopes + (bin < last ? bin : last - 1)];
@@ -59,15 +59,15 @@ struct Found {
 
 /// Operands of the walk: value and log_slope, x, the first parameters.
 template <bool Inverse, class T, class I>
-__global__ void forward(I n, Walk<3, I> walk, SplineArgs args, Table<const T> parameters,
-                        const T* x, T* value, T* log_slope) {
+__global__ void forward(I n, const __grid_constant__ Walk<3, I> walk, SplineArgs args,
+                        Table<const T> parameters, const T* x, T* value, T* log_slope) {
   const Scale<T> scale(args.bins, args.bound);
   const I step = gridDim.x * blockDim.x;
   for (I i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) {
     typename Walk<3, I>::Offset at[3];
     walk.offsets(i, at);
     const T here = x[at[1]];
-    const Found<T> found(here, parameters.behind(at[2]), args, scale);
+    const Found<Inverse, T> found(here, parameters.behind(at[2]), args, scale);
     const Result<T> result = result_at<Inverse>(scale, found.at, here);
     value[at[0]] = result.value;
     log_slope[at[0]] = result.log_slope;
@@ -82,9 +82,9 @@ __device__ void put_side(const SideOf<T>& side, const SideGradient<T>& gradient,
 
 /// Operands of the walk: dx, x, the first parameters, their gradients, dvalue, dlog_slope.
 template <bool Inverse, class T, class I>
-__global__ void backward(I n, Walk<6, I> walk, SplineArgs args, Table<const T> parameters,
-                         Table<T> gradients, const T* x, const T* dvalue, const T* dlog_slope,
-                         T* dx) {
+__global__ void backward(I n, const __grid_constant__ Walk<6, I> walk, SplineArgs args,
+                         Table<const T> parameters, Table<T> gradients, const T* x, const T* dvalue,
+                         const T* dlog_slope, T* dx) {
   const Scale<T> scale(args.bins, args.bound);
   const I step = gridDim.x * blockDim.x;
   for (I i = blockIdx.x * blockDim.x + threadIdx.x; i < n; i += step) {
@@ -92,7 +92,7 @@ __global__ void backward(I n, Walk<6, I> walk, SplineArgs args, Table<const T> p
     walk.offsets(i, at);
     const Table<T> to = gradients.behind(at[3]);
     const T here = x[at[1]];
-    const Found<T> found(here, parameters.behind(at[2]), args, scale);
+    const Found<Inverse, T> found(here, parameters.behind(at[2]), args, scale);
     const Pulls<T> pulls =
         pulls_at<Inverse>(scale, found.at, here, dvalue[at[4]], dlog_slope[at[5]]);
     dx[at[0]] = pulls.x;

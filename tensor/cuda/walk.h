@@ -42,7 +42,8 @@ struct Divider<std::uint32_t> {
   }
 };
 
-/// A Collapsed<N> for kernels. I is the unsigned type of indices.
+/// A Collapsed<N> for kernels, which take it as `const __grid_constant__`: what is indexed by a
+/// variable is else copied, by every thread. I is the unsigned type of indices.
 template <int N, class I>
 struct Walk {
   using Offset = std::make_signed_t<I>;

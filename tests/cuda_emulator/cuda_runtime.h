@@ -11,6 +11,7 @@
 #define __device__
 #define __host__
 #define __shared__ static  // one block runs at a time
+#define __grid_constant__
 
 enum cudaError_t {
   cudaSuccess,

@@ -149,7 +149,8 @@ NamedTexts in_words(const Json& figures) {
   NamedTexts rows = {{"ELBO", plus_minus(of("elbo"), of("elbo_se")) + " nats"},
                      {"ln Z", plus_minus(ln_z, error) + (known ? " (in truth 0)" : "")},
                      {"effective draws", whole("effective_draws") + " of " + whole("draws")},
-                     {"Pareto k", str(fixed(k, 2), ", ", flows::pareto_words(k))}};
+                     {"Pareto k", str(fixed(k, 2), ", ", flows::pareto_words(k))},
+                     {"after", whole("steps") + " steps"}};
   if (std::isnan(of("kl_to_target"))) return rows;
   constexpr double kFar = 5;  // standard errors
   const bool far = std::abs(ln_z - of("log_z_of_grid")) > kFar * std::max(error, 1e-3);

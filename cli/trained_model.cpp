@@ -372,12 +372,20 @@ TrainedModel load_model(const std::string& path, const std::string& which, const
 
 // --- pictures -----------------------------------------------------------------------------------
 
-std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like,
-                        std::int64_t columns, int scale) {
+namespace {
+
+void check_finite_samples(const Tensor& samples) {
   if (is_float(samples.dtype()) && !all_finite(samples)) {
-    throw flows::Diverged(str("[picture] some of the ", samples.dim(0),
+    throw flows::Diverged(str("[sample] some of the ", samples.dim(0),
                               " samples are NaN or infinite; see 'flowcli check'"));
   }
+}
+
+}  // namespace
+
+std::string samples_png(const Tensor& samples, const data::Dataset& shape, const Tensor& like,
+                        std::int64_t columns, int scale) {
+  check_finite_samples(samples);
   if (shape.images()) {
     const Tensor pixels = data::pixels_of_levels(samples, shape.levels);
     return data::grid_png(pixels.reshape({-1, shape.height, shape.width, shape.channels}),
@@ -400,6 +408,7 @@ void write_samples(const std::string& path, const Tensor& samples, const data::D
   if (!path.ends_with(".npy")) {
     return atomic_write(path, samples_png(samples, shape, {}, columns, scale));
   }
+  if (shape.discrete) check_finite_samples(samples);  // no pixel could show it
   const Tensor values = shape.discrete ? data::pixels_of_levels(samples, shape.levels) : samples;
   data::write_npy(path, values.reshape(data::shape_of(shape, samples.dim(0))));
 }

@@ -1,6 +1,7 @@
 // Exact densities of levels, place after place: nade, pixelcnn, wavenet.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "autograd/gradcheck.h"
@@ -337,6 +338,43 @@ BOOST_AUTO_TEST_CASE(what_follows_is_learned) {
     fit(*density, data, fit_options(config));
     const double nats = evaluate(*density, data.valid.x).nats;
     BOOST_CHECK_MESSAGE(nats > -1.2 && nats < -0.65, small.model << ": " << nats);
+  }
+}
+
+// A row that is not finite is NaN, and the rows beside it are drawn as without it.
+BOOST_AUTO_TEST_CASE(what_is_not_finite_gives_no_level) {
+  const double nan = std::nan(""), inf = std::numeric_limits<double>::infinity();
+  for (const auto& outputs : {bernoulli_outputs(), softmax_outputs(3), logistic_outputs(4, 1, 2)}) {
+    Generator gen(3);
+    const Tensor h = normal(gen, {4, outputs->outputs()}, DType::F64);
+    const Tensor u = uniform(gen, {4, outputs->noise()}, DType::F64);
+    const Tensor alone = outputs->draw(h, u, 1);
+    for (const double bad : {nan, inf, -inf}) {
+      Tensor broken = h.clone();
+      broken.narrow(0, 2, 1).fill_(bad);
+      const Tensor drawn = outputs->draw(broken, u, 1);
+      BOOST_TEST(std::isnan(drawn.narrow(0, 2, 1).item()));
+      for (const int row : {0, 1, 3}) {
+        BOOST_TEST(drawn.narrow(0, row, 1).item() == alone.narrow(0, row, 1).item());
+      }
+    }
+  }
+}
+
+// Of two levels of probabilities p and 1 - p, the first has p^(1/t) / (p^(1/t) + (1 - p)^(1/t)).
+BOOST_AUTO_TEST_CASE(temperature_makes_the_likely_likelier) {
+  constexpr std::int64_t n = 40000;
+  Generator gen(4);
+  const Tensor u = uniform(gen, {n, 1}, DType::F64);
+  for (const double t : {2.0, 1.0, 0.5}) {
+    for (const bool bits : {true, false}) {
+      const auto outputs = bits ? bernoulli_outputs() : softmax_outputs(2);
+      const Tensor logits = bits ? Tensor::full({n, 1}, 0.7, DType::F64)
+                                 : Tensor::from<double>({0, 0.7}, {1, 2}).broadcast_to({n, 2});
+      const double share = mean(outputs->draw(logits.contiguous(), u, t)).item();
+      const double expected = 1 / (1 + std::exp(-0.7 / t));
+      BOOST_TEST(std::abs(share - expected) < 4 * std::sqrt(0.25 / n), t << ": " << share);
+    }
   }
 }
 

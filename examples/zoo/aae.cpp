@@ -1,7 +1,7 @@
 // An adversarial autoencoder (Makhzani, Shlens, Jaitly, Goodfellow, Frey 2016): an autoencoder
 // whose codes an adversary cannot tell from draws of a Gaussian,
 //
-//   min over Q, P of E_data[-ln p(x | Q(x))] + the game of Q against D on codes.
+//   min over Q, P of E_data[-ln p(x | Q(x))] + 10 times the game of Q against D on codes.
 //
 // Where a VAE has a KL of q(z | x) in closed form, here only draws of q(z) and of p(z) are needed.
 //

@@ -37,10 +37,11 @@ struct Dbm {
   }
   /// ln p(v) >= mean exponent + entropy of q - ln Z, (N).
   Tensor bound(const Tensor& v, double ln_z) const {
-    const auto [q1, q2] = mean_field(v, 30);
+    const auto means = mean_field(v, 30);
+    const auto inside = [](const Tensor& q) { return clamp(q, 1e-6, 1 - 1e-6); };
+    const Tensor q1 = inside(means.first), q2 = inside(means.second);
     const auto entropy = [](const Tensor& q) {
-      const Tensor p = clamp(q, 1e-6, 1 - 1e-6);
-      return -sum(p * log(p) + (-p + 1.0) * log1p(-p), {1});
+      return -sum(q * log(q) + (-q + 1.0) * log1p(-q), {1});
     };
     return exponent(v, q1, q2).value() + entropy(q1) + entropy(q2) - ln_z;
   }
@@ -78,10 +79,10 @@ int program(const Job& job) {
   train(job, dbm, weights, digits.train, gen);
 
   const Rbm sides = dbm.two_sided();
-  const Estimate ln_z = ais(sides, Tensor::zeros({h1}), gen, 100, job.full() ? 5000 : 2000);
+  const Estimate ln_z = ais(sides, Tensor::zeros({h1}), gen, 400, job.full() ? 5000 : 4000);
   const Estimate bound = mean_of(dbm.bound(digits.test, ln_z.mean));
-  std::printf("test at least %.2f +- %.2f nats, ln Z %.3f +- %.3f by AIS\n", bound.mean, bound.se,
-              ln_z.mean, ln_z.se);
+  std::printf("test: a bound of %.2f +- %.2f nats, if ln Z is %.3f +- %.3f, by AIS\n", bound.mean,
+              bound.se, ln_z.mean, ln_z.se);
   const Tensor chain =
       sides.gibbs(gen, dbm.mean_field(digits.train.narrow(0, 0, 50), 10).first, 1000);
   const Tensor drawn = sides.hidden(chain).narrow(1, 0, 784).contiguous();

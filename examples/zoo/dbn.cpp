@@ -62,8 +62,8 @@ int program(const Job& job) {
   const Estimate bound = mean_of(dbn.bound(digits.test, ln_z2.mean, gen));
   std::printf("first machine alone: test %.2f +- %.2f nats (ln Z +- %.2f)\n", alone.mean, alone.se,
               ln_z1.se);
-  std::printf("both: test at least %.2f +- %.2f nats (ln Z2 %.3f +- %.2f by AIS)\n", bound.mean,
-              bound.se, ln_z2.mean, ln_z2.se);
+  std::printf("both: test, a bound of %.2f +- %.2f nats, if ln Z2 is %.3f +- %.2f, by AIS\n",
+              bound.mean, bound.se, ln_z2.mean, ln_z2.se);
 
   // New digits: a chain of the upper machine, then down. It starts at data's codes.
   const Tensor top = dbn.second.gibbs(gen, h1.narrow(0, 0, 50), 1000);

@@ -132,7 +132,11 @@ int program(const Job& job) {
   if (job.full()) {
     const std::string how =
         job.word(0, {"spectral", "nonsaturating", "minimax", "wasserstein", "penalty"});
-    images(job, how, job.word(1, {"", "labels"}) == "labels");
+    const bool labels = job.word(1, {"", "labels"}) == "labels";
+    NF_CHECK(!labels || how != "penalty",
+             "the penalty is of slopes along images alone, and here labels are beside them: leave "
+             "one of 'penalty' and 'labels' out");
+    images(job, how, labels);
     return 0;
   }
   const auto first = lesson("first GAN", Game::Minimax, false),

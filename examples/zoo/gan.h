@@ -12,7 +12,8 @@ namespace zoo {
 enum class Game {
   Minimax,        ///< min over G of max over D of E ln D(x) + E ln(1 - D(G(z)))
   NonSaturating,  ///< the same D; G goes up ln D(G(z)) instead (Goodfellow et al. 2014, section 3)
-  Wasserstein,    ///< E D(x) - E D(G(z)), weights of D clipped to 0.1 (Arjovsky et al. 2017)
+  Wasserstein,    ///< E D(x) - E D(G(z)), weights of D clipped (Arjovsky et al. 2017: to
+                  ///< 0.01, by RMSProp; here to 0.1, by Adam)
   Penalty  ///< the same, but 10 E (|grad D| - 1)^2 instead of clipping (Gulrajani et al. 2017)
 };
 

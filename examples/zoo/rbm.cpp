@@ -27,7 +27,7 @@ Result train(const Job& job, const Digits& digits, std::int64_t hidden, const Rb
   train_rbm(rbm, weights, digits.train, Progress(job, 1000), gen, how);
 
   Result result;
-  result.ln_z = ais(rbm, base, gen, 100, job.full() ? 10000 : 1000);
+  result.ln_z = ais(rbm, base, gen, 500, job.full() ? 10000 : 4000);
   result.test = log_likelihood(rbm, digits.test, result.ln_z.mean);
   std::printf("%s-%d: test %.2f +- %.2f nats, ln Z %.3f +- %.3f by AIS\n",
               how.persistent ? "PCD" : "CD", how.k, result.test.mean, result.test.se,

@@ -26,6 +26,10 @@ std::vector<std::int32_t> categories(const Tensor& logits, const Tensor& u, doub
   return out;
 }
 
+/// (N, 1), 0 for each row of h (N, P), NaN where it is not finite: what is drawn of it is no level,
+/// which the caller is to see.
+Tensor none_or_nan(const Tensor& h) { return sum(h * 0.0, {1}, /*keep_dims=*/true); }
+
 /// Logistic noise of U(0, 1), which may be 0.
 Tensor logistic_of(const Tensor& u) {
   constexpr double kLeast = 1e-7;
@@ -40,7 +44,7 @@ class BernoulliOutputs : public LevelOutputs {
   Var log_prob(const Var& x, const Var& h) const override { return bernoulli_log_prob(x, h); }
   Tensor draw(const Tensor& h, const Tensor& u, double temperature) const override {
     const Tensor logit = h + logistic_of(u) * temperature;  // as BernoulliMade
-    return greater(logit, logit.zeros_like()).to(h.dtype());
+    return greater(logit, logit.zeros_like()).to(h.dtype()) + none_or_nan(h);
   }
   double flops(const Shape& x) const override { return 3.0 * static_cast<double>(x.numel()); }
   std::string kind() const override { return "Bernoulli"; }
@@ -56,7 +60,8 @@ class SoftmaxOutputs : public LevelOutputs {
   }
   Tensor draw(const Tensor& h, const Tensor& u, double temperature) const override {
     const std::vector<std::int32_t> drawn = categories(h, u, temperature);
-    return Tensor::from(drawn, {std::ssize(drawn), 1}).to(h.dtype()).to(h.device());
+    return Tensor::from(drawn, {std::ssize(drawn), 1}).to(h.dtype()).to(h.device()) +
+           none_or_nan(h);
   }
   double flops(const Shape& x) const override {
     return (3.0 * levels_ + 2) * static_cast<double>(x.numel());
@@ -104,10 +109,11 @@ class LogisticOutputs : public LevelOutputs {
       const Tensor noise = logistic_of(u.narrow(1, 1 + c, 1)) * temperature;
       const Tensor value = of(mean(here, y, c)) + noise * exp(of(log_scale(here, c)));
       const double half = (levels_ - 1) / 2.0;
+      const Tensor zero = value.zeros_like(), none = value - value;  // 0, or NaN
+      const Tensor finite = where(equal(none, zero), value, zero);
       const Tensor level =
-          all_finite(value)
-              ? clamp(affine(value, half, half + 0.5), 0, levels_ - 1).to(DType::U8).to(h.dtype())
-              : value;  // no level: for the caller to see
+          clamp(affine(finite, half, half + 0.5), 0, levels_ - 1).to(DType::U8).to(h.dtype()) +
+          none;
       y.narrow(2, c, 1).copy_(affine(level, 1 / half, -1).reshape({n, 1, 1}));
       levels.push_back(level);
     }

@@ -22,7 +22,8 @@ class LevelOutputs {
   /// x (N, T, C) levels as floats, h (N, T, P); (N, T, 1), nats.
   virtual Var log_prob(const Var& x, const Var& h) const = 0;
   /// x (N, C) of h (N, P), by u (N, noise()) from U(0, 1). With a lower temperature what is likely
-  /// becomes more so; with 0 it is the likeliest.
+  /// becomes more so. With 0 it is the likeliest bit or category, of a mixture the middle of its
+  /// heaviest component. Of h that is not finite it is NaN.
   virtual Tensor draw(const Tensor& h, const Tensor& u, double temperature) const = 0;
   virtual double flops(const Shape& x) const = 0;  ///< of log_prob; see nn::Module
   virtual std::string kind() const = 0;

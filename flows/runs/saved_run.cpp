@@ -158,7 +158,8 @@ std::string weights_file(const SavedRun& run, const RunState& state, const std::
              "ones with --weights last");
     weights = run.file("last.safetensors");
     note(str("note: ", path,
-             " has no best weights, for nothing was validated; the last ones are taken"));
+             " has no best weights: nothing was validated, or not yet behind the warm-up of the KL "
+             "term; the last ones are taken"));
   }
   NF_CHECK(std::filesystem::exists(weights), "[run] ", path, " has lost its weights: there is no ",
            weights);

@@ -4,13 +4,20 @@
 
 namespace nf::nn {
 
-namespace {
+// A name of its own: in unity builds classes with a name may not hold what has none.
+namespace pixel_cnn {
 
 // How far the kernels of a block reach.
 struct Reach {
   std::int64_t rows, side, columns;  // rows of `vertical`, columns to each side; of `horizontal`
   bool strict;                       // without the own row and column
 };
+
+}  // namespace pixel_cnn
+
+namespace {
+
+using pixel_cnn::Reach;
 constexpr Reach kFirst = {3, 3, 3, true}, kLater = {2, 1, 2, false};
 
 Conv2dOptions pointwise(std::int64_t in, std::int64_t out, bool bias = true) {
@@ -182,7 +189,7 @@ double PixelCnn::parameters_of(const PixelCnnOptions& o) {
 
 // --- the sweep ----------------------------------------------------------------------------------
 
-namespace {
+namespace pixel_cnn {
 
 /// The last `taps` pieces of something along an axis, each of length 1, zeros at first.
 class Window {
@@ -209,7 +216,9 @@ class Window {
   Tensor like_, held_;
 };
 
-}  // namespace
+}  // namespace pixel_cnn
+
+using pixel_cnn::Window;
 
 // A row of the vertical stack is computed when all rows above are known, in all layers, and a
 // column of the horizontal one when the pixel before it is.

@@ -17,9 +17,10 @@ struct PixelCnnOptions {
   std::int64_t head = 64;   ///< channels of the two 1x1 convolutions at the end
 };
 
-/// A gated PixelCNN. Two stacks of convolutions: the vertical one knows all rows above a pixel, the
-/// horizontal one the pixels to its left in its own row, too, so that together nothing before a
-/// pixel is out of sight. With v and h the stacks of M channels, x - 1/2 in front,
+/// A gated PixelCNN. Two stacks of convolutions: the vertical one looks at rows above a pixel, the
+/// horizontal one at pixels to its left in its own row, too, so that together there is no blind
+/// spot among the 3 + layers rows above and as many columns to each side. What lies further is not
+/// seen. With v and h the stacks of M channels, x - 1/2 in front,
 ///
 ///   v' = vertical(v),  v = gate(v'),  h = h + out(gate(horizontal(h) + link(v') + given(context)))
 ///

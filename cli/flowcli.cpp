@@ -1,5 +1,6 @@
 #include "cli/flowcli.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -112,13 +113,20 @@ int status_of_error(std::string& told) {
   return kFailed;
 }
 
+/// Whether it is for a text alone, which every process may print for itself.
+bool asks_for_help(int argc, char** argv) {
+  return std::any_of(argv + 1, argv + argc, [](std::string_view word) {
+    return word == "--help" || word == "-h" || word == "--version";
+  });
+}
+
 }  // namespace
 
 int run(int argc, char** argv) {
   std::signal(SIGXFSZ, SIG_IGN);  // a write beyond the limit fails, and is told, as on a full disk
   int status = kFailed;
   try {
-    join_processes();
+    if (!asks_for_help(argc, argv)) join_processes();
     status = run_process(argc, argv);
   } catch (...) {
     std::string message;

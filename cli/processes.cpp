@@ -108,7 +108,8 @@ int threads_of_process(int asked) {
   comm::Group& group = processes();
   if (group.size() == 1) return asked;
   const int fair = comm::fair_threads(group);
-  return asked > 0 || std::getenv("NF_NUM_THREADS") ? asked : fair;
+  const char* const said = std::getenv("NF_NUM_THREADS");
+  return asked > 0 || (said && *said != '\0') ? asked : fair;
 }
 
 void tell_run_folder(const std::string& path) { all_of_them().run = processes().gather(path)[0]; }

@@ -152,13 +152,18 @@ class Training {
     save(flows::TrainingStatus::Running);
   }
 
-  /// The same rows in every process, as far as a checksum tells.
+  /// The same rows in every process, as far as a checksum tells, and the same settings.
   void check_same_data() const {
-    const std::vector<std::string> all = processes().gather(data_.checksum);
+    check_same(data_.checksum, "reads other data than rank 0");
+    check_same(flows::to_json(config_).dump(), "has other settings than rank 0");
+  }
+
+  static void check_same(const std::string& own, const char* what) {
+    const std::vector<std::string> all = processes().gather(own);
     for (std::size_t r = 1; r < all.size(); ++r) {
       if (all[r] == all[0]) continue;
-      throw comm::Failed(str("[train] ", processes().name_of(static_cast<int>(r)),
-                             " reads other data than rank 0; give all of them the same"));
+      throw comm::Failed(str("[train] ", processes().name_of(static_cast<int>(r)), " ", what,
+                             "; give all of them the same"));
     }
   }
 

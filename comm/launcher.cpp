@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 #include <string_view>
+#include <thread>
 
 #include "comm/mpi_plugin.h"
 
@@ -69,8 +70,8 @@ std::string plugin_path() {
   std::error_code error;
   const auto program = std::filesystem::read_symlink("/proc/self/exe", error);
   const auto folder = program.parent_path();
-  for (const auto& place :
-       {folder, folder / ".." / NF_LIBRARY_FOLDER, folder / ".." / NF_LIBRARY_FOLDER / "nf"}) {
+  for (const auto& place : {folder, folder / ".." / NF_LIBRARY_FOLDER,
+                            folder / ".." / NF_LIBRARY_FOLDER / "nf", folder / "../lib/nf"}) {
     if (std::filesystem::exists(place / kPlugin, error)) return (place / kPlugin).string();
   }
   return "";
@@ -87,8 +88,8 @@ std::unique_ptr<Group> start_mpi(const Launch& launch) {
   const std::string told = str(launch.by, " says that ", launch.size, " processes were started");
   const std::string path = plugin_path();
   NF_CHECK(!path.empty(), "[processes] ", told, ", and this build has no MPI (", kPlugin,
-           "): build it where mpi.h is (apt install libopenmpi-dev), or start one process; on one "
-           "machine --processes needs no MPI");
+           "): build it where mpi.h is (apt install libopenmpi-dev), or start one process (env -u ",
+           launch.by, " flowcli ...); on one machine --processes needs no MPI");
   void* const library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_GLOBAL);
   NF_CHECK(library, "[processes] ", told, ", and MPI cannot be opened: ", ::dlerror());
   const auto start = reinterpret_cast<const nf_mpi* (*)()>(::dlsym(library, "nf_mpi_start"));
@@ -96,7 +97,9 @@ std::unique_ptr<Group> start_mpi(const Launch& launch) {
   NF_CHECK(mpi && mpi->version == NF_MPI_VERSION, "[processes] ", told, ", and ", path,
            " does not start; is it of this version?");
   NF_CHECK(mpi->size == launch.size, "[processes] ", told, ", but MPI sees ", mpi->size, " (",
-           first_words(mpi->library), "): start them by the mpirun of that MPI");
+           first_words(mpi->library),
+           "): start them by the mpirun of that MPI, or start one process (env -u ", launch.by,
+           " flowcli ...)");
   return std::make_unique<MpiGroup>(*mpi);
 }
 
@@ -130,11 +133,12 @@ std::unique_ptr<Group> join_launched() {
 
 int fair_threads(Group& group) {
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  const bool known = sched_getaffinity(0, sizeof set, &set) == 0;  // of 1024 processors at most
+  const int here = known ? CPU_COUNT(&set) : static_cast<int>(std::thread::hardware_concurrency());
   const std::string own = host_name() + '\0' + affinity();
   const auto all = group.gather(own);
   const auto beside = std::count(all.begin(), all.end(), own);
-  return std::max(1, CPU_COUNT(&set) / static_cast<int>(beside));
+  return std::max(1, here / static_cast<int>(beside));
 }
 
 }  // namespace nf::comm

@@ -202,6 +202,13 @@ BOOST_AUTO_TEST_CASE(what_processes_cannot_is_refused) {
     BOOST_TEST(outcome.status == 2);
     const bool told = outcome.err.find("WORLD_SIZE says that 2 processes") != std::string::npos;
     BOOST_TEST(told == (*rank == '0'), outcome.err);
+    BOOST_TEST((*rank == '1' || outcome.err.find("env -u WORLD_SIZE") != std::string::npos));
+    for (const Arguments& text : {Arguments{"--version"}, {"train", "--help"}}) {
+      expect_ok(flowcli(folder, text, "", [rank] {
+        setenv("RANK", rank, 1);
+        setenv("WORLD_SIZE", "2", 1);
+      }));
+    }
   }
   BOOST_TEST(!std::filesystem::exists(run));
 }

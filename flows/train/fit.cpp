@@ -62,6 +62,7 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
   density_.train();
   started_ = seconds_now();
   prepare();
+  check_replicas();
   bool wanted = true;
   stop_asked_ = stop_agreed_ = false;
   while (wanted && !done()) {
@@ -105,7 +106,6 @@ void Trainer::prepare() {
   if (ema_) ema_.emplace(density_, options_.ema_decay);  // begins where the weights begin
   density_.mark_initialized();  // not before: data that a layer cannot take are an error
   prepared_ = true;
-  check_replicas();
 }
 
 // What is drawn for a sample is that of its row in the split and of the epoch.

@@ -114,18 +114,20 @@ std::string Trainer::parameters_checksum() {
   return sum.text();
 }
 
-// Processes of other processors, or of a broken memory, drift apart without a sign.
+// Processes of other processors, or of a broken memory, drift apart without a sign; and each has
+// loaded a file that may be another one.
 void Trainer::check_replicas() {
   comm::Group& group = shards_.group();
   if (group.size() == 1) return;
-  const std::vector<std::string> all = group.gather(parameters_checksum());
+  const std::vector<std::string> all =
+      group.gather(str(parameters_checksum(), " after step ", step(), ", best epoch ", best_epoch_,
+                       ", ", since_best_, " since"));
   for (std::size_t r = 1; r < all.size(); ++r) {
     if (all[r] == all[0]) continue;
     throw comm::Failed(str("[fit] the parameters of ", group.name_of(static_cast<int>(r)), " (",
                            all[r], ") are not those of ", group.name_of(0), " (", all[0],
-                           ") after step ", step(),
-                           "; do all run one program, on processors with the same kernels "
-                           "(NF_CPU)?"));
+                           "); do all see the same run folder, and run one program, on processors "
+                           "with the same kernels (NF_CPU)?"));
   }
 }
 

@@ -5,7 +5,7 @@
 //
 // Where a VAE has a KL of q(z | x) in closed form, here only draws of q(z) and of p(z) are needed.
 //
-//   example_zoo_aae /work/shared/data/mnist 10 aae      # 1000 hidden units, 8 numbers in a code
+//   example_zoo_aae path/to/mnist 10 aae      # 1000 hidden units, 8 numbers in a code
 //
 // Published: Parzen 340 +- 2.
 #include "gan.h"

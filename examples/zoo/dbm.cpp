@@ -7,7 +7,7 @@
 // annealed importance sampling are those of rbm.h. What is new: h1 and h2 given v are not
 // independent; mean field finds the best q = prod q(h1_i) prod q(h2_j) and gives a bound.
 //
-//   example_zoo_dbm /work/shared/data/mnist 10 dbm    # 500 and 1000 hidden units
+//   example_zoo_dbm path/to/mnist 10 dbm    # 500 and 1000 hidden units
 //
 // Published: a bound of 84.62 nats.
 #include "rbm.h"

@@ -7,7 +7,7 @@
 // q the first machine's p(h1 | v). ln p2 needs ln Z2 alone (Salakhutdinov, Murray 2008). With 12
 // units in h1 all their states can be summed up: the exact likelihood, to check bound and estimate.
 //
-//   example_zoo_dbn /work/shared/data/mnist 10 dbn    # 500 and 2000 hidden units
+//   example_zoo_dbn path/to/mnist 10 dbn    # 500 and 2000 hidden units
 //
 // Published: a bound of 86.2 nats, 84.55 in later lists.
 #include "rbm.h"

@@ -3,7 +3,7 @@
 // convolution of an image with zeros between its pixels; here pixels are repeated instead, then
 // convolved, which leaves no checkerboard (Odena, Dumoulin, Olah 2016) and needs no op of its own.
 //
-//   example_zoo_dcgan /work/shared/data/mnist 10 dcgan    # 64 and 32 channels
+//   example_zoo_dcgan path/to/mnist 10 dcgan    # 64 and 32 channels
 #include "gan.h"
 #include "nn/layers/conv2d.h"
 #include "nn/layers/norm.h"

@@ -6,9 +6,9 @@
 // by clipped weights, a penalty (both Wasserstein) or spectral norms, is a slope everywhere: the
 // longer it is trained, the better for the generator.
 //
-//   example_zoo_gan /work/shared/data/mnist 10 gan                # spectral norms
-//   example_zoo_gan /work/shared/data/mnist 10 gan-first minimax  # or: nonsaturating, wasserstein
-//   example_zoo_gan /work/shared/data/mnist 10 gan-labels spectral labels
+//   example_zoo_gan path/to/mnist 10 gan                # spectral norms
+//   example_zoo_gan path/to/mnist 10 gan-first minimax  # or: nonsaturating, wasserstein
+//   example_zoo_gan path/to/mnist 10 gan-labels spectral labels
 //
 // Published: Parzen 225 +- 2 (Goodfellow et al. 2014).
 #include "gan.h"

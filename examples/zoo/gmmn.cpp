@@ -5,8 +5,8 @@
 //
 // which is 0 for equal distributions only. In the space of pixels, and of an autoencoder's codes.
 //
-//   example_zoo_gmmn /work/shared/data/mnist 10 gmmn            # in codes: GMMN+AE
-//   example_zoo_gmmn /work/shared/data/mnist 10 gmmn-x pixels   # in pixels
+//   example_zoo_gmmn path/to/mnist 10 gmmn            # in codes: GMMN+AE
+//   example_zoo_gmmn path/to/mnist 10 gmmn-x pixels   # in pixels
 //
 // Published Parzen numbers: 147 +- 2, with the autoencoder 282 +- 2.
 #include "nn/nets/mlp.h"

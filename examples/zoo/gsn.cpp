@@ -6,7 +6,7 @@
 // has the distribution of data as its limit, when p(x | x~) is right for the x~ of the chain. So
 // training also begins at where the chain itself goes from data: walkback.
 //
-//   example_zoo_gsn /work/shared/data/mnist 10 gsn      # 1000 hidden units
+//   example_zoo_gsn path/to/mnist 10 gsn      # 1000 hidden units
 //
 // Published: Parzen 214 +- 1.1.
 #include "nn/nets/mlp.h"

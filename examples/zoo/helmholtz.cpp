@@ -8,7 +8,7 @@
 // the bound's gap is KL(q, p), so no single number is optimised. More draws of q give a tighter
 // bound (Burda et al. 2016).
 //
-//   example_zoo_helmholtz /work/shared/data/mnist 10 helmholtz    # 200 and 100 hidden units
+//   example_zoo_helmholtz path/to/mnist 10 helmholtz    # 200 and 100 hidden units
 #include "zoo.h"
 
 using namespace zoo;

@@ -2,8 +2,8 @@
 // chains. Its likelihood needs ln Z: by annealed importance sampling, which 12 hidden units check,
 // since all their states can be summed up.
 //
-//   example_zoo_rbm /work/shared/data/mnist 10 rbm            # 500 hidden units, PCD-1
-//   example_zoo_rbm /work/shared/data/mnist 10 rbm-cd cd 25   # CD-25
+//   example_zoo_rbm path/to/mnist 10 rbm            # 500 hidden units, PCD-1
+//   example_zoo_rbm path/to/mnist 10 rbm-cd cd 25   # CD-25
 //
 // Published: 86.3 nats, 500 hidden units, CD-25 (Salakhutdinov, Murray 2008).
 #include "rbm.h"

@@ -91,7 +91,8 @@ class LogisticOutputs : public LevelOutputs {
     log_p = log_p - logsumexp(log_p, {2}, true);
     for (std::int64_t c = 0; c < channels_; ++c) {
       const Var at = narrow(y, 2, c, 1);
-      log_p = log_p + log_mass(narrow(x, 2, c, 1).value(), at - mean(h, y, c), log_scale(h, c));
+      log_p = log_p + log_mass_of_level(narrow(x, 2, c, 1).value(), at - mean(h, y, c),
+                                        exp(-log_scale(h, c)), 1.0 / (levels_ - 1), levels_);
     }
     return logsumexp(log_p, {2}, true);
   }
@@ -109,11 +110,7 @@ class LogisticOutputs : public LevelOutputs {
       const Tensor noise = logistic_of(u.narrow(1, 1 + c, 1)) * temperature;
       const Tensor value = of(mean(here, y, c)) + noise * exp(of(log_scale(here, c)));
       const double half = (levels_ - 1) / 2.0;
-      const Tensor zero = value.zeros_like(), none = value - value;  // 0, or NaN
-      const Tensor finite = where(equal(none, zero), value, zero);
-      const Tensor level =
-          clamp(affine(finite, half, half + 0.5), 0, levels_ - 1).to(DType::U8).to(h.dtype()) +
-          none;
+      const Tensor level = level_passed(affine(value, half, half + 0.5), levels_);
       y.narrow(2, c, 1).copy_(affine(level, 1 / half, -1).reshape({n, 1, 1}));
       levels.push_back(level);
     }
@@ -158,25 +155,31 @@ class LogisticOutputs : public LevelOutputs {
     }
     return all;
   }
-  /// ln of the mass between x - 1/2 and x + 1/2, of y as far from the mean: x (N, T, 1), the others
-  /// (N, T, M).
-  Var log_mass(const Tensor& x, const Var& from_mean, const Var& log_scale) const {
-    const double half = 1.0 / (levels_ - 1);
-    const Var inverse_scale = exp(-log_scale);
-    const Var above = log_sigmoid((from_mean + half) * inverse_scale);
-    const Var below = log_sigmoid((half - from_mean) * inverse_scale);
-    const Var width = log(-expm1(inverse_scale * (-2 * half)));
-    const auto ones = [&](const Tensor& yes) { return yes.to(x.dtype()); };
-    const Tensor not_last = ones(less(x, Tensor::full({}, levels_ - 1, x.dtype(), x.device())));
-    const Tensor not_first = ones(greater(x, Tensor::zeros({}, x.dtype(), x.device())));
-    return above * Var(not_last) + below * Var(not_first) + width * Var(not_last * not_first);
-  }
 
   int levels_;
   std::int64_t channels_, components_;
 };
 
 }  // namespace
+
+// With a and b the distances of both ends in scales: the mass is sigmoid(b) sigmoid(-a) (1 - e^(a -
+// b)).
+Var log_mass_of_level(const Tensor& x, const Var& from_mean, const Var& inverse_scale, double half,
+                      int levels) {
+  const Var above = log_sigmoid((from_mean + half) * inverse_scale);
+  const Var below = log_sigmoid((half - from_mean) * inverse_scale);
+  const Var width = log(-expm1(inverse_scale * (-2 * half)));
+  const auto ones = [&](const Tensor& yes) { return yes.to(x.dtype()); };
+  const Tensor not_last = ones(less(x, Tensor::full({}, levels - 1, x.dtype(), x.device())));
+  const Tensor not_first = ones(greater(x, Tensor::zeros({}, x.dtype(), x.device())));
+  return above * Var(not_last) + below * Var(not_first) + width * Var(not_last * not_first);
+}
+
+Tensor level_passed(const Tensor& x, int levels) {
+  const Tensor zero = x.zeros_like(), none = x - x;  // 0, or NaN
+  const Tensor finite = where(equal(none, zero), x, zero);
+  return clamp(finite, 0, levels - 1).to(DType::U8).to(x.dtype()) + none;
+}
 
 std::shared_ptr<LevelOutputs> bernoulli_outputs() { return std::make_shared<BernoulliOutputs>(); }
 

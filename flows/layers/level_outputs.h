@@ -12,6 +12,15 @@ namespace nf::flows {
 /// ln P of bits x, 0 and 1, by their logits l, of the same shape: x l - softplus(l).
 inline Var bernoulli_log_prob(const Var& x, const Var& l) { return x * l - softplus(l); }
 
+/// ln of a logistic's mass from half a level below x to half a level above it, at the first and the
+/// last level to the end: x levels 0..K-1, `from_mean` and `half` (a level's) in one unit, and
+/// `inverse_scale` in that. (Salimans et al. 2017)
+Var log_mass_of_level(const Tensor& x, const Var& from_mean, const Var& inverse_scale, double half,
+                      int levels);
+/// The level 0..K-1 that x >= 0 has passed, as a float; NaN where x is not finite: no level, which
+/// the caller is to see.
+Tensor level_passed(const Tensor& x, int levels);
+
 /// p(x_1, .., x_C | h) of the C levels 0..K-1 of a place, h being P numbers that a net says of it.
 class LevelOutputs {
  public:

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "flows/layers/level_outputs.h"
+
 namespace nf::flows {
 
 namespace {
@@ -33,7 +35,7 @@ class BernoulliLikelihood : public Likelihood {
       : offset_(add_buffer("offset", Tensor::zeros({dims}))) {}
   Var log_prob(const Var& x, const Var& h) const override {
     const Var logit = h + Var(offset_);
-    return sum_event(Var(like(x, h)) * logit - softplus(logit));
+    return sum_event(bernoulli_log_prob(like(x, h), logit));
   }
   Var middle(const Var& h) const override { return sigmoid(h + Var(offset_)); }
   Var draw(const Var& h, Generator& gen) const override {
@@ -66,24 +68,14 @@ class DiscretisedLogistic : public Likelihood {
   }
   Var log_prob(const Var& x, const Var& h) const override {
     const Tensor levels = like(x, h);
-    const Var inverse_scale = exp(-log_scale_);
-    const Var from_mean = Var(levels) - location(h);
-    const Var above = log_sigmoid((from_mean + 0.5) * inverse_scale);  // ln sigmoid(b)
-    const Var below = log_sigmoid((0.5 - from_mean) * inverse_scale);  // ln sigmoid(-a)
-    const Var width = log(-expm1(-inverse_scale));                     // ln(1 - e^(-1/s))
-    const auto ones = [&](const Tensor& yes) { return yes.to(h.dtype()); };
-    const Tensor not_last =
-        ones(less(levels, Tensor::full({}, levels_ - 1, h.dtype(), h.device())));
-    const Tensor not_first = ones(greater(levels, Tensor::zeros({}, h.dtype(), h.device())));
-    return sum_event(above * Var(not_last) + below * Var(not_first) +
-                     width * Var(not_last * not_first));
+    return sum_event(
+        log_mass_of_level(levels, Var(levels) - location(h), exp(-log_scale_), 0.5, levels_));
   }
   Var middle(const Var& h) const override { return clamp(location(h), 0, levels_ - 1); }
   Var draw(const Var& h, Generator& gen) const override {
     const Tensor noise = logistic(gen, h.shape(), h.dtype(), h.device());
     const Tensor x = location(h).value() + noise * exp(log_scale_.value());
-    if (!all_finite(x)) return x;  // no level: for the caller to see
-    return clamp(x + 0.5, 0, levels_ - 1).to(DType::U8).to(h.dtype());
+    return level_passed(x + 0.5, levels_);
   }
   Var seen(const Var& x) const override { return x * (1.0 / (levels_ - 1)); }
   int levels() const override { return levels_; }

@@ -65,8 +65,7 @@ void join_processes() {
 }
 
 void check_command_of_processes(int argc, const char* const* argv) {
-  constexpr std::string_view kShared[] = {"train",  "resume", "eval",     "bench",
-                                          "--help", "-h",     "--version"};
+  constexpr std::string_view kShared[] = {"train", "resume", "eval", "bench"};
   const std::string_view command = argc > 1 ? argv[1] : "";
   const bool shared =
       std::find(std::begin(kShared), std::end(kShared), command) != std::end(kShared);

@@ -72,6 +72,7 @@ class Training {
         target_(objective_of_target(*density_, config_, data_)),
         trainer_(target_ ? flows::Trainer(*target_, fit_options(config_, /*graph=*/false))
                          : flows::Trainer(*density_, data_, fit_options(config_, graph))) {
+    check_texts();
     if (config_.training.precision == "bf16" && precision_ != "bf16") {
       common_.note(
           "note: products of this run are bf16, which is not to be had here; it goes on in " +
@@ -109,12 +110,15 @@ class Training {
   }
 
  private:
-  void make_folder(const std::string& out, bool overwrite) {
+  void check_texts() const {
     for (const flows::Field& field : config_.fields()) {
       const std::string value = field.text();
       NF_CHECK(is_utf8(value), "[train] ", field.key, " = '", printable(value),
                "' is no UTF-8, which config.json cannot hold; rename it, or give a link to it");
     }
+  }
+
+  void make_folder(const std::string& out, bool overwrite) {
     const KnownData known = known_data(data_, config_);
     std::optional<flows::TableBaselines> baselines;  // of rows
     if (!target_) baselines = fit_baselines(data_, config_, common_);

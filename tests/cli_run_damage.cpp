@@ -337,6 +337,8 @@ BOOST_AUTO_TEST_CASE(a_path_that_config_json_cannot_hold_is_refused_at_the_start
   BOOST_TEST(!fs::exists(run));
   fs::create_symlink(data, folder.file("link.csv"));
   expect_ok(flowcli(folder, table_training(folder.file("link.csv"), run)));
+  expect_failure(flowcli(folder, {"resume", run, "--epochs", "99", "--data", data}),
+                 {"data = ", "no UTF-8", "\\xf6"});
 }
 
 // --- models that give no numbers ----------------------------------------------------------------

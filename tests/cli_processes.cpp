@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(a_process_that_fails_ends_all_in_one_line) {
     BOOST_TEST_CONTEXT(c.fault) {
       const std::string run = folder.file("run");
       const Outcome outcome = flowcli(
-          folder, shared_training(run, 3, 2, {"--quiet", "--overwrite", "--comm-timeout", "2"}),
+          folder, shared_training(run, 3, 2, {"--quiet", "--overwrite", "--comm-timeout", "5"}),
           c.fault);
       expect_failure(outcome, c.says, c.status);
       // What was saved is whole: the run goes on, by one process, to the same end.
@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(a_process_that_fails_ends_all_in_one_line) {
 BOOST_AUTO_TEST_CASE(rank_0_that_is_stopped_is_noticed) {
   const ScratchFolder folder;
   const Child child(folder,
-                    shared_training(folder.file("run"), 100, 2, {"--quiet", "--comm-timeout", "1"}),
+                    shared_training(folder.file("run"), 100, 2, {"--quiet", "--comm-timeout", "5"}),
                     "log-append:2:stop");
   BOOST_TEST_REQUIRE(child.wait_until_stopped(), child.err());
   while (child.err().find('\n') == std::string::npos) usleep(20'000);

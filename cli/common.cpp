@@ -8,6 +8,7 @@
 #include "cli/lines.h"
 #include "cli/processes.h"
 #include "cli/progress.h"
+#include "comm/launcher.h"
 #include "data/source.h"
 #include "flows/models/model.h"
 #include "tensor/backend.h"
@@ -30,6 +31,7 @@ void Common::add_to(CLI::App& app) {
 Device Common::apply() const {
   set_num_threads(threads_of_process(threads));
   show_reading(silent());
+  if (processes().size() > 1) choose_cuda_device(comm::rank_on_machine(processes()));
   if (device == "cuda") cuda_backend();  // throws when there is none
   return device == "cuda" || (device == "auto" && cuda_available()) ? Device::CUDA : Device::CPU;
 }

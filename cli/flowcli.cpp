@@ -44,9 +44,7 @@ std::string environment_help() {
 // --help and --version end here too: CLI11 throws for them.
 int usage(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() != 0) {
-    mark_known_to_all();
-    complain_of_one(usage_message(app, error));
-    return kUsage;
+    throw UsageError(usage_message(app, error));
   }
   app.exit(error);
   if (std::cout.flush()) return kDone;
@@ -71,7 +69,10 @@ int run_process(int argc, char** argv) {
   app.footer(environment_help() + kExamples);
   app.set_version_flag("--version", version_text);
   app.require_subcommand(1);
-  app.parse_complete_callback(check_environment);  // before a command does anything
+  app.parse_complete_callback([] {  // before a command does anything
+    check_environment();
+    agree_on_command_line("");
+  });
   add_commands(app);
   forbid_empty_values(app);
   try {
@@ -113,6 +114,15 @@ int status_of_error(std::string& told) {
   return kFailed;
 }
 
+/// A command line that one process cannot read ends all, in one line.
+void tell_of_command_line(const std::string& message) {
+  try {
+    agree_on_command_line(message);
+  } catch (const std::exception&) {
+    // Nobody is there to be told.
+  }
+}
+
 /// Whether it is for a text alone, which every process may print for itself.
 bool asks_for_help(int argc, char** argv) {
   return std::any_of(argv + 1, argv + argc, [](std::string_view word) {
@@ -131,6 +141,7 @@ int run(int argc, char** argv) {
   } catch (...) {
     std::string message;
     status = status_of_error(message);
+    tell_of_command_line(message);
     complain_of_one(message);
   }
   return leave_processes(status);

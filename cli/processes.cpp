@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <new>
 #include <string_view>
+#include <utility>
 
 #include "comm/launcher.h"
 #include "comm/local_group.h"
@@ -17,8 +18,9 @@ namespace {
 
 struct Processes {
   std::unique_ptr<comm::Group> group = comm::alone();
-  bool known = false;   // the error on its way is that of all
-  bool silent = false;  // another process says the same
+  bool known = false;      // the error on its way is that of all
+  bool silent = false;     // another process says the same
+  bool line_read = false;  // by all
   std::string run;
 };
 
@@ -70,7 +72,6 @@ void check_command_of_processes(int argc, const char* const* argv) {
   const bool shared =
       std::find(std::begin(kShared), std::end(kShared), command) != std::end(kShared);
   if (processes().size() == 1 || shared) return;
-  all_of_them().known = true;
   throw UsageError(str("[processes] flowcli ", command, " is for one process, and ",
                        processes().size(),
                        " were started; several can train, resume, eval and bench"));
@@ -138,6 +139,28 @@ void on_first(const std::function<void()>& body) {
   in_all([&] {
     if (processes().first()) body();
   });
+}
+
+void check_same_in_all(const std::string& own, const char* differs) {
+  const comm::Group& group = processes();
+  const std::vector<std::string> all = processes().gather(own);
+  for (std::size_t r = 1; r < all.size(); ++r) {
+    if (all[r] == all[0]) continue;
+    throw comm::Failed(str("[processes] ", group.name_of(static_cast<int>(r)), " ", differs,
+                           "; give all of them the same"));
+  }
+}
+
+void agree_on_command_line(const std::string& wrong) {
+  comm::Group& group = processes();
+  if (std::exchange(all_of_them().line_read, true) || group.size() == 1) return;
+  const std::vector<std::string> all = group.gather(wrong);
+  for (std::size_t r = 0; r < all.size(); ++r) {
+    if (all[r].empty()) continue;
+    all_of_them().known = true;
+    if (wrong.empty()) throw UsageError(group.name_of(static_cast<int>(r)) + ": " + all[r]);
+    return;
+  }
 }
 
 void fault_point_of_rank(const char* what) {

@@ -43,14 +43,20 @@ std::string where_it_stands();
 void in_all(const std::function<void()>& body);
 /// Runs body in rank 0 alone: what writes or prints.
 void on_first(const std::function<void()>& body);
+/// Throws, naming the first process that has another text than rank 0: it `differs`, "has ...".
+void check_same_in_all(const std::string& own, const char* differs);
 
 /// A fault_point "rank-R-WHAT" of this process R of several.
 void fault_point_of_rank(const char* what);
 
+/// What a process found wrong in its command line, "" for nothing: the others throw a UsageError
+/// that says so. Called once it was read; later calls do nothing. Collective.
+void agree_on_command_line(const std::string& wrong);
+
 // The end of a process.
 
-/// The error on its way is one that all processes have: in_all and on_first threw it, a command
-/// line that none can read, a training that diverged.
+/// The error on its way is one that all processes have: in_all and on_first threw it, a training
+/// that diverged.
 void mark_known_to_all();
 /// A message that says which process it is of, where there are several and the others do not know
 /// of it.

@@ -26,6 +26,7 @@
 #include "data/columns.h"
 #include "flows/models/table_training.h"
 #include "flows/train/targets.h"
+#include "tensor/clock.h"
 #include "tensor/cpu_kernels.h"
 #include "tensor/fault.h"
 #include "tensor/memory.h"
@@ -158,17 +159,8 @@ class Training {
 
   /// The same rows in every process, as far as a checksum tells, and the same settings.
   void check_same_data() const {
-    check_same(data_.checksum, "reads other data than rank 0");
-    check_same(flows::to_json(config_).dump(), "has other settings than rank 0");
-  }
-
-  static void check_same(const std::string& own, const char* what) {
-    const std::vector<std::string> all = processes().gather(own);
-    for (std::size_t r = 1; r < all.size(); ++r) {
-      if (all[r] == all[0]) continue;
-      throw comm::Failed(str("[train] ", processes().name_of(static_cast<int>(r)), " ", what,
-                             "; give all of them the same"));
-    }
+    check_same_in_all(data_.checksum, "reads other data than rank 0");
+    check_same_in_all(flows::to_json(config_).dump(), "has other settings than rank 0");
   }
 
   void train() {
@@ -176,6 +168,7 @@ class Training {
     describe();
     Progress progress(common_.silent(), trainer_.step());
     std::int64_t samples = 0;
+    saved_ = seconds_now();
     const flows::FitResult result = trainer_.run(
         {.on_step =
              [&](const flows::StepReport& report) {
@@ -192,7 +185,9 @@ class Training {
              [&](const flows::EpochReport& report) {
                progress.clear();
                on_first([&] { finish_epoch(report); });
-             }});
+             },
+         .wants_checkpoint = [&] { return checkpoint_due(); },
+         .on_checkpoint = [&] { on_first([&] { save(flows::TrainingStatus::Running); }); }});
     progress.clear();
     on_first([&] { end(result); });
     if (!result.finished) throw Interrupted();
@@ -353,12 +348,19 @@ class Training {
     return (data_.train.size() + config_.training.batch_size - 1) / config_.training.batch_size;
   }
 
+  /// An epoch of a large model takes hours; what a cut of the power takes is less.
+  bool checkpoint_due() const {
+    const double minutes = config_.output.save_minutes;
+    return processes().first() && minutes > 0 && seconds_now() - saved_ > 60 * minutes;
+  }
+
   void save(flows::TrainingStatus status) {
     nn::Metadata said = {{"data_checksum", data_.checksum}};
     if (device_ == Device::CPU) said.merge(cpu_choices());
     trainer_.save(run_.file("state.safetensors"), status, said);
     fault_point("save-between", run_.path());
     save_weights("last.safetensors", {{"step", str(trainer_.step())}});
+    saved_ = seconds_now();
   }
 
   void save_weights(const std::string& name, nn::Metadata said) {
@@ -449,6 +451,7 @@ class Training {
   std::unique_ptr<flows::ReverseKl> target_;  // where there are no data
   flows::Trainer trainer_;
   std::string parameters_;  // their checksum at the end
+  double saved_ = 0;        // when
 };
 
 }  // namespace

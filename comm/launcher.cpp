@@ -9,9 +9,9 @@
 #include <cstring>
 #include <filesystem>
 #include <string_view>
-#include <thread>
 
 #include "comm/mpi_plugin.h"
+#include "tensor/threads.h"
 
 namespace nf::comm {
 
@@ -132,13 +132,16 @@ std::unique_ptr<Group> join_launched() {
 }
 
 int fair_threads(Group& group) {
-  cpu_set_t set;
-  const bool known = sched_getaffinity(0, sizeof set, &set) == 0;  // of 1024 processors at most
-  const int here = known ? CPU_COUNT(&set) : static_cast<int>(std::thread::hardware_concurrency());
   const std::string own = host_name() + '\0' + affinity();
   const auto all = group.gather(own);
   const auto beside = std::count(all.begin(), all.end(), own);
-  return std::max(1, here / static_cast<int>(beside));
+  return std::max(1, usable_processors() / static_cast<int>(beside));
+}
+
+int rank_on_machine(Group& group) {
+  const std::string own = host_name();
+  const auto all = group.gather(own);
+  return static_cast<int>(std::count(all.begin(), all.begin() + group.rank(), own));
 }
 
 }  // namespace nf::comm

@@ -25,5 +25,8 @@ std::unique_ptr<Group> join_launched();
 /// Processors that this process may run on, shared with those of the group that are bound to the
 /// same ones. Collective.
 int fair_threads(Group& group);
+/// How many processes of lower rank are on this machine: which of its GPUs is this process's.
+/// Collective.
+int rank_on_machine(Group& group);
 
 }  // namespace nf::comm

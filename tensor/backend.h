@@ -219,5 +219,8 @@ inline Backend& backend_of(const Tensor& t) { return backend_for(t.device()); }
 Backend& cpu_backend();   // tensor/cpu
 Backend& cuda_backend();  // tensor/cuda, or its stub, which throws
 bool cuda_available();    // false in the stub
+/// Takes the GPU `index` modulo their number, not GPU 0: that of one of several processes on a
+/// machine. Before anything is done there, else Error; nothing in the stub.
+void choose_cuda_device(int index);
 
 }  // namespace nf

@@ -6,10 +6,15 @@
 #include <atomic>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <cstdlib>
 #include <exception>
+#include <fstream>
+#include <initializer_list>
 #include <memory>
 #include <mutex>
+#include <sstream>
+#include <string>
 #include <string_view>
 #include <system_error>
 #include <thread>
@@ -36,10 +41,27 @@ int default_threads() {
              kMaxThreads, ", or unset it to use all processors");
     return n;
   }
-  cpu_set_t set;
-  // The call fails where the machine has more processors than a cpu_set_t has bits.
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return kMaxThreads;
-  return std::clamp(CPU_COUNT(&set), 1, kMaxThreads);
+  return usable_processors();
+}
+
+/// All that the files hold, a blank between two; "" without one of them.
+std::string text_of(std::initializer_list<const char*> paths) {
+  std::string text;
+  for (const char* path : paths) {
+    std::ifstream file(path);
+    std::string part;
+    if (!std::getline(file, part)) return "";
+    text += part + " ";
+  }
+  return text;
+}
+
+/// What the container may take, by cgroups of version 2 and 1; 0: no limit.
+int processors_of_container() {
+  const int v2 = processors_of_quota(text_of({"/sys/fs/cgroup/cpu.max"}));
+  return v2 > 0 ? v2
+                : processors_of_quota(text_of({"/sys/fs/cgroup/cpu/cpu.cfs_quota_us",
+                                               "/sys/fs/cgroup/cpu/cpu.cfs_period_us"}));
 }
 
 std::atomic<int>& thread_count() {
@@ -147,6 +169,22 @@ Pool& pool() {
 }
 
 }  // namespace
+
+int processors_of_quota(std::string_view text) {
+  double quota = 0, period = 0;
+  std::istringstream in{std::string(text)};
+  if (!(in >> quota >> period) || !(quota > 0) || !(period > 0)) return 0;
+  return static_cast<int>(std::clamp(std::ceil(quota / period), 1.0, double{kMaxThreads}));
+}
+
+int usable_processors() {
+  cpu_set_t set;
+  // The call fails where the machine has more processors than a cpu_set_t has bits.
+  const bool known = sched_getaffinity(0, sizeof set, &set) == 0;
+  const int bound = known ? std::clamp(CPU_COUNT(&set), 1, kMaxThreads) : kMaxThreads;
+  const int quota = processors_of_container();
+  return quota > 0 ? std::min(quota, bound) : bound;
+}
 
 int num_threads() { return thread_count(); }
 

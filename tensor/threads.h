@@ -2,12 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <type_traits>
 
 namespace nf {
 
+/// Processors that this process may run on, by its affinity and by what its container may take
+/// (docker --cpus): 1.5 of them are 2.
+int usable_processors();
+/// Of a file cpu.max of Linux, "150000 100000" (microseconds of each period) or "max 100000": 2; 0
+/// where there is no limit or the text is another.
+int processors_of_quota(std::string_view text);
+
 /// Number of threads that parallel_for uses, the caller included. The default is NF_NUM_THREADS,
-/// else the number of processors that this process may run on.
+/// else usable_processors().
 int num_threads();
 
 /// Sets it; 0 restores the default. Not to be called from inside parallel_for.

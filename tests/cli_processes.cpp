@@ -90,6 +90,20 @@ BOOST_AUTO_TEST_CASE(a_process_that_fails_ends_all_in_one_line) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(a_checkpoint_within_an_epoch_is_that_of_all) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run"), reference = folder.file("reference");
+  const Arguments more = {"--quiet", "--save-minutes", "1e-9"};
+  expect_failure(flowcli(folder, shared_training(run, 3, 2, more), "rank-1-step:7:kill"),
+                 {"rank 1 of 2", "is gone", "flowcli resume"});
+  const auto state = nf::nn::load_safetensors(run + "/state.safetensors").metadata;
+  BOOST_TEST(state.at("epoch") == "0");
+  BOOST_TEST(std::stoi(state.at("step")) > 0);
+  expect_ok(flowcli(folder, {"resume", run, "--quiet"}));
+  expect_ok(flowcli(folder, shared_training(reference, 3, 1, {"--quiet"})));
+  expect_same_weights(run, reference);
+}
+
 // Rank 0 stops in the writing of its log, and goes on when the other one has given it up.
 BOOST_AUTO_TEST_CASE(rank_0_that_is_stopped_is_noticed) {
   const ScratchFolder folder;

@@ -209,6 +209,21 @@ BOOST_AUTO_TEST_CASE(kill_9_at_every_point_of_a_save_leaves_a_loadable_checkpoin
   expect_resumes_bit_for_bit(folder, run);
 }
 
+BOOST_AUTO_TEST_CASE(within_an_epoch_there_are_checkpoints_too) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  const Arguments always = {"--save-minutes", "1e-9"}, never = {"--save-minutes", "0"};
+  BOOST_TEST(flowcli(folder, training(run, kEndless, always), "save-between:6:kill").status ==
+             -SIGKILL);
+  BOOST_TEST(state_of(run).at("epoch") == "0");
+  BOOST_TEST(state_of(run).at("step") == "5");
+  expect_resumes_bit_for_bit(folder, run);
+  const std::string without = folder.file("without");
+  BOOST_TEST(flowcli(folder, training(without, kEndless, never), "save-between:3:kill").status ==
+             -SIGKILL);
+  BOOST_TEST(state_of(without).at("epoch") == "2");
+}
+
 BOOST_AUTO_TEST_CASE(a_full_disk_is_one_line_and_the_last_checkpoint_stays) {
   const ScratchFolder folder;
   for (const char* fault : {"write-part:300:fail", "write-rename:9:fail", "log-append:5:fail"}) {

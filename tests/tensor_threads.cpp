@@ -37,6 +37,23 @@ struct DefaultThreads {
 
 }  // namespace
 
+BOOST_AUTO_TEST_CASE(what_a_container_may_take_is_rounded_up) {
+  const std::pair<const char*, int> cases[] = {{"200000 100000", 2},
+                                               {"150000 100000", 2},
+                                               {"1000 100000", 1},
+                                               {"max 100000", 0},
+                                               {"-1 100000", 0},
+                                               {"100000 0", 0},
+                                               {"", 0},
+                                               {"100000", 0},
+                                               {"1e300 1", 1024},
+                                               {"nan nan", 0}};
+  for (const auto& [text, processors] : cases) {
+    BOOST_TEST(processors_of_quota(text) == processors, text);
+  }
+  BOOST_TEST(usable_processors() >= 1);
+}
+
 BOOST_FIXTURE_TEST_CASE(ranges_cover_everything_once, DefaultThreads) {
   for (const int threads : {1, 2, 3, 8}) {
     set_num_threads(threads);

@@ -141,6 +141,12 @@ std::vector<Field> DataSettings::fields() {
 std::vector<Field> OutputSettings::fields() {
   return {
       {"save_every", "epochs between checkpoints", &save_every, {}, 1, 1e9},
+      {"save_minutes",
+       "minutes between checkpoints within an epoch (0: none there)",
+       &save_minutes,
+       {},
+       0,
+       1e6},
       {"sample_every",
        "epochs between sample pictures (0: only at the end)",
        &sample_every,

@@ -68,6 +68,7 @@ struct DataSettings {
 
 struct OutputSettings {
   std::int64_t save_every = 1;
+  double save_minutes = 10;
   std::int64_t sample_every = 5;
   std::int64_t samples = 64;
   double temperature = 1;

@@ -63,23 +63,27 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
   started_ = seconds_now();
   prepare();
   check_replicas();
-  bool wanted = true;
-  stop_asked_ = stop_agreed_ = false;
-  while (wanted && !done()) {
+  asked_ = agreed_ = {};
+  const Wishes& wishes = shards_.group().size() > 1 ? agreed_ : asked_;
+  while (!wishes.stop && !done()) {
     const std::int64_t epoch = batches_.epoch() + 1, before = epoch_samples_ + unread_samples_;
     train_step();
     const bool last_of_epoch = batches_.index() == 0;
     if (callbacks.on_step) {
-      stop_asked_ |= !callbacks.on_step(
+      asked_.stop |= !callbacks.on_step(
           {epoch, step(), total_steps_, recent_nats_, epoch_samples_ + unread_samples_ - before});
     }
-    wanted = shards_.group().size() > 1 ? !stop_agreed_ : !stop_asked_;
+    if (callbacks.wants_checkpoint) asked_.checkpoint = callbacks.wants_checkpoint();
     if (last_of_epoch || done()) {
       const EpochReport report = finish_epoch();
       if (callbacks.on_epoch) callbacks.on_epoch(report);
+    } else if (wishes.checkpoint && !wishes.stop) {
+      callbacks.on_checkpoint();
+      asked_.checkpoint = false;
     }
   }
   read_rest();
+  check_replicas();  // first: then what is wrong with weights is known to all
   check_weights();
   seconds_ += seconds_now() - started_;
   started_ = 0;
@@ -229,8 +233,8 @@ data::Batch Trainer::first_samples() const {
 
 // A training that ends in mid-epoch keeps the sums of that epoch, for one that goes on from there.
 EpochReport Trainer::finish_epoch() {
-  check_weights();
   check_replicas();
+  check_weights();
   const bool whole = batches_.index() == 0;
   EpochReport report{.epoch = batches_.epoch() + (whole ? 0 : 1),
                      .step = step(),

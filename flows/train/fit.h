@@ -77,10 +77,13 @@ struct EpochReport {
 };
 
 /// All optional. on_step returns false to stop: run() then comes back between two steps, of several
-/// processes after the next one, which tells the others.
+/// processes after the next one, which tells the others. on_checkpoint is called where an epoch
+/// goes on, once wants_checkpoint() said so in one of the processes, and in all of them.
 struct FitCallbacks {
   std::function<bool(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch = {};
+  std::function<bool()> wants_checkpoint = {};
+  std::function<void()> on_checkpoint = {};
 };
 
 struct FitResult {
@@ -193,7 +196,10 @@ class Trainer {
   Density& density_;
   FitOptions options_;
   comm::Shards shards_;
-  bool stop_asked_ = false, stop_agreed_ = false;  // of this process; of all
+  struct Wishes {
+    bool stop = false, checkpoint = false;
+  };
+  Wishes asked_, agreed_;  // of this process; of all
   double communication_seconds_ = 0;
   data::Batches batches_;
   nn::Optimizer optimizer_;

@@ -63,7 +63,8 @@ comm::Sum Trainer::sum_of_shards(const data::Batch& batch) {
     }
     if (!sum.values.defined()) sum = gradients.zero();
     sum.numbers[GradientSum::Failed] = failure.empty() ? 0 : 1;
-    sum.numbers[GradientSum::Stop] = stop_asked_ ? 1 : 0;
+    sum.numbers[GradientSum::Stop] = asked_.stop ? 1 : 0;
+    sum.numbers[GradientSum::Checkpoint] = asked_.checkpoint ? 1 : 0;
     tree.add(std::move(sum));
   }
   const double before = seconds_now();
@@ -80,7 +81,8 @@ comm::Sum Trainer::sum_of_shards(const data::Batch& batch) {
 void Trainer::update_by_shards(const data::Batch& batch) {
   shards_.group().at_step(step() + 1);
   const comm::Sum total = sum_of_shards(batch);
-  stop_agreed_ = total.numbers[GradientSum::Stop] > 0;
+  agreed_ = {.stop = total.numbers[GradientSum::Stop] > 0,
+             .checkpoint = total.numbers[GradientSum::Checkpoint] > 0};
   const double loss = total.numbers[GradientSum::Loss];
   if (!std::isfinite(loss)) {
     diverged(batch, str("the loss is ", loss / total.numbers[GradientSum::Samples]), step() + 1);

@@ -16,7 +16,7 @@ namespace nf::flows {
 /// sum of losses, how many samples, and votes of processes.
 class GradientSum {
  public:
-  enum Number : std::uint8_t { Loss, Samples, Stop, Failed, kNumbers };
+  enum Number : std::uint8_t { Loss, Samples, Stop, Checkpoint, Failed, kNumbers };
 
   explicit GradientSum(Density& density);
   /// Of a shard without samples.

@@ -8,13 +8,16 @@ namespace nf {
 namespace cuda {
 namespace {
 
+int wanted = 0;  // a process may choose it, and count beyond the GPUs that are there
+bool in_use = false;
+
 /// Usable: the driver answers, and the device has the memory pools that memory.cpp works with.
 cudaError_t device_status() {
   int count = 0, pools = 0;
   cudaError_t status = cudaGetDeviceCount(&count);
   if (status == cudaSuccess && count == 0) status = cudaErrorNoDevice;
   if (status == cudaSuccess)
-    status = cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, 0);
+    status = cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, wanted % count);
   if (status == cudaSuccess && pools == 0) status = cudaErrorNotSupported;
   (void)cudaGetLastError();  // the next call shall not report this one's error
   return status;
@@ -26,9 +29,11 @@ struct Context {
 
   Context() {
     int processors = 0, threads = 0;
-    check(cudaSetDevice(0), "cudaSetDevice");
-    check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, 0), "attributes");
-    check(cudaDeviceGetAttribute(&threads, cudaDevAttrMaxThreadsPerMultiProcessor, 0),
+    const int device = device_index();
+    check(cudaSetDevice(device), "cudaSetDevice");
+    check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device),
+          "attributes");
+    check(cudaDeviceGetAttribute(&threads, cudaDevAttrMaxThreadsPerMultiProcessor, device),
           "attributes");
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
     blocks = processors * (threads / kThreads);
@@ -47,6 +52,13 @@ void check(cudaError_t status, const char* what) {
   NF_CHECK(status == cudaSuccess, "[cuda] ", what, ": ", cudaGetErrorString(status));
 }
 
+int device_index() {
+  in_use = true;
+  int count = 0;
+  check(cudaGetDeviceCount(&count), "devices");
+  return wanted % std::max(1, count);
+}
+
 cudaStream_t stream() { return context().stream; }
 
 dim3 grid_for(std::int64_t threads) {
@@ -59,6 +71,11 @@ dim3 grid_for(std::int64_t threads) {
 bool cuda_available() {
   static const bool available = cuda::device_status() == cudaSuccess;
   return available;
+}
+
+void choose_cuda_device(int index) {
+  NF_CHECK(!cuda::in_use, "[device] the GPU is in use already; another one cannot be chosen");
+  cuda::wanted = index;
 }
 
 Backend& cuda_backend() {

@@ -12,6 +12,9 @@ namespace nf::cuda {
 /// later call; with CUDA_LAUNCH_BLOCKING=1 in the environment, in the one that names it.
 void check(cudaError_t status, const char* what);
 
+/// The GPU of this process: 0, unless choose_cuda_device said another. From then on it stays.
+int device_index();
+
 /// All work is done in order on this stream; nothing here waits for it but transfers to the host.
 cudaStream_t stream();
 

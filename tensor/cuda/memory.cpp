@@ -22,7 +22,7 @@ constexpr std::size_t kMiB = std::size_t{1} << 20;
 class Memory {
  public:
   Memory() {
-    check(cudaDeviceGetDefaultMemPool(&pool_, 0), "memory pool");
+    check(cudaDeviceGetDefaultMemPool(&pool_, device_index()), "memory pool");
     std::uint64_t threshold = ~std::uint64_t{0};
     check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &threshold),
           "memory pool");

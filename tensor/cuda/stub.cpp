@@ -5,6 +5,8 @@ namespace nf {
 
 bool cuda_available() { return false; }
 
+void choose_cuda_device(int) {}
+
 Backend& cuda_backend() {
   fail("[device] this build has no CUDA backend; use the CPU (flowcli: --device cpu)");
 }

@@ -330,7 +330,7 @@ const char* cudaGetErrorString(cudaError_t error) {
   return (text = "emulated error " + std::to_string(error)).c_str();
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }
-cudaError_t cudaGetDeviceCount(int* count) { return *count = 1, cudaSuccess; }
+cudaError_t cudaGetDeviceCount(int* count) { return *count = 2, cudaSuccess; }
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
   // A small device: loops with the stride of the grid are gone through more than once.

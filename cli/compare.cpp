@@ -76,10 +76,7 @@ void evaluate_run(const TrainedModel& model, const CompareOptions& options, Comp
   flows::EvaluateOptions evaluate = options.evaluate;
   const bool weighted =
       options.importance > 0 && model.density->bound() && !flows::estimates_log_det(*model.density);
-  if (weighted) {
-    evaluate.noise_draws = options.importance;
-    evaluate.importance = true;
-  }
+  if (weighted) evaluate = importance_weighted(evaluate, options.importance);
   Evaluated evaluated = evaluate_rows(model, choice.load(model), evaluate);
   row.scores = std::move(evaluated.scores);
   row.mean = evaluated.mean;

@@ -20,7 +20,6 @@
 #include "cli/train.h"
 #include "data/png.h"
 #include "flows/examine/diagnose.h"
-#include "flows/layers/residual.h"
 #include "flows/train/targets.h"
 #include "tensor/fault.h"
 #include "tensor/text.h"
@@ -62,13 +61,8 @@ class ScoringBar {
 /// as a line.
 std::string add_importance(flows::Density& density, const Rows& rows, const EvalOptions& options,
                            Json& json) {
-  flows::EvaluateOptions evaluate = rows.evaluated_with(options.evaluate);
-  evaluate.noise_draws = options.importance;
-  evaluate.importance = true;
-  // Rows of a batch are done together, which with many draws should not take long.
-  constexpr std::int64_t kTogether = 4096, kLeast = 16;
-  evaluate.batch_size =
-      std::clamp(kTogether / options.importance, kLeast, std::max(kLeast, evaluate.batch_size));
+  flows::EvaluateOptions evaluate =
+      importance_weighted(rows.evaluated_with(options.evaluate), options.importance);
   catch_interrupts();
   std::vector<double> scores;
   {
@@ -208,12 +202,7 @@ void eval_run(const EvalOptions& options) {
     fault_point_of_rank("data");
     model = options.model.load(options.common, device);
     if (of_target(*model, options)) return;  // it has no rows
-    check_usage(
-        options.importance == 0 || !flows::estimates_log_det(*model->density),
-        "[importance] the log-determinants of this model are estimated at random, and weights "
-        "of estimates give no bound; --noise-draws averages them");
-    check_usage(options.importance == 0 || model->density->bound(),
-                "[importance] would change nothing: the log-likelihood of this model is exact");
+    check_importance(*model, options.importance);
     rows = options.rows.load(*model);
   });
   if (of_target(*model, options)) {

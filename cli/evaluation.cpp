@@ -277,6 +277,24 @@ std::vector<double> score_together(flows::Density& density, const Tensor& x,
   return flows::score(density, x, options, comm::Shards(group, comm::default_shards(group.size())));
 }
 
+void check_importance(const TrainedModel& model, int draws) {
+  check_usage(
+      draws == 0 || !flows::estimates_log_det(*model.density),
+      "[importance] the log-determinants of this model are estimated at random, and weights "
+      "of estimates give no bound; --noise-draws averages them");
+  check_usage(draws == 0 || model.density->bound(),
+              "[importance] would change nothing: the log-likelihood of this model is exact");
+}
+
+flows::EvaluateOptions importance_weighted(flows::EvaluateOptions options, int draws) {
+  options.noise_draws = draws;
+  options.importance = true;
+  // Rows of a batch are done together, which with many draws should not take long.
+  constexpr std::int64_t kTogether = 4096, kLeast = 16;
+  options.batch_size = std::clamp(kTogether / draws, kLeast, std::max(kLeast, options.batch_size));
+  return options;
+}
+
 Evaluated evaluate_rows(const TrainedModel& model, const Rows& rows,
                         const flows::EvaluateOptions& options) {
   Evaluated result;

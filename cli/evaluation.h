@@ -71,6 +71,12 @@ std::optional<HeldOut> held_out_of(const TrainedModel& model);
 std::vector<double> score_together(flows::Density& density, const Tensor& x,
                                    const flows::EvaluateOptions& options);
 
+/// Throws UsageError where weights of that many draws would change nothing, or give no bound.
+void check_importance(const TrainedModel& model, int draws);
+/// For the importance-weighted bound of so many draws for each row, in batches that do not take
+/// long.
+flows::EvaluateOptions importance_weighted(flows::EvaluateOptions options, int draws);
+
 struct Evaluated {
   std::vector<double> scores;  ///< log_prob of each row
   flows::Evaluation mean;

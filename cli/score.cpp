@@ -319,6 +319,7 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
                    {"trained_on", rows.trained_on ? Json(*rows.trained_on) : Json()},
                    {"lowest", lowest},
                    {"noise_draws", options.evaluate.noise_draws},
+                   {"importance", options.importance},
                    {"bound", model.density->bound()},
                    {"estimated", flows::estimates_log_det(*model.density)},
                    {"convention", convention_of(*model.density)}});
@@ -380,6 +381,11 @@ void add_score(CLI::App& app) {
       ->allow_extra_args(false)
       ->type_name(source_type());
   options->evaluate.add_to(*command);
+  command
+      ->add_option("--importance", options->importance,
+                   "Of a model that is a lower bound: the importance-weighted bound of so many "
+                   "draws for each row, nearer to its log density")
+      ->check(whole(1, 1'000'000));
   options->common.add_to(*command);
   command->footer(
       "A log density says little by itself: whether -12 nats is low depends on the data. The\n"
@@ -400,10 +406,18 @@ void add_score(CLI::App& app) {
       "  flowcli score runs/mnist --against glyphs\n"
       "  flowcli score runs/mnist --against glyphs --typicality\n"
       "  flowcli score runs/mnist --data glyphs --flag 0.05\n"
+      "  flowcli score runs/vae --importance 100               of a bound\n"
       "  tail -n +1 -f new.csv | flowcli score runs/table --data - --flag 0.02");
   command->callback([options] {
     const Device device = options->common.apply();
     const TrainedModel model = options->model.load(options->common, device);
+    check_importance(model, options->importance);
+    if (options->importance > 0) {
+      check_usage(options->evaluate.noise_draws == 1,
+                  "[importance] has draws of its own: leave --noise-draws out");
+      static_cast<flows::EvaluateOptions&>(options->evaluate) =
+          importance_weighted(options->evaluate, options->importance);
+    }
     options->line_by_line() ? score_line_by_line(*options, model) : score_all(*options, model);
   });
 }

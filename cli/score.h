@@ -21,6 +21,7 @@ struct ScoreOptions {
   bool why = false;            ///< which columns make a row unusual
   bool typicality = false;     ///< unusual is what is far from the held-out mean, on either side
   EvaluateOptions evaluate;
+  int importance = 0;  ///< draws of the importance-weighted bound; 0: the plain one
   std::int64_t strangest = 64;
   int scale = 0;
 

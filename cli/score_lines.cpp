@@ -41,7 +41,8 @@ std::optional<Flagging> flagging_of(const ScoreOptions& options, const TrainedMo
               "the held-out scores are of the best weights: leave --weights out");
   const bool draws = model.density->bound() || flows::estimates_log_det(*model.density);
   check_usage(options.evaluate.noise_draws == 1 || !draws, what,
-              "the held-out scores are of one draw of the noise: leave --noise-draws out");
+              "the held-out scores are of one draw of the noise: leave ",
+              options.importance > 0 ? "--importance" : "--noise-draws", " out");
   const auto unusual = options.typicality ? flows::Unusual::Far : flows::Unusual::Low;
   Flagging flagging{options.flag, flows::HeldOutScores(kept->scores, unusual), kept->split};
   const double least = flagging.held_out.least();

@@ -81,6 +81,7 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
       {{"train", "nice", "--set", "lr_every=5"}, "schedule is constant"},
       {{"train", "glow", "--dequantize-width", "8"}, "dequantize = uniform has no flow"},
       {{"eval", exact, "--importance", "4"}, "[importance] would change nothing"},
+      {{"score", exact, "--importance", "4"}, "[importance] would change nothing"},
       {{"eval", "run", "--split", "tset"}, "did you mean 'test'?"},
       {{"eval", "run", "--split", "te\nst"}, "'te\\x0ast' is not one of train, valid, test, all"},
       {{"eval", "run", "--device", "c\x1bpu"}, "'c\\x1bpu' is not one of auto"},

@@ -93,6 +93,17 @@ BOOST_AUTO_TEST_CASE(a_bound_of_many_draws_is_told_and_validated_as_such) {
   const double best = trained.json().at("best_valid_nats");
   BOOST_TEST(std::abs(json.at("importance_nats").get<double>() - best) < 1e-4);
   BOOST_TEST(json.at("nats").get<double>() < best);
+  const Arguments of_valid = {"--split", "valid", "--importance", "7"};
+  const std::string file = runs.folder.file("scores.csv");
+  const Outcome scored = runs.call("score", run, joined(of_valid, {"--out", file, "--json"}));
+  BOOST_TEST(scored.json().at("importance") == 7);
+  const std::vector<std::string> lines = lines_of(slurp(file));
+  double sum = 0;
+  for (std::size_t i = 1; i < lines.size(); ++i)
+    sum += std::stod(lines[i].substr(lines[i].find(',') + 1));
+  BOOST_TEST(std::abs(sum / 100 - json.at("importance_nats").get<double>()) < 1e-5);
+  expect_failure(runs.call("score", run, joined(of_valid, {"--flag", "0.05"})),
+                 {"of one draw", "leave --importance out"}, 2);
   const Outcome eval = runs.call("eval", run);
   BOOST_TEST(eval.out.find("the bound of 7 draws: --importance 7") != std::string::npos, eval.out);
   const std::string exact = runs.folder.file("exact");

@@ -56,14 +56,16 @@ int program(const Job& job) {
               first, last);
 
   // Chains that begin at noise. What is shown is the mean of p(x | x~), as in the paper.
-  const std::int64_t chains = 100, keep = job.full() ? 100 : 10;
+  // As many as judge() compares, so that these are independent.
+  const std::int64_t chains = 500, keep = job.full() ? 20 : 2;
+  const int begin = job.full() ? 200 : 20;
   Tensor x = draw_bits(gen, Tensor::full({chains, 784}, 0.5));
   std::vector<Tensor> samples, steps;
-  for (int step = 0; step < 20 + 5 * keep; ++step) {
+  for (int step = 0; step < begin + 5 * keep; ++step) {
     const Tensor p = sigmoid(net->forward(corrupt(gen, x, kNoise))).value();
     x = draw_bits(gen, p);
     if (step < 20) steps.push_back(p.narrow(0, 0, 2));
-    if (step >= 20 && step % 5 == 0) samples.push_back(p);
+    if (step >= begin && step % 5 == 0) samples.push_back(p);
   }
   const Tensor all = concat(samples, 0);
   // Two chains from their beginning, then one sample of each of many.

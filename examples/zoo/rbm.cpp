@@ -49,9 +49,7 @@ int program(const Job& job) {
   const Digits digits = load_digits(job, /*bits=*/true);
   if (job.full()) {
     const RbmTraining how{
-        .persistent = job.word(0, {"pcd", "cd"}) == "pcd",
-        .k = job.words.size() > 1 ? std::max(1, std::atoi(job.words[1].c_str())) : 1,
-        .lr = 0.03};
+        .persistent = job.word(0, {"pcd", "cd"}) == "pcd", .k = job.number(1, 1), .lr = 0.03};
     write_grid(job, train(job, digits, 500, how).pictures, 12);
     return 0;
   }

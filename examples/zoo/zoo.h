@@ -40,6 +40,15 @@ struct Job {
              printable(words[i]), "' is none of: ", join(choices, ", "));
     return words[i];
   }
+  /// Word i, a whole number from 1 on; `otherwise` where there is none. Throws Error for another.
+  int number(std::size_t i, int otherwise) const {
+    if (i >= words.size()) return otherwise;
+    char* end = nullptr;
+    const long value = std::strtol(words[i].c_str(), &end, 10);
+    NF_CHECK(!words[i].empty() && *end == 0 && value >= 1 && value <= 1'000'000, "[zoo] '",
+             printable(words[i]), "' is no whole number from 1 to 1000000");
+    return static_cast<int>(value);
+  }
 };
 
 /// Throws Error for minutes that are no number.
@@ -202,7 +211,11 @@ inline Tensor parzen_window(const Tensor& x, const Tensor& samples, double sigma
 /// likelihood of the window, not of the model: in 784 dimensions no number of samples makes the
 /// window the model's density, and centres of clusters score higher than images of the data do
 /// (Theis, van den Oord, Bethge, "A note on the evaluation of generative models" (2016)).
-inline Estimate parzen(const Tensor& samples, const Tensor& valid, const Tensor& test) {
+struct Window {
+  Estimate nats;
+  double sigma = 0;
+};
+inline Window parzen(const Tensor& samples, const Tensor& valid, const Tensor& test) {
   const Tensor some = valid.narrow(0, 0, std::min<std::int64_t>(1000, valid.dim(0)));
   double best = -INFINITY, sigma = 0;
   for (int i = 0; i < 10; ++i) {
@@ -210,10 +223,11 @@ inline Estimate parzen(const Tensor& samples, const Tensor& valid, const Tensor&
     const double nats = mean_of(parzen_window(some, samples, tried)).mean;
     if (nats > best) best = nats, sigma = tried;
   }
-  return mean_of(parzen_window(test, samples, sigma));
+  return {mean_of(parzen_window(test, samples, sigma)), sigma};
 }
 
-/// Energy distance of two sets of images, of 500 rows of each.
+/// Energy distance of two sets of images, of the first 500 rows of each; its p-value is for rows
+/// that are independent.
 inline flows::TwoSample distance(const Tensor& x, const Tensor& y) {
   const auto some = [](const Tensor& t) {
     return t.narrow(0, 0, std::min<std::int64_t>(500, t.dim(0)));
@@ -221,15 +235,29 @@ inline flows::TwoSample distance(const Tensor& x, const Tensor& y) {
   return flows::two_sample_test(some(x), some(y), Tensor::ones({x.dim(1)}, DType::F64));
 }
 
+/// The share of rows (M, 784) that are nearest to the mean training image of their number, i32 (M).
+inline double nearest_mean(const Tensor& rows, const Tensor& numbers, const Digits& digits) {
+  const Tensor of = index_select(Tensor::eye(10), 0, digits.labels);  // (N, 10), one-hot
+  const Tensor means = matmul(of.t(), digits.train) / (sum(of, {0}).reshape({10, 1}) + 1e-12);
+  const Tensor scores = matmul(rows, means.t()) - sum_squares(means, {1}) * 0.5;
+  const std::vector<std::int32_t> found = argmax(scores, 1).to_vector<std::int32_t>(),
+                                  asked = numbers.to_vector<std::int32_t>();
+  double right = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) right += found[i] == asked[i];
+  return right / static_cast<double>(found.size());
+}
+
 /// Prints what is known of samples (M, 784) without a density; a full run also writes them to
 /// PICTURE.npy, for `flowcli score` with a flow. Returns the energy distance to the test set over
-/// that of the mean image: 0 is perfect, 1 has learned no more than a mean.
+/// that of the mean image: 1 has learned no more than a mean. The least to hope for is what
+/// training images have, which is above 0, since there are only so many of both.
 inline double judge(const Job& job, const Tensor& samples, const Digits& digits) {
   const std::int64_t m = std::min(samples.dim(0), digits.train.dim(0));
-  const Estimate window = parzen(samples, digits.valid, digits.test);
-  const Estimate own = parzen(digits.train.narrow(0, 0, m), digits.valid, digits.test);
-  std::printf("Parzen window %.1f +- %.1f nats; of as many training images %.1f\n", window.mean,
-              window.se, own.mean);
+  const Window window = parzen(samples, digits.valid, digits.test);
+  const Window own = parzen(digits.train.narrow(0, 0, m), digits.valid, digits.test);
+  std::printf(
+      "Parzen window %.1f +- %.1f nats, width %.3f; of as many training images %.1f, %.3f\n",
+      window.nats.mean, window.nats.se, window.sigma, own.nats.mean, own.sigma);
   const auto energy = distance(samples, digits.test);
   const double of_train = distance(digits.train, digits.test).energy_distance;
   const Tensor mean_image = mean(digits.train, {0}, true).broadcast_to({500, 784});

@@ -132,7 +132,7 @@ double product_error(Device device) {
 }
 
 std::string check_product(Device device) {
-  const FullPrecision full(device);
+  const FullPrecision full;
   const double single = product_error<float>(device), wide = product_error<double>(device);
   const std::string text = str("off by ", single, " (f32) and ", wide, " (f64) of the terms' size");
   NF_CHECK(single <= 1e-5 && wide <= 1e-14, text);

@@ -1,5 +1,6 @@
 #include "tensor/backend.h"
 
+#include "tensor/full_precision.h"
 #include "tensor/profile.h"
 
 namespace nf {
@@ -29,6 +30,7 @@ std::unique_ptr<Recording> Backend::record(std::span<Generator* const>,
 namespace {
 
 constinit thread_local Backend* chosen[2] = {nullptr, nullptr};  // of each device
+constinit thread_local int full_precisions = 0;                  // alive
 
 Backend& choose_backend(Device device) {
   Backend& backend = device == Device::CUDA ? cuda_backend() : cpu_backend();
@@ -39,6 +41,10 @@ Backend& choose_backend(Device device) {
 }
 
 }  // namespace
+
+FullPrecision::FullPrecision() { ++full_precisions; }
+FullPrecision::~FullPrecision() { --full_precisions; }
+bool FullPrecision::wanted() { return full_precisions > 0; }
 
 void detail::choose_backends_anew() { chosen[0] = chosen[1] = nullptr; }
 

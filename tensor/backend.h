@@ -131,6 +131,7 @@ class Backend {
                                Tensor& dx, Tensor& dparameters) = 0;
 
   // --- precision of products --------------------------------------------------------------------
+  /// Of products that this thread asks for: what is set, but for FullPrecision.
   virtual Precision precision() const { return Precision::F32; }
   virtual bool has_precision(Precision precision) const { return precision == Precision::F32; }
   /// Throws when the device does not have it.

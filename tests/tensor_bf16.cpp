@@ -4,8 +4,10 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
+#include <thread>
 #include <vector>
 
+#include "tensor/full_precision.h"
 #include "tensor/threads.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
@@ -54,6 +56,22 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_is_refused) {
     BOOST_CHECK_THROW(cpu_backend().set_precision(Precision::BF16), Error);
   }
   BOOST_CHECK(cpu_backend().precision() == Precision::F32);
+}
+
+BOOST_AUTO_TEST_CASE(full_precision_is_that_of_a_thread) {
+  if (skipped()) return;
+  const Bf16 bf16;
+  const Tensor a = draw({40, 50}, DType::F32, 1), b = draw({50, 60}, DType::F32, 2);
+  const Tensor coarse = matmul(a, b);
+  Tensor other;
+  {
+    const FullPrecision full;
+    BOOST_CHECK(cpu_backend().precision() == Precision::F32);
+    std::thread([&] { other = matmul(a, b); }).join();
+    CHECK_SAME(matmul(a, b), matmul(a.to(DType::F64), b.to(DType::F64)), 1e-5, "f32");
+  }
+  CHECK_SAME(other, coarse, 0, "another thread's product");
+  CHECK_SAME(matmul(a, b), coarse, 0, "afterwards");
 }
 
 BOOST_AUTO_TEST_CASE(products_are_those_of_rounded_factors) {

@@ -127,7 +127,7 @@ Var InvertibleLu::matrix() const {
   const Var above = below_.transpose(0, 1).contiguous();
   const Var l = lower_ * Var(below_) + one;
   const Var u = upper_ * above + one * (exp(log_scale_) * Var(sign_));
-  const FullPrecision full(sign_.device());
+  const FullPrecision full;
   return matmul(Var(permutation_), matmul(l, u));
 }
 

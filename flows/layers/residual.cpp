@@ -94,7 +94,7 @@ ResidualBlock::ResidualBlock(std::shared_ptr<nn::LipschitzNet> net, const Residu
 // Products stay f32 whatever is asked for: log_det is of g as it is, and rounded coarsely it has no
 // limit that the inverse could come near.
 Mapped ResidualBlock::forward(const Var& x, const Var&) {
-  const FullPrecision full(x.device());
+  const FullPrecision full;
   const std::vector<Var> weights = net_.weights();
   if (estimated()) return {x + net_.value(x, weights), estimated_log_det(x, weights, *probes_)};
   const Linearized at = net_.linearized(x, weights);
@@ -102,12 +102,12 @@ Mapped ResidualBlock::forward(const Var& x, const Var&) {
 }
 
 Var ResidualBlock::encode(const Var& x, const Var&) {
-  const FullPrecision full(x.device());
+  const FullPrecision full;
   return x + net_.forward(x);
 }
 
 Mapped ResidualBlock::inverse(const Var& z, const Var&) {
-  const FullPrecision full(z.device());
+  const FullPrecision full;
   const std::vector<Var> weights = net_.weights();
   const auto g = [&](const Tensor& x) { return net_.value(x, weights).value(); };
   const FixedPoint found = [&] {
@@ -135,7 +135,7 @@ Var ResidualBlock::recorded_inverse(const Var& z, const Tensor& x,
   return Tape::current()->record(
       "inverse of a residual block", x,
       [this, constant, slot = difference.slot()](const Tensor& dout) {
-        const FullPrecision full(dout.device());
+        const FullPrecision full;
         const auto transposed = [&](const Tensor& y) { return net_.vjp(constant, y); };
         slot->accumulate(fixed_point(dout, transposed, options_.most_steps).x);
       });
@@ -217,7 +217,7 @@ Var ResidualBlock::estimated_log_det(const Var& x, const std::vector<Var>& weigh
   return Tape::current()->record(
       "log-determinant of a residual block", drawn.value,
       [this, inputs, kept, drawn, count = weights.size()](const Tensor& dout) {
-        const FullPrecision full(dout.device());
+        const FullPrecision full;
         const bool scaled = !kept.empty() && all_alike(dout);
         const std::vector<Var> weights(inputs.begin() + 1,
                                        inputs.begin() + 1 + static_cast<std::ptrdiff_t>(count));

@@ -30,7 +30,7 @@ inline Var log_det_of_pixels(const Var& one, const Var& x) {
 /// x w^T + bias of events (N, ..., D), in f32 whatever the precision of products: the
 /// log-determinant is of w as it is.
 inline Var map_events(const Var& x, const Var& w, const Var& bias = {}) {
-  const FullPrecision full(x.device());
+  const FullPrecision full;
   if (x.rank() == 2) return linear(x, w, bias);
   const std::int64_t rows = x.shape().numel() / std::max<std::int64_t>(1, x.dim(-1));
   return reshape(linear(reshape(x, {rows, x.dim(-1)}), w, bias), x.shape());

@@ -171,7 +171,7 @@ Var sylvester_log_det(const Var& t, const Var& slopes) {
 }  // namespace
 
 Mapped Sylvester::forward(const Var& z, const Var& context) {
-  const FullPrecision full(z.device());
+  const FullPrecision full;
   const Numbers of = numbers(z, context);
   const Shape rows = {z.dim(0), rank_};
   const Var v = to_basis(lifted(z), of);
@@ -181,7 +181,7 @@ Mapped Sylvester::forward(const Var& z, const Var& context) {
 }
 
 Mapped Sylvester::inverse(const Var& y, const Var& context) {
-  const FullPrecision full(y.device());
+  const FullPrecision full;
   const Numbers of = numbers(y, context);
   const Var w = reshape(to_basis(lifted(y), of), {y.dim(0), rank_});
   const std::int64_t own = of.r.dim(0);

@@ -60,7 +60,7 @@ Var SpectralMap::bounded_weight() const {
 }
 
 Tensor SpectralMap::advance() {
-  const FullPrecision full(weight_.device());
+  const FullPrecision full;
   const Tensor& weight = weight_.value();
   u_.copy_(direction(apply(v_, weight).value(), u_));
   const Tensor back = transposed(u_, weight);

@@ -68,7 +68,7 @@ void CpuBackend::conv2d(const Tensor& x, const Tensor& w, const Tensor& bias,
                         Tensor& out) {
   const ConvSizes s = conv_sizes(x.shape(), w.shape(), geometry);
   const Index taps = s.kh * s.kw;
-  visit_factors(out.dtype(), precision_, [&]<class P>() {
+  visit_factors(out.dtype(), precision(), [&]<class P>() {
     using T = NumberOf<P>;
     const Weights<T> weights{w.data<T>(), s.o, s.c, s.kh, s.kw, s.c * taps, taps};
     const Epilogue<T> epilogue(bias, act, args);
@@ -80,7 +80,7 @@ void CpuBackend::conv2d_backward_data(const Tensor& dout, const Tensor& w,
                                       const ConvGeometry& geometry, Tensor& dx) {
   const ConvSizes s = conv_sizes(dx.shape(), w.shape(), geometry);
   const Index taps = s.kh * s.kw;
-  visit_factors(dx.dtype(), precision_, [&]<class P>() {
+  visit_factors(dx.dtype(), precision(), [&]<class P>() {
     using T = NumberOf<P>;
     const Weights<T> weights{w.data<T>(), s.c, s.o, s.kh, s.kw, taps, s.c * taps, true};
     convolve_as<P>(windows_of_gradient<T>(dout, s), weights, dx);
@@ -90,7 +90,7 @@ void CpuBackend::conv2d_backward_data(const Tensor& dout, const Tensor& w,
 void CpuBackend::conv2d_backward_weights(const Tensor& x, const Tensor& dout,
                                          const ConvGeometry& geometry, Tensor& dw) {
   const ConvSizes s = conv_sizes(x.shape(), dw.shape(), geometry);
-  visit_factors(dw.dtype(), precision_, [&]<class P>() {
+  visit_factors(dw.dtype(), precision(), [&]<class P>() {
     using T = NumberOf<P>;
     weight_gradient<P>({windows_of<T>(x, s), dout.data<T>(), dw.mutable_data<T>()});
   });

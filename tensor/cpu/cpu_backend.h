@@ -19,6 +19,7 @@
 #pragma once
 
 #include "tensor/cpu/host/host_backend.h"
+#include "tensor/full_precision.h"
 
 namespace nf {
 
@@ -84,7 +85,9 @@ class CpuBackend final : public HostBackend {
   double peak_flops(DType dtype) override;
   double update_bytes(std::int64_t numbers) override;
 
-  Precision precision() const override { return precision_; }
+  Precision precision() const override {
+    return FullPrecision::wanted() ? Precision::F32 : precision_;
+  }
   bool has_precision(Precision precision) const override;
   void set_precision(Precision precision) override;
 

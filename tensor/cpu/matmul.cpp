@@ -113,12 +113,12 @@ void linear_backward_of(const Tensor& dout, const Tensor& out, Args<T> args, Ten
 }  // namespace
 
 void CpuBackend::matmul(const Tensor& a, const Tensor& b, Tensor& out) {
-  visit_factors(out.dtype(), precision_, [&]<class P>() { matmul_of<P>(a, b, out); });
+  visit_factors(out.dtype(), precision(), [&]<class P>() { matmul_of<P>(a, b, out); });
 }
 
 void CpuBackend::linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act,
                         OpArgs args, Tensor& out) {
-  visit_factors(out.dtype(), precision_, [&]<class P>() {
+  visit_factors(out.dtype(), precision(), [&]<class P>() {
     using T = NumberOf<P>;
     const Epilogue<T> epilogue(bias, act, args);
     product<P>({.a = matrix<T>(x),

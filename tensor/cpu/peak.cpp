@@ -104,7 +104,7 @@ double CpuBackend::update_bytes(std::int64_t numbers) {
 }
 
 double CpuBackend::peak_flops(DType dtype) {
-  return visit_factors(dtype, precision_, [&]<class P>() { return peak_of<P>(); });
+  return visit_factors(dtype, precision(), [&]<class P>() { return peak_of<P>(); });
 }
 
 }  // namespace nf

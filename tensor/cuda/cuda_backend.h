@@ -23,6 +23,7 @@
 #include <memory>
 
 #include "tensor/backend.h"
+#include "tensor/full_precision.h"
 
 namespace nf {
 
@@ -72,7 +73,9 @@ class CudaBackend final : public Backend {
   void spline_backward(const SplineArgs& args, const Tensor& dvalue, const Tensor& dlog_slope,
                        const Tensor& x, const Tensor& parameters, Tensor& dx,
                        Tensor& dparameters) override;
-  Precision precision() const override { return precision_; }
+  Precision precision() const override {
+    return FullPrecision::wanted() ? Precision::F32 : precision_;
+  }
   bool has_precision(Precision) const override { return true; }
   void set_precision(Precision precision) override { precision_ = precision; }
 

@@ -59,7 +59,7 @@ void CudaBackend::matmul(const Tensor& a, const Tensor& b, Tensor& out) {
     p.m *= p.batch;
     p.batch = 1;
   }
-  gemm(p, precision_);
+  gemm(p, precision());
 }
 
 void CudaBackend::linear(const Tensor& x, const Tensor& w, const Tensor& bias, const UnaryOp* act,
@@ -84,7 +84,7 @@ void CudaBackend::linear(const Tensor& x, const Tensor& w, const Tensor& bias, c
                            : (biased ? Epilogue::Bias : Epilogue::None);
     p.bias = biased ? bytes_of(bias) : nullptr;
   }
-  const bool fused = gemm(p, precision_) && fusible;
+  const bool fused = gemm(p, precision()) && fusible;
   if (!fused) bias_act(out, bias, act, args);
 }
 

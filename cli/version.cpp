@@ -5,6 +5,7 @@
 
 #include "tensor/cpu_kernels.h"
 #include "tensor/error.h"
+#include "tensor/processor.h"
 #include "tensor/text.h"
 
 namespace nf::cli {
@@ -24,9 +25,9 @@ struct InstructionSet {
 
 // The name of a macro that is not defined stays as it is.
 #define NF_TEXT(macro) #macro
-#define NF_SET(name, macro)                                                \
-  {                                                                        \
-    name, NF_TEXT(macro), [] { return __builtin_cpu_supports(name) != 0; } \
+#define NF_SET(name, macro)                                     \
+  {                                                             \
+    name, NF_TEXT(macro), [] { return NF_PROCESSOR_HAS(name); } \
   }
 const InstructionSet kSets[] = {
     NF_SET("sse4.2", __SSE4_2__),
@@ -52,7 +53,7 @@ std::vector<std::string> names_where(const Has& has) {
 }
 
 std::string or_baseline(const std::vector<std::string>& sets) {
-  return sets.empty() ? "x86-64, no more" : join(sets, " ");
+  return sets.empty() ? str(kProcessor, ", no more") : join(sets, " ");
 }
 
 }  // namespace

@@ -13,6 +13,7 @@
 
 #include "tensor/cpu_kernels.h"
 #include "tensor/error.h"
+#include "tensor/processor.h"
 
 namespace nf {
 namespace {
@@ -21,9 +22,10 @@ constexpr const char* kCoreVariable = "OPENBLAS_CORETYPE";
 constexpr const char* kThreadsVariable = "OPENBLAS_NUM_THREADS";
 
 /// OpenBLAS's generations of kernels for x86-64, worst first, each with what it executes.
-/// __builtin_cpu_supports asks the operating system too (XGETBV). The list ends at SkylakeX because
-/// 0.3.21 takes no later name from the variable; Cooperlake and SapphireRapids, which it may choose
-/// itself, add bfloat16 only.
+/// NF_PROCESSOR_HAS asks the operating system too (XGETBV). Elsewhere OpenBLAS knows its
+/// processors: the first of the list is the best, and none is bad. The list ends at SkylakeX
+/// because 0.3.21 takes no later name from the variable; Cooperlake and SapphireRapids, which it
+/// may choose itself, add bfloat16 only.
 struct Core {
   const char* name;
   bool (*supported)();
@@ -31,14 +33,13 @@ struct Core {
 constexpr Core kCores[] = {
     {"Prescott", [] { return true; }},
     {"Barcelona", [] { return false; }},  // taken for AMD processors that it does not know
-    {"Nehalem", [] { return __builtin_cpu_supports("sse4.2") != 0; }},
-    {"Sandybridge", [] { return __builtin_cpu_supports("avx") != 0; }},
-    {"Haswell",
-     [] { return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0; }},
+    {"Nehalem", [] { return NF_PROCESSOR_HAS("sse4.2"); }},
+    {"Sandybridge", [] { return NF_PROCESSOR_HAS("avx"); }},
+    {"Haswell", [] { return NF_PROCESSOR_HAS("avx2") && NF_PROCESSOR_HAS("fma"); }},
     {"SkylakeX",
      [] {
-       return __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512dq") != 0 &&
-              __builtin_cpu_supports("avx512bw") != 0 && __builtin_cpu_supports("avx512vl") != 0;
+       return NF_PROCESSOR_HAS("avx512f") && NF_PROCESSOR_HAS("avx512dq") &&
+              NF_PROCESSOR_HAS("avx512bw") && NF_PROCESSOR_HAS("avx512vl");
      }},
 };
 

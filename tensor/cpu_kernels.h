@@ -1,5 +1,5 @@
 // The CPU's kernels are there several times, compiled for other sets of instructions each:
-//   base    every x86-64 processor
+//   base    every x86-64 processor; on others the only one: compiled for arm64, NEON is used
 //   avx2    x86-64-v3: AVX2 and FMA, 256 bits at a time
 //   avx512  x86-64-v4: AVX-512 F, BW, CD, DQ and VL, 512 bits at a time
 // Results of operations on f32 do not depend on the number of threads, nor, with one set and the

@@ -1,6 +1,7 @@
 #include "tensor/tensor.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <numeric>
 
@@ -28,7 +29,10 @@ Tensor Tensor::empty(const Shape& shape, DType dtype, Device device) {
   out.layout_ = Layout::row_major(shape);
   out.dtype_ = dtype;
   if (shape.numel() == 0) bytes = 0;
-  out.storage_ = std::make_shared<Storage>(static_cast<std::size_t>(bytes), device);
+  // More than there are addresses, of 32 bits, is the device's to refuse.
+  constexpr auto kMost = static_cast<std::int64_t>(PTRDIFF_MAX);
+  out.storage_ =
+      std::make_shared<Storage>(static_cast<std::size_t>(std::min(bytes, kMost)), device);
   return out;
 }
 

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "tensor/error.h"
+#include "tensor/processor.h"
 
 namespace nf {
 namespace {
@@ -75,7 +76,7 @@ void wait_while(const std::atomic<int>& value, int old) {
   while (std::chrono::steady_clock::now() < deadline) {
     for (int i = 0; i < 16; ++i) {
       if (value.load(std::memory_order_acquire) != old) return;
-      __builtin_ia32_pause();
+      pause_thread();
     }
   }
   while (value.load(std::memory_order_acquire) == old) value.wait(old);

@@ -3,6 +3,7 @@
 #include "tensor/cpu/gemm/tile.h"
 #include "tensor/cpu_kernels.h"
 #include "tensor/error.h"
+#include "tensor/processor.h"
 #include "tensor/text.h"
 
 namespace nf {
@@ -16,8 +17,7 @@ Backend& NF_CPU_BACKEND() {
 // The instruction has vectors of all lengths, but no processor has it without those of 64 bytes.
 bool CpuBackend::has_precision(Precision precision) const {
   if (precision == Precision::BF16) {
-    return cpu::kVectorBytes == 64 && __builtin_cpu_supports("avx512bf16") &&
-           !multiplies_by_openblas();
+    return cpu::kVectorBytes == 64 && NF_PROCESSOR_HAS("avx512bf16") && !multiplies_by_openblas();
   }
   return precision == Precision::F32;
 }

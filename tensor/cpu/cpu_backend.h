@@ -1,7 +1,7 @@
 // The kernels of the CPU backend. Every .cpp of this folder and of gemm/ is compiled once for each
 // set of instructions (tensor/cpu_kernels.h) into one object of which only the instance is seen
 // from outside (scripts/cmake/CpuKernels.cmake): so what a header defines for another processor is
-// never taken for the rest of the program. One file for each family:
+// never taken for the rest of the program. Off x86-64 there is one set. One file for each family:
 //   cpu_backend.cpp  the instance
 //   elementwise.cpp  unary, binary, compare, where, and their backward
 //   copy.cpp         fill, copy, accumulate

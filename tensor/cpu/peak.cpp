@@ -8,6 +8,7 @@
 #include "tensor/cpu/factors.h"
 #include "tensor/cpu/gemm/bf16.h"
 #include "tensor/host_device.h"
+#include "tensor/processor.h"
 #include "tensor/threads.h"
 
 namespace nf {
@@ -25,11 +26,11 @@ void multiply_add(std::int64_t rounds) {
   Sum sum[kChains];
   VectorOf<P, kLanes<P>> factor = VectorOf<P, kLanes<P>>{} + kHalf;
   // The compiler may not know that they are equal, or it computes one of them.
-  asm volatile("" : "+x"(factor));
+  NF_FORGET_VECTOR(factor);
 #pragma GCC unroll 12  // or the sums lie in memory
   for (int i = 0; i < kChains; ++i) {
     sum[i] = Sum{} + NumberOf<P>(i);
-    asm volatile("" : "+x"(sum[i]));
+    NF_FORGET_VECTOR(sum[i]);
   }
   for (std::int64_t r = 0; r < rounds; ++r) {
 #pragma GCC unroll 12
@@ -42,7 +43,7 @@ void multiply_add(std::int64_t rounds) {
     }
   }
 #pragma GCC unroll 12
-  for (int i = 0; i < kChains; ++i) asm volatile("" : : "x"(sum[i]));
+  for (int i = 0; i < kChains; ++i) NF_FORGET_VECTOR(sum[i]);
 }
 
 /// FLOP/s of all threads together.

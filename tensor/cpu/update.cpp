@@ -1,13 +1,12 @@
 // Optimizer steps: one pass over the memory of all parameters, cut into equal parts for the threads
 // wherever the borders between parameters lie.
-#include <xmmintrin.h>
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "tensor/cpu/cpu_backend.h"
 #include "tensor/cpu/loops.h"
+#include "tensor/processor.h"
 
 namespace nf {
 namespace {
@@ -27,14 +26,11 @@ struct Arrays {
 /// time to 41 %.
 class FlushSubnormals {
  public:
-  FlushSubnormals() : before_(_mm_getcsr()) {
-    _mm_setcsr(before_ | kFlushToZero | kDenormalsAreZero);
-  }
-  ~FlushSubnormals() { _mm_setcsr(before_); }
+  FlushSubnormals() : before_(float_mode()) { set_float_mode(before_ | kSubnormalsAreZero); }
+  ~FlushSubnormals() { set_float_mode(before_); }
 
  private:
-  static constexpr unsigned kFlushToZero = 0x8000, kDenormalsAreZero = 0x0040;
-  unsigned before_;
+  std::uint64_t before_;
 };
 
 template <class Rule, class T>

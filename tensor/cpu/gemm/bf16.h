@@ -8,6 +8,7 @@
 
 #include "tensor/cpu/gemm/tile.h"
 #include "tensor/cpu/gemm/vector.h"
+#include "tensor/processor.h"
 
 namespace nf::cpu {
 
@@ -16,15 +17,14 @@ namespace nf::cpu {
 inline VectorOf<Bf16Pair, kLanes<float>> round_pairs(const VectorOf<float, kLanes<float>>& a,
                                                      const VectorOf<float, kLanes<float>>& b) {
   VectorOf<Bf16Pair, kLanes<float>> pairs;
-  // The second operand of the instruction becomes the lower half.
-  asm("vcvtne2ps2bf16 %1, %2, %0" : "=v"(pairs) : "v"(a), "v"(b));
+  NF_ROUND_BF16_PAIRS(pairs, a, b);
   return pairs;
 }
 
 /// sum[i] += the products of both numbers of a[i] and b[i].
 template <class Sum, class Pairs>
 inline void multiply_add_pairs(Sum& sum, const Pairs& a, const Pairs& b) {
-  asm("vdpbf16ps %1, %2, %0" : "+v"(sum) : "v"(a), "v"(b));
+  NF_MULTIPLY_ADD_BF16_PAIRS(sum, a, b);
 }
 
 template <int... I>

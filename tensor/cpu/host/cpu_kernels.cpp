@@ -1,12 +1,11 @@
 #include "tensor/cpu_kernels.h"
 
-#include <cpuid.h>
-
 #include "tensor/backend.h"
 #include "tensor/blas.h"
 #include "tensor/conv.h"
 #include "tensor/environment.h"
 #include "tensor/error.h"
+#include "tensor/processor.h"
 #include "tensor/text.h"
 
 namespace nf {
@@ -18,27 +17,21 @@ NF_CPU_SETS
 
 namespace {
 
-/// Bit `bit` of ECX of a CPUID leaf, where __builtin_cpu_supports knows no name.
-bool ecx_has(unsigned leaf, unsigned bit) {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __get_cpuid(leaf, &eax, &ebx, &ecx, &edx) != 0 && (ecx >> bit & 1) != 0;
-}
-
-// All that the compiler was allowed to use. __builtin_cpu_supports asks the operating system, too,
+// All that the compiler was allowed to use. NF_PROCESSOR_HAS asks the operating system, too,
 // whether it saves the registers.
 [[maybe_unused]] bool runs_base() { return true; }
 
 [[maybe_unused]] bool runs_avx2() {
-  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-         __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2") &&
-         __builtin_cpu_supports("popcnt") && ecx_has(1, 22) && ecx_has(1, 29) &&  // MOVBE, F16C
-         ecx_has(0x80000001, 5);                                                  // LZCNT
+  return NF_PROCESSOR_HAS("avx2") && NF_PROCESSOR_HAS("fma") && NF_PROCESSOR_HAS("bmi") &&
+         NF_PROCESSOR_HAS("bmi2") && NF_PROCESSOR_HAS("popcnt") && cpuid_ecx_has(1, 22) &&
+         cpuid_ecx_has(1, 29) &&        // MOVBE, F16C
+         cpuid_ecx_has(0x80000001, 5);  // LZCNT
 }
 
 [[maybe_unused]] bool runs_avx512() {
-  return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
-         __builtin_cpu_supports("avx512vl");
+  return runs_avx2() && NF_PROCESSOR_HAS("avx512f") && NF_PROCESSOR_HAS("avx512bw") &&
+         NF_PROCESSOR_HAS("avx512cd") && NF_PROCESSOR_HAS("avx512dq") &&
+         NF_PROCESSOR_HAS("avx512vl");
 }
 
 struct CpuSet {
@@ -51,7 +44,7 @@ constexpr CpuSet kSets[] = {NF_CPU_SETS};
 #undef NF_CPU_SET
 
 const CpuSet& choose() {
-  __builtin_cpu_init();  // a tensor with static lifetime may come before what calls it
+  find_processor_features();  // a tensor with static lifetime may come before what calls it
   const std::string wanted = environment_text("NF_CPU");
   std::vector<const CpuSet*> runnable;
   for (const CpuSet& set : kSets) {
@@ -74,7 +67,7 @@ const CpuSet& chosen() {
 std::string cpu_kernels() { return chosen().name; }
 
 std::vector<std::string> runnable_cpu_kernels() {
-  __builtin_cpu_init();
+  find_processor_features();
   std::vector<std::string> names;
   for (const CpuSet& set : kSets) {
     if (set.runs()) names.emplace_back(set.name);

@@ -25,7 +25,8 @@ constexpr bool kCache = true;
 
 constexpr std::size_t kAlignment = 64;
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
-constexpr std::size_t kLargest = std::size_t{1} << 47;  // of an x86-64 address space
+// Of the address spaces of x86-64, and of 32 bits.
+constexpr std::size_t kLargest = std::size_t{1} << (sizeof(std::size_t) == 8 ? 47 : 30);
 constexpr std::size_t kSlack = std::size_t{32} << 20;
 
 /// Sizes of blocks: eight to an octave, so that at most an eighth is wasted.

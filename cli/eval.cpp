@@ -68,7 +68,7 @@ std::string add_importance(flows::Density& density, const Rows& rows, const Eval
   {
     const ScoringBar bar(evaluate, "importance", options.common, [] {
       fault_point("importance-draw", "");
-      return processes().size() > 1 || !interrupted();  // several end together
+      return !interrupted();
     });
     scores = score_together(density, rows.x, evaluate);
   }
@@ -81,15 +81,16 @@ std::string add_importance(flows::Density& density, const Rows& rows, const Eval
   json["importance_bits_per_dim"] = number(e.bits_per_dim);
   json["importance_bits_per_dim_se"] = number(e.count > 0 ? e.bits_per_dim_se : unknown);
   const bool all = e.count == rows.x.dim(0);
+  const char* const which = processes().size() > 1 ? "" : "the first ";
   if (!all) {
-    options.common.note(str("interrupted: importance weights of the first ", e.count, " of ",
+    options.common.note(str("interrupted: importance weights of ", which, e.count, " of ",
                             rows.x.dim(0), " samples"));
   }
   if (e.count == 0) return "";
   return str("  ", with_error(e.nats, e.nats_se, 4), " nats, ",
              with_error(e.bits_per_dim, e.bits_per_dim_se, 5),
              " bits/dim: importance weighted, draws for each: ", options.importance,
-             all ? "" : str(", of the first ", e.count, " samples"), "\n");
+             all ? "" : str(", of ", which, e.count, " samples"), "\n");
 }
 
 /// What lossless codes take of the same levels, in `json` and as a line: one that knows nothing,
@@ -219,7 +220,10 @@ void eval_run(const EvalOptions& options) {
   const std::string importance =
       options.importance > 0 ? add_importance(*model->density, *rows, options, evaluated.json) : "";
   on_first([&] { tell_evaluation(*model, *rows, options, evaluated, importance); });
-  if (interrupted()) throw Interrupted();
+  // Several know of each other's signals by what was left out.
+  const bool partly = options.importance > 0 &&
+                      evaluated.json["importance_count"].get<std::int64_t>() < rows->x.dim(0);
+  if (processes().size() > 1 ? partly : interrupted()) throw Interrupted();
   if (!importance.empty() && evaluated.json["importance_nats"].is_null()) {
     throw flows::Diverged(
         "[eval] the importance-weighted bound is no number: a draw of the noise gives NaN");

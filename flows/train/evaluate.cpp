@@ -122,8 +122,17 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
                           const comm::Shards& shards) {
   if (shards.count() == 1) return score(density, x, options);
   const std::int64_t n = x.dim(0);
+  comm::Group& group = shards.group();
+  // Who is done asks on with those that are not: then all end where one wants to.
+  bool stopped = false;
+  const auto others_work = [&](bool goes_on, bool done) {
+    double votes[2] = {goes_on ? 0.0 : 1.0, done ? 0.0 : 1.0};
+    group.sum(std::span<double>(votes));
+    stopped = votes[0] > 0;
+    return !stopped && votes[1] > 0;
+  };
   std::string own;  // bytes of scores
-  for (std::int64_t shard = shards.own().begin; shard < shards.own().end; ++shard) {
+  for (std::int64_t shard = shards.own().begin; shard < shards.own().end && !stopped; ++shard) {
     const comm::Range part = shards.part(n, shard);
     if (part.count() == 0) continue;
     const auto cut = [&](const Tensor& all) {
@@ -133,18 +142,26 @@ std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptio
     of_part.samples =
         cut(options.samples.defined() ? options.samples : Tensor::arange(n, DType::I32));
     of_part.given = cut(options.given);
+    if (options.on_draw) {
+      of_part.on_draw = [&](std::int64_t done, std::int64_t total) {
+        return others_work(options.on_draw(done, total), false);
+      };
+    }
     const std::vector<double> scores = score(density, cut(x), of_part);
     own.append(reinterpret_cast<const char*>(scores.data()), scores.size() * sizeof(double));
   }
+  while (options.on_draw && !stopped && others_work(true, true)) {
+  }
   std::vector<double> all(static_cast<std::size_t>(n));
   std::size_t at = 0;
-  for (const std::string& bytes : shards.group().gather(own)) {
+  for (const std::string& bytes : group.gather(own)) {
     const std::size_t count = bytes.size() / sizeof(double);
     NF_CHECK(at + count <= all.size(), "[evaluate] processes have other rows than one another");
     std::memcpy(all.data() + at, bytes.data(), count * sizeof(double));
     at += count;
   }
-  NF_CHECK(at == all.size(), "[evaluate] processes have other rows than one another");
+  NF_CHECK(stopped || at == all.size(), "[evaluate] processes have other rows than one another");
+  all.resize(at);
   return all;
 }
 

@@ -64,7 +64,8 @@ double auroc(std::vector<double> inside, std::vector<double> outside);
 Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options = {});
 /// The same by several processes, each of which scores its shards of the rows: each row's score
 /// goes to all of them, so that mean and error are exact, and depend on the number of shards at
-/// most.
+/// most. Where on_draw of one returns false, all end after that draw, with the rows that each has
+/// done.
 Evaluation evaluate(Density& density, const Tensor& x, const EvaluateOptions& options,
                     const comm::Shards& shards);
 std::vector<double> score(Density& density, const Tensor& x, const EvaluateOptions& options,

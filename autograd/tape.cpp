@@ -2,13 +2,23 @@
 
 #include <atomic>
 
+#include "autograd/watch.h"
 #include "tensor/ops.h"
 
 namespace nf {
 
 namespace {
 thread_local Tape* current_tape = nullptr;
+thread_local BackwardWatch* current_watch = nullptr;
 std::atomic<std::uint64_t> next_tape_id{1};
+
+struct SuspendedWatch {
+  BackwardWatch* const of = std::exchange(current_watch, nullptr);
+  SuspendedWatch() = default;
+  ~SuspendedWatch() { current_watch = of; }
+  SuspendedWatch(const SuspendedWatch&) = delete;
+  SuspendedWatch& operator=(const SuspendedWatch&) = delete;
+};
 
 constexpr const char* kNotOfThisTape =
     "[backward] the loss was not computed on this tape from anything that requires a gradient; "
@@ -113,22 +123,30 @@ void Tape::backward(std::span<const Var> outputs, std::span<const Tensor> grads)
   if (current_tape == this) current_tape = previous_;
   const NoGrad no_grad;  // closures compute on Tensors; nothing they do is recorded
   std::vector<Tensor> douts;
+  const SuspendedWatch watch;  // what runs in a node is not watched
   while (!nodes_.empty()) {
-    const Profile::Scope part(nodes_.back().part, Profile::Backward);
-    const Node node = std::move(nodes_.back());
-    nodes_.pop_back();
-    bool any = false;
-    douts.clear();
-    for (const auto& slot : node.outs) {
-      douts.push_back(std::exchange(slot->grad, Tensor()));
-      any = any || douts.back().defined();
+    {
+      const Profile::Scope part(nodes_.back().part, Profile::Backward);
+      const Node node = std::move(nodes_.back());
+      nodes_.pop_back();
+      bool any = false;
+      douts.clear();
+      for (const auto& slot : node.outs) {
+        douts.push_back(std::exchange(slot->grad, Tensor()));
+        any = any || douts.back().defined();
+      }
+      if (any) node.backward(douts);
     }
-    if (any) node.backward(douts);
+    if (watch.of) watch.of->passed_();
   }
 }
 
 NoGrad::NoGrad() : suspended_(std::exchange(current_tape, nullptr)) {}
 NoGrad::~NoGrad() { current_tape = suspended_; }
+
+BackwardWatch::BackwardWatch(std::function<void()> passed)
+    : passed_(std::move(passed)), before_(std::exchange(current_watch, this)) {}
+BackwardWatch::~BackwardWatch() { current_watch = before_; }
 
 bool needs_record(std::initializer_list<const Var*> inputs) {
   if (!current_tape) return false;

@@ -86,6 +86,25 @@ struct Floor {
   }
 };
 
+/// Keys for `json`, and lines.
+std::string add_floor(Json& json, const Floor& least, double step_ms) {
+  const double p = least.products_ms(), a = least.adam_ms();
+  json["floor_ms"] = p + a;
+  json["floor_products_ms"] = p;
+  json["floor_adam_ms"] = a;
+  json["peak_gflops"] = least.peak_gflops;
+  json["update_gbs"] = least.update_gbs;
+  json["triad_gbs"] = least.triad_gbs;
+  json["ratio"] = step_ms / (p + a);
+  char text[300];
+  std::snprintf(
+      text, sizeof text,
+      "  floor        %9.2f ms   = products %.2f at %.0f GFLOP/s + Adam %.2f at %.1f GB/s\n"
+      "  ratio        %9.3f\n",
+      p + a, p, least.peak_gflops, a, least.update_gbs, step_ms / (p + a));
+  return text;
+}
+
 /// Trains on random data until `steps` steps have been timed, after `warmup` untimed ones.
 class Stepper {
  public:
@@ -106,11 +125,23 @@ class Stepper {
     backend_for(device_).synchronize();
     if (times && behind) times->push_back((now_ms() - start) / static_cast<double>(all));
   }
-  /// Of all steps so far, in exchanges with other processes.
-  double communication_ms() const { return 1e3 * trainer_.communication_seconds(); }
-  std::int64_t steps() const { return trainer_.step(); }
+  /// Forgets exchanges so far.
+  void begin_measuring() {
+    before_ = trainer_.communication();
+    steps_before_ = trainer_.step();
+  }
+  /// Of a step, in exchanges with other processes.
+  flows::Trainer::Communication communication() const {
+    const flows::Trainer::Communication& all = trainer_.communication();
+    const auto steps = static_cast<double>(trainer_.step() - steps_before_);
+    return {.exchanged = (all.exchanged - before_.exchanged) / steps,
+            .waited = (all.waited - before_.waited) / steps,
+            .beside = (all.beside - before_.beside) / steps};
+  }
 
  private:
+  flows::Trainer::Communication before_;
+  std::int64_t steps_before_ = 0;
   flows::Trainer trainer_;
   Device device_;
 };
@@ -122,7 +153,7 @@ struct BenchOptions {
   SettingOptions settings;
   std::string model;
   std::int64_t steps = 20;
-  bool floor = false, no_graph = false, profile = false, cluster = false;
+  bool floor = false, no_graph = false, profile = false, cluster = false, no_overlap = false;
 };
 
 void bench(const BenchOptions& asked, Device device) {
@@ -144,13 +175,13 @@ void bench(const BenchOptions& asked, Device device) {
   flows::FitOptions options = flows::fit_options(config);
   options.graph = !asked.no_graph;
   options.group = &processes();
+  if (asked.no_overlap) options.bucket = 0;
   Stepper stepper(*density, data, options);
   std::vector<double> times;
   stepper.run(warmup, nullptr);
   const double peak =  // before the floor allocates its own
       device == Device::CPU ? peak_resident_mb() : backend_for(device).peak_bytes() / 1e6;
-  const double exchanged = stepper.communication_ms();
-  const std::int64_t before = stepper.steps();
+  stepper.begin_measuring();
   // Interleaved, so that a change in the machine's speed meets both alike.
   for (std::int64_t round = 0; round < rounds; ++round) {
     if (least) least->measure();
@@ -177,34 +208,18 @@ void bench(const BenchOptions& asked, Device device) {
                                                         " kernels, ", precision)
                                                   : str(name(device), ", ", precision);
   char text[512];
-  int used = std::snprintf(text, sizeof text,
-                           "%s, batch %lld, %lld parameters, %s\n"
-                           "  step         %9.2f ms   %.0f samples/s   %.1f GFLOP/s\n"
-                           "  peak memory  %9.1f MB\n",
-                           config.model.c_str(), static_cast<long long>(batch),
-                           static_cast<long long>(density->parameter_count()), where.c_str(),
-                           step_ms, static_cast<double>(batch) / step_ms * 1000, gflops, peak);
-  if (least) {
-    const double p = least->products_ms(), a = least->adam_ms();
-    json["floor_ms"] = p + a;
-    json["floor_products_ms"] = p;
-    json["floor_adam_ms"] = a;
-    json["peak_gflops"] = least->peak_gflops;
-    json["update_gbs"] = least->update_gbs;
-    json["triad_gbs"] = least->triad_gbs;
-    json["ratio"] = step_ms / (p + a);
-    std::snprintf(
-        text + used, sizeof text - static_cast<std::size_t>(used),
-        "  floor        %9.2f ms   = products %.2f at %.0f GFLOP/s + Adam %.2f at %.1f GB/s\n"
-        "  ratio        %9.3f\n",
-        p + a, p, least->peak_gflops, a, least->update_gbs, step_ms / (p + a));
-  }
-  const double communication_ms =
-      (stepper.communication_ms() - exchanged) / static_cast<double>(stepper.steps() - before);
-  std::string table =
-      add_communication(json, step_ms, communication_ms,
-                        static_cast<double>(density->parameter_count()) * sizeof(float),
-                        asked.network, asked.cluster);
+  std::snprintf(text, sizeof text,
+                "%s, batch %lld, %lld parameters, %s\n"
+                "  step         %9.2f ms   %.0f samples/s   %.1f GFLOP/s\n"
+                "  peak memory  %9.1f MB\n",
+                config.model.c_str(), static_cast<long long>(batch),
+                static_cast<long long>(density->parameter_count()), where.c_str(), step_ms,
+                static_cast<double>(batch) / step_ms * 1000, gflops, peak);
+  std::string table = least ? add_floor(json, *least, step_ms) : "";
+  const int each = options.wire == comm::Wire::BF16 ? 2 : sizeof(float);
+  table += add_communication(json, step_ms, stepper.communication(),
+                             static_cast<double>(density->parameter_count() * each), asked.network,
+                             asked.cluster);
   if (asked.profile) {
     json["profile"] = profile_steps(*density, data, options, steps);
     table += "\n" + profile_text(json["profile"], output_width());
@@ -236,6 +251,8 @@ void add_bench(CLI::App& app) {
   command->add_flag("--cluster", options->cluster,
                     "Also a model of 8 to 1024 processes, from the time that was measured and "
                     "a network that is said");
+  command->add_flag("--no-overlap", options->no_overlap,
+                    "Exchange gradients behind the computing, to see what hiding them gains");
   options->network.add_to(*command);
   options->processes.add_to(*command);
   options->common.add_to(*command);
@@ -247,6 +264,11 @@ void add_bench(CLI::App& app) {
       "flowcli bench nice --set precision=bf16\n");
   command->callback([options] {
     options->processes.start();
+    in_all([&] {
+      check_usage(!options->floor || processes().size() == 1,
+                  "--floor is that of one process, and there are ", processes().size(),
+                  "; leave --floor out");
+    });
     bench(*options, options->common.apply());
   });
 }

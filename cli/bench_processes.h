@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "cli/cli.h"
+#include "flows/train/fit.h"
 
 namespace nf::cli {
 
@@ -21,10 +22,10 @@ struct Network {
 /// the bytes over the bandwidth, and 2 log2 P messages.
 double reduction_seconds(const Network& network, double bytes, int processes);
 
-/// Of a step of `step_ms`, of which `communication_ms` are exchanges with other processes, waiting
-/// for them included: keys for `json`, and lines. With `model` also what 8 to 1024 processes would
-/// reach, each with as many samples as this one, if nothing is hidden: a model, no measurement.
-std::string add_communication(Json& json, double step_ms, double communication_ms, double bytes,
-                              const Network& network, bool model);
+/// Of a step of `step_ms` with such exchanges (a step's, in seconds) of `bytes`: keys for `json`,
+/// and lines. With `model` also what 8 to 1024 processes would reach, each with as many samples as
+/// this one: a model, no measurement.
+std::string add_communication(Json& json, double step_ms, const flows::Trainer::Communication& step,
+                              double bytes, const Network& network, bool model);
 
 }  // namespace nf::cli

@@ -21,7 +21,7 @@ void check_command_of_processes(int argc, const char* const* argv);
 /// --processes and --comm-timeout of a command that several can share.
 struct ProcessOptions {
   int count = 1;
-  double timeout = 30;
+  double timeout = 25;  ///< seconds: with what a launcher takes to end the others less than 30
 
   void add_to(CLI::App& app);
   /// Makes the processes that were asked for, and from then on ends the command when one of them

@@ -315,7 +315,8 @@ class Training {
     common_.note(str("on ", name(device_), kernels, ", matrix products in ", precision_));
     if (processes().size() > 1) {
       common_.note(str(processes().size(), " processes of ", num_threads(), " threads, batches in ",
-                       config_.training.shards, " shards"));
+                       config_.training.shards, " shards",
+                       config_.training.exchange == "bf16" ? ", gradients in bf16" : ""));
     }
     common_.note(str("run folder: ", run_.path(),
                      trainer_.step() > 0 ? str(", resuming at step ", trainer_.step()) : ""));

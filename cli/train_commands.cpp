@@ -27,6 +27,10 @@ void settle_shards(flows::Config& config) {
               " is no power of two: 1, 2, 4, ...");
   check_usage(shards >= size, "shards = ", shards, " are too few for ", size,
               " processes; start at most ", shards);
+  check_usage(shards > 1 || config.training.exchange == "f32",
+              "exchange = ", config.training.exchange,
+              " changes nothing: one shard has nothing to exchange; give ",
+              "--shards or --processes above 1");
 }
 
 namespace {

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 namespace nf::comm {
 
@@ -35,6 +36,27 @@ struct Part {
   }
 };
 
+// Numbers as bytes: as they are, or packed into memory that is handed in.
+template <class T>
+std::span<const std::byte> wired(std::span<const T> numbers, std::vector<T>& /*packed*/) {
+  return std::as_bytes(numbers);
+}
+template <class T>
+std::span<const std::byte> wired(std::span<const T> numbers, std::vector<Bf16>& packed) {
+  packed.resize(numbers.size());
+  std::transform(numbers.begin(), numbers.end(), packed.begin(), [](T x) { return Bf16::of(x); });
+  return std::as_bytes(std::span<const Bf16>(packed));
+}
+
+template <class T>
+T added(T a, T b) {
+  return a + b;
+}
+template <class T>
+T added(T a, Bf16 b) {
+  return round_to_bf16(static_cast<float>(a + static_cast<T>(b.value())));
+}
+
 }  // namespace
 
 std::unique_ptr<Group> alone() { return std::make_unique<Alone>(); }
@@ -51,34 +73,49 @@ std::string Group::name_of(int rank) const {
   return str("rank ", rank, " of ", size_, r < hosts_.size() ? " (" + hosts_[r] + ")" : "");
 }
 
-void Group::sum(std::span<float> values) { sum_of(values); }
-void Group::sum(std::span<double> values) { sum_of(values); }
+void Group::sum(std::span<float> values, Wire wire) {
+  wire == Wire::BF16 ? sum_as<Bf16>(values) : sum_as<float>(values);
+}
+void Group::sum(std::span<double> values, Wire wire) {
+  wire == Wire::BF16 ? sum_as<Bf16>(values) : sum_as<double>(values);
+}
 
 // Piece by piece, so that what arrives is added while it is in the cache. Who sends has the same
 // pieces as who receives.
-template <class T>
+template <class Wired, class T>
 void Group::exchange_and_add(int to, std::span<const T> out, int from, std::span<T> sum) {
-  constexpr std::size_t kPiece = (std::size_t{1} << 20) / sizeof(T);
-  std::vector<T> piece(std::min(kPiece, sum.size()));
+  constexpr std::size_t kPiece = (std::size_t{1} << 20) / sizeof(Wired);
+  std::vector<Wired> piece(std::min(kPiece, sum.size())), packed;
   while (!out.empty() || !sum.empty()) {
     const auto sent = out.first(std::min(kPiece, out.size()));
-    const std::span<T> got(piece.data(), std::min(kPiece, sum.size()));
-    exchange(to, std::as_bytes(sent), from, std::as_writable_bytes(got));
-    for (std::size_t i = 0; i < got.size(); ++i) sum[i] += got[i];
+    const std::span<Wired> got(piece.data(), std::min(kPiece, sum.size()));
+    exchange(to, wired(sent, packed), from, std::as_writable_bytes(got));
+    for (std::size_t i = 0; i < got.size(); ++i) sum[i] = added(sum[i], got[i]);
     out = out.subspan(sent.size());
     sum = sum.subspan(got.size());
   }
 }
 
-template <class T>
-void Group::sum_of(std::span<T> values) {
+template <class Wired, class T>
+void Group::exchange_as(int other, std::span<const T> have, std::span<T> want) {
+  if constexpr (std::is_same_v<Wired, T>) {
+    exchange(other, std::as_bytes(have), other, std::as_writable_bytes(want));
+  } else {
+    std::vector<Wired> packed, got(want.size());
+    exchange(other, wired(have, packed), other, std::as_writable_bytes(std::span(got)));
+    for (std::size_t i = 0; i < got.size(); ++i) want[i] = got[i].value();
+  }
+}
+
+template <class Wired, class T>
+void Group::sum_as(std::span<T> values) {
   if (!std::has_single_bit(static_cast<unsigned>(size_))) {
     for (int d = 1; d < size_; d *= 2) {
       if (rank_ % (2 * d) == d) {
-        exchange_and_add<T>(rank_ - d, values, -1, {});
+        exchange_and_add<Wired, T>(rank_ - d, values, -1, {});
         break;
       }
-      if (rank_ + d < size_) exchange_and_add<T>(-1, {}, rank_ + d, values);
+      if (rank_ + d < size_) exchange_and_add<Wired, T>(-1, {}, rank_ + d, values);
     }
     return broadcast(std::as_writable_bytes(values));
   }
@@ -88,28 +125,34 @@ void Group::sum_of(std::span<T> values) {
   for (int d = 1; d < size_; d *= 2) {
     const bool upper = (rank_ & d) != 0;
     const Part keep = parts.back().half(upper), give = parts.back().half(!upper);
-    exchange_and_add<T>(rank_ ^ d, give.of(values), rank_ ^ d, keep.of(values));
+    exchange_and_add<Wired, T>(rank_ ^ d, give.of(values), rank_ ^ d, keep.of(values));
     parts.push_back(keep);
   }
   // Doubling: the same way back.
   for (int d = size_ / 2; d > 0; d /= 2) {
-    const Part have = parts.back();
+    const std::span<T> have = parts.back().of(values);
     parts.pop_back();
-    const Part want = parts.back().half((rank_ & d) == 0);
-    exchange(rank_ ^ d, std::as_bytes(have.of(values)), rank_ ^ d,
-             std::as_writable_bytes(want.of(values)));
+    exchange_as<Wired, T>(rank_ ^ d, have, parts.back().half((rank_ & d) == 0).of(values));
   }
 }
 
-void Group::add_from(int from, std::span<float> sum) { exchange_and_add<float>(-1, {}, from, sum); }
-void Group::add_from(int from, std::span<double> sum) {
-  exchange_and_add<double>(-1, {}, from, sum);
+template <class T>
+void Group::add_as(Wire wire, int to, std::span<const T> out, int from, std::span<T> sum) {
+  wire == Wire::BF16 ? exchange_and_add<Bf16>(to, out, from, sum)
+                     : exchange_and_add<T>(to, out, from, sum);
 }
-void Group::send_to_add(int to, std::span<const float> out) {
-  exchange_and_add<float>(to, out, -1, {});
+
+void Group::add_from(int from, std::span<float> sum, Wire wire) {
+  add_as<float>(wire, -1, {}, from, sum);
 }
-void Group::send_to_add(int to, std::span<const double> out) {
-  exchange_and_add<double>(to, out, -1, {});
+void Group::add_from(int from, std::span<double> sum, Wire wire) {
+  add_as<double>(wire, -1, {}, from, sum);
+}
+void Group::send_to_add(int to, std::span<const float> out, Wire wire) {
+  add_as<float>(wire, to, out, -1, {});
+}
+void Group::send_to_add(int to, std::span<const double> out, Wire wire) {
+  add_as<double>(wire, to, out, -1, {});
 }
 
 // A binomial tree: who has the bytes hands them on to the one `d` further.

@@ -17,6 +17,7 @@
 #include <thread>
 #include <vector>
 
+#include "comm/wire.h"
 #include "tensor/error.h"
 
 namespace nf::comm {
@@ -57,13 +58,14 @@ class Group {
   /// Element by element over all processes, the same bits in each: by one binary tree over the
   /// ranks, ((0 + 1) + (2 + 3)) + ..., whatever the number of elements. Where the size is a power
   /// of two by recursive halving and doubling: 2 (P - 1) / P of the bytes in 2 log2 P messages.
-  void sum(std::span<float> values);
-  void sum(std::span<double> values);
+  /// With BF16 the values are rounded (wire.h), and so is each sum of two.
+  void sum(std::span<float> values, Wire wire = Wire::Exact);
+  void sum(std::span<double> values, Wire wire = Wire::Exact);
   // Of a sum that two processes have: what one has is added to what the other has.
-  void add_from(int from, std::span<float> sum);
-  void add_from(int from, std::span<double> sum);
-  void send_to_add(int to, std::span<const float> out);
-  void send_to_add(int to, std::span<const double> out);
+  void add_from(int from, std::span<float> sum, Wire wire = Wire::Exact);
+  void add_from(int from, std::span<double> sum, Wire wire = Wire::Exact);
+  void send_to_add(int to, std::span<const float> out, Wire wire = Wire::Exact);
+  void send_to_add(int to, std::span<const double> out, Wire wire = Wire::Exact);
   /// From process 0 to all others.
   void broadcast(std::span<std::byte> bytes);
   /// What each process has, in the order of ranks, in every process.
@@ -97,10 +99,15 @@ class Group {
 
  private:
   void look_after(double limit);
-  template <class T>
+  // Of numbers T, which travel as a Wired: a T itself, or a Bf16.
+  template <class Wired, class T>
+  void exchange_as(int other, std::span<const T> have, std::span<T> want);
+  template <class Wired, class T>
   void exchange_and_add(int to, std::span<const T> out, int from, std::span<T> sum);
   template <class T>
-  void sum_of(std::span<T> values);
+  void add_as(Wire wire, int to, std::span<const T> out, int from, std::span<T> sum);
+  template <class Wired, class T>
+  void sum_as(std::span<T> values);
 
   int rank_, size_;
   std::vector<std::string> hosts_;  // of each rank; empty: unknown

@@ -1,32 +1,27 @@
 #include "comm/shards.h"
 
+#include <algorithm>
 #include <bit>
 #include <utility>
 
+#include "tensor/clock.h"
+#include "tensor/dtype.h"
 #include "tensor/ops.h"
 
 namespace nf::comm {
 
 namespace {
 
-/// action(span) for the values, on the CPU, and for the numbers.
-template <class Action>
-void for_each_span(Sum& sum, const Action& action) {
-  const Device device = sum.values.device();
-  Tensor host = sum.values.to(Device::CPU);
-  const auto n = static_cast<std::size_t>(host.numel());
-  if (host.dtype() == DType::F64) {
-    action(std::span(host.mutable_data<double>(), n));
-  } else {
-    action(std::span(host.mutable_data<float>(), n));
-  }
-  sum.values = host.to(device);
-  action(std::span(sum.numbers));
+/// Of a tensor on the CPU.
+template <class T>
+std::span<T> span_of(Tensor& values) {
+  return {values.mutable_data<T>(), static_cast<std::size_t>(values.numel())};
 }
 
-void add_to(Sum& sum, const Sum& other) {
-  sum.values.add_(other.values);
-  for (std::size_t i = 0; i < sum.numbers.size(); ++i) sum.numbers[i] += other.numbers[i];
+template <class T>
+std::span<T> part_of(std::span<T> all, Range range) {
+  return all.subspan(static_cast<std::size_t>(range.begin),
+                     static_cast<std::size_t>(range.count()));
 }
 
 }  // namespace
@@ -65,6 +60,11 @@ Range Shards::own_part(std::int64_t n) const {
 
 void TreeSum::add(Sum sum) {
   std::int64_t first = next_++, count = 1;
+  if (worker_) {
+    nodes_.at(first).sum.numbers = std::move(sum.numbers);
+    return worker_->complete_from(0);
+  }
+  round(sum.values);
   nodes_.emplace(first, Node{count, std::move(sum)});
   for (; first % (2 * count) != 0; count *= 2) {
     const auto left = nodes_.find(first - count);
@@ -77,48 +77,115 @@ void TreeSum::add(Sum sum) {
 void TreeSum::merge(std::int64_t left, std::int64_t right) {
   const auto from = nodes_.find(right);
   Node& to = nodes_.at(left);
-  add_to(to.sum, from->second.sum);
+  to.sum.values.add_(from->second.sum.values);
+  round(to.sum.values);
+  add_for<double>(Wire::Exact, to.sum.numbers, from->second.sum.numbers);
   to.count += from->second.count;
   nodes_.erase(from);
 }
 
-Sum TreeSum::total() {
-  Group& group = shards_.group();
-  NF_CHECK(next_ == shards_.own().end, "[shards] the sum lacks shard ", next_);
-  if (nodes_.size() == 1 && shards_.count() % group.size() == 0) {
-    Sum& sum = nodes_.begin()->second.sum;
-    for_each_span(sum, [&](auto span) { group.sum(span); });
-    return std::move(sum);
-  }
-  Sum sum = total_at_first();
-  for_each_span(sum, [&](auto span) { group.broadcast(std::as_writable_bytes(span)); });
-  return sum;
+void TreeSum::round(Tensor& values) const {
+  if (options_.wire == Wire::Exact || values.numel() <= options_.exact) return;
+  const Device device = values.device();
+  values = values.to(Device::CPU);
+  visit_float(values.dtype(), [&]<class T>() {
+    const auto exact = static_cast<std::size_t>(options_.exact);
+    round_for(options_.wire, span_of<T>(values).subspan(exact));
+  });
+  values = values.to(device);
 }
 
-// A node is with the process that has its first shard. The right one of each two goes to the left.
-// What the others return has the shape of the sum and no meaning.
-Sum TreeSum::total_at_first() {
+// A thread does not wait for a device.
+void TreeSum::expect(const Tensor& values) {
+  const bool last = next_ + 1 == shards_.own().end;
+  NF_CHECK(last && !worker_, "[shards] shard ", next_, " is not the last one of its process");
+  const bool small = options_.bucket == 0 || values.numel() <= options_.bucket;
+  if (small || shards_.group().size() == 1 || values.device() != Device::CPU) return;
+  nodes_.emplace(next_, Node{1, Sum{values, {}}});
+  worker_.emplace(values.numel(), options_.bucket, exchange_of_ranges(/*rounded=*/false));
+}
+
+void TreeSum::complete_from(std::int64_t first) {
+  if (worker_) worker_->complete_from(first);
+}
+
+Sum TreeSum::total() {
+  NF_CHECK(next_ == shards_.own().end, "[shards] the sum lacks shard ", next_);
+  if (shards_.group().size() > 1) exchange_values();
+  return std::move(nodes_.begin()->second.sum);
+}
+
+// Numbers come last: they say whether the values are worth anything.
+void TreeSum::exchange_values() {
+  const Device device = nodes_.begin()->second.sum.values.device();
+  double before = seconds_now();
+  if (worker_) {
+    worker_->finish();
+    times_ = {worker_->busy_seconds(), std::max(before - worker_->began(), 0.0)};
+    before = seconds_now();
+  }
+  if (!worker_) {
+    std::int64_t n = 0;
+    for (auto& [first, node] : nodes_) {
+      node.sum.values = node.sum.values.to(Device::CPU);
+      n = node.sum.values.numel();
+    }
+    for_buckets(n, options_.bucket > 0 ? options_.bucket : n, exchange_of_ranges(/*rounded=*/true));
+  }
+  Columns<double> numbers;
+  for (auto& [first, node] : nodes_) numbers.emplace(first, node.sum.numbers);
+  sum_columns(numbers, Wire::Exact);
+  times_.exchanged += seconds_now() - before;
+  Tensor& total = nodes_.begin()->second.sum.values;
+  total = total.to(device);
+}
+
+// `rounded`: the values of the last node are what travels already.
+RangeWork TreeSum::exchange_of_ranges(bool rounded) {
+  return visit_float(nodes_.begin()->second.sum.values.dtype(), [&]<class T>() -> RangeWork {
+    Columns<T> nodes;
+    for (auto& [first, node] : nodes_) nodes.emplace(first, span_of<T>(node.sum.values));
+    return [this, nodes, rounded](Range range) {
+      const std::int64_t bound = std::clamp(options_.exact, range.begin, range.end);
+      for (const auto& [part, wire] : {std::pair{Range{range.begin, bound}, Wire::Exact},
+                                       {Range{bound, range.end}, options_.wire}}) {
+        if (part.count() == 0) continue;
+        Columns<T> columns;
+        for (const auto& [first, all] : nodes) columns.emplace(first, part_of(all, part));
+        if (!rounded) round_for(wire, columns.rbegin()->second);
+        sum_columns(std::move(columns), wire);
+      }
+    };
+  });
+}
+
+// A node is with the process that has its first shard. The right one of each two goes to the left,
+// and what comes of it to all: into the memory of a process's first node. Where all processes have
+// as many shards, group.sum() goes on with the tree when each has come to one node.
+template <class T>
+void TreeSum::sum_columns(Columns<T> nodes, Wire wire) {
   Group& group = shards_.group();
-  Sum out;
+  const std::span<T> out = nodes.begin()->second;
+  const bool alike = shards_.count() % group.size() == 0;
   for (std::int64_t half = 1; half < shards_.count(); half *= 2) {
+    if (alike && half == shards_.own().count()) break;
     for (std::int64_t left = 0; left < shards_.count(); left += 2 * half) {
       const std::int64_t right = left + half;
       const int at = shards_.owner(left), from = shards_.owner(right);
       if (at == from) {
-        if (at == group.rank() && nodes_.contains(right)) merge(left, right);
+        if (at != group.rank() || !nodes.contains(right)) continue;
+        add_for<T>(wire, nodes.at(left), nodes.at(right));
+        nodes.erase(right);
       } else if (from == group.rank()) {
-        out = std::move(nodes_.at(right).sum);
-        nodes_.erase(right);
-        for_each_span(out, [&](auto span) { group.send_to_add(at, span); });
+        group.send_to_add(at, nodes.at(right), wire);
+        nodes.erase(right);
       } else if (at == group.rank()) {
-        Node& node = nodes_.at(left);
-        for_each_span(node.sum, [&](auto span) { group.add_from(from, span); });
-        node.count += half;
+        group.add_from(from, nodes.at(left), wire);
       }
     }
   }
-  if (group.first()) out = std::move(nodes_.at(0).sum);
-  return out;
+  if (alike) return group.sum(out, wire);
+  group.broadcast(std::as_writable_bytes(out));
 }
 
 }  // namespace nf::comm

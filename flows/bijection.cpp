@@ -26,9 +26,11 @@ Mapped invertible(Transform& flow, const Var& x, const Var& context) {
     out = flow(x, context);
   }
   if (!tape) return out;
+  std::vector<std::shared_ptr<Slot>> held;  // autograd/watch.h
+  flow.for_each_parameter([&](const std::string&, Var& p) { held.push_back(p.slot()); });
   const std::vector<Var> recorded =
       tape->record("invertible", {out.value.value(), out.log_det.value()},
-                   [&flow, context, slot = x.slot(),
+                   [&flow, context, held = std::move(held), slot = x.slot(),
                     saved = Saved("invertible", out.value.value())](std::span<const Tensor> douts) {
                      const Walked at = flow.walk_back({saved.get(), douts[0]}, douts[1], context);
                      if (slot && at.dvalue.defined()) slot->accumulate(at.dvalue);

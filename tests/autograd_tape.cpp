@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "autograd/functions.h"
+#include "autograd/watch.h"
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -44,6 +45,30 @@ BOOST_AUTO_TEST_CASE(an_unused_chain_is_freed_without_backward) {
     for (int i = 0; i < 300'000; ++i) y = square(y);
   }
   BOOST_CHECK_EQUAL(bytes_in_use(), before);
+}
+
+// A gradient is complete when the last node that adds to it has passed, and not before.
+BOOST_AUTO_TEST_CASE(backward_is_watched) {
+  const Var a = leaf({2}), b = leaf({3}), c = leaf({5});
+  const auto held = [](const Var& x) { return x.slot().use_count() > 1; };
+  std::vector<std::string> seen;
+  Tape tape;
+  const Var nested =
+      checkpoint([](const auto& in) { return std::vector<Var>{in[0] * in[1]}; }, {a, b})[0];
+  const Var loss = sum(nested * a * c);  // nodes: checkpoint, * a, * c, sum
+  const BackwardWatch watch([&] {
+    seen.push_back(std::string(held(a) ? "a" : "") + (held(b) ? "b" : "") + (held(c) ? "c" : ""));
+    if (!held(c)) BOOST_TEST(grad(c)[0] == 2 * 2 * 3);
+  });
+  tape.backward(loss);
+  BOOST_TEST(seen == (std::vector<std::string>{"abc", "ab", "ab", ""}),
+             boost::test_tools::per_element());
+  BOOST_TEST(grad(a)[0] == 2 * 2 * 3 * 5);
+  {
+    Tape other;
+    other.backward(sum(a * b));
+  }
+  BOOST_TEST(seen.size() == 6U);
 }
 
 BOOST_AUTO_TEST_CASE(many_paths) {

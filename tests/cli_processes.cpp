@@ -58,6 +58,20 @@ BOOST_AUTO_TEST_CASE(the_number_of_processes_changes_no_file_of_weights) {
   expect_same_weights(run, folder.file("run1"));
 }
 
+BOOST_AUTO_TEST_CASE(rounded_gradients_are_the_same_for_every_number_of_processes) {
+  const ScratchFolder folder;
+  const std::string exact = folder.file("exact"), one = folder.file("one");
+  const Arguments bf16 = {"--quiet", "--exchange", "bf16"};
+  expect_ok(flowcli(folder, shared_training(exact, 2, 1, {"--quiet"})));
+  expect_ok(flowcli(folder, shared_training(one, 2, 1, bf16)));
+  BOOST_TEST((slurp(one + "/last.safetensors") != slurp(exact + "/last.safetensors")));
+  BOOST_TEST(config_of(one)["training"]["exchange"] == "bf16");
+  const std::string run = folder.file("run");
+  expect_ok(flowcli(folder, shared_training(run, 1, 4, bf16)));
+  expect_ok(flowcli(folder, {"resume", run, "--epochs", "2", "--processes", "3", "--quiet"}));
+  expect_same_weights(run, one);
+}
+
 BOOST_AUTO_TEST_CASE(a_process_that_fails_ends_all_in_one_line) {
   const ScratchFolder folder;
   struct Case {
@@ -167,6 +181,35 @@ BOOST_AUTO_TEST_CASE(rows_are_evaluated_together) {
                  {"rank 1 of 2"});
 }
 
+// Ctrl-C at any process ends all of them after the draw that they are in.
+BOOST_AUTO_TEST_CASE(importance_weights_of_all_processes_end_together) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  expect_ok(flowcli(folder, {"train", "vae", "--data", "moons", "--train", "100", "--valid", "50",
+                             "--test", "100", "--steps", "2", "--hidden-units", "8", "--out", run,
+                             "--threads", "1", "--quiet"}));
+  // Each process has 50 rows, of 30 and 20.
+  const Arguments asked = {"eval",        run, "--importance", "5", "--batch-size", "30",
+                           "--processes", "2", "--json"};
+  for (const bool to_first : {true, false}) {
+    const Child child(folder, asked, "importance-draw:7:stop");
+    BOOST_TEST_REQUIRE(child.wait_until_stopped(), child.err());
+    const auto others = child.children();
+    BOOST_TEST_REQUIRE(others.size() == 1U);
+    kill(to_first ? child.pid() : others[0], SIGINT);
+    child.signal(SIGCONT);
+    while (kill(others[0], 0) == 0) {  // it stops too, some time or other, before it votes
+      kill(others[0], SIGCONT);
+      usleep(1000);
+    }
+    BOOST_TEST(child.wait() == 130, child.err());
+    BOOST_TEST(child.err().find("weights of 60 of 100 samples") != std::string::npos, child.err());
+    BOOST_TEST(nlohmann::json::parse(child.out())["importance_count"] == 60);
+  }
+  const nlohmann::json whole = flowcli(folder, asked).json();
+  BOOST_TEST(whole["importance_count"] == 100);
+}
+
 BOOST_AUTO_TEST_CASE(bench_tells_what_processes_exchange) {
   const ScratchFolder folder;
   const Outcome outcome =
@@ -187,6 +230,22 @@ BOOST_AUTO_TEST_CASE(bench_tells_what_processes_exchange) {
                boost::test_tools::tolerance(1e-9));
   }
   BOOST_TEST(rows.back()["processes"] == 1024);
+
+  // Of 2.9 million gradients what is complete goes beside the computing.
+  for (const bool beside : {true, false}) {
+    Arguments asked = {
+        "bench",        "nice", "--couplings",   "2", "--hidden-units", "600",
+        "--batch-size", "8",    "--bench-steps", "3", "--json",         "--quiet",
+        "--threads",    "1",    "--processes",   "2", "--set",          "exchange=bf16"};
+    if (!beside) asked.emplace_back("--no-overlap");
+    const nlohmann::json big = flowcli(folder, asked).json();
+    BOOST_TEST(big["exchanged_mb"].get<double>() == 2 * big["parameters"].get<double>() / 1e6);
+    const double hidden = big["hidden_share"], waiting = big["waiting_ms"];
+    BOOST_TEST((hidden >= 0 && hidden <= 1));
+    BOOST_TEST((beside || hidden == 0), hidden);
+    BOOST_TEST(waiting > 0);
+    BOOST_TEST(big["communication_ms"].get<double>() > 0);
+  }
 }
 
 BOOST_AUTO_TEST_CASE(what_processes_cannot_is_refused) {
@@ -201,6 +260,8 @@ BOOST_AUTO_TEST_CASE(what_processes_cannot_is_refused) {
       {training({"--shards", "3"}), "power of two"},
       {training({"--shards", "2", "--processes", "3"}), "too few for 3 processes"},
       {training({"--processes", "2", "--ensemble", "2"}), "for one process"},
+      {training({"--exchange", "bf16"}), "exchange = bf16 changes nothing"},
+      {{"bench", "nice", "--floor", "--processes", "2"}, "--floor is that of one process"},
       {training({"--processes", "17"}), "17"},
       {training({"--processes", "2", "--no-such-option"}), "no-such-option"},
   };

@@ -73,6 +73,7 @@ class Child {
   Child(const Child&) = delete;
   Child& operator=(const Child&) = delete;
   void signal(int number) const { kill(pid_, number); }
+  pid_t pid() const { return pid_; }
   /// The processes that it has forked.
   std::vector<pid_t> children() const {
     const std::string of = std::to_string(pid_);

@@ -5,6 +5,9 @@
 #include <chrono>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <mutex>
+#include <thread>
 
 #include "comm/shards.h"
 #include "tensor/ops.h"
@@ -22,10 +25,22 @@ float value_of(std::int64_t shard, std::size_t i) {
          std::pow(10.0F, static_cast<float>((shard + static_cast<std::int64_t>(i)) % 5));
 }
 
+float as_travels(float x, comm::Wire wire) {
+  return wire == comm::Wire::BF16 ? comm::round_to_bf16(x) : x;
+}
+
 /// The sum over leaves first, .., first + count - 1 as the picture in shards.h has it.
-float tree_sum(std::int64_t first, std::int64_t count, std::size_t i) {
-  if (count == 1) return value_of(first, i);
-  return tree_sum(first, count / 2, i) + tree_sum(first + count / 2, count / 2, i);
+float tree_sum(std::int64_t first, std::int64_t count, std::size_t i,
+               comm::Wire wire = comm::Wire::Exact) {
+  if (count == 1) return as_travels(value_of(first, i), wire);
+  const float left = tree_sum(first, count / 2, i, wire);
+  return as_travels(left + tree_sum(first + count / 2, count / 2, i, wire), wire);
+}
+
+std::vector<float> values_of(std::int64_t shard, std::size_t n) {
+  std::vector<float> all(n);
+  for (std::size_t i = 0; i < n; ++i) all[i] = value_of(shard, i);
+  return all;
 }
 
 }  // namespace
@@ -37,8 +52,7 @@ BOOST_AUTO_TEST_CASE(sums_are_those_of_the_tree_at_every_size) {
     for (const std::size_t n : {0U, 1U, 7U, 10U, 1024U, 100'003U}) {
       std::vector<std::vector<float>> got(static_cast<std::size_t>(size));
       with_processes(size, [&](comm::Group& group) {
-        std::vector<float> own(n);
-        for (std::size_t i = 0; i < n; ++i) own[i] = value_of(group.rank(), i);
+        std::vector<float> own = values_of(group.rank(), n);
         group.sum(std::span(own));
         got[static_cast<std::size_t>(group.rank())] = own;
       });
@@ -104,24 +118,110 @@ BOOST_AUTO_TEST_CASE(shards_are_dealt_out_whole) {
   });
 }
 
-// Also where the processes do not divide the shards.
+BOOST_AUTO_TEST_CASE(bf16_is_the_nearest_number_with_8_bits) {
+  struct Case {
+    float x, rounded;
+  };
+  const float most = std::numeric_limits<float>::max(), infinite = INFINITY;
+  const Case cases[] = {{0, 0},
+                        {1, 1},
+                        {-1.5F, -1.5F},
+                        {0x1.02p0F, 0x1.02p0F},
+                        {0x1.01p0F, 0x1.00p0F},  // a tie, to the even one
+                        {0x1.03p0F, 0x1.04p0F},
+                        {-0x1.010002p0F, -0x1.02p0F},
+                        {0x1.feffp-126F, 0x1.fep-126F},
+                        {most, infinite},
+                        {-infinite, -infinite}};
+  for (const auto& [x, rounded] : cases) {
+    BOOST_TEST(comm::round_to_bf16(x) == rounded);
+    BOOST_TEST(comm::Bf16::of(rounded).value() == rounded);
+  }
+  BOOST_TEST(std::signbit(comm::round_to_bf16(-0.0F)));
+  for (const std::uint32_t bits : {0x7f800001U, 0x7fffffffU, 0xffffffffU}) {
+    const float rounded = comm::round_to_bf16(std::bit_cast<float>(bits));
+    BOOST_TEST(std::isnan(comm::Bf16::of(rounded).value()));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(buckets_are_worked_through_from_the_end_as_they_are_complete) {
+  std::mutex mutex;
+  std::vector<std::int64_t> begins;
+  const auto seen = [&] {
+    const std::lock_guard lock(mutex);
+    return begins;
+  };
+  const comm::RangeWork work = [&](comm::Range range) {
+    const std::lock_guard lock(mutex);
+    begins.push_back(range.begin);
+  };
+  comm::for_buckets(10, 4, work);
+  BOOST_TEST(begins == (std::vector<std::int64_t>{8, 4, 0}), boost::test_tools::per_element());
+  begins.clear();
+  {
+    comm::BucketWorker worker(10, 4, work);
+    worker.complete_from(5);
+    while (seen().empty()) std::this_thread::yield();
+    BOOST_TEST(seen().size() == 1U);  // 4 is not there yet
+    worker.complete_from(7);          // an older word
+    worker.complete_from(0);
+    worker.finish();
+    BOOST_TEST(begins == (std::vector<std::int64_t>{8, 4, 0}), boost::test_tools::per_element());
+  }
+  begins.clear();
+  { const comm::BucketWorker left(10, 4, work); }
+  BOOST_TEST(begins.empty());
+  comm::BucketWorker failing(10, 4, [](comm::Range) { fail("[test] no work"); });
+  failing.complete_from(0);
+  test::check_error([&] { failing.finish(); }, {"[test] no work"});
+}
+
+namespace {
+
+constexpr std::int64_t kNumbers = 33;
+
+/// What the shards of this process add up to.
+comm::Sum sum_of_values(const comm::Shards& shards, const comm::TreeOptions& options) {
+  comm::TreeSum tree(shards, options);
+  for (std::int64_t s = shards.own().begin; s < shards.own().end; ++s) {
+    const Tensor leaf = Tensor::from(values_of(s, kNumbers), {kNumbers});
+    Tensor values = leaf;
+    if (s + 1 == shards.own().end) {  // written from the end on, as by backward
+      values = Tensor::full({kNumbers}, 1e30);
+      tree.expect(values);
+      for (std::int64_t from = kNumbers; (from -= 3) >= 0;) {
+        Tensor part = values.narrow(0, from, 3);
+        part.copy_(leaf.narrow(0, from, 3));
+        tree.complete_from(from);
+      }
+    }
+    tree.add({values, {static_cast<double>(s), 0.5}});
+  }
+  return tree.total();
+}
+
+}  // namespace
+
+// Also where the processes do not divide the shards, and whenever the values are exchanged.
 BOOST_AUTO_TEST_CASE(a_sum_over_shards_is_the_same_for_every_number_of_processes) {
-  constexpr std::size_t kNumbers = 33;
-  for (const std::int64_t count : {1, 2, 8}) {
-    for (int size = 1; size <= count; ++size) {
-      with_processes(size, [&](comm::Group& group) {
-        const comm::Shards shards(group, count);
-        comm::TreeSum tree(shards);
-        for (std::int64_t s = shards.own().begin; s < shards.own().end; ++s) {
-          std::vector<float> leaf(kNumbers);
-          for (std::size_t i = 0; i < kNumbers; ++i) leaf[i] = value_of(s, i);
-          tree.add({Tensor::from(leaf, {kNumbers}), {static_cast<double>(s), 0.5}});
+  for (const std::int64_t bucket : {0, 4, 10, 100}) {
+    for (const comm::TreeOptions& options :
+         {comm::TreeOptions{.bucket = bucket},
+          {.wire = comm::Wire::BF16, .exact = 6, .bucket = bucket}}) {
+      for (const std::int64_t count : {1, 2, 8}) {
+        for (int size = 1; size <= count; ++size) {
+          with_processes(size, [&](comm::Group& group) {
+            const comm::Sum sum = sum_of_values({group, count}, options);
+            const auto got = sum.values.to_vector<float>();
+            for (std::int64_t i = 0; i < kNumbers; ++i) {
+              const auto at = static_cast<std::size_t>(i);
+              const comm::Wire wire = i < options.exact ? comm::Wire::Exact : options.wire;
+              NF_CHECK(got[at] == tree_sum(0, count, at, wire), "value ", i, " of ", size);
+            }
+            NF_CHECK(sum.numbers[0] == static_cast<double>(count * (count - 1) / 2), "numbers");
+          });
         }
-        const comm::Sum sum = tree.total();
-        const auto got = sum.values.to_vector<float>();
-        for (std::size_t i = 0; i < kNumbers; ++i) NF_CHECK(got[i] == tree_sum(0, count, i), i);
-        NF_CHECK(sum.numbers[0] == static_cast<double>(count * (count - 1) / 2), "numbers");
-      });
+      }
     }
   }
 }

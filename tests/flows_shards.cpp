@@ -44,6 +44,10 @@ std::vector<ShardCase> shard_cases() {
        dependent_bytes(50, 21, 4),
        {"norm=batch", "width=4", "blocks=1", "norm_lag=0.7"}},
       {"glow", dependent_bytes(50, 21, 4), {"steps_per_level=2", "width=4"}},
+      {"glow", dependent_bytes(50, 21, 4), {"steps_per_level=2", "width=4", "memory=invertible"}},
+      {"realnvp",
+       dependent_bytes(50, 21, 4),
+       {"norm=batch", "width=4", "blocks=1", "exchange=bf16"}},
       {"maf", moons(50, 21), {"hidden_units=8"}},
       {"vae", some_bits(), {"latents=2", "hidden_units=8", "posterior_width=8", "bits=1"}},
   };
@@ -64,13 +68,14 @@ struct Trained {
   bool operator==(const Trained&) const = default;
 };
 
-/// The training of one process of the group; `stop_at`: a step after which it wants to end.
+/// The training of one process of the group, which exchanges gradients while it computes others.
 Trained train_shards(const ShardCase& c, std::int64_t steps, std::int64_t shards,
                      comm::Group* group, const std::string& from = "", const std::string& to = "") {
   const Config config = configured_case(c, steps);
   FitOptions options = fit_options(config);
   options.shards = shards;
   options.group = group;
+  options.bucket = 100;
   const auto density = make_density(config, shape_of(c.data));
   Trainer trainer(*density, c.data, options);
   if (!from.empty()) trainer.load(from);
@@ -98,6 +103,18 @@ class Failing : public MaximumLikelihood {
   Var losses(const data::Batch&, const data::Split&) override { fail("[test] no losses here"); }
 };
 
+/// Likelihood whose backward fails at its very end, when all gradients are complete.
+class FailingLate : public MaximumLikelihood {
+ public:
+  using MaximumLikelihood::MaximumLikelihood;
+  Var losses(const data::Batch& batch, const data::Split& split) override {
+    const Var first =
+        Tape::current()->record("fails", Tensor::zeros({batch.rows.dim(0)}),
+                                [](const Tensor&) { fail("[test] no gradient here"); });
+    return MaximumLikelihood::losses(batch, split) + first;
+  }
+};
+
 /// What every process of a group of `size` has.
 Trained train_by(int size, const ShardCase& c, std::int64_t steps, std::int64_t shards,
                  const std::string& from = "", const std::string& to = "") {
@@ -123,6 +140,64 @@ BOOST_AUTO_TEST_CASE(the_number_of_processes_changes_no_bit) {
       }
     }
   }
+}
+
+// What is complete of a gradient is exchanged while backward runs: no model may add to it later.
+BOOST_AUTO_TEST_CASE(gradients_of_every_preset_are_taken_when_they_are_complete) {
+  const data::Dataset bytes = dependent_bytes(40, 20), images = dependent_bytes(40, 20, 4);
+  for (const std::string& name : preset_names()) {
+    const bool of_images = model_by_name(name).of_images();
+    ShardCase c = {name,
+                   preset(name).data.source == "moons" ? moons(40, 20)
+                   : of_images                         ? images
+                                                       : bytes,
+                   {}};
+    if (name == "nade") {
+      c.data = some_bits();
+      c.settings = {"bits=1"};
+    }
+    Config config = configured_case(c, 2);
+    set_where_known(config, {{"couplings", 2},
+                             {"maps", 2},
+                             {"layers", 2},
+                             {"blocks", 1},
+                             {"hidden_units", 8},
+                             {"hidden_layers", 1},
+                             {"steps_per_level", 1},
+                             {"width", 4}});
+    BOOST_TEST_CONTEXT(name) {
+      std::vector<std::string> checksums(2);
+      for (const int size : {1, 2}) {
+        with_processes(size, [&](comm::Group& group) {
+          FitOptions options = fit_options(config);
+          options.shards = 2;
+          options.group = &group;
+          options.bucket = 50;
+          const auto density = make_density(config, shape_of(c.data));
+          Trainer trainer(*density, c.data, options);
+          trainer.run();
+          if (size == 1 || !group.first()) {
+            checksums[static_cast<std::size_t>(size - 1)] = trainer.parameters_checksum();
+            return;
+          }
+          const Trainer::Communication& told = trainer.communication();
+          NF_CHECK(told.exchanged > 0 && told.waited > 0, "no exchange");
+        });
+      }
+      BOOST_TEST(checksums[0] == checksums[1]);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(rounded_gradients_train_otherwise) {
+  ShardCase c = shard_cases()[0];
+  const Trained exact = train_shards(c, 4, 2, nullptr);
+  c.settings.push_back("exchange=bf16");
+  const Trained rounded = train_shards(c, 4, 2, nullptr);
+  BOOST_TEST(rounded.checksum != exact.checksum);
+  BOOST_TEST(rounded.numbers.back() != exact.numbers.back());
+  BOOST_TEST(rounded.numbers[0] == exact.numbers[0]);
+  BOOST_TEST(rounded.numbers[2] == exact.numbers[2], boost::test_tools::tolerance(1e-2));
 }
 
 // But for batch norm, whose statistics are a shard's, shards are another order of additions.
@@ -173,22 +248,24 @@ BOOST_AUTO_TEST_CASE(whoever_wants_to_stop_stops_all_at_the_same_step) {
 BOOST_AUTO_TEST_CASE(what_fails_in_one_process_ends_all_and_is_named) {
   const ShardCase c = shard_cases()[0];
   const Config config = configured_case(c, 100);
-  enum Fault { Throws, IsNaN, Drifts };
-  for (const Fault fault : {Throws, IsNaN, Drifts}) {
+  enum Fault { Throws, ThrowsLate, IsNaN, Drifts };
+  for (const Fault fault : {Throws, ThrowsLate, IsNaN, Drifts}) {
     std::vector<std::string> said(2);
     with_processes(2, [&](comm::Group& group) {
       FitOptions options = fit_options(config);
       options.shards = 2;
       options.group = &group;
+      options.bucket = 50;
       const auto density = make_density(config, shape_of(c.data));
-      const bool fails = fault == Throws && group.rank() == 1;
       MaximumLikelihood right(*density, c.data);
       Failing wrong(*density, c.data);
-      Trainer trainer(fails ? wrong : right, options);
+      FailingLate late(*density, c.data);
+      Objective* of[] = {&wrong, &late, &right, &right};
+      Trainer trainer(group.first() ? right : *of[fault], options);
       try {
         trainer.run({.on_step =
                          [&](const StepReport& r) {
-                           if (r.step == 4 && fault != Throws && group.rank() == 1) {
+                           if (r.step == 4 && fault >= IsNaN && group.rank() == 1) {
                              Var& p = *density->parameters()[0].second;
                              p.mutable_value().fill_(fault == IsNaN ? kNaN : 0.01);
                            }
@@ -201,8 +278,39 @@ BOOST_AUTO_TEST_CASE(what_fails_in_one_process_ends_all_and_is_named) {
     });
     BOOST_CHECK_EQUAL(said[0], said[1]);
     BOOST_CHECK_MESSAGE(said[0].find("rank 1 of 2") != std::string::npos, said[0]);
-    const char* part = fault == Throws ? "step 1" : fault == IsNaN ? "step 5" : "after step 7";
+    const char* parts[] = {"step 1: [test] no losses", "step 1: [test] no gradient", "step 5",
+                           "after step 7"};
+    const char* part = parts[fault];
     BOOST_CHECK_MESSAGE(said[0].find(part) != std::string::npos, said[0]);
+  }
+}
+
+// Also beside the computing, where a thread of its own notices it.
+BOOST_AUTO_TEST_CASE(who_is_gone_is_told_by_those_that_train_on) {
+  const ShardCase c = shard_cases()[0];
+  FitOptions options = fit_options(configured_case(c, 100));
+  options.shards = 2;
+  for (const std::int64_t bucket : {0, 50}) {
+    with_processes(2, [&](comm::Group& group) {
+      FitOptions own = options;
+      own.bucket = bucket;
+      own.group = &group;
+      const auto density = make_density(configured_case(c, 100), shape_of(c.data));
+      Trainer trainer(*density, c.data, own);
+      const auto train = [&] {
+        trainer.run({.on_step =
+                         [&](const StepReport& r) {
+                           NF_CHECK(group.first() || r.step < 4, "[test] the end");
+                           return true;
+                         },
+                     .on_epoch = {}});
+      };
+      if (group.first()) {
+        check_error(train, {"rank 1 of 2", "is gone", "step 5"});
+      } else {
+        check_error(train, {"the end"});
+      }
+    });
   }
 }
 

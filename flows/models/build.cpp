@@ -146,7 +146,8 @@ FitOptions fit_options(const Config& config) {
           .best_from = kl_warmup,
           .moves = {.flip = config.training.flip, .shift = config.training.shift},
           .seed = static_cast<std::uint64_t>(config.training.seed),
-          .shards = std::max<std::int64_t>(config.training.shards, 1)};
+          .shards = std::max<std::int64_t>(config.training.shards, 1),
+          .wire = config.training.exchange == "bf16" ? comm::Wire::BF16 : comm::Wire::Exact};
 }
 
 }  // namespace nf::flows

@@ -34,6 +34,7 @@ struct TrainingSettings {
   bool flip = false;
   std::int64_t shift = 0;
   std::int64_t shards = 0;
+  std::string exchange = "f32";
   std::string precision = "auto";
   std::int64_t seed = 1;
 

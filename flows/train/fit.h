@@ -23,6 +23,8 @@
 
 namespace nf::flows {
 
+class GradientSum;
+
 struct FitOptions {
   std::int64_t epochs = 10;
   std::int64_t steps = 0;  ///< when positive, training ends after this many updates
@@ -46,6 +48,12 @@ struct FitOptions {
   /// tree. Every number of processes up to V gives the same bits. Statistics of batches, and the
   /// other means that a loss takes over a batch, are those of a part.
   std::int64_t shards = 1;
+  /// BF16: the gradient of each shard, and each sum of two, is rounded, on however many processes;
+  /// statistics are not. Sums are computed in the dtype of the parameters.
+  comm::Wire wire = comm::Wire::Exact;
+  /// So many gradients are exchanged together, on the CPU while backward computes others; 0: all,
+  /// behind it.
+  std::int64_t bucket = std::int64_t{1} << 20;
   /// The processes that train together, each with a Trainer of the same options and data; null:
   /// this one alone. All functions of a Trainer that change weights, and save none, are collective.
   comm::Group* group = nullptr;
@@ -154,8 +162,13 @@ class Trainer {
   /// 16 hexadecimal digits of all parameters and buffers as they are: equal where two trainings
   /// gave the same bits.
   std::string parameters_checksum();
-  /// Spent so far in adding up what all processes have, waiting for them included.
-  double communication_seconds() const { return communication_seconds_; }
+  /// Seconds spent so far in adding up what all processes have, waiting for others included.
+  struct Communication {
+    double exchanged = 0;
+    double waited = 0;  ///< of these, behind the computing: the others were hidden beside it
+    double beside = 0;  ///< in which exchanges can hide: from the first one to the computing's end
+  };
+  const Communication& communication() const { return communication_; }
 
   std::int64_t epoch() const { return batches_.epoch(); }  ///< epochs completed
   std::int64_t step() const { return optimizer_.steps(); }
@@ -173,6 +186,8 @@ class Trainer {
   void update_on(const data::Batch& batch, bool measure);
   void update_by_shards(const data::Batch& batch);
   comm::Sum sum_of_shards(const data::Batch& batch);
+  comm::Sum sum_of_shard(const data::Batch& batch, std::int64_t shard, GradientSum& gradients,
+                         comm::TreeSum& tree, std::string& failure);
   void update(const data::Batch& batch, bool late, bool measure);
   bool replay(const data::Batch& batch);
   void read_losses(const data::Batch& batch);
@@ -200,7 +215,7 @@ class Trainer {
     bool stop = false, checkpoint = false;
   };
   Wishes asked_, agreed_;  // of this process; of all
-  double communication_seconds_ = 0;
+  Communication communication_;
   data::Batches batches_;
   nn::Optimizer optimizer_;
   std::optional<nn::Ema> ema_;

@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "autograd/watch.h"
 #include "flows/train/fit.h"
 #include "flows/train/gradient_sum.h"
 #include "tensor/checksum.h"
@@ -37,39 +38,51 @@ std::pair<int, std::string> first_said(comm::Group& group, const std::string& ow
 
 }  // namespace
 
+// A shard that cannot be computed takes part all the same: the others wait for it.
+comm::Sum Trainer::sum_of_shard(const data::Batch& batch, std::int64_t shard,
+                                GradientSum& gradients, comm::TreeSum& tree, std::string& failure) {
+  const comm::Range range = shards_.part(batch.rows.dim(0), shard);
+  comm::Sum sum = gradients.begin();
+  if (shard + 1 == shards_.own().end) tree.expect(sum.values);
+  bool taken = false;
+  try {
+    if (range.count() > 0 && failure.empty()) {
+      Tape tape;
+      const Profile::Scope part("loss", Profile::Forward);
+      const Var each = losses(part_of(batch, range));
+      const double loss = nf::sum(each.value().to(DType::F64)).item();
+      const BackwardWatch watch([&] { tree.complete_from(gradients.take_complete(sum)); });
+      tape.backward(nf::sum(each));
+      gradients.take_rest(sum, loss, range.count());
+      taken = true;
+    }
+  } catch (const std::exception& error) {
+    density_.clear_grads();
+    if (shards_.group().size() == 1) throw;
+    failure = error.what();
+  }
+  if (!taken) gradients.take_nothing(sum);
+  sum.numbers[GradientSum::Failed] = failure.empty() ? 0 : 1;
+  sum.numbers[GradientSum::Stop] = asked_.stop ? 1 : 0;
+  sum.numbers[GradientSum::Checkpoint] = asked_.checkpoint ? 1 : 0;
+  return sum;
+}
+
 // Statistics of batches may have been loaded or measured since the last step.
 comm::Sum Trainer::sum_of_shards(const data::Batch& batch) {
   comm::Group& group = shards_.group();
   GradientSum gradients(density_);
-  comm::TreeSum tree(shards_);
+  comm::TreeSum tree(
+      shards_, {.wire = options_.wire, .exact = gradients.statistics(), .bucket = options_.bucket});
   std::string failure;
   for (std::int64_t shard = shards_.own().begin; shard < shards_.own().end; ++shard) {
-    const comm::Range range = shards_.part(batch.rows.dim(0), shard);
-    comm::Sum sum;
-    try {
-      if (range.count() > 0 && failure.empty()) {
-        gradients.begin();
-        Tape tape;
-        const Profile::Scope part("loss", Profile::Forward);
-        const Var each = losses(part_of(batch, range));
-        const double loss = nf::sum(each.value().to(DType::F64)).item();
-        tape.backward(nf::sum(each));
-        sum = gradients.take(loss, range.count());
-      }
-    } catch (const std::exception& error) {
-      density_.clear_grads();
-      if (group.size() == 1) throw;
-      failure = error.what();
-    }
-    if (!sum.values.defined()) sum = gradients.zero();
-    sum.numbers[GradientSum::Failed] = failure.empty() ? 0 : 1;
-    sum.numbers[GradientSum::Stop] = asked_.stop ? 1 : 0;
-    sum.numbers[GradientSum::Checkpoint] = asked_.checkpoint ? 1 : 0;
-    tree.add(std::move(sum));
+    tree.add(sum_of_shard(batch, shard, gradients, tree, failure));
   }
   const double before = seconds_now();
   comm::Sum total = tree.total();
-  communication_seconds_ += seconds_now() - before;
+  communication_.waited += seconds_now() - before;
+  communication_.exchanged += tree.times().exchanged;
+  communication_.beside += tree.times().beside;
   if (total.numbers[GradientSum::Failed] > 0) {
     const auto [rank, what] = first_said(group, failure);
     throw comm::Failed(str(group.name_of(rank), ", step ", step() + 1, ": ", what));

@@ -1,6 +1,8 @@
 #include "tensor/cuda/device.h"
 
 #include <algorithm>
+#include <mutex>
+#include <unordered_map>
 
 #include "tensor/cuda/cuda_backend.h"
 
@@ -25,18 +27,14 @@ cudaError_t device_status() {
 
 struct Context {
   cudaStream_t stream = nullptr;
-  int blocks = 0;  ///< of kThreads threads that the device runs at a time
+  int processors = 0;
 
   Context() {
-    int processors = 0, threads = 0;
     const int device = device_index();
     check(cudaSetDevice(device), "cudaSetDevice");
     check(cudaDeviceGetAttribute(&processors, cudaDevAttrMultiProcessorCount, device),
           "attributes");
-    check(cudaDeviceGetAttribute(&threads, cudaDevAttrMaxThreadsPerMultiProcessor, device),
-          "attributes");
     check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
-    blocks = processors * (threads / kThreads);
   }
 };
 
@@ -44,6 +42,19 @@ struct Context {
 const Context& context() {
   static const Context& context = *new Context;
   return context;
+}
+
+/// Blocks of kThreads of a kernel that the device runs at a time: its registers decide. Asked once.
+std::int64_t resident_blocks(const void* kernel) {
+  static auto& mutex = *new std::mutex;
+  static auto& known = *new std::unordered_map<const void*, int>;
+  const std::lock_guard lock(mutex);
+  const auto [at, is_new] = known.try_emplace(kernel, 1);
+  if (is_new) {
+    check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&at->second, kernel, kThreads, 0),
+          "occupancy");
+  }
+  return std::int64_t{context().processors} * std::max(1, at->second);
 }
 
 }  // namespace
@@ -61,9 +72,9 @@ int device_index() {
 
 cudaStream_t stream() { return context().stream; }
 
-dim3 grid_for(std::int64_t threads) {
-  const std::int64_t blocks = (threads + kThreads - 1) / kThreads;
-  return dim3(static_cast<unsigned>(std::clamp<std::int64_t>(blocks, 1, context().blocks)));
+dim3 blocks_of(GridFor grid, const void* kernel) {
+  const std::int64_t blocks = (grid.threads + kThreads - 1) / kThreads;
+  return dim3(static_cast<unsigned>(std::clamp<std::int64_t>(blocks, 1, resident_blocks(kernel))));
 }
 
 }  // namespace cuda

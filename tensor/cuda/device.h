@@ -20,9 +20,13 @@ cudaStream_t stream();
 
 inline constexpr int kThreads = 256;  ///< of a block, unless a kernel says otherwise
 
-/// Enough blocks of kThreads for `threads` threads, but not more than keep the device full: kernels
-/// loop with the stride of the grid.
-dim3 grid_for(std::int64_t threads);
+/// A grid for so many threads in blocks of kThreads: enough of them, but not more than the device
+/// runs at a time, which depends on the kernel. Kernels loop with the stride of the grid.
+struct GridFor {
+  std::int64_t threads;
+};
+inline GridFor grid_for(std::int64_t threads) { return {threads}; }
+dim3 blocks_of(GridFor grid, const void* kernel);
 
 /// Runs a kernel on the stream; every launch of the project. `name` is for the error.
 template <class... Params, class... Args>
@@ -33,6 +37,11 @@ void launch(const char* name, dim3 grid, dim3 block, void (*kernel)(Params...),
   config.blockDim = block;
   config.stream = stream();
   check(cudaLaunchKernelEx(&config, kernel, static_cast<Params>(args)...), name);
+}
+template <class... Params, class... Args>
+void launch(const char* name, GridFor grid, dim3 block, void (*kernel)(Params...),
+            const Args&... args) {
+  launch(name, blocks_of(grid, reinterpret_cast<const void*>(kernel)), block, kernel, args...);
 }
 
 }  // namespace nf::cuda

@@ -29,49 +29,62 @@ __global__ void bias_act_kernel(T* c, const T* bias, std::uint32_t n, Divider<st
   }
 }
 
-constexpr int kTileCols = 32, kTileRows = 8;
+// A block goes down kTileCols columns in lines of threads that have V neighbours each.
+constexpr int kTileCols = 32;
+template <int V>
+constexpr int kLines = kThreads* V / kTileCols;
+template <int V>
+dim3 block_of() {
+  return dim3(kTileCols / V, kLines<V>);
+}
 
-/// What the threads of a column have, added in a tree; of use to line 0. All threads must call it.
-__device__ double sum_of_lines(double mine) {
-  __shared__ double sums[kTileRows][kTileCols];
-  const int x = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
-  sums[y][x] = mine;
-  for (int half = kTileRows / 2; half > 0; half /= 2) {
+/// What the lines have of each column, added in a tree; of use to line 0. All threads must call it.
+template <int V>
+__device__ void add_lines(double (&mine)[V]) {
+  __shared__ double sums[kLines<V>][kTileCols];
+  const int x = static_cast<int>(threadIdx.x) * V, y = static_cast<int>(threadIdx.y);
+  for (int v = 0; v < V; ++v) sums[y][x + v] = mine[v];
+  for (int half = kLines<V> / 2; half > 0; half /= 2) {
     __syncthreads();
-    if (y < half) sums[y][x] += sums[y + half][x];
+    if (y >= half) continue;
+    for (int v = 0; v < V; ++v) sums[y][x + v] += sums[y + half][x + v];
   }
-  return sums[y][x];
+  for (int v = 0; v < V; ++v) mine[v] = sums[y][x + v];
 }
 
 /// dpre = dout * act'(out), and the sum of each column of it in a part of the rows:
-/// partial[part * cols + column], doubles. A block goes down kTileCols columns in kTileRows lines.
-template <class Op, class T>
-__global__ void linear_grad(const T* dout, std::int64_t dout_step, const T* out,
-                            std::int64_t out_step, T* dpre, std::int64_t rows, std::int64_t cols,
-                            std::int64_t part_rows, Args<T> k, double* partial) {
+/// partial[part, column], doubles. Steps and columns are counted in packs.
+template <class Op, int V, class T>
+__global__ void linear_grad(const Pack<T, V>* dout, std::int64_t dout_step, const Pack<T, V>* out,
+                            std::int64_t out_step, Pack<T, V>* dpre, std::int64_t rows,
+                            std::int64_t cols, std::int64_t part_rows, Args<T> k,
+                            Pack<double, V>* partial) {
   const int y = static_cast<int>(threadIdx.y);
-  const std::int64_t column = std::int64_t{blockIdx.x} * kTileCols + threadIdx.x;
+  const std::int64_t column = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
   const std::int64_t first = blockIdx.y * part_rows, end = std::min(rows, first + part_rows);
-  double sum = 0;
-  for (std::int64_t r = first + y; column < cols && r < end; r += kTileRows) {
-    const T value = dout[r * dout_step + column] * Op::df(out[r * out_step + column], k);
+  Pack<double, V> sums{};
+  for (std::int64_t r = first + y; column < cols && r < end; r += kLines<V>) {
+    const Pack<T, V> value =
+        map_pack<T, V>([&k](T g, T saved) { return g * Op::df(saved, k); },
+                       dout[r * dout_step + column], out[r * out_step + column]);
     dpre[r * cols + column] = value;
-    sum += static_cast<double>(value);
+    for (int v = 0; v < V; ++v) sums.at[v] += static_cast<double>(value.at[v]);
   }
-  sum = sum_of_lines(sum);
-  if (y == 0 && column < cols && partial) partial[blockIdx.y * cols + column] = sum;
+  if (!partial) return;
+  add_lines<V>(sums.at);
+  if (y == 0 && column < cols) partial[blockIdx.y * cols + column] = sums;
 }
 
 /// dbias = the partial sums of each column; a block as above, whose lines take them in turn.
 template <class T>
 __global__ void add_parts(const double* partial, std::int64_t parts, std::int64_t cols, T* dbias) {
   const std::int64_t column = std::int64_t{blockIdx.x} * kTileCols + threadIdx.x;
-  double sum = 0;
-  for (std::int64_t p = threadIdx.y; column < cols && p < parts; p += kTileRows) {
-    sum += partial[p * cols + column];
+  double sum[1] = {};
+  for (std::int64_t p = threadIdx.y; column < cols && p < parts; p += kLines<1>) {
+    sum[0] += partial[p * cols + column];
   }
-  sum = sum_of_lines(sum);
-  if (threadIdx.y == 0 && column < cols) dbias[column] = static_cast<T>(sum);
+  add_lines<1>(sum);
+  if (threadIdx.y == 0 && column < cols) dbias[column] = static_cast<T>(sum[0]);
 }
 
 dim3 blocks(std::int64_t x, std::int64_t y = 1) {
@@ -118,15 +131,28 @@ void CudaBackend::linear_backward(const Tensor& dout, const Tensor& out, UnaryOp
   visit_float(out.dtype(), [&]<class T>() {
     double* const partial = dbias ? sums.mutable_data<double>() : nullptr;
     const std::int64_t tiles = (cols + kTileCols - 1) / kTileCols;
-    const dim3 block(kTileCols, kTileRows);
+    const T* const from = g.data<T>();
+    const T* const saved = y.data<T>();
+    T* const to = dpre.mutable_data<T>();
+    const auto with = [&]<class Op, int V>() {
+      using P = Pack<T, V>;
+      launch("linear backward", blocks(tiles, parts), block_of<V>(), linear_grad<Op, V, T>,
+             reinterpret_cast<const P*>(from), g.strides()[0] / V,
+             reinterpret_cast<const P*>(saved), y.strides()[0] / V, reinterpret_cast<P*>(to), rows,
+             cols / V, part_rows, Args<T>(args), reinterpret_cast<Pack<double, V>*>(partial));
+    };
+    constexpr int V = kPacked<T>;
+    const bool whole = cols % V == 0 && g.strides()[0] % V == 0 && y.strides()[0] % V == 0;
     with_activation(act, [&]<class Op>() {
-      launch("linear backward", blocks(tiles, parts), block, linear_grad<Op, T>, g.data<T>(),
-             g.strides()[0], y.data<T>(), y.strides()[0], dpre.mutable_data<T>(), rows, cols,
-             part_rows, Args<T>(args), partial);
+      if (whole && aligned(from) && aligned(saved) && aligned(to)) {
+        with.template operator()<Op, V>();
+      } else {
+        with.template operator()<Op, 1>();
+      }
     });
     if (!dbias) return;
-    launch("bias gradient", blocks(tiles), block, add_parts<T>, static_cast<const double*>(partial),
-           parts, cols, dbias->mutable_data<T>());
+    launch("bias gradient", blocks(tiles), block_of<1>(), add_parts<T>,
+           static_cast<const double*>(partial), parts, cols, dbias->mutable_data<T>());
   });
 }
 

@@ -5,6 +5,7 @@
 #include <ucontext.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
@@ -317,6 +318,12 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return is_captured(stream) ? cudaErrorStreamCaptureUnsupported : cudaSuccess;
 }
+// As if it took a while, so that who asks has to ask again.
+cudaError_t cudaStreamQuery(cudaStream_t stream) {
+  static unsigned asked = 0;
+  if (is_captured(stream)) return cudaErrorStreamCaptureUnsupported;
+  return ++asked % 3 == 0 ? cudaSuccess : cudaErrorNotReady;
+}
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   return *event = nullptr, cudaSuccess;
 }
@@ -330,12 +337,23 @@ const char* cudaGetErrorString(cudaError_t error) {
   return (text = "emulated error " + std::to_string(error)).c_str();
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }
-cudaError_t cudaGetDeviceCount(int* count) { return *count = 2, cudaSuccess; }
+// $NF_EMULATED_GPUS of them, else 2.
+cudaError_t cudaGetDeviceCount(int* count) {
+  const char* const told = std::getenv("NF_EMULATED_GPUS");
+  return *count = told ? std::atoi(told) : 2, cudaSuccess;
+}
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int) {
-  // A small device: loops with the stride of the grid are gone through more than once.
-  *value = attribute == cudaDevAttrMaxThreadsPerMultiProcessor ? 1024 : 2;
+cudaError_t cudaDeviceGetPCIBusId(char* address, int bytes, int device) {
+  std::snprintf(address, static_cast<std::size_t>(bytes), "0000:%02x:00.0", device + 1);
   return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  return *value = 2, cudaSuccess;  // processors
+}
+// A small device: loops with the stride of the grid are gone through more than once.
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, const void*, int threads,
+                                                          std::size_t) {
+  return *blocks = 1024 / threads, cudaSuccess;
 }
 
 cudaError_t cudaMalloc(void** block, std::size_t bytes) { return allocate(block, bytes); }

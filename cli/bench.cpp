@@ -174,8 +174,10 @@ void bench(const BenchOptions& asked, Device device) {
   const data::Dataset data = random_data(batch * (steps + warmup + 1), shape);
   flows::FitOptions options = flows::fit_options(config);
   options.graph = !asked.no_graph;
+  join_devices_of_processes(device);
   options.group = &processes();
   if (asked.no_overlap) options.bucket = 0;
+  options.communicator = communicator();
   Stepper stepper(*density, data, options);
   std::vector<double> times;
   stepper.run(warmup, nullptr);
@@ -217,7 +219,13 @@ void bench(const BenchOptions& asked, Device device) {
                 static_cast<double>(batch) / step_ms * 1000, gflops, peak);
   std::string table = least ? add_floor(json, *least, step_ms) : "";
   const int each = options.wire == comm::Wire::BF16 ? 2 : sizeof(float);
-  table += add_communication(json, step_ms, stepper.communication(),
+  flows::Trainer::Communication communication = stepper.communication();
+  if (Communicator* const gpus = communicator()) {
+    communication.exchanged = communication.waited =
+        1e-3 * sum_between_gpus_ms(*gpus, density->parameter_count());
+    json["gradients_added_by"] = gpus->name();
+  }
+  table += add_communication(json, step_ms, communication,
                              static_cast<double>(density->parameter_count() * each), asked.network,
                              asked.cluster);
   if (asked.profile) {

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "cli/processes.h"
+#include "tensor/clock.h"
 
 namespace nf::cli {
 
@@ -21,6 +22,20 @@ double reduction_seconds(const Network& network, double bytes, int processes) {
   const double p = processes;
   return 2 * (p - 1) / p * bytes / (network.gigabytes * 1e9) +
          2 * std::log2(p) * network.microseconds * 1e-6;
+}
+
+double sum_between_gpus_ms(Communicator& communicator, std::int64_t floats) {
+  constexpr int kTimes = 10;
+  Tensor buffer = Tensor::zeros({floats}, DType::F32, Device::CUDA);
+  double start = 0;
+  for (int i = -1; i < kTimes; ++i) {  // the first one makes connections
+    communicator.sum({&buffer, 1});
+    if (i >= 0) continue;
+    communicator.wait();
+    start = seconds_now();
+  }
+  communicator.wait();
+  return 1e3 * (seconds_now() - start) / kTimes;
 }
 
 std::string add_communication(Json& json, double step_ms, const flows::Trainer::Communication& step,

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "flows/train/fit.h"
+#include "tensor/communicator.h"
 
 namespace nf::cli {
 
@@ -21,6 +22,10 @@ struct Network {
 /// Seconds to sum up `bytes` over P processes by recursive halving and doubling: 2 (P - 1) / P of
 /// the bytes over the bandwidth, and 2 log2 P messages.
 double reduction_seconds(const Network& network, double bytes, int processes);
+
+/// Milliseconds of one sum of so many floats between the GPUs of all processes, by itself.
+/// Collective.
+double sum_between_gpus_ms(Communicator& communicator, std::int64_t floats);
 
 /// Of a step of `step_ms` with such exchanges (a step's, in seconds) of `bytes`: keys for `json`,
 /// and lines. With `model` also what 8 to 1024 processes would reach, each with as many samples as

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <utility>
 
+#include "comm/devices.h"
 #include "comm/launcher.h"
 #include "comm/local_group.h"
 #include "flows/train/fit.h"
@@ -18,6 +19,7 @@ namespace {
 
 struct Processes {
   std::unique_ptr<comm::Group> group = comm::alone();
+  comm::Devices devices;
   bool known = false;      // the error on its way is that of all
   bool silent = false;     // another process says the same
   bool line_read = false;  // by all
@@ -112,6 +114,21 @@ int threads_of_process(int asked) {
   return asked > 0 || (said && *said != '\0') ? asked : fair;
 }
 
+void join_devices_of_processes(Device device) {
+  if (processes().size() == 1 || device == Device::CPU) return;
+  all_of_them().devices = comm::join_devices(processes());
+}
+
+Communicator* communicator() { return all_of_them().devices.communicator.get(); }
+
+std::string how_gradients_are_added() {
+  const comm::Devices& devices = all_of_them().devices;
+  if (devices.communicator) {
+    return str("gradients are added up between the GPUs by ", devices.communicator->name());
+  }
+  return devices.why_not.empty() ? "" : "gradients are added up by the hosts: " + devices.why_not;
+}
+
 void tell_run_folder(const std::string& path) { all_of_them().run = processes().gather(path)[0]; }
 
 std::string where_it_stands() {
@@ -191,6 +208,7 @@ int leave_processes(int status) {
   const bool known = status == kDone || status == kInterrupted || all_of_them().known;
   if (!known) group.abort(status);
   try {
+    all_of_them().devices = {};
     group.finish();
   } catch (const std::exception& error) {
     all_of_them().known = false;

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "comm/group.h"
+#include "tensor/communicator.h"
 
 namespace nf::cli {
 
@@ -30,6 +31,13 @@ struct ProcessOptions {
 };
 /// Threads of each of several processes: those that the user said, else a fair share.
 int threads_of_process(int asked);
+/// Lets the GPUs of several processes add up gradients between them where they can; nothing on the
+/// CPU. Collective, after Common::apply().
+void join_devices_of_processes(Device device);
+/// What joins them; null: nothing does.
+Communicator* communicator();
+/// How gradients are added up, for people; empty for one process, and on the CPU.
+std::string how_gradients_are_added();
 /// The run folder of rank 0, which messages about lost processes name: its last checkpoint is
 /// whole.
 void tell_run_folder(const std::string& path);

@@ -54,6 +54,7 @@ class Training {
     options.graph = graph;
     options.keep_best = false;  // they are in a file
     options.group = &processes();
+    options.communicator = communicator();
     return options;
   }
 
@@ -317,6 +318,7 @@ class Training {
       common_.note(str(processes().size(), " processes of ", num_threads(), " threads, batches in ",
                        config_.training.shards, " shards",
                        config_.training.exchange == "bf16" ? ", gradients in bf16" : ""));
+      if (const std::string how = how_gradients_are_added(); !how.empty()) common_.note(how);
     }
     common_.note(str("run folder: ", run_.path(),
                      trainer_.step() > 0 ? str(", resuming at step ", trainer_.step()) : ""));
@@ -468,6 +470,7 @@ std::unique_ptr<Training> training_of(const flows::Config& config, data::Dataset
                                       const Common& common, Device device, bool graph,
                                       Training::Start start) {
   std::unique_ptr<Training> training;
+  join_devices_of_processes(device);
   in_all([&] {
     training = std::make_unique<Training>(config, std::move(data), common, device, graph, start);
   });

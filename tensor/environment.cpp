@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "tensor/communicator.h"
 #include "tensor/conv.h"
 #include "tensor/cpu_kernels.h"
 #include "tensor/error.h"
@@ -20,6 +21,8 @@ constexpr EnvironmentVariable kVariables[] = {
      [] { multiplies_by_openblas(); }},
     {"NF_WINOGRAD", "off, auto, on", "3x3 convolutions (conv2d) in Winograd's way; else auto",
      [] { winograd(); }},
+    {"NF_NCCL", "auto, off", "sums between GPUs of several processes; else by NCCL where it is",
+     [] { nccl_allowed(); }},
     {"OPENBLAS_CORETYPE", "Haswell, ...", "OpenBLAS's kernels; else the best that run here",
      [] {}},  // it has names of its own
 };

@@ -33,6 +33,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_word_is_one_line_before_anything_is_done) {
       {"NF_CPU", "base ", ", or unset it"},
       {"NF_MATMUL", "mkl", "[matmul] NF_MATMUL is \"mkl\"; give own or openblas, or unset it"},
       {"NF_WINOGRAD", "On", "[conv2d] NF_WINOGRAD is \"On\"; give off, auto or on, or unset it"},
+      {"NF_NCCL", "on", "[processes] NF_NCCL is \"on\"; give auto or off, or unset it"},
       {"NF_NUM_THREADS", "none", "[threads] NF_NUM_THREADS is \"none\""}};
   const std::vector<std::string> commands[] = {tiny_training(folder.file("run"), 1),
                                                {"doctor"},

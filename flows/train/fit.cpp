@@ -49,7 +49,8 @@ Trainer::Trainer(Objective& objective, const FitOptions& options)
   if (options_.schedule.total == 0) options_.schedule.total = total_steps_;
   if (options.ema_decay > 0) ema_.emplace(density_, options.ema_decay);
   constexpr std::int64_t kReadEvery = 32;
-  if (density_.device() != Device::CPU && shards_.count() == 1) read_every_ = kReadEvery;
+  const bool by_host = shards_.count() > 1 && !options.communicator;
+  if (density_.device() != Device::CPU && !by_host) read_every_ = kReadEvery;
   unread_ = Tensor::zeros({}, DType::F64, density_.device());
 }
 
@@ -124,7 +125,9 @@ void Trainer::train_step() {
   const bool measure = batches_.index() == 0 || step() + 1 == total_steps_;
   optimizer_.set_lr(options_.optimizer.lr * options_.schedule.factor(step()));
   density_.begin_step(step());
-  if (shards_.count() > 1) {
+  shards_.group().at_step(step() + 1);
+  if (options_.communicator) agree_on_wishes();
+  if (shards_.count() > 1 && !options_.communicator) {
     update_by_shards(batch);
   } else if (measure || !replay(batch)) {
     update_on(batch, measure);
@@ -141,7 +144,9 @@ void Trainer::train_step() {
 // not finite, it is NaN until it is read, and so is the scale of all updates until then.
 void Trainer::update_on(const data::Batch& batch, bool measure) {
   const bool late = density_.device() != Device::CPU;
-  {
+  if (options_.communicator) {
+    backward_on_devices(batch);
+  } else {
     Tape tape;
     const Profile::Scope part("loss", Profile::Forward);
     const Var loss = mean(losses(batch));
@@ -158,6 +163,7 @@ void Trainer::update_on(const data::Batch& batch, bool measure) {
 // From the gradients at hand. `late`: nothing is looked at but what `measure` asks for.
 void Trainer::update(const data::Batch& batch, bool late, bool measure) {
   const Tensor norm = nn::gradient_norm(density_);
+  if (measure) wait_for_devices();
   if (!late || measure) grad_norm_ = norm.item();
   if (!late && !std::isfinite(grad_norm_)) {
     diverged(batch, str("the norm of the gradient is ", grad_norm_), step() + 1);
@@ -197,6 +203,7 @@ bool Trainer::replay(const data::Batch& batch) {
       density_.clear_grads();
     }
     optimizer_.set_steps(steps);  // recorded, not done
+    if (options_.communicator) record_in_all();
     if (!graph_) return false;
   }
   rows_.copy_(rows);
@@ -208,6 +215,7 @@ bool Trainer::replay(const data::Batch& batch) {
 
 // `batch` is the latest: what is not finite came from it or from one of the few before.
 void Trainer::read_losses(const data::Batch& batch) {
+  wait_for_devices();
   const double mean = unread_.item() / static_cast<double>(unread_samples_);
   if (!std::isfinite(mean)) {
     const std::string steps =

@@ -19,6 +19,7 @@
 #include "flows/train/position.h"
 #include "nn/layers/spectral.h"
 #include "nn/optim/optim.h"
+#include "tensor/communicator.h"
 #include "tensor/graph.h"
 
 namespace nf::flows {
@@ -57,6 +58,10 @@ struct FitOptions {
   /// The processes that train together, each with a Trainer of the same options and data; null:
   /// this one alone. All functions of a Trainer that change weights, and save none, are collective.
   comm::Group* group = nullptr;
+  /// Of the processes of the group, each with the density on a GPU of its own (comm/devices.h):
+  /// gradients are added up between the GPUs, so that steps are recorded and losses read late as by
+  /// one process alone. Equal to rounding then, not bit for bit. Null: the hosts add up.
+  Communicator* communicator = nullptr;
 };
 
 /// After every step.
@@ -184,6 +189,10 @@ class Trainer {
   void load_tensors(std::map<std::string, Tensor> tensors);
   void train_step();
   void update_on(const data::Batch& batch, bool measure);
+  void backward_on_devices(const data::Batch& batch);
+  void agree_on_wishes();
+  void wait_for_devices() const;
+  void record_in_all();
   void update_by_shards(const data::Batch& batch);
   comm::Sum sum_of_shards(const data::Batch& batch);
   comm::Sum sum_of_shard(const data::Batch& batch, std::int64_t shard, GradientSum& gradients,

@@ -8,6 +8,7 @@
 #include "autograd/watch.h"
 #include "flows/train/fit.h"
 #include "flows/train/gradient_sum.h"
+#include "nn/layers/norm.h"
 #include "tensor/checksum.h"
 #include "tensor/clock.h"
 
@@ -92,7 +93,6 @@ comm::Sum Trainer::sum_of_shards(const data::Batch& batch) {
 }
 
 void Trainer::update_by_shards(const data::Batch& batch) {
-  shards_.group().at_step(step() + 1);
   const comm::Sum total = sum_of_shards(batch);
   agreed_ = {.stop = total.numbers[GradientSum::Stop] > 0,
              .checkpoint = total.numbers[GradientSum::Checkpoint] > 0};
@@ -144,6 +144,75 @@ void Trainer::check_replicas() {
                            "); do all see the same run folder, and run one program, on processors "
                            "with the same kernels (NF_CPU)?"));
   }
+}
+
+// --- processes that have a GPU each -------------------------------------------------------------
+// These add up what the shards give, and the hosts run ahead as that of one GPU does. What a
+// process does must be the same in all at each step: who adds up less keeps the others waiting.
+
+// Gradients, statistics of batches (each shard's weighted by its samples) and losses of the shards
+// of this process, one after another, then those of all. Nothing is looked at.
+void Trainer::backward_on_devices(const data::Batch& batch) {
+  const std::int64_t all = batch.rows.dim(0);
+  std::vector<Tensor> statistics = nn::statistics_of(density_), before, means;
+  for (const Tensor& tensor : statistics) {
+    before.push_back(tensor.clone());
+    means.push_back(tensor.zeros_like());
+  }
+  Tensor loss = Tensor::zeros({}, DType::F64, density_.device());
+  for (std::int64_t shard = shards_.own().begin; shard < shards_.own().end; ++shard) {
+    const comm::Range part = shards_.part(all, shard);
+    const double share = static_cast<double>(part.count()) / static_cast<double>(all);
+    for (std::size_t i = 0; i < statistics.size(); ++i) statistics[i].copy_(before[i]);
+    Tape tape;
+    const Profile::Scope scope("loss", Profile::Forward);
+    // One without samples takes the first one 0 times: so all have the same gradients to add up.
+    const comm::Range some = part.count() > 0 ? part : comm::Range{0, 1};
+    const Var mean_loss = mean(losses(part_of(batch, some)));
+    loss.add_(mean_loss.value().to(DType::F64) * static_cast<double>(part.count()));
+    tape.backward(mean_loss * share);
+    for (std::size_t i = 0; i < statistics.size(); ++i) means[i].add_(statistics[i] * share);
+  }
+  std::vector<Tensor> sums = {loss};
+  for (std::size_t i = 0; i < statistics.size(); ++i) {
+    statistics[i].copy_(means[i]);
+    sums.push_back(statistics[i]);
+  }
+  density_.for_each_parameter([&](const std::string&, Var& p) {
+    if (!p.requires_grad() || !p.grad().defined()) return;
+    Tensor& grad = p.slot()->grad;
+    if (!grad.unique()) grad = grad.clone();  // sums are made in place
+    sums.push_back(grad);
+  });
+  options_.communicator->sum(sums);
+  unread_.add_(loss);
+}
+
+// Before a step whose sums would wait for a process that is gone: here that is noticed, by its
+// closed connection.
+void Trainer::agree_on_wishes() {
+  double votes[] = {asked_.stop ? 1.0 : 0.0, asked_.checkpoint ? 1.0 : 0.0};
+  try {
+    shards_.group().sum(std::span<double>(votes));
+  } catch (const comm::Lost&) {
+    options_.communicator->abort();
+    throw;
+  }
+  agreed_ = {.stop = votes[0] > 0, .checkpoint = votes[1] > 0};
+}
+
+// A step is recorded by all processes or by none.
+void Trainer::record_in_all() {
+  double failed[] = {graph_ ? 0.0 : 1.0};
+  shards_.group().sum(std::span<double>(failed));
+  if (failed[0] == 0) return;
+  graph_.reset();
+  options_.graph = false;
+  if (graph_note_.empty()) graph_note_ = "another process could not";
+}
+
+void Trainer::wait_for_devices() const {
+  if (options_.communicator) options_.communicator->wait();
 }
 
 }  // namespace nf::flows

@@ -18,6 +18,7 @@
 //   linalg.cu        factorisations of small matrices; the rest on the CPU
 //   update.cu        optimizer steps, the norm of all gradients
 //   recording.{h,cpp} recording and replaying a step as a CUDA graph
+//   nccl.cpp         sums between the GPUs of several processes; the only use of NCCL
 #pragma once
 
 #include <memory>

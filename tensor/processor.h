@@ -55,7 +55,7 @@ inline void find_processor_features() {}
 inline bool cpuid_ecx_has(unsigned, unsigned) { return false; }
 // No processor without AVX512_BF16 comes to these (CpuBackend::has_precision).
 #define NF_ROUND_BF16_PAIRS(pairs, low, high) \
-  (static_cast<void>(low), static_cast<void>(high), pairs = {}, __builtin_trap())
+  (static_cast<void>(low), static_cast<void>(high), (pairs) = decltype(pairs){}, __builtin_trap())
 #define NF_MULTIPLY_ADD_BF16_PAIRS(sum, a, b) \
   (static_cast<void>(sum), static_cast<void>(a), static_cast<void>(b), __builtin_trap())
 

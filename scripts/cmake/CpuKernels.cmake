@@ -1,5 +1,5 @@
 # nf_cpu_kernels(target) compiles tensor/cpu/*.cpp and gemm/*.cpp once for each set of instructions and adds the objects
-# to a library. What headers define inline is in each of these objects, with instructions that other
+# to a library, with the options of nf_flags. What headers define inline is in each of these objects, with instructions that other
 # processors do not have; the linker would keep any one of the copies, for the whole program. So where
 # there are several sets, each is linked into one object, in which all names but that of its one
 # function, nf::cpu_backend_SET(), are local. On other processors than x86-64 there is one set, for all
@@ -26,8 +26,10 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
   set(NF_CPU_base_tile 16 12)  # 32 registers, and fused multiply-adds
 endif()
 
+get_filename_component(NF_ROOT ${CMAKE_CURRENT_LIST_DIR}/../.. ABSOLUTE)
+
 function(nf_cpu_kernels target)
-  file(GLOB sources CONFIGURE_DEPENDS tensor/cpu/*.cpp tensor/cpu/gemm/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${NF_ROOT}/tensor/cpu/*.cpp ${NF_ROOT}/tensor/cpu/gemm/*.cpp)
   # The loops are written to be vectorised. errno and floating-point traps, which nothing here looks
   # at, would forbid that; NaN, infinities and signed zeros keep their meaning (no -ffast-math).
   # The kernels' buffers are filled by loops of fixed length: no canary is put beside them at each
@@ -45,7 +47,7 @@ function(nf_cpu_kernels target)
     if(NF_INSTRUMENTED)  # as in nf_library
       set_target_properties(${kernels} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
     endif()
-    target_include_directories(${kernels} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_include_directories(${kernels} PRIVATE ${NF_ROOT})
     target_link_libraries(${kernels} PRIVATE nf_flags)
     list(GET NF_CPU_${set}_tile 0 bytes)
     list(GET NF_CPU_${set}_tile 1 rows)
@@ -67,6 +69,6 @@ function(nf_cpu_kernels target)
     target_sources(${target} PRIVATE ${object})
     set_source_files_properties(${object} PROPERTIES EXTERNAL_OBJECT ON GENERATED ON)
   endforeach()
-  set_source_files_properties(tensor/cpu/host/cpu_kernels.cpp PROPERTIES
+  set_source_files_properties(${NF_ROOT}/tensor/cpu/host/cpu_kernels.cpp PROPERTIES
                               COMPILE_DEFINITIONS "NF_CPU_SETS=${table}")
 endfunction()

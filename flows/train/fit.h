@@ -54,7 +54,7 @@ struct FitOptions {
   comm::Wire wire = comm::Wire::Exact;
   /// So many gradients are exchanged together, on the CPU while backward computes others; 0: all,
   /// behind it.
-  std::int64_t bucket = std::int64_t{1} << 20;
+  std::int64_t bucket = std::int64_t{1} << 18;
   /// The processes that train together, each with a Trainer of the same options and data; null:
   /// this one alone. All functions of a Trainer that change weights, and save none, are collective.
   comm::Group* group = nullptr;

@@ -228,6 +228,7 @@ BOOST_AUTO_TEST_CASE(bench_tells_what_processes_exchange) {
     const double p = row["processes"];
     BOOST_TEST(row["exchange_ms"].get<double>() == 2 * (p - 1) / p * bytes / 1e9 * 1e3,
                boost::test_tools::tolerance(1e-9));
+    BOOST_TEST(row["efficiency"].get<double>() >= row["efficiency_none_hidden"].get<double>());
   }
   BOOST_TEST(rows.back()["processes"] == 1024);
 

@@ -124,7 +124,7 @@ def time_flowcli(flowcli, args, steps):
     command = [flowcli, "bench", "nice", "--json", "--bench-steps", str(steps), "--device",
                args.device, "--batch-size", str(args.batch_size), *args.flowcli_options]
     if args.device == "cuda":
-        command += ["--precision", args.precision]
+        command += ["--set", "precision=" + args.precision]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return json.loads(out)["step_ms"]
 

@@ -6,7 +6,8 @@ PyTorch, in one run: the same model, batch and optimizer.
     /tmp/venv/bin/python bench/compare_torch_images.py [--models realnvp glow] [--json]
 
 The PyTorch models are written as one would for speed: channels last, nothing in f64, no edge
-channel; eager and under torch.compile. Rounds of both alternate, the median of all steps is told.
+channel; eager and under torch.compile, on CUDA also the whole step in one graph, and products in tf32 on both sides.
+Rounds of both alternate, the median of all steps is told.
 NF_WINOGRAD=off turns Winograd's way off in flowcli. Wanted: build/flowcli (or --flowcli PATH).
 """
 import argparse
@@ -26,7 +27,7 @@ except ImportError as error:
     sys.exit(f"compare_torch_images.py: {error}; install PyTorch: python3 -m venv /tmp/venv && "
              "/tmp/venv/bin/pip install torch, and run it by /tmp/venv/bin/python")
 
-from compare_torch import time_torch
+from compare_torch import recorded, time_torch
 
 SIDE, CHANNELS = 32, 3
 
@@ -95,9 +96,9 @@ class Glow(nn.Module):
                 self.priors.append(nn.Conv2d(channels, 2 * channels, 3, padding=1))
 
     def forward(self, levels):
-        x = (levels.float() + torch.rand(levels.shape)) / 256 - 0.5
+        x = (levels.float() + torch.rand(levels.shape, device=levels.device)) / 256 - 0.5
         x = x.contiguous(memory_format=torch.channels_last)
-        log_prob = torch.zeros(len(x))
+        log_prob = torch.zeros(len(x), device=x.device)
         for i, steps in enumerate(self.levels):
             x = squeeze(x)
             for step in steps:
@@ -191,7 +192,7 @@ class RealNvp(nn.Module):
             coupling(2 * CHANNELS, SIDE // 2, 2 * width, s, True) for s in (1, 0, 1, 0))
 
     def forward(self, levels):
-        x = 0.05 + 0.9 * (levels.float() + torch.rand(levels.shape)) / 256
+        x = 0.05 + 0.9 * (levels.float() + torch.rand(levels.shape, device=levels.device)) / 256
         x = x.contiguous(memory_format=torch.channels_last)
         log_prob = -(x.log() + (1 - x).log()).flatten(1).sum(1)
         x = x.logit()
@@ -212,13 +213,14 @@ class RealNvp(nn.Module):
 MODELS = {"realnvp": (RealNvp, ["--recipe", "code"]), "glow": (Glow, ["--recipe", "code"])}
 
 
-def make_step(name, compiled):
+def make_step(name, device, compiled):
     """A function that trains on one batch of levels."""
-    model = MODELS[name][0]().to(memory_format=torch.channels_last)
+    model = MODELS[name][0]().to(device, memory_format=torch.channels_last)
+    graph = {"capturable": True} if device == "cuda" else {}
     if name == "glow":
-        optimizer = torch.optim.Adamax(model.parameters(), 1e-3, foreach=True)
+        optimizer = torch.optim.Adamax(model.parameters(), 1e-3, foreach=True, **graph)
     else:
-        optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True)
+        optimizer = torch.optim.Adam(model.parameters(), 1e-3, fused=True, **graph)
 
     def loss_of(levels):
         return -model(levels).mean()
@@ -239,22 +241,31 @@ def make_step(name, compiled):
 def time_flowcli(args, name):
     """The median milliseconds of a step."""
     command = [args.flowcli, "bench", name, *MODELS[name][1], "--data", args.data, "--json",
-               "--bench-steps", str(args.steps), "--batch-size", str(args.batch_size)]
+               "--bench-steps", str(args.steps), "--batch-size", str(args.batch_size),
+               "--device", args.device]
+    if args.device == "cuda":
+        command += ["--set", "precision=tf32"]
     out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return json.loads(out)["step_ms"]
 
 
 def compare(args, name):
-    levels = torch.randint(0, 256, (args.batch_size, CHANNELS, SIDE, SIDE), dtype=torch.uint8)
+    levels = torch.randint(0, 256, (args.batch_size, CHANNELS, SIDE, SIDE), dtype=torch.uint8,
+                           device=args.device)
     ways = ["eager"] if args.eager else ["eager", "compile"]
-    steps = {way: make_step(name, way == "compile") for way in ways}
+    steps = {way: make_step(name, args.device, way == "compile") for way in ways}
+    if args.device == "cuda":
+        try:
+            steps["graph"] = recorded(make_step(name, args.device, False), levels)
+        except RuntimeError as error:  # an operation that has to wait
+            print(f"compare_torch_images.py: {name} has no graph in PyTorch: {error}", file=sys.stderr)
     times = {way: [] for way in ("flowcli", *steps)}
     for step in steps.values():
-        time_torch(step, [levels], 2, "cpu")  # compiles, allocates
+        time_torch(step, [levels], 2, args.device)  # compiles, allocates
     for _ in range(args.rounds):
         times["flowcli"].append(time_flowcli(args, name))
         for way, step in steps.items():
-            times[way] += time_torch(step, [levels], args.steps, "cpu")
+            times[way] += time_torch(step, [levels], args.steps, args.device)
     result = {way: statistics.median(t) for way, t in times.items()}
     fastest = min(result[way] for way in steps)
     return {"model": name, "step_ms": result, "ratio": result["flowcli"] / fastest,
@@ -267,6 +278,7 @@ def main():
     default = pathlib.Path(__file__).resolve().parent.parent / "build" / "flowcli"
     parser.add_argument("--flowcli", default=str(default))
     parser.add_argument("--data", required=True, help="a folder of CIFAR-10's binaries")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--models", nargs="+", choices=list(MODELS), default=list(MODELS))
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--steps", type=int, default=3, help="of each in one round")
@@ -274,6 +286,7 @@ def main():
     parser.add_argument("--eager", action="store_true", help="without torch.compile")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     results = [compare(args, name) for name in args.models]
     if args.json:
         print(json.dumps({"models": results, "torch": torch.__version__,

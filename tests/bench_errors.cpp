@@ -36,7 +36,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_variable_of_the_environment) {
                {"NF_WINOGRAD=sideways", "[conv2d] NF_WINOGRAD is "},
                {"NF_NUM_THREADS=none", "[threads] NF_NUM_THREADS is "}};
   for (const std::string program :
-       {"conv", "conv_step", "covariance", "kernels", "matmul", "playground"}) {
+       {"conv", "conv_step", "covariance", "kernels", "matmul", "playground", "products"}) {
     for (const auto& c : cases) {
       expect_line(shell(c.variable + " '" + folder + "/nf_bench_" + program + "'"), 2,
                   "nf_bench_" + program + ": " + c.says);

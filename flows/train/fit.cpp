@@ -45,6 +45,9 @@ Trainer::Trainer(Objective& objective, const FitOptions& options)
       optimizer_(density_, options.optimizer),
       noise_(objective.generators()) {
   NF_CHECK(options.epochs > 0 || options.steps > 0, "[fit] needs epochs or steps above 0");
+  NF_CHECK(!options.communicator || density_.device() != Device::CPU,
+           "[fit] a communicator adds up what is on GPUs, and the density is on the CPU; move it "
+           "there (density.to(Device::CUDA)), or leave the communicator out");
   total_steps_ = options.steps > 0 ? options.steps : options.epochs * batches_.per_epoch();
   if (options_.schedule.total == 0) options_.schedule.total = total_steps_;
   if (options.ema_decay > 0) ema_.emplace(density_, options.ema_decay);

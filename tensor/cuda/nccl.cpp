@@ -6,6 +6,7 @@
 #include <exception>
 #include <thread>
 #include <type_traits>
+#include <utility>
 
 #include "tensor/communicator.h"
 #include "tensor/cuda/cuda_backend.h"

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <time.h>
 
-/* MPI is called by one thread at a time: the one that trains, or exchanges beside it, and the one that
- * gives signs. */
+/* MPI is called by one thread at a time: the one that trains, or exchanges beside it, and the one
+ * that gives signs. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct nf_mpi table;
 static long long signs_seen = 0;

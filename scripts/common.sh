@@ -5,8 +5,9 @@
 #   NF_NATIVE      ON compiles all for this machine's processor; the kernels of a portable build
 #                  choose theirs while it runs, too (OFF)
 #   NF_WERROR      ON turns warnings into errors (OFF)
-#   NF_SANITIZE    ON builds with the address and undefined-behaviour sanitizers, FULL with the second
-#                  in tests and the program too, THREAD with the thread sanitizer (OFF)
+#   NF_SANITIZE    ON builds with the address and undefined-behaviour sanitizers, and of the program's
+#                  tests those of damaged files; FULL with the second in tests and the program too, and
+#                  all tests; THREAD with the thread sanitizer (OFF)
 #   NF_CUDA        ON, OFF, or AUTO: the CUDA backend where nvcc works (AUTO)
 #   NF_CUDA_ARCHITECTURES   GPUs to compile for, e.g. 90 (those of 80, 90 and 100 that nvcc knows)
 #   NF_FUZZ        ON builds the fuzz targets instead, by clang (OFF; scripts/fuzz sets it)

@@ -146,7 +146,7 @@ function slice(began, pictures) {
   if (!running) return;
   const until = performance.now() + kSlice;
   let nats = NaN;
-  while (performance.now() < until && nf._steps_done() < total) nats = nf._train(5);
+  for (let i = 0; i < 10 && performance.now() < until && nf._steps_done() < total; ++i) nats = nf._train(5);
   if (failed()) return stop();
   const done = nf._steps_done(), finished = done >= total;
   if (Number.isFinite(nats)) losses.push([done, nats]);
@@ -154,7 +154,7 @@ function slice(began, pictures) {
   const rows = array(nf._model_samples(2000), 4000);
   if (rows) dots("samples", rows, 0.5);
   if (finished || pictures % 3 === 0) { heat(); warpedGrid(); curve(floor); }
-  $("told").textContent = `step ${done} of ${total}, ${(done / seconds).toFixed(0)} steps/s, loss ` +
+  $("told").textContent = `step ${done} of ${total}, ${(done / Math.max(seconds, 1e-3)).toFixed(0)} steps/s, loss ` +
     `${(losses.at(-1)?.[1] ?? NaN).toFixed(3)} nats` + (Number.isFinite(floor) ? `, entropy ${floor.toFixed(3)}` : "");
   if (finished) {
     const held = nf._loss();
@@ -219,5 +219,11 @@ async function load() {
   drawOn($("data"));
   $("start").disabled = false;
   $("told").textContent = "ready";
+  if (location.hash) { // index.html#rings/500 begins at once
+    const [density, steps] = location.hash.slice(1).split("/");
+    $("density").value = density;
+    if (steps) $("steps").value = steps;
+    start();
+  }
 }
 load();

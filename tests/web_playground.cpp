@@ -4,7 +4,9 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "tensor/blas.h"
@@ -72,12 +74,14 @@ BOOST_AUTO_TEST_CASE(wrong_wishes_are_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(digits_are_drawn_from_a_file_of_weights_alone) {
-  Digits digits("tests/golden_runs/pixels/best.safetensors");
+  const std::string runs =
+      (std::filesystem::path(__FILE__).parent_path() / "golden_runs").string() + "/";
+  Digits digits(runs + "pixels/best.safetensors");
   BOOST_TEST(digits.side() == 5);
   const Tensor drawn = digits.samples(8, 0.8);
   BOOST_TEST((drawn.shape() == Shape{8, 25}));
-  check_error([] { Digits("tests/golden_runs/table/best.safetensors"); }, {"no square pictures"});
-  check_error([] { Digits("tests/golden_runs/expected.json"); }, {"expected.json"});
+  check_error([&] { Digits(runs + "table/best.safetensors"); }, {"no square pictures"});
+  check_error([&] { Digits(runs + "expected.json"); }, {"expected.json"});
 }
 
 // --- the small LAPACK

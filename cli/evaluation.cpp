@@ -291,7 +291,7 @@ flows::EvaluateOptions importance_weighted(flows::EvaluateOptions options, int d
   options.importance = true;
   // Rows of a batch are done together, which with many draws should not take long.
   constexpr std::int64_t kTogether = 4096, kLeast = 16;
-  options.batch_size = std::clamp(kTogether / draws, kLeast, std::max(kLeast, options.batch_size));
+  options.batch_size = std::min(options.batch_size, std::max(kTogether / draws, kLeast));
   return options;
 }
 

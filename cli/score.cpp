@@ -319,7 +319,7 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
                    {"trained_on", rows.trained_on ? Json(*rows.trained_on) : Json()},
                    {"lowest", lowest},
                    {"noise_draws", options.evaluate.noise_draws},
-                   {"importance", options.importance},
+                   {"importance", options.importance > 0 ? Json(options.importance) : Json()},
                    {"bound", model.density->bound()},
                    {"estimated", flows::estimates_log_det(*model.density)},
                    {"convention", convention_of(*model.density)}});
@@ -334,7 +334,11 @@ void score_all(const ScoreOptions& options, const TrainedModel& model) {
   }
   if (!options.against.empty())
     json["against"] = scores_against(options, model, scores, flagging, text);
-  tell_result(options.common, out, json, text + "  " + convention_of(*model.density) + "\n");
+  const std::string weighted =
+      options.importance > 0 ? str(", importance weighted, draws for each: ", options.importance)
+                             : "";
+  tell_result(options.common, out, json,
+              text + "  " + convention_of(*model.density) + weighted + "\n");
 }
 
 }  // namespace

@@ -85,6 +85,12 @@ flows::Config described(const nlohmann::json& settings, const nn::SafetensorsFil
     const bool there = std::any_of(fields.begin(), fields.end(),
                                    [&name = key](const auto& field) { return field.key == name; });
     if (!there) continue;
+    // A file may hold lists within lists, deeper than any stack.
+    const bool flat =
+        value.is_array() &&
+        std::all_of(value.begin(), value.end(), [](const auto& v) { return v.is_primitive(); });
+    NF_CHECK(value.is_primitive() || flat, "[playground] the setting ", printable(key),
+             " of the weights is neither a value nor a list of values");
     if (!value.is_array()) {
       known[key] = value;
       continue;

@@ -64,6 +64,15 @@ function faultsAreTold(nf) {
   nf.FS.writeFile("/broken", "no weights at all, but a text of some length");
   assert.equal(nf.ccall("load_digits", "number", ["string"], ["/broken"]), 0);
   assert.match(said(), /broken/);
+  const deep = "[".repeat(100000) + "]".repeat(100000);
+  const settings = `{"dims":4,"levels":256,"hidden_units":${deep}}`;
+  let header = JSON.stringify({ __metadata__: { model: "nice", settings } });
+  header += " ".repeat((8 - header.length % 8) % 8);
+  const length = Buffer.alloc(8);
+  length.writeUInt32LE(header.length);
+  nf.FS.writeFile("/deep", Buffer.concat([length, Buffer.from(header)]));
+  assert.equal(nf.ccall("load_digits", "number", ["string"], ["/deep"]), 0);
+  assert.notEqual(said(), "");
 }
 
 function drawnIsLearned(nf) {

@@ -12,6 +12,7 @@ let running = false;
 let drawn = null; // [x, y, ...] of the user's own density
 let losses = []; // [step, nats]
 let total = 0;
+let timer = 0; // of the next slice
 
 function failed() {
   $("said").textContent = nf.UTF8ToString(nf._last_error());
@@ -26,6 +27,7 @@ function array(pointer, count) {
 /// Calls body with the address of a copy of `numbers` in the module's memory.
 function withNumbers(numbers, body) {
   const pointer = nf._malloc(numbers.length * 4);
+  if (!pointer) throw new Error("no memory is left");
   nf.HEAPF32.set(numbers, pointer / 4);
   const result = body(pointer);
   nf._free(pointer);
@@ -138,6 +140,7 @@ function start() {
 
 function stop() {
   running = false;
+  clearTimeout(timer);
   $("start").textContent = "train";
 }
 
@@ -146,8 +149,10 @@ function slice(began, pictures) {
   if (!running) return;
   const until = performance.now() + kSlice;
   let nats = NaN;
-  for (let i = 0; i < 10 && performance.now() < until && nf._steps_done() < total; ++i) nats = nf._train(5);
-  if (failed()) return stop();
+  for (let i = 0; i < 10 && performance.now() < until && nf._steps_done() < total; ++i) {
+    nats = nf._train(5);
+    if (failed()) return stop(); // each call forgets what the one before said
+  }
   const done = nf._steps_done(), finished = done >= total;
   if (Number.isFinite(nats)) losses.push([done, nats]);
   const floor = nf._entropy(), seconds = (performance.now() - began) / 1000;
@@ -158,18 +163,29 @@ function slice(began, pictures) {
     `${(losses.at(-1)?.[1] ?? NaN).toFixed(3)} nats` + (Number.isFinite(floor) ? `, entropy ${floor.toFixed(3)}` : "");
   if (finished) {
     const held = nf._loss();
+    if (failed()) return stop();
     $("told").textContent += `; on new points ${held.toFixed(3)} nats` +
       (Number.isFinite(floor) ? `, ${(held - floor).toFixed(3)} above the entropy` : "");
     return stop();
   }
-  setTimeout(slice, 0, began, pictures + 1);
+  timer = setTimeout(slice, 0, began, pictures + 1);
 }
 
 // --- drawing and digits -------------------------------------------------------------------------
 
+/// The density in the list is that of the picture no longer, so that it can be chosen again.
+function drawAnew() {
+  stop();
+  drawn = [];
+  cleared("data");
+  $("density").selectedIndex = -1;
+  $("start").disabled = true;
+}
+
 function drawOn(canvas) {
   const add = (event) => {
-    if (!drawn || !event.buttons) return;
+    if (!event.buttons) return;
+    if (!drawn) drawAnew();
     const box = canvas.getBoundingClientRect();
     const unit = (t) => Math.max(-1, Math.min(1, 2 * t - 1)) * kExtent;
     drawn.push(unit((event.clientX - box.left) / box.width), -unit((event.clientY - box.top) / box.height));
@@ -181,10 +197,16 @@ function drawOn(canvas) {
 }
 
 async function openWeights(file) {
-  nf.FS.writeFile("/weights", new Uint8Array(await file.arrayBuffer()));
-  const side = nf.ccall("load_digits", "number", ["string"], ["/weights"]);
-  nf.FS.unlink("/weights");
-  $("draw").disabled = failed();
+  let side = 0;
+  $("draw").disabled = true;
+  try {
+    nf.FS.writeFile("/weights", new Uint8Array(await file.arrayBuffer()));
+    side = nf.ccall("load_digits", "number", ["string"], ["/weights"]);
+    nf.FS.unlink("/weights");
+    $("draw").disabled = failed();
+  } catch (error) {
+    $("said").textContent = `${file.name} cannot be read: ${error.message}`;
+  }
   if (side) digits(side);
   $("draw").onclick = (event) => { event.preventDefault(); digits(side); };
 }
@@ -214,7 +236,7 @@ async function load() {
   for (const name of nf.UTF8ToString(nf._density_names()).split(",")) $("density").add(new Option(name));
   $("density").addEventListener("change", () => { drawn = null; $("start").disabled = false; });
   $("controls").addEventListener("submit", (event) => { event.preventDefault(); running ? stop() : start(); });
-  $("clear").addEventListener("click", () => { stop(); drawn = []; cleared("data"); $("start").disabled = true; });
+  $("clear").addEventListener("click", drawAnew);
   $("weights").addEventListener("change", (event) => event.target.files[0] && openWeights(event.target.files[0]));
   drawOn($("data"));
   $("start").disabled = false;
@@ -226,4 +248,4 @@ async function load() {
     start();
   }
 }
-load();
+load().catch((error) => { $("told").textContent = `this browser cannot start it, or playground.wasm is not there: ${error.message}`; });

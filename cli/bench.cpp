@@ -174,7 +174,7 @@ void bench(const BenchOptions& asked, Device device) {
   const data::Dataset data = random_data(batch * (steps + warmup + 1), shape);
   flows::FitOptions options = flows::fit_options(config);
   options.graph = !asked.no_graph;
-  join_devices_of_processes(device);
+  join_devices_of_processes(device, options.wire);
   options.group = &processes();
   if (asked.no_overlap) options.bucket = 0;
   options.communicator = communicator();

@@ -214,7 +214,9 @@ void eval_run(const EvalOptions& options) {
   }
   Evaluated evaluated = [&] {
     flows::EvaluateOptions evaluate = options.evaluate;
-    const ScoringBar bar(evaluate, "eval", options.common, [] { return true; });
+    std::optional<ScoringBar>
+        bar;  // of one process: several would wait for each other at each draw
+    if (processes().size() == 1) bar.emplace(evaluate, "eval", options.common, [] { return true; });
     return evaluate_rows(*model, *rows, evaluate);
   }();
   const std::string importance =

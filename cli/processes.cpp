@@ -114,8 +114,14 @@ int threads_of_process(int asked) {
   return asked > 0 || (said && *said != '\0') ? asked : fair;
 }
 
-void join_devices_of_processes(Device device) {
-  if (processes().size() == 1 || device == Device::CPU) return;
+void join_devices_of_processes(Device device, comm::Wire wire) {
+  if (processes().size() == 1) return;
+  check_same_in_all(name(device), "computes on another device than rank 0 (--device)");
+  if (device == Device::CPU) return;
+  if (wire == comm::Wire::BF16) {
+    all_of_them().devices.why_not = "these exchange them in bf16";
+    return;
+  }
   all_of_them().devices = comm::join_devices(processes());
 }
 

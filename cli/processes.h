@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "comm/group.h"
+#include "comm/wire.h"
 #include "tensor/communicator.h"
 
 namespace nf::cli {
@@ -31,9 +32,9 @@ struct ProcessOptions {
 };
 /// Threads of each of several processes: those that the user said, else a fair share.
 int threads_of_process(int asked);
-/// Lets the GPUs of several processes add up gradients between them where they can; nothing on the
-/// CPU. Collective, after Common::apply().
-void join_devices_of_processes(Device device);
+/// Lets the GPUs of several processes add up gradients between them where they can: not as bf16,
+/// nor on the CPU. Collective, after Common::apply().
+void join_devices_of_processes(Device device, comm::Wire wire);
 /// What joins them; null: nothing does.
 Communicator* communicator();
 /// How gradients are added up, for people; empty for one process, and on the CPU.

@@ -470,7 +470,7 @@ std::unique_ptr<Training> training_of(const flows::Config& config, data::Dataset
                                       const Common& common, Device device, bool graph,
                                       Training::Start start) {
   std::unique_ptr<Training> training;
-  join_devices_of_processes(device);
+  join_devices_of_processes(device, flows::fit_options(config).wire);
   in_all([&] {
     training = std::make_unique<Training>(config, std::move(data), common, device, graph, start);
   });

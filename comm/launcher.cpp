@@ -132,9 +132,15 @@ std::unique_ptr<Group> join_launched() {
 }
 
 int fair_threads(Group& group) {
-  const std::string own = host_name() + '\0' + affinity();
+  const std::string host = host_name() + '\0', own = host + affinity();
   const auto all = group.gather(own);
-  const auto beside = std::count(all.begin(), all.end(), own);
+  cpu_set_t set;
+  const bool known = sched_getaffinity(0, sizeof set, &set) == 0;
+  // What a container may take is for all of its processes, whatever they are bound to.
+  const bool limited = known && usable_processors() < CPU_COUNT(&set);
+  const auto beside = std::count_if(all.begin(), all.end(), [&](const std::string& other) {
+    return limited ? other.starts_with(host) : other == own;
+  });
   return std::max(1, usable_processors() / static_cast<int>(beside));
 }
 

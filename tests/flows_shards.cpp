@@ -1,12 +1,15 @@
 // Training by shards and processes: the number of processes changes no bit.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <map>
 #include <mutex>
 
+#include "autograd/watch.h"
 #include "flows/models/build.h"
 #include "flows/runs/known_data.h"
 #include "flows/train/fit.h"
+#include "flows/train/gradient_sum.h"
 #include "tensor/ops.h"
 #include "tests/data_util.h"
 #include "tests/datasets.h"
@@ -187,6 +190,23 @@ BOOST_AUTO_TEST_CASE(gradients_of_every_preset_are_taken_when_they_are_complete)
       BOOST_TEST(checksums[0] == checksums[1]);
     }
   }
+}
+
+// Else nothing would be exchanged beside backward, and no result would show it.
+BOOST_AUTO_TEST_CASE(gradients_are_complete_one_after_another) {
+  const ShardCase c = shard_cases()[0];
+  const auto density = make_density(configured_case(c, 1), shape_of(c.data));
+  GradientSum gradients(*density);
+  comm::Sum sum = gradients.begin();
+  std::vector<std::int64_t> complete;
+  Tape tape;
+  const Var loss = nf::sum(density->log_prob(Var(c.data.train.x.narrow(0, 0, 8).to(DType::F32))));
+  const BackwardWatch watch([&] { complete.push_back(gradients.take_complete(sum)); });
+  tape.backward(loss);
+  BOOST_TEST(std::is_sorted(complete.rbegin(), complete.rend()));
+  BOOST_TEST(complete.front() > complete[complete.size() / 2]);
+  BOOST_TEST(complete[complete.size() / 2] > complete.back());
+  BOOST_TEST(complete.back() < sum.values.numel() / 10);
 }
 
 BOOST_AUTO_TEST_CASE(rounded_gradients_train_otherwise) {

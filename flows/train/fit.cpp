@@ -77,14 +77,17 @@ FitResult Trainer::run(const FitCallbacks& callbacks) {
       asked_.stop |= !callbacks.on_step(
           {epoch, step(), total_steps_, recent_nats_, epoch_samples_ + unread_samples_ - before});
     }
-    if (callbacks.wants_checkpoint) asked_.checkpoint = callbacks.wants_checkpoint();
     if (last_of_epoch || done()) {
       const EpochReport report = finish_epoch();
       if (callbacks.on_epoch) callbacks.on_epoch(report);
-    } else if (wishes.checkpoint && !wishes.stop) {
-      callbacks.on_checkpoint();
       asked_.checkpoint = false;
+      continue;
     }
+    if (callbacks.wants_checkpoint) asked_.checkpoint = callbacks.wants_checkpoint();
+    if (!wishes.checkpoint || wishes.stop) continue;
+    read_rest();  // in all processes, which look at losses at the same steps
+    callbacks.on_checkpoint();
+    asked_.checkpoint = false;
   }
   read_rest();
   check_replicas();  // first: then what is wrong with weights is known to all

@@ -61,6 +61,7 @@ comm::Sum Trainer::sum_of_shard(const data::Batch& batch, std::int64_t shard,
     density_.clear_grads();
     if (shards_.group().size() == 1) throw;
     failure = error.what();
+    if (failure.empty()) failure = "an error without words";
   }
   if (!taken) gradients.take_nothing(sum);
   sum.numbers[GradientSum::Failed] = failure.empty() ? 0 : 1;

@@ -22,6 +22,7 @@ constexpr std::size_t kMiB = std::size_t{1} << 20;
 class Memory {
  public:
   Memory() {
+    (void)stream();  // chooses the device, in which else the first call would be
     check(cudaDeviceGetDefaultMemPool(&pool_, device_index()), "memory pool");
     std::uint64_t threshold = ~std::uint64_t{0};
     check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &threshold),

@@ -342,7 +342,10 @@ cudaError_t cudaGetDeviceCount(int* count) {
   const char* const told = std::getenv("NF_EMULATED_GPUS");
   return *count = told ? std::atoi(told) : 2, cudaSuccess;
 }
-cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+// Whoever has not chosen a device works on device 0, which may be that of another process: an error
+// here.
+bool device_chosen = false;
+cudaError_t cudaSetDevice(int) { return device_chosen = true, cudaSuccess; }
 cudaError_t cudaDeviceGetPCIBusId(char* address, int bytes, int device) {
   std::snprintf(address, static_cast<std::size_t>(bytes), "0000:%02x:00.0", device + 1);
   return cudaSuccess;
@@ -378,7 +381,7 @@ cudaError_t cudaFreeHost(void* block) {
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *free = *total = kDeviceBytes;
-  return cudaSuccess;
+  return device_chosen ? cudaSuccess : cudaErrorInvalidValue;
 }
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
   return *pool = nullptr, cudaSuccess;

@@ -72,6 +72,9 @@ BOOST_AUTO_TEST_CASE(gpus_add_up_what_one_has_alone) {
       expect_close_weights(folder.file("run"), folder.file("one"));
     }
   }
+  train(folder, training(folder.file("run"), 2, 2, {"--set", "clip=0.5", "--save-minutes", "1e-9"}),
+        kNccl);
+  expect_close_weights(folder.file("run"), folder.file("one"));
   // Begun by four, ended by one.
   const std::string begun = folder.file("begun");
   train(folder, training(begun, 4, 4, {"--set", "clip=0.5"}, "430", "1"), kNccl);

@@ -73,7 +73,7 @@ NF_EXPORT int make_model_of_points(const char* model, const float* points, int c
   return guarded(
       [&] {
         playground.reset();
-        if (count < 0) nf::fail("[playground] ", count, " points");
+        if (count < 0) nf::fail(nf::str("[playground] ", count, " points"));
         const std::span<const float> all(points, 2 * static_cast<std::size_t>(count));
         playground = std::make_unique<nf::web::Playground>(model, all, blur, steps, seed);
         return 1;
@@ -108,7 +108,7 @@ NF_EXPORT const float* density_grid(int side, double extent) {
 NF_EXPORT const float* warped(const float* latents, int n) {
   return guarded(
       [&] {
-        if (n < 0) nf::fail("[playground] ", n, " latents");
+        if (n < 0) nf::fail(nf::str("[playground] ", n, " latents"));
         const std::vector<float> z(latents, latents + 2 * static_cast<std::ptrdiff_t>(n));
         return array_of(made().warped(nf::Tensor::from<float>(z, {n, 2})));
       },

@@ -115,6 +115,35 @@ Sum TreeSum::total() {
   return std::move(nodes_.begin()->second.sum);
 }
 
+// A node is with the process that has its first shard. The right one of each two goes to the left,
+// and what comes of it to all: into the memory of a process's first node. Where all processes have
+// as many shards, group.sum() goes on with the tree when each has come to one node.
+template <class T>
+void TreeSum::sum_columns(Columns<T> nodes, Wire wire) {
+  Group& group = shards_.group();
+  const std::span<T> out = nodes.begin()->second;
+  const bool alike = shards_.count() % group.size() == 0;
+  for (std::int64_t half = 1; half < shards_.count(); half *= 2) {
+    if (alike && half == shards_.own().count()) break;
+    for (std::int64_t left = 0; left < shards_.count(); left += 2 * half) {
+      const std::int64_t right = left + half;
+      const int at = shards_.owner(left), from = shards_.owner(right);
+      if (at == from) {
+        if (at != group.rank() || !nodes.contains(right)) continue;
+        add_for<T>(wire, nodes.at(left), nodes.at(right));
+        nodes.erase(right);
+      } else if (from == group.rank()) {
+        group.send_to_add(at, nodes.at(right), wire);
+        nodes.erase(right);
+      } else if (at == group.rank()) {
+        group.add_from(from, nodes.at(left), wire);
+      }
+    }
+  }
+  if (alike) return group.sum(out, wire);
+  group.broadcast(std::as_writable_bytes(out));
+}
+
 // Numbers come last: they say whether the values are worth anything.
 void TreeSum::exchange_values() {
   const Device device = nodes_.begin()->second.sum.values.device();
@@ -157,35 +186,6 @@ RangeWork TreeSum::exchange_of_ranges(bool rounded) {
       }
     };
   });
-}
-
-// A node is with the process that has its first shard. The right one of each two goes to the left,
-// and what comes of it to all: into the memory of a process's first node. Where all processes have
-// as many shards, group.sum() goes on with the tree when each has come to one node.
-template <class T>
-void TreeSum::sum_columns(Columns<T> nodes, Wire wire) {
-  Group& group = shards_.group();
-  const std::span<T> out = nodes.begin()->second;
-  const bool alike = shards_.count() % group.size() == 0;
-  for (std::int64_t half = 1; half < shards_.count(); half *= 2) {
-    if (alike && half == shards_.own().count()) break;
-    for (std::int64_t left = 0; left < shards_.count(); left += 2 * half) {
-      const std::int64_t right = left + half;
-      const int at = shards_.owner(left), from = shards_.owner(right);
-      if (at == from) {
-        if (at != group.rank() || !nodes.contains(right)) continue;
-        add_for<T>(wire, nodes.at(left), nodes.at(right));
-        nodes.erase(right);
-      } else if (from == group.rank()) {
-        group.send_to_add(at, nodes.at(right), wire);
-        nodes.erase(right);
-      } else if (at == group.rank()) {
-        group.add_from(from, nodes.at(left), wire);
-      }
-    }
-  }
-  if (alike) return group.sum(out, wire);
-  group.broadcast(std::as_writable_bytes(out));
 }
 
 }  // namespace nf::comm

@@ -147,7 +147,7 @@ FitOptions fit_options(const Config& config) {
           .moves = {.flip = config.training.flip, .shift = config.training.shift},
           .seed = static_cast<std::uint64_t>(config.training.seed),
           .shards = std::max<std::int64_t>(config.training.shards, 1),
-          .wire = config.training.exchange == "bf16" ? comm::Wire::BF16 : comm::Wire::Exact};
+          .wire = wires().at(config.training.exchange)};
 }
 
 }  // namespace nf::flows

@@ -72,10 +72,8 @@ std::vector<Field> TrainingSettings::fields() {
        {},
        0,
        1 << 20},
-      {"exchange",
-       "gradients between processes: as they are, or rounded to bf16, half the bytes",
-       &exchange,
-       {"f32", "bf16"}},
+      {"exchange", "gradients between processes: as they are, or rounded to bf16, half the bytes",
+       &exchange, wires().all()},
       {"precision",
        "of matrix products: f32, tf32 (CUDA), bf16 (CUDA, CPUs with AVX512_BF16); auto: f32, on "
        "CUDA tf32",

@@ -1,5 +1,6 @@
 #include "flows/models/kinds.h"
 
+#include "comm/wire.h"
 #include "tensor/backend.h"
 
 namespace nf::flows {
@@ -45,6 +46,12 @@ const Names<nn::Init::Kind>& init_kinds() {
                                           {"uniform", Kind::Uniform},
                                           {"normal", Kind::Normal},
                                           {"orthogonal", Kind::Orthogonal}});
+  return names;
+}
+
+const Names<comm::Wire>& wires() {
+  static const Names<comm::Wire> names("exchange",
+                                       {{"f32", comm::Wire::Exact}, {"bf16", comm::Wire::BF16}});
   return names;
 }
 

@@ -10,6 +10,9 @@
 namespace nf {
 enum class Precision : std::uint8_t;  // tensor/backend.h
 }
+namespace nf::comm {
+enum class Wire : std::uint8_t;  // comm/wire.h
+}
 
 namespace nf::flows {
 
@@ -26,5 +29,6 @@ const Names<Whitening>& whitenings();
 const Names<Preprocess>& preprocessings();
 const Names<nn::Init::Kind>& init_kinds();  ///< but zeros, which is scale 0
 const Names<Precision>& precisions();       ///< but auto, which is the device's
+const Names<comm::Wire>& wires();
 
 }  // namespace nf::flows

@@ -410,7 +410,7 @@ void add_score(CLI::App& app) {
       "  flowcli score runs/mnist --against glyphs\n"
       "  flowcli score runs/mnist --against glyphs --typicality\n"
       "  flowcli score runs/mnist --data glyphs --flag 0.05\n"
-      "  flowcli score runs/vae --importance 100               of a bound\n"
+      "  flowcli score runs/mnist --importance 16              of a bound\n"
       "  tail -n +1 -f new.csv | flowcli score runs/table --data - --flag 0.02");
   command->callback([options] {
     const Device device = options->common.apply();

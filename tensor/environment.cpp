@@ -21,7 +21,7 @@ constexpr EnvironmentVariable kVariables[] = {
      [] { multiplies_by_openblas(); }},
     {"NF_WINOGRAD", "off, auto, on", "3x3 convolutions (conv2d) in Winograd's way; else auto",
      [] { winograd(); }},
-    {"NF_NCCL", "auto, off", "sums between GPUs of several processes; else by NCCL where it is",
+    {"NF_NCCL", "auto, off", "sums between GPUs of processes; else NCCL where it is",
      [] { nccl_allowed(); }},
     {"OPENBLAS_CORETYPE", "Haswell, ...", "OpenBLAS's kernels; else the best that run here",
      [] {}},  // it has names of its own

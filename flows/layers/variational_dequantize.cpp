@@ -16,7 +16,7 @@ VariationalDequantize::VariationalDequantize(const Generator& noise,
 }
 
 // e of each number of x, in rows as x.
-Tensor VariationalDequantize::draw(const Tensor& x) {
+Tensor VariationalDequantize::draw_noise(const Tensor& x) {
   return logistic(noise(), x.shape(), x.dtype(), x.device());
 }
 
@@ -27,12 +27,12 @@ Tensor VariationalDequantize::seen(const Tensor& x) const {
 
 std::pair<Tensor, Tensor> VariationalDequantize::draw_with_levels(const Tensor& x) {
   const Tensor levels = as_floats(x);
-  return {draw(levels).reshape(batch_of(x.dim(0))), seen(levels)};
+  return {draw_noise(levels).reshape(batch_of(x.dim(0))), seen(levels)};
 }
 
 Mapped VariationalDequantize::forward(const Var& x, const Var&) {
   check_dims("VariationalDequantize", x, sample_.numel());
-  const Tensor levels = as_floats(x.value()), e = draw(levels);
+  const Tensor levels = as_floats(x.value()), e = draw_noise(levels);
   const auto [image, log_det] = flow_(e.reshape(batch_of(x.dim(0))), seen(levels));
   const Var z = reshape(image, x.shape());
   // In this order equal numbers cancel: a flow that is the identity gives 0.
@@ -49,7 +49,7 @@ void VariationalDequantize::initialize(const Samples& x) {
     return as_floats(x.part(first, count));
   };
   const auto noise = [&](std::int64_t first, std::int64_t count) {
-    return draw(levels(first, count)).reshape(batch_of(count));
+    return draw_noise(levels(first, count)).reshape(batch_of(count));
   };
   const auto beside = [&](std::int64_t first, std::int64_t count) {
     return seen(levels(first, count));

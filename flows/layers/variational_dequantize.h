@@ -45,7 +45,7 @@ class VariationalDequantize : public Dequantize {
 
  private:
   Shape batch_of(std::int64_t n) const { return sample_.with_inserted(0, n); }
-  Tensor draw(const Tensor& x);
+  Tensor draw_noise(const Tensor& x);
   Tensor seen(const Tensor& x) const;
 
   Transform& flow_;

@@ -165,8 +165,8 @@ void on_first(const std::function<void()>& body) {
 }
 
 void check_same_in_all(const std::string& own, const char* differs) {
-  const comm::Group& group = processes();
-  const std::vector<std::string> all = processes().gather(own);
+  comm::Group& group = processes();
+  const std::vector<std::string> all = group.gather(own);
   for (std::size_t r = 1; r < all.size(); ++r) {
     if (all[r] == all[0]) continue;
     throw comm::Failed(str("[processes] ", group.name_of(static_cast<int>(r)), " ", differs,

@@ -1,8 +1,10 @@
 #include "cli/processes.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <mutex>
 #include <new>
 #include <string_view>
 #include <utility>
@@ -20,9 +22,11 @@ namespace {
 struct Processes {
   std::unique_ptr<comm::Group> group = comm::alone();
   comm::Devices devices;
-  bool known = false;      // the error on its way is that of all
-  bool silent = false;     // another process says the same
   bool line_read = false;  // by all
+  // The thread that looks after the others reads these, too.
+  std::atomic<bool> known = false;   // the error on its way is that of all
+  std::atomic<bool> silent = false;  // another process says the same
+  std::mutex mutex;                  // of the run
   std::string run;
 };
 
@@ -135,9 +139,14 @@ std::string how_gradients_are_added() {
   return devices.why_not.empty() ? "" : "gradients are added up by the hosts: " + devices.why_not;
 }
 
-void tell_run_folder(const std::string& path) { all_of_them().run = processes().gather(path)[0]; }
+void tell_run_folder(const std::string& path) {
+  std::string run = processes().gather(path)[0];
+  const std::lock_guard lock(all_of_them().mutex);
+  all_of_them().run = std::move(run);
+}
 
 std::string where_it_stands() {
+  const std::lock_guard lock(all_of_them().mutex);
   const std::string& run = all_of_them().run;
   return run.empty() ? "" : str("; the last checkpoint is whole: flowcli resume ", run);
 }

@@ -1,12 +1,15 @@
 #include "cli/interrupt.h"
 
+#include <atomic>
 #include <csignal>
 
 namespace nf::cli {
 
 namespace {
 
-volatile std::sig_atomic_t raised = 0;
+// The handler may run in any thread.
+std::atomic<bool> raised = false;
+static_assert(std::atomic<bool>::is_always_lock_free);
 
 bool is_ignored(int signal) {
   struct sigaction before {};
@@ -15,7 +18,7 @@ bool is_ignored(int signal) {
 
 void raise_flag_at(int signal, unsigned flags) {
   struct sigaction action {};
-  action.sa_handler = [](int) { raised = 1; };
+  action.sa_handler = [](int) { raised = true; };
   action.sa_flags = static_cast<int>(flags);
   sigaction(signal, &action, nullptr);
 }
@@ -29,7 +32,7 @@ void catch_interrupts() {
   if (!is_ignored(SIGHUP)) raise_flag_at(SIGHUP, SA_RESTART);
 }
 
-bool interrupted() { return raised != 0; }
+bool interrupted() { return raised; }
 
 void ignore_closed_pipes() {
   struct sigaction action {};

@@ -9,6 +9,8 @@
 #include <cstring>
 #include <type_traits>
 
+#include "tensor/signals.h"
+
 namespace nf::comm {
 
 namespace {
@@ -202,6 +204,7 @@ void Group::watch(double limit, std::function<void(int)> lost) {
   if (size_ == 1 || watching_) return;
   lost_ = std::move(lost);
   watching_ = true;
+  const SignalsToOthers while_it_starts;
   watcher_ = std::thread([this, limit] { look_after(limit); });
 }
 

@@ -23,6 +23,7 @@
 
 #include "tensor/error.h"
 #include "tensor/processor.h"
+#include "tensor/signals.h"
 
 namespace nf {
 namespace {
@@ -125,6 +126,7 @@ class Pool {
       const int t = static_cast<int>(workers_.size());
       workers_.push_back(std::make_unique<Worker>());
       try {
+        const SignalsToOthers while_it_starts;
         std::thread(&Pool::work, this, t, workers_[t].get()).detach();
       } catch (const std::system_error& error) {
         workers_.pop_back();

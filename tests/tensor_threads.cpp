@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <boost/test/unit_test.hpp>
+#include <csignal>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 #include <numeric>
 #include <set>
@@ -52,6 +54,28 @@ BOOST_AUTO_TEST_CASE(what_a_container_may_take_is_rounded_up) {
     BOOST_TEST(processors_of_quota(text) == processors, text);
   }
   BOOST_TEST(usable_processors() >= 1);
+}
+
+// Else a handler could still run in one of them when the caller already looks for what it did.
+BOOST_FIXTURE_TEST_CASE(threads_of_the_pool_leave_signals_to_the_caller, DefaultThreads) {
+  set_num_threads(4);
+  std::mutex mutex;
+  std::map<std::thread::id, int> left_to_others;
+  // As many ranges as threads, each of which waits for all: four threads run them.
+  std::atomic<int> arrived = 0;
+  parallel_for(4, 1, [&](std::int64_t, std::int64_t) {
+    for (++arrived; arrived < 4;) std::this_thread::yield();
+    sigset_t waiting;
+    pthread_sigmask(SIG_SETMASK, nullptr, &waiting);
+    const std::lock_guard lock(mutex);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+      left_to_others[std::this_thread::get_id()] += sigismember(&waiting, signal);
+    }
+  });
+  BOOST_TEST_REQUIRE(left_to_others.size() == 4U);
+  for (const auto& [thread, signals] : left_to_others) {
+    BOOST_TEST(signals == (thread == std::this_thread::get_id() ? 0 : 3));
+  }
 }
 
 BOOST_FIXTURE_TEST_CASE(ranges_cover_everything_once, DefaultThreads) {

@@ -1,6 +1,7 @@
 #include "flows/flow_density.h"
 
 #include "flows/compose.h"
+#include "flows/layers/conditions.h"
 #include "tensor/philox.h"
 #include "tensor/text.h"
 
@@ -76,9 +77,7 @@ Density::Drawn FlowDensity::draw(Generator& gen, std::int64_t n, const Var& give
 
 void FlowDensity::initialize(const Samples& rows) {
   const NoGrad no_grad;
-  if (condition() && condition()->given_dims() > 0) {
-    condition()->initialize(rows.context(0, rows.size()));
-  }
+  initialize_condition(condition().get(), rows);
   const auto part = [&](std::int64_t first, std::int64_t count) {
     return entering(rows.part(first, count)).value();
   };

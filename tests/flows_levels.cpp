@@ -378,4 +378,36 @@ BOOST_AUTO_TEST_CASE(temperature_makes_the_likely_likelier) {
   }
 }
 
+// With all weights 0 each column is by itself.
+BOOST_AUTO_TEST_CASE(bits_begin_with_the_shares_of_their_columns) {
+  const Tensor x = Tensor::from<std::uint8_t>({0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1, 1}, {4, 3});
+  for (const char* model : {"nade", "made"}) {
+    const auto density = drawn({model, {"hidden_units=5"}, rows_of(3, 2)});
+    density->for_each_parameter([](const std::string&, Var& p) { p.mutable_value().fill_(0); });
+    BOOST_TEST(density->initial_rows() >= x.dim(0));
+    density->initialize(x);
+    // Of 0, 3 and 4 ones among 4 bits, and half a bit of each kind: 0.1, 0.7 and 0.9.
+    BOOST_CHECK_CLOSE(density->log_prob(x.narrow(0, 0, 1)).value().item(),
+                      std::log(0.9) + std::log(0.7) + std::log(0.9), 1e-10);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(columns_that_are_given_are_standardised) {
+  for (const char* model : {"nade", "made", "wavenet"}) {
+    DataShape data = rows_of(3, 2);
+    data.given = {"speed"};
+    const auto density = drawn({model, {}, data});
+    const Tensor given = Tensor::from<double>({10, 20, 30, 40}, {4, 1});
+    const auto part = [](std::int64_t, std::int64_t n) { return Tensor::zeros({n, 3}, DType::U8); };
+    const auto context = [&](std::int64_t first, std::int64_t n) {
+      return given.narrow(0, first, n);
+    };
+    BOOST_TEST(density->initial_rows() >= 4);
+    density->initialize({4, part, {}, context});
+    const Tensor seen = density->condition()->context(Var(given)).value();
+    BOOST_CHECK_SMALL(mean(seen).item(), 1e-6);
+    BOOST_CHECK_CLOSE(mean(seen * seen).item(), 1, 1e-3);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -181,6 +181,15 @@ Tensor level_passed(const Tensor& x, int levels) {
   return clamp(finite, 0, levels - 1).to(DType::U8).to(x.dtype()) + none;
 }
 
+Tensor log_odds(const Samples& bits) {
+  Tensor ones;
+  bits.for_each_part([&](const Tensor& part) {
+    const Tensor here = sum(part.to(DType::F64), {0});
+    ones = ones.defined() ? ones + here : here;
+  });
+  return log(ones + 0.5) - log(ones * -1.0 + (static_cast<double>(bits.size()) + 0.5));
+}
+
 std::shared_ptr<LevelOutputs> bernoulli_outputs() { return std::make_shared<BernoulliOutputs>(); }
 
 std::shared_ptr<LevelOutputs> softmax_outputs(int levels) {

@@ -6,11 +6,18 @@
 #include <string>
 
 #include "autograd/functions.h"
+#include "flows/samples.h"
 
 namespace nf::flows {
 
 /// ln P of bits x, 0 and 1, by their logits l, of the same shape: x l - softplus(l).
 inline Var bernoulli_log_prob(const Var& x, const Var& l) { return x * l - softplus(l); }
+
+/// ln((ones + 1/2) / (zeros + 1/2)) of each column of bits, (D), f64: the logit that a column has
+/// before anything is known. Where a model begins there, it need not learn first which pixels are
+/// always dark. (Hinton, "A practical guide to training restricted Boltzmann machines" (2012),
+/// section 8.1)
+Tensor log_odds(const Samples& bits);
 
 /// ln of a logistic's mass from half a level below x to half a level above it, at the first and the
 /// last level to the end: x levels 0..K-1, `from_mean` and `half` (a level's) in one unit, and

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "flows/layers/conditions.h"
 #include "flows/maps/mixture.h"
 #include "flows/transform.h"
 #include "tensor/mixture.h"
@@ -178,9 +179,7 @@ double AnyOrder::parameters_of(const AnyOrderOptions& o, std::int64_t context) {
 
 void AnyOrder::initialize(const Samples& rows) {
   const NoGrad no_grad;
-  if (condition() && condition()->given_dims() > 0) {
-    condition()->initialize(rows.context(0, rows.size()));
-  }
+  initialize_condition(condition().get(), rows);
   put_gaps_last(rows);
   if (numbers_ == 0) return;
   const auto part = [&](std::int64_t first, std::int64_t count) {

@@ -1,7 +1,9 @@
 #include "flows/models/bernoulli_made.h"
 
+#include "flows/layers/conditions.h"
 #include "flows/layers/level_outputs.h"
 #include "flows/layers/rows.h"
+#include "flows/transform.h"
 
 namespace nf::flows {
 
@@ -39,6 +41,13 @@ Tensor BernoulliMade::sample(Generator& gen, std::int64_t n, double temperature,
   }
   return sweep.inputs().value();
 }
+
+void BernoulliMade::initialize(const Samples& rows) {
+  initialize_condition(condition().get(), rows);
+  net_.last_bias().mutable_value().copy_(log_odds(rows));
+}
+
+std::int64_t BernoulliMade::initial_rows() const { return Transform::kAllRows; }
 
 std::string BernoulliMade::kind() const { return str("BernoulliMade(", dims(), " bits)"); }
 

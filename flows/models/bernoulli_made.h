@@ -26,6 +26,9 @@ class BernoulliMade : public Density {
   Tensor sample(Generator& gen, std::int64_t n, double temperature = 1,
                 const Var& given = {}) override;
 
+  /// The biases of the outputs begin with the log-odds of the columns.
+  void initialize(const Samples& rows) override;
+  std::int64_t initial_rows() const override;
   bool bound() const override { return false; }
   int levels() const override { return 2; }
   std::string kind() const override;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "flows/layers/conditions.h"
+#include "flows/transform.h"
+
 namespace nf::flows {
 
 namespace {
@@ -63,6 +66,18 @@ Tensor LevelsDensity::sample(Generator& gen, std::int64_t n, double temperature,
     }
   }
   return out;
+}
+
+void LevelsDensity::initialize(const Samples& rows) {
+  initialize_condition(condition().get(), rows);
+  if (levels_ == 2 && net_.biases_of_places()) {
+    net_.biases_of_places()->mutable_value().copy_(log_odds(rows));
+  }
+}
+
+std::int64_t LevelsDensity::initial_rows() const {
+  const bool needed = condition() || (levels_ == 2 && net_.biases_of_places());
+  return needed ? Transform::kAllRows : 0;
 }
 
 std::string LevelsDensity::kind() const {

@@ -28,6 +28,9 @@ class LevelsDensity : public Density {
   Tensor sample(Generator& gen, std::int64_t n, double temperature = 1,
                 const Var& given = {}) override;
 
+  /// Bits begin with the log-odds of their columns, where the net has a bias for each.
+  void initialize(const Samples& rows) override;
+  std::int64_t initial_rows() const override;
   bool bound() const override { return false; }
   int levels() const override { return levels_; }
   std::string kind() const override;

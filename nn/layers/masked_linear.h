@@ -39,6 +39,7 @@ class MaskedLinear : public Layer {
   const std::optional<Activation>& activation() const { return linear_.activation; }
   const Var& weight() const { return weight_; }  ///< (out, in), not masked
   const Var& bias() const { return bias_; }      ///< (out)
+  Var& bias() { return bias_; }
 
  private:
   MaskedLinear(const MaskedLinearOptions& options, Tensor mask, Generator& gen);

@@ -42,6 +42,10 @@ class CausalNet : public Module {
   }
   virtual std::unique_ptr<CausalSweep> sweep(const Var& context, std::int64_t rows) = 0;
 
+  /// (T), what is added to the one output of each place, where places have numbers of their own for
+  /// that; null.
+  virtual Var* biases_of_places() { return nullptr; }
+
   const CausalSizes& sizes() const { return sizes_; }
   std::int64_t places() const { return sizes_.places; }
   /// Of x (N, T, C).

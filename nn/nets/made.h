@@ -50,6 +50,7 @@ class Made : public Layer {
 
   const MadeOptions& options() const { return options_; }
   const std::vector<std::int32_t>& order() const { return options_.order; }
+  Var& last_bias() { return layers_.back()->bias(); }  ///< (P D), added to the outputs
   /// Trained numbers of such a network, those that are masked too.
   static double parameters_of(const MadeOptions& options);
 

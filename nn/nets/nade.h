@@ -24,6 +24,7 @@ class Nade : public CausalNet {
   /// x (N, D, 1), floats 0 and 1; (N, D, 1).
   Var forward(const Var& x, const Var& context) override;
   std::unique_ptr<CausalSweep> sweep(const Var& context, std::int64_t rows) override;
+  Var* biases_of_places() override { return &b_; }
   std::string kind() const override;
   double flops(const Shape& in) const override;
   Shape inspect(const Shape& in, const std::string& name,

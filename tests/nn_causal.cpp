@@ -6,6 +6,7 @@
 #include "autograd/gradcheck.h"
 #include "nn/nets/nade.h"
 #include "nn/nets/pixel_cnn.h"
+#include "nn/nets/pixel_rnn.h"
 #include "nn/nets/wave_net.h"
 #include "tensor/threads.h"
 #include "tests/data_util.h"
@@ -38,13 +39,26 @@ Case pixels(const PixelCnnOptions& o) {
           std::make_shared<PixelCnn>(o, gen), PixelCnn::parameters_of(o), false, 3};
 }
 
+Case rows(const PixelRnnOptions& o) {
+  Generator gen(1);
+  return {str("rows ", o.height, "x", o.width, "x", o.channels, " ", o.layers, " ", o.kernel),
+          std::make_shared<PixelRnn>(o, gen), PixelRnn::parameters_of(o), false, 3};
+}
+
 Case wave(const WaveNetOptions& o) {
   Generator gen(1);
   return {str("wave ", o.length, " ", o.blocks, " x ", o.layers), std::make_shared<WaveNet>(o, gen),
           WaveNet::parameters_of(o), false, o.blocks * ((std::int64_t{1} << o.layers) - 1) + 1};
 }
 
-/// f64, with parameters that are drawn.
+/// f64.
+void draw_parameters(const Case& one, Generator& gen) {
+  one.net->to(DType::F64);
+  one.net->for_each_parameter(
+      [&](const std::string&, Var& p) { p.set_value(normal(gen, p.shape(), DType::F64)); });
+}
+
+/// With parameters that are drawn.
 std::vector<Case> cases() {
   std::vector<Case> all = {
       nade(7, 5, 0),
@@ -60,16 +74,24 @@ std::vector<Case> cases() {
               .head = 20}),
       pixels({.height = 1, .width = 6, .maps = 2, .layers = 1, .head = 20}),
       pixels({.height = 5, .width = 1, .context = 1, .maps = 2, .layers = 3, .head = 20}),
+      rows({.height = 5, .width = 4, .outputs = 2, .maps = 3, .layers = 2, .head = 20}),
+      rows({.height = 6,
+            .width = 3,
+            .channels = 3,
+            .context = 2,
+            .maps = 4,
+            .layers = 1,
+            .head = 20,
+            .kernel = 5}),
+      rows({.height = 1, .width = 6, .maps = 2, .layers = 0, .head = 20}),
+      rows(
+          {.height = 5, .width = 1, .context = 1, .maps = 2, .layers = 3, .head = 20, .kernel = 1}),
       wave({.length = 9, .outputs = 3, .maps = 3, .skip = 20, .layers = 2, .blocks = 2}),
       wave({.length = 5, .context = 2, .maps = 2, .skip = 20, .layers = 4}),
       wave({.length = 1, .maps = 2, .skip = 20, .layers = 1}),
   };
   Generator gen(2);
-  for (const Case& one : all) {
-    one.net->to(DType::F64);
-    one.net->for_each_parameter(
-        [&](const std::string&, Var& p) { p.set_value(normal(gen, p.shape(), DType::F64)); });
-  }
+  for (const Case& one : all) draw_parameters(one, gen);
   return all;
 }
 
@@ -115,6 +137,28 @@ BOOST_AUTO_TEST_CASE(outputs_know_the_places_before_their_own_and_no_other) {
           }
         }
       }
+    }
+  }
+}
+
+// What nn/nets/pixel_rnn.h says of it.
+BOOST_AUTO_TEST_CASE(row_lstms_see_a_triangle) {
+  for (const auto& [layers, kernel] : {std::pair{1, 3}, {2, 3}, {1, 5}, {2, 1}}) {
+    const std::int64_t wide = 14, row = 3, column = 7, aside = kernel / 2;
+    const Case one = rows(
+        {.height = 4, .width = wide, .maps = 2, .layers = layers, .head = 20, .kernel = kernel});
+    Generator gen(2);
+    draw_parameters(one, gen);
+    Tape tape;
+    const Var x = Var::leaf(input(one, 1));
+    tape.backward(sum(narrow((*one.net)(x), 1, row * wide + column, 1)));
+    const std::vector<double> reached = x.grad().to_vector<double>();
+    for (std::int64_t place = 0; place < std::ssize(reached); ++place) {
+      const std::int64_t up = row - place / wide, right = place % wide - column;
+      const std::int64_t last = up > 0 ? 3 + (up - 1) * aside : -1;
+      const bool seen = up >= 0 && right <= last && right >= -3 - (layers + up) * aside;
+      BOOST_CHECK_MESSAGE((reached[place] != 0) == seen,
+                          one.name << ": " << up << " up, " << right << " right");
     }
   }
 }
@@ -211,6 +255,8 @@ BOOST_AUTO_TEST_CASE(sizes_are_counted_from_shapes) {
   check_error([&] { Nade({.dims = 0}, gen); }, {"[CausalNet] sizes must be positive"});
   check_error([&] { PixelCnn({.height = 2, .width = 2, .maps = 0}, gen); },
               {"[PixelCnn]", "0 maps"});
+  check_error([&] { PixelRnn({.height = 2, .width = 2, .maps = 0}, gen); },
+              {"[PixelRnn]", "0 maps"});
   check_error([&] { WaveNet({.length = 2, .layers = 31}, gen); }, {"[WaveNet]", "at most 30"});
 }
 

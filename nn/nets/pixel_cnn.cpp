@@ -1,6 +1,6 @@
 #include "nn/nets/pixel_cnn.h"
 
-#include "nn/nets/mlp.h"
+#include "nn/nets/pixels.h"
 
 namespace nf::nn {
 
@@ -19,16 +19,6 @@ namespace {
 
 using pixel_cnn::Reach;
 constexpr Reach kFirst = {3, 3, 3, true}, kLater = {2, 1, 2, false};
-
-Conv2dOptions pointwise(std::int64_t in, std::int64_t out, bool bias = true) {
-  return {.in = in, .out = out, .kernel = {1, 1}, .bias = bias, .init = {Init::Kind::Xavier, 1}};
-}
-
-/// x with zeros before `axis`, so that `taps` of it end at each place, or with `strict` before it.
-Var before(const Var& x, int axis, std::int64_t taps, bool strict) {
-  if (!strict) return pad(x, axis, taps - 1, 0);
-  return narrow(pad(x, axis, taps, 0), axis, 0, taps - 1 + x.dim(axis));
-}
 
 }  // namespace
 
@@ -50,11 +40,7 @@ class PixelCnn::Block : public Module {
   }
 
   /// What the gates of the horizontal stack add of the context, (N, 1, 1, 2M); undefined without.
-  Var of_context(const Var& context) {
-    if (!given_) return {};
-    const Var rows = (*given_)(context);
-    return reshape(rows, {rows.dim(0), 1, 1, rows.dim(1)});
-  }
+  Var of_context(const Var& context) { return at_every_pixel(given_, context); }
   /// v' of rows (N, .., W, in): each output row of as many rows as the kernel has.
   Var vertical(const Var& rows) { return vertical_(rows); }
   /// What the horizontal stack gets of v' and the context, at the same places.
@@ -72,10 +58,10 @@ class PixelCnn::Block : public Module {
     Var v, h;
   };
   Stacks forward(const Stacks& in, const Var& context) {
-    const Var v = vertical(before(in.v, 1, reach_.rows, reach_.strict));
+    const Var v = vertical(taps_before(in.v, 1, reach_.rows, reach_.strict));
     const Var linked = link(v, of_context(context));
     return {gated_tanh(v),
-            horizontal(before(in.h, 2, reach_.columns, reach_.strict), linked, in.h)};
+            horizontal(taps_before(in.h, 2, reach_.columns, reach_.strict), linked, in.h)};
   }
 
   const Reach& reach() const { return reach_; }
@@ -121,12 +107,6 @@ class PixelCnn::Block : public Module {
   Linear* given_ = nullptr;
 };
 
-namespace {
-
-constexpr Activation kRelu = {UnaryOp::Relu, {}};
-
-}  // namespace
-
 PixelCnn::PixelCnn(const PixelCnnOptions& options, Generator& gen)
     : CausalNet({.places = options.height * options.width,
                  .channels = options.channels,
@@ -141,15 +121,7 @@ PixelCnn::PixelCnn(const PixelCnnOptions& options, Generator& gen)
           blocks_.push_back(std::make_shared<Block>(options, i == 0 ? kFirst : kLater, gen));
           add_module(str("blocks.", i), blocks_.back());
         }
-        Conv2dOptions inner = pointwise(options.maps, options.head);
-        inner.activation = kRelu;
-        const auto last = std::make_shared<Conv2d>(Conv2dOptions{.in = options.head,
-                                                                 .out = options.outputs,
-                                                                 .kernel = {1, 1},
-                                                                 .init = {Init::Kind::Xavier, 0.1}},
-                                                   gen);
-        return add_module("head", std::make_shared<Sequential>(std::vector<std::shared_ptr<Layer>>{
-                                      std::make_shared<Conv2d>(inner, gen), last}));
+        return add_module("head", pixel_head(options.maps, options.head, options.outputs, gen));
       }()) {}
 
 Var PixelCnn::forward(const Var& x, const Var& context) {
@@ -188,37 +160,6 @@ double PixelCnn::parameters_of(const PixelCnnOptions& o) {
 }
 
 // --- the sweep ----------------------------------------------------------------------------------
-
-namespace pixel_cnn {
-
-/// The last `taps` pieces of something along an axis, each of length 1, zeros at first.
-class Window {
- public:
-  Window(const Shape& piece, int axis, std::int64_t taps, const Tensor& like)
-      : axis_(axis), taps_(taps), piece_(piece), like_(like) {
-    clear();
-  }
-  void clear() {
-    Shape shape = piece_;
-    shape[axis_] = taps_;
-    held_ = Tensor::zeros(shape, like_.dtype(), like_.device());
-  }
-  void push(const Tensor& piece) {
-    held_ =
-        taps_ == 1 ? piece : concat(std::vector{held_.narrow(axis_, 1, taps_ - 1), piece}, axis_);
-  }
-  const Tensor& held() const { return held_; }
-
- private:
-  int axis_;
-  std::int64_t taps_;
-  Shape piece_;
-  Tensor like_, held_;
-};
-
-}  // namespace pixel_cnn
-
-using pixel_cnn::Window;
 
 // A row of the vertical stack is computed when all rows above are known, in all layers, and a
 // column of the horizontal one when the pixel before it is.
@@ -274,9 +215,9 @@ class PixelCnn::Sweep : public CausalSweep {
   PixelCnn& net_;
   std::int64_t n_, column_ = 0;
   std::vector<Var> of_context_;
-  std::vector<Window> above_, left_;  // of each block's inputs: rows, columns of this row
-  std::vector<Tensor> linked_;        // (N, 1, W, 2M)
-  Tensor row_;                        // (N, 1, W, C), as far as it is known
+  std::vector<PixelWindow> above_, left_;  // of each block's inputs: rows, columns of this row
+  std::vector<Tensor> linked_;             // (N, 1, W, 2M)
+  Tensor row_;                             // (N, 1, W, C), as far as it is known
 };
 
 std::unique_ptr<CausalSweep> PixelCnn::sweep(const Var& context, std::int64_t rows) {

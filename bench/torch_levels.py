@@ -1,4 +1,4 @@
-"""nade, pixelcnn and wavenet in PyTorch, from a file of weights: docs/weights.md, "Levels, place after place"."""
+"""nade, pixelcnn, pixelrnn and wavenet in PyTorch, from a file of weights: docs/weights.md, "Levels, place after place"."""
 import torch
 from torch.nn import functional as F
 
@@ -19,7 +19,7 @@ class Levels:
     @staticmethod
     def of(settings, tensors):
         """The model of these settings, or None."""
-        kinds = {"order": Nade, "head": PixelCnn, "skip": WaveNet}
+        kinds = {"order": Nade, "kernel": PixelRnn, "head": PixelCnn, "skip": WaveNet}
         for key, kind in kinds.items():
             if key in settings and "levels" in settings and "embedding" not in settings:
                 return kind(settings, tensors)
@@ -92,6 +92,27 @@ class PixelCnn(Levels):
             new = self.conv(gate(both), name + "out")
             v, h = gate(raw), new + h if i > 0 else new
         out = self.conv(self.conv(h.relu(), "head.0").relu(), "head.1")
+        return out.permute(0, 2, 3, 1).reshape(len(x), height * width, -1)
+
+
+class PixelRnn(PixelCnn):
+    def outputs(self, x):
+        height, width, channels = self.s["image"]
+        image = x.reshape(len(x), height, width, channels).permute(0, 3, 1, 2) - 0.5
+        r = self.conv(F.pad(image, (3, 3, 3, 0))[:, :, :height + 2], "above") \
+            + self.conv(F.pad(image, (3, 0))[:, :, :, :width + 2], "left")
+        aside = self.s["kernel"] // 2
+        for i in range(self.s["layers"]):
+            name, told = f"layers.{i}.", []
+            sums = self.conv(F.pad(r, (aside, 0)), name + "lstm.input")
+            h = c = torch.zeros(len(x), self.s["maps"], 1, width, dtype=x.dtype)
+            for row in sums.split(1, 2):
+                o, f, i_, g = (row + self.conv(F.pad(h, (aside, aside)), name + "lstm.state")).chunk(4, 1)
+                c = torch.sigmoid(f) * c + torch.sigmoid(i_) * torch.tanh(g)
+                h = torch.sigmoid(o) * torch.tanh(c)
+                told.append(h)
+            r = r + self.conv(torch.cat(told, 2), name + "out")
+        out = self.conv(self.conv(r.relu(), "head.0").relu(), "head.1")
         return out.permute(0, 2, 3, 1).reshape(len(x), height * width, -1)
 
 

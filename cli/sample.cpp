@@ -92,8 +92,8 @@ TrainedModel with_size(const TrainedModel& model, const std::string& text) {
   const std::string stuck = flows::layer_of_one_size(config, trained, *model.density);
   check_usage(stuck.empty(), "[size] ", stuck, " has numbers of its own for each of the ",
               model.shape.height, " x ", model.shape.width,
-              " pixels, so the model knows no other size; realnvp, glow, image-plus and pixelcnn "
-              "do, without preprocess = cdf");
+              " pixels, so the model knows no other size; realnvp, glow, image-plus, pixelcnn and "
+              "pixelrnn do, without preprocess = cdf");
   TrainedModel other = model;
   other.density = flows::resized(config, trained, *model.density, height, width);
   other.shape.height = height;

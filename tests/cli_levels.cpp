@@ -1,5 +1,5 @@
-// flowcli on exact models of levels (nade, pixelcnn, wavenet): every command that takes a run, or
-// why it does not.
+// flowcli on exact models of levels (nade, pixelcnn, pixelrnn, wavenet): every command that takes
+// a run, or why it does not.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 
@@ -31,6 +31,8 @@ const std::vector<Trained>& trainings() {
       {"nade", with(glyphs, {"--hidden-units", "8"}), 784, "nats of 784 bits, 0 or 1; exact"},
       {"pixelcnn",
        with(glyphs, {"--maps", "3", "--layers", "1", "--head", "4", "--given", "label"}), 784,
+       "nats of 784 bits, 0 or 1; exact"},
+      {"pixelrnn", with(glyphs, {"--maps", "2", "--layers", "2", "--head", "4"}), 784,
        "nats of 784 bits, 0 or 1; exact"},
       {"wavenet",
        {"--train", "40", "--valid", "20", "--test", "10", "--bits", "4", "--maps", "3", "--layers",

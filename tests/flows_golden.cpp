@@ -86,6 +86,7 @@ Golden levels_of(const std::string& model, std::vector<std::string> settings,
   for (const std::string& setting : settings) name += "-" + setting;
   const std::vector<std::string> sizes =
       model == "nade"       ? std::vector<std::string>{"hidden_units=12", "bits=1"}
+      : model == "pixelrnn" ? std::vector<std::string>{"maps=3", "layers=2", "head=6"}
       : model == "pixelcnn" ? std::vector<std::string>{"maps=5", "layers=2", "head=6"}
                             : std::vector<std::string>{"maps=5", "layers=3", "skip=6", "blocks=2"};
   settings.insert(settings.end(), sizes.begin(), sizes.end());
@@ -263,6 +264,12 @@ std::vector<Golden> all_golden() {
       levels_of("pixelcnn", {"likelihood=softmax"},
                 {89.3060485, 89.0041528, 89.2120238, 89.0221496, 89.075364, 88.2107023, 88.7145951,
                  88.5557807, 88.5727005, 88.5133037, 88.5392233}),
+      levels_of("pixelrnn", {},
+                {89.2029786, 86.2480795, 88.7285037, 87.0639157, 85.3435649, 90.03955, 85.5262193,
+                 87.8127882, 84.3470586, 87.7658817, 85.9749043}),
+      levels_of("pixelrnn", {"kernel=1", "likelihood=softmax"},
+                {89.183013, 89.0682073, 88.4423638, 88.8412511, 88.6832716, 88.6112398, 88.2764524,
+                 88.3249237, 89.0602848, 88.2339629, 88.3348948}),
       levels_of("wavenet", {},
                 {89.1608695, 89.0214399, 88.6198805, 88.7442094, 88.4052179, 88.1491791, 88.0152847,
                  87.7100507, 87.9198884, 87.6462465, 87.5885928}),

@@ -1,4 +1,5 @@
-// Exact densities of levels, place after place: nade, pixelcnn, wavenet.
+// Exact densities of levels, place after place: nade, pixelcnn, pixelrnn,
+// wavenet.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
@@ -13,6 +14,7 @@
 #include "flows/train/fit.h"
 #include "nn/nets/nade.h"
 #include "nn/nets/pixel_cnn.h"
+#include "nn/nets/pixel_rnn.h"
 #include "nn/nets/wave_net.h"
 #include "tests/data_util.h"
 #include "tests/devices.h"
@@ -66,6 +68,10 @@ std::vector<Small> small_models() {
       {"pixelcnn", more(pixels, "likelihood=softmax"), images(1, 3, 1, 5)},
       {"pixelcnn", pixels, images(1, 2, 3, 2)},
       {"pixelcnn", pixels, images(1, 1, 3, 8)},
+      {"pixelrnn", pixels, images(2, 3, 1, 2)},
+      {"pixelrnn", more(pixels, "kernel=1"), with_labels(images(3, 2, 1, 2), 3)},
+      {"pixelrnn", more(pixels, "layers=2"), images(2, 2, 1, 4)},
+      {"pixelrnn", pixels, images(1, 2, 3, 2)},
       {"wavenet", wave, rows_of(4, 5)},
       {"wavenet", more(wave, "likelihood=logistic"), rows_of(4, 4)},
       {"wavenet", wave, with_labels(rows_of(6, 2), 3)},
@@ -216,13 +222,27 @@ BOOST_AUTO_TEST_CASE(samples_are_those_of_whole_passes) {
                                                           .head = 5},
                                       gen),
        logistics, 256},
-      {std::make_shared<nn::WaveNet>(nn::WaveNetOptions{.length = 30,
-                                                        .outputs = one->outputs(),
-                                                        .maps = 4,
-                                                        .skip = 5,
-                                                        .layers = 3,
-                                                        .blocks = 2},
-                                     gen),
+      {std::make_shared<nn::PixelRnn>(
+           nn::PixelRnnOptions{.height = 6, .width = 7, .maps = 4, .layers = 3, .head = 5}, gen),
+       bernoulli_outputs(), 2},
+      {std::make_shared<nn::PixelRnn>(nn::PixelRnnOptions{.height = 4,
+                                                          .width = 3,
+                                                          .channels = 3,
+                                                          .outputs = logistics->outputs(),
+                                                          .maps = 3,
+                                                          .layers = 2,
+                                                          .head = 5,
+                                                          .kernel = 5},
+                                      gen),
+       logistics, 256},
+      {std::make_shared<nn::WaveNet>(
+           nn::WaveNetOptions{.length = 30,
+                              .outputs = one->outputs(),
+                              .maps = 4,
+                              .skip = 5,
+                              .layers = 3,
+                              .blocks = 2},
+           gen),
        one, 16},
       {std::make_shared<nn::WaveNet>(
            nn::WaveNetOptions{.length = 20, .outputs = 256, .maps = 4, .skip = 5, .layers = 6},
@@ -302,6 +322,8 @@ BOOST_AUTO_TEST_CASE(what_data_cannot_have_is_refused) {
   }
   refused("nade", "", rows_of(4, 256), {"[binarize]", "--binarize static"});
   refused("pixelcnn", "likelihood=bernoulli", images(2, 2, 1, 256), {"[likelihood]", "256"});
+  refused("pixelrnn", "kernel=2", images(2, 2, 1, 256), {"[kernel]", "odd"});
+  refused("pixelrnn", "", rows_of(4, 256), {"[pixelrnn] is for images"});
   refused("pixelcnn", "likelihood=softmax", images(2, 2, 3, 256), {"[likelihood]", "one channel"});
   BOOST_CHECK_NO_THROW(check_settings(config("wavenet", ""), images(2, 2, 3, 256)));
   BOOST_CHECK_EQUAL(resolved(config("pixelcnn", ""), images(2, 2, 3, 256)).text("likelihood", ""),
@@ -318,6 +340,7 @@ BOOST_AUTO_TEST_CASE(what_follows_is_learned) {
   const std::int64_t n = 200;
   for (const Small& small : {Small{"nade", {"hidden_units=16"}, rows_of(16, 2)},
                              Small{"pixelcnn", {"maps=6", "layers=1"}, images(4, 4, 1, 2)},
+                             Small{"pixelrnn", {"maps=4", "layers=1"}, images(4, 4, 1, 2)},
                              Small{"wavenet", {"maps=6", "layers=3"}, rows_of(16, 2)}}) {
     data::Dataset data;
     data.dims = small.data.dims;

@@ -37,7 +37,7 @@ inline void set_where_known(Config& config, const std::map<std::string, std::int
 
 /// Whether a model takes levels alone, whose exact probabilities it has.
 inline bool of_levels(const std::string& model) {
-  return model == "nade" || model == "pixelcnn" || model == "wavenet";
+  return model == "nade" || model == "pixelcnn" || model == "pixelrnn" || model == "wavenet";
 }
 
 /// Of samples of so many numbers that a model takes: rows, or where it takes images alone those of

@@ -7,6 +7,7 @@
 #include "flows/models/conditioning.h"
 #include "flows/models/idle.h"
 #include "flows/models/levels_density.h"
+#include "flows/models/multi_scale.h"
 
 namespace nf::flows {
 
@@ -18,15 +19,15 @@ std::int64_t channels_of(const DataShape& data) { return std::max<std::int64_t>(
 
 }  // namespace
 
-std::vector<Field> LevelLikelihood::fields() {
-  return {
+std::vector<Field> LevelLikelihood::behind(std::vector<Field> own) {
+  own.push_back(
       {"likelihood",
        "of the levels of a place: bernoulli of a bit, a softmax of one channel, or a mixture of "
        "discretised logistics, channel after channel; auto by the data",
        &likelihood,
-       {"auto", "bernoulli", "logistic", "softmax"}},
-      {"components", "logistics of a mixture", &components, {}, 1, 256},
-  };
+       {"auto", "bernoulli", "logistic", "softmax"}});
+  own.push_back({"components", "logistics of a mixture", &components, {}, 1, 256});
+  return own;
 }
 
 void resolve(LevelLikelihood& settings, const DataShape& data, const std::string& otherwise) {
@@ -94,6 +95,30 @@ nlohmann::ordered_json LevelsModel::described(const Config& config, const DataSh
   describe(config, data, json);
   describe_given(kPlainLabels, data, json);
   return json;
+}
+
+// --- LikelihoodModel ----------------------------------------------------------------------------
+
+Config LikelihoodModel::resolved(const Config& config, const DataShape& data) const {
+  Config full = config;
+  resolve(full.of<LevelLikelihood>(), read_as(data), likelihood_of_levels());
+  return full;
+}
+
+void LikelihoodModel::check(const Config& config, const DataShape& data) const {
+  LevelsModel::check(config, data);
+  if (of_images()) image_of(data, name());
+  flows::check(config.of<LevelLikelihood>(), read_as(data));
+}
+
+std::string LikelihoodModel::why_idle(const Config& config, const DataShape& data,
+                                      const std::string& key) const {
+  return flows::why_idle(resolved(config, data).of<LevelLikelihood>(), key);
+}
+
+std::shared_ptr<LevelOutputs> LikelihoodModel::outputs(const Config& config,
+                                                       const DataShape& data) const {
+  return outputs_of(config.of<LevelLikelihood>(), read_as(data));
 }
 
 }  // namespace nf::flows

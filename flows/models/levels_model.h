@@ -1,4 +1,5 @@
-// Models of levels, place after place: the common frame of nade, pixelcnn and wavenet.
+// Models of levels, place after place: the common frame of nade, pixelcnn,
+// pixelrnn and wavenet.
 #pragma once
 
 #include <string>
@@ -15,7 +16,8 @@ struct LevelLikelihood {
   std::string likelihood = "auto";
   std::int64_t components = 5;
 
-  std::vector<Field> fields();
+  /// The model's own, then these.
+  std::vector<Field> behind(std::vector<Field> own);
 };
 
 /// What such models share: a LevelsDensity of a net and the distribution of its outputs, which may
@@ -39,6 +41,22 @@ class LevelsModel : public Model {
                         nlohmann::ordered_json& json) const = 0;
   /// Numbers of a context.
   static std::int64_t context_of(const DataShape& data);
+};
+
+/// A model whose settings derive from LevelLikelihood, too; of images, where it takes these alone.
+class LikelihoodModel : public LevelsModel {
+ public:
+  Config resolved(const Config& config, const DataShape& data) const override;
+  void check(const Config& config, const DataShape& data) const override;
+  std::string why_idle(const Config& config, const DataShape& data,
+                       const std::string& key) const override;
+
+ protected:
+  std::shared_ptr<LevelOutputs> outputs(const Config& config, const DataShape& data) const override;
+  /// What "auto" is of levels that are no single bits.
+  virtual std::string likelihood_of_levels() const { return "logistic"; }
+  /// The places as the model reads them.
+  virtual DataShape read_as(const DataShape& data) const { return data; }
 };
 
 /// "auto" is bernoulli of single bits, else `otherwise`.

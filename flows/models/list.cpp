@@ -20,6 +20,7 @@ namespace nf::flows {
   M(vae)             \
   M(nade)            \
   M(pixelcnn)        \
+  M(pixelrnn)        \
   M(wavenet)
 
 #define NF_DECLARE(name) std::shared_ptr<const Model> name##_model();

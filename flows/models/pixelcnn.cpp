@@ -4,7 +4,6 @@
 #include <nlohmann/json.hpp>
 
 #include "flows/models/levels_model.h"
-#include "flows/models/multi_scale.h"
 #include "nn/nets/pixel_cnn.h"
 
 namespace nf::flows {
@@ -17,14 +16,11 @@ struct PixelCnnSettings : SettingsOf<PixelCnnSettings>, LevelLikelihood {
   std::int64_t head = 64;
 
   std::vector<Field> fields() override {
-    std::vector<Field> all = {
+    return behind({
         {"maps", "channels of the stacks of convolutions", &maps, {}, 1, 1e4},
         {"layers", "layers of both stacks, behind the first one", &layers, {}, 0, 1000},
         {"head", "channels of the 1x1 convolutions at the end", &head, {}, 1, 1e5},
-    };
-    const std::vector<Field> more = LevelLikelihood::fields();
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+    });
   }
 };
 
@@ -41,7 +37,7 @@ nn::PixelCnnOptions pixel_cnn_of(const Config& config, const DataShape& data, st
           .head = c.head};
 }
 
-class PixelCnnModel : public LevelsModel {
+class PixelCnnModel : public LikelihoodModel {
  public:
   std::string name() const override { return "pixelcnn"; }
   std::string help() const override {
@@ -56,30 +52,12 @@ class PixelCnnModel : public LevelsModel {
     if (data.channels == 3) config.of<PixelCnnSettings>().components = 10;
     return config;
   }
-  Config resolved(const Config& config, const DataShape& data) const override {
-    Config full = config;
-    resolve(full.of<PixelCnnSettings>(), data, "logistic");
-    return full;
-  }
-  void check(const Config& config, const DataShape& data) const override {
-    LevelsModel::check(config, data);
-    image_of(data, name());
-    flows::check(config.of<PixelCnnSettings>(), data);
-  }
-  std::string why_idle(const Config& config, const DataShape& data,
-                       const std::string& key) const override {
-    return flows::why_idle(resolved(config, data).of<PixelCnnSettings>(), key);
-  }
   double parameters(const Config& config, const DataShape& data) const override {
     const std::int64_t said = outputs(resolved(config, data), data)->outputs();
     return nn::PixelCnn::parameters_of(pixel_cnn_of(config, data, said, context_of(data)));
   }
 
  protected:
-  std::shared_ptr<LevelOutputs> outputs(const Config& config,
-                                        const DataShape& data) const override {
-    return outputs_of(config.of<PixelCnnSettings>(), data);
-  }
   std::shared_ptr<nn::CausalNet> net(const Config& config, const DataShape& data,
                                      std::int64_t outputs, std::int64_t context,
                                      Generator& weights) const override {

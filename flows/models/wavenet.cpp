@@ -16,15 +16,12 @@ struct WaveNetSettings : SettingsOf<WaveNetSettings>, LevelLikelihood {
   std::int64_t blocks = 1;
 
   std::vector<Field> fields() override {
-    std::vector<Field> all = {
+    return behind({
         {"maps", "channels of the residual layers", &maps, {}, 1, 1e4},
         {"skip", "channels of what all layers add up", &skip, {}, 1, 1e5},
         {"layers", "layers of a block, of dilations 1, 2, 4, ...", &layers, {}, 1, 30},
         {"blocks", "blocks of layers", &blocks, {}, 1, 100},
-    };
-    const std::vector<Field> more = LevelLikelihood::fields();
-    all.insert(all.end(), more.begin(), more.end());
-    return all;
+    });
   }
 };
 
@@ -40,7 +37,7 @@ nn::WaveNetOptions wave_net_of(const Config& config, const DataShape& data, std:
           .blocks = c.blocks};
 }
 
-class WaveNetModel : public LevelsModel {
+class WaveNetModel : public LikelihoodModel {
  public:
   std::string name() const override { return "wavenet"; }
   std::string help() const override {
@@ -54,28 +51,18 @@ class WaveNetModel : public LevelsModel {
     config.training.lr = 3e-3;  // after 120 steps 1027 nats of tones, with 1e-3 1170
     return config;
   }
-  Config resolved(const Config& config, const DataShape& data) const override {
-    Config full = config;
-    resolve(full.of<WaveNetSettings>(), one_channel(data), "softmax");
-    return full;
-  }
-  void check(const Config& config, const DataShape& data) const override {
-    LevelsModel::check(config, data);
-    flows::check(config.of<WaveNetSettings>(), one_channel(data));
-  }
-  std::string why_idle(const Config& config, const DataShape& data,
-                       const std::string& key) const override {
-    return flows::why_idle(resolved(config, data).of<WaveNetSettings>(), key);
-  }
   double parameters(const Config& config, const DataShape& data) const override {
     const std::int64_t said = outputs(resolved(config, data), data)->outputs();
     return nn::WaveNet::parameters_of(wave_net_of(config, data, said, context_of(data)));
   }
 
  protected:
-  std::shared_ptr<LevelOutputs> outputs(const Config& config,
-                                        const DataShape& data) const override {
-    return outputs_of(config.of<WaveNetSettings>(), one_channel(data));
+  std::string likelihood_of_levels() const override { return "softmax"; }
+  /// A row is a signal, whatever it was: of an image, one number after the other.
+  DataShape read_as(const DataShape& data) const override {
+    DataShape row = data;
+    row.channels = 0;
+    return row;
   }
   std::shared_ptr<nn::CausalNet> net(const Config& config, const DataShape& data,
                                      std::int64_t outputs, std::int64_t context,
@@ -90,13 +77,6 @@ class WaveNetModel : public LevelsModel {
     json["layers"] = c.layers;
     json["blocks"] = c.blocks;
     flows::describe(c, json);
-  }
-
- private:
-  /// A row is a signal, whatever it was: of an image, one number after the other.
-  static DataShape one_channel(DataShape data) {
-    data.channels = 0;
-    return data;
   }
 };
 

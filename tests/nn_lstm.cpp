@@ -4,6 +4,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <map>
 
 #include "autograd/gradcheck.h"
 #include "tests/data_util.h"

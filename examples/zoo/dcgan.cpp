@@ -4,8 +4,8 @@
 // convolved, which leaves no checkerboard (Odena, Dumoulin, Olah 2016) and needs no op of its own.
 //
 //   example_zoo_dcgan path/to/mnist 10 dcgan    # 64 and 32 channels
+#include "conv.h"
 #include "gan.h"
-#include "nn/layers/conv2d.h"
 #include "nn/layers/norm.h"
 
 using namespace zoo;
@@ -13,13 +13,6 @@ using namespace zoo;
 namespace {
 
 constexpr std::int64_t kNoise = 50;
-
-/// Every pixel of x (N, H, W, C) twice on both axes: (N, 2H, 2W, C).
-Var repeat_pixels(const Var& x) {
-  const std::int64_t n = x.dim(0), h = x.dim(1), w = x.dim(2), c = x.dim(3);
-  const Var apart = reshape(x, {n, h, 1, w, 1, c});
-  return reshape(broadcast_to(apart, {n, h, 2, w, 2, c}), {n, 2 * h, 2 * w, c});
-}
 
 /// Noise (N, 50) to logits (N, 784); batch norm after each layer but the last.
 struct Painter : nn::Layer {
@@ -29,19 +22,10 @@ struct Painter : nn::Layer {
             std::make_shared<nn::Linear>(
                 nn::LinearOptions{.in = kNoise, .out = 49 * channels, .activation = {}, .init = {}},
                 gen))),
-        second(add_module("second", conv(channels, channels / 2, gen))),
-        third(add_module("third", conv(channels / 2, 1, gen))),
+        second(add_module("second", conv(channels, channels / 2, 5, 1, 2, gen))),
+        third(add_module("third", conv(channels / 2, 1, 5, 1, 2, gen))),
         norm1(add_module("norm1", norm(channels))),
         norm2(add_module("norm2", norm(channels / 2))) {}
-  static std::shared_ptr<nn::Conv2d> conv(std::int64_t in, std::int64_t out, Generator& gen) {
-    return std::make_shared<nn::Conv2d>(nn::Conv2dOptions{.in = in,
-                                                          .out = out,
-                                                          .kernel = {5, 5},
-                                                          .padding = {2, 2},
-                                                          .activation = {},
-                                                          .init = {}},
-                                        gen);
-  }
   static std::shared_ptr<nn::BatchNorm> norm(std::int64_t channels) {
     return std::make_shared<nn::BatchNorm>(nn::BatchNormOptions{.channels = channels});
   }
@@ -60,23 +44,13 @@ struct Painter : nn::Layer {
 /// Images (N, 784) to scores (N, 1): two convolutions of stride 2 and a product.
 struct Viewer : nn::Layer {
   Viewer(std::int64_t channels, Generator& gen)
-      : first(add_module("first", conv(1, channels / 2, gen))),
-        second(add_module("second", conv(channels / 2, channels, gen))),
+      : first(add_module("first", conv(1, channels / 2, 4, 2, 1, gen))),
+        second(add_module("second", conv(channels / 2, channels, 4, 2, 1, gen))),
         last(add_module(
             "last",
             std::make_shared<nn::Linear>(
                 nn::LinearOptions{.in = 49 * channels, .out = 1, .activation = {}, .init = {}},
                 gen))) {}
-  static std::shared_ptr<nn::Conv2d> conv(std::int64_t in, std::int64_t out, Generator& gen) {
-    return std::make_shared<nn::Conv2d>(nn::Conv2dOptions{.in = in,
-                                                          .out = out,
-                                                          .kernel = {4, 4},
-                                                          .stride = 2,
-                                                          .padding = {1, 1},
-                                                          .activation = {},
-                                                          .init = {}},
-                                        gen);
-  }
   Var forward(const Var& x) override {
     const Var half = leaky_relu(first(reshape(x, {x.dim(0), 28, 28, 1})), 0.2);
     return last(reshape(leaky_relu(second(half), 0.2), {x.dim(0), -1}));

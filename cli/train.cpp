@@ -267,7 +267,8 @@ class Training {
   }
 
   std::int64_t best_from() const { return fit_options(config_, false).best_from; }
-
+  // The last weights, where validation has another objective than training (vae: beta, mmd).
+  bool takes_last() const { return best_from() == INT64_MAX; }
   bool overfits() const { return overfitting(judged(log_, config_), data_.dims).has_value(); }
 
   void describe_end(const flows::FitResult& result) const {
@@ -278,7 +279,7 @@ class Training {
     }
     common_.note("finished: " + run_.path());
     common_.note("parameters: " + parameters_);
-    if (best_from() > result.steps) {
+    if (best_from() > result.steps && !takes_last()) {
       common_.note("note: it ended within the warm-up of the KL term: the last weights are taken");
     }
     if (result.best_epoch == 0) {
@@ -309,8 +310,9 @@ class Training {
           str("images of ", data_.channels, " channels have no picture: samples are not drawn"));
     }
     if (best_from() > 0) {
-      common_.note(str("the best weights are looked for from step ", best_from(),
-                       " on, behind the warm-up of the KL term"));
+      common_.note(takes_last() ? "beta and mmd are not in the bound: the last weights are taken"
+                                : str("the best weights are looked for from step ", best_from(),
+                                      " on, behind the warm-up of the KL term"));
     }
     const std::string kernels = device_ == Device::CPU ? str(" (", cpu_kernels(), ")") : "";
     common_.note(str("on ", name(device_), kernels, ", matrix products in ", precision_));

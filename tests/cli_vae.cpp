@@ -134,7 +134,9 @@ BOOST_AUTO_TEST_CASE(what_is_given_is_drawn_and_scored_with) {
       expect_ok(runs.call(command, run));
     }
     expect_ok(runs.call("eval", run, {"--importance", "3"}));
-    expect_ok(runs.call("sample", run, {"-n", "4", "--given", "3", "--out", x}));
+    for (const char* given : {"3", "label=3"}) {
+      expect_ok(runs.call("sample", run, {"-n", "4", "--given", given, "--out", x}));
+    }
     expect_failure(runs.call("sample", run, {"-n", "4", "--given", "99", "--out", x}), {"99"}, 2);
   }
   runs.refused("inpaint", run, "no density of reals");
@@ -146,6 +148,28 @@ BOOST_AUTO_TEST_CASE(what_is_given_is_drawn_and_scored_with) {
   expect_ok(runs.call("eval", columns));
   expect_ok(runs.call("sample", columns,
                       {"-n", "3", "--given", "c=1.5", "--out", runs.folder.file("s.csv")}));
+}
+
+BOOST_AUTO_TEST_CASE(ladders_and_other_objectives_are_evaluated_by_the_bound) {
+  const Runs runs;
+  const std::string run = runs.folder.file("ladder");
+  const Arguments call = {"train",     "vae",   "--out",    run,   "--threads",      "1",
+                          "--data",    "moons", "--train",  "300", "--valid",        "100",
+                          "--test",    "100",   "--steps",  "20",  "--hidden-units", "12",
+                          "--latents", "3",     "--ladder", "2"};
+  const Outcome trained = flowcli(runs.folder, joined(call, {"--beta", "0.5", "--mmd", "3"}));
+  expect_ok(trained);
+  BOOST_TEST(trained.err.find("the last weights are taken") != std::string::npos, trained.err);
+  const auto json = runs.call("eval", run, {"--importance", "20", "--json"}).json();
+  BOOST_TEST(json.at("importance_nats").get<double>() > json.at("nats").get<double>());
+  for (const char* command : {"check", "inspect", "report", "sample", "encode", "score"}) {
+    expect_ok(runs.call(command, run));
+  }
+  expect_failure(flowcli(runs.folder, joined(call, {"--overwrite", "--posterior", "iaf"})),
+                 {"a ladder has its own posterior"}, 2);
+  expect_failure(
+      flowcli(runs.folder, joined(call, {"--overwrite", "--beta", "0", "--kl-warmup", "5"})),
+      {"beta is 0"}, 2);
 }
 
 // 40 rows in two batches: three of six updates are within the warm-up, as is the first epoch.

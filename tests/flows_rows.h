@@ -17,6 +17,7 @@ std::vector<FlowRow> map_rows();    ///< couplings of every elementwise map besi
 std::vector<FlowRow> image_rows();  ///< layers of images (N, H, W, C)
 std::vector<FlowRow> autoregressive_rows();
 std::vector<FlowRow> planar_rows();  ///< planar, radial and Sylvester
+std::vector<FlowRow> ladder_rows();  ///< of latents
 std::vector<FlowRow> residual_rows();
 std::vector<FlowRow> realnvp_rows();  ///< batch norm, RealNVP's couplings, both orders of squeezes
 

@@ -305,13 +305,13 @@ std::vector<FlowRow> flow_table() {
   return rows;
 }
 
-/// Those of this file, and of flows_rows.cpp, flows_autoregressive.cpp, flows_planar.cpp and
-/// flows_residual.cpp, whose promises are tested there.
+/// Those of this file, and of flows_rows.cpp, flows_autoregressive.cpp, flows_planar.cpp,
+/// flows_ladder.cpp and flows_residual.cpp, whose promises are tested there.
 std::vector<FlowRow> all_rows() {
   std::vector<FlowRow> rows = flow_table();
   for (const auto& more :
        {test::map_rows(), test::image_rows(), test::realnvp_rows(), test::autoregressive_rows(),
-        test::planar_rows(), test::residual_rows()}) {
+        test::planar_rows(), test::ladder_rows(), test::residual_rows()}) {
     rows.insert(rows.end(), more.begin(), more.end());
   }
   return rows;

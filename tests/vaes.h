@@ -1,11 +1,15 @@
 // Small variational autoencoders, for tests of them.
 #pragma once
 
+#include <cmath>
+#include <numbers>
+
 #include "flows/layers/vae.h"
 #include "flows/models/latent_flow.h"
 #include "flows/models/vae_density.h"
 #include "flows/train/fit.h"
 #include "nn/nets/mlp.h"
+#include "tensor/linalg.h"
 #include "tests/data_util.h"
 #include "tests/datasets.h"
 #include "tests/trainings.h"
@@ -26,6 +30,25 @@ inline void randomise(nn::Module& module, double size) {
   module.for_each_parameter([&](const std::string&, Var& p) {
     p.set_value(normal(gen, p.shape(), DType::F64).to(p.dtype()) * size);
   });
+}
+
+/// A layer with these weights (out, in) and bias (out).
+inline std::shared_ptr<nn::Layer> linear_of(const Tensor& weight, const Tensor& bias) {
+  Generator gen(1);
+  auto layer = std::make_shared<nn::Linear>(
+      nn::LinearOptions{.in = weight.dim(1), .out = weight.dim(0)}, gen);
+  layer->for_each_parameter(
+      [&](const std::string& name, Var& p) { p.set_value(name == "weight" ? weight : bias); });
+  return layer;
+}
+
+/// ln N(x; mean, covariance) of each row of x (N, D), f64; mean (D), covariance (D, D).
+inline std::vector<double> ln_gaussian(const Tensor& x, const Tensor& mean,
+                                       const Tensor& covariance) {
+  const Tensor centred = x - mean, half = matmul(centred, inverse(covariance));
+  const double rest = slogdet(covariance).logdet.item() +
+                      static_cast<double>(x.dim(1)) * std::log(2 * std::numbers::pi);
+  return (sum(half * centred, {1}) * -0.5 - rest / 2).to_vector<double>();
 }
 
 /// All rows of so many levels, (levels^dims, dims), f64.

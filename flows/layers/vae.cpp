@@ -14,7 +14,8 @@ VaeLayer::VaeLayer(const Generator& noise, Nets nets, std::shared_ptr<Likelihood
       likelihood_(add_module("likelihood", std::move(likelihood))),
       latents_(latents),
       context_(nets.context),
-      context_behind_encoder_(nets.context_behind_encoder) {
+      context_behind_encoder_(nets.context_behind_encoder),
+      flow_takes_gaussian_(nets.flow_takes_gaussian) {
   NF_CHECK(latents >= 1, "[VaeLayer] needs latents, got ", latents);
   if (!flow) return;
   flow_ = &add_module("flow", std::move(flow));
@@ -39,7 +40,8 @@ VaeLayer::Posterior VaeLayer::posterior_of(const Var& x, const Var& context) {
   const Var both = posterior_(h);
   NF_CHECK(both.shape() == Shape({x.dim(0), 2 * latents_}), "[VaeLayer] the encoder gives ",
            both.shape(), ", ", latents_, " latents need (", x.dim(0), ", ", 2 * latents_, ")");
-  return {h, narrow(both, 1, 0, latents_), narrow(both, 1, latents_, latents_)};
+  return {flow_takes_gaussian_ ? both : h, narrow(both, 1, 0, latents_),
+          narrow(both, 1, latents_, latents_)};
 }
 
 Var VaeLayer::decoded(const Var& z, const Var& context) { return decoder_(beside(z, context)); }
@@ -56,13 +58,16 @@ Var floats(const Var& x) { return is_float(x.dtype()) ? x : Var(x.value().to(DTy
 
 }  // namespace
 
+Tensor VaeLayer::draw_noise(std::int64_t rows, std::int64_t draws, DType dtype, Device device) {
+  return normal(noise_, {rows, draws * latents_}, dtype, device).reshape({rows * draws, latents_});
+}
+
 VaeLayer::Drawn VaeLayer::draw_latents(const Var& x, std::int64_t draws, const Var& context) {
   NF_CHECK(x.rank() == 2, "[VaeLayer] expected rows (N, D), got ", x.shape());
   const std::int64_t n = x.dim(0);
   const Var rows = floats(x);
-  const auto [h, mean, log_scale] = posterior_of(likelihood_.seen(rows), context);
-  const Var e = normal(noise_, {n, draws * latents_}, mean.dtype(), mean.device())
-                    .reshape({n * draws, latents_});
+  const auto [known, mean, log_scale] = posterior_of(likelihood_.seen(rows), context);
+  const Var e = draw_noise(n, draws, mean.dtype(), mean.device());
   Var z = repeat_rows(mean, draws) + repeat_rows(exp(log_scale), draws) * e;
   // ln N(z_0): the square of e is that of (z_0 - m) / exp(s).
   const double constant = -0.5 * std::log(2 * std::numbers::pi) * static_cast<double>(latents_);
@@ -70,7 +75,7 @@ VaeLayer::Drawn VaeLayer::draw_latents(const Var& x, std::int64_t draws, const V
       reshape(repeat_rows(reshape(sum_event(log_scale), {n, 1}), draws), {n * draws});
   Var log_q = affine(sum_squares(e, {1}), -0.5, constant) - scales;
   if (flow_) {
-    const auto [moved, log_det] = (*flow_)(z, repeat_rows(h, draws));
+    const auto [moved, log_det] = (*flow_)(z, repeat_rows(known, draws));
     z = moved;
     log_q = log_q - log_det;
   }
@@ -84,8 +89,8 @@ Mapped VaeLayer::forward(const Var& x, const Var& context) {
 }
 
 Var VaeLayer::encode(const Var& x, const Var& context) {
-  const auto [h, mean, log_scale] = posterior_of(likelihood_.seen(floats(x)), context);
-  return flow_ ? (*flow_)(mean, h).value : mean;
+  const auto [known, mean, log_scale] = posterior_of(likelihood_.seen(floats(x)), context);
+  return flow_ ? (*flow_)(mean, known).value : mean;
 }
 
 Mapped VaeLayer::inverse(const Var& z, const Var& context) {

@@ -20,10 +20,11 @@ namespace nf::flows {
 ///   ln p(x|z) = likelihood.log_prob(x, decoder(z))
 ///
 /// f, which may be left out, is a flow whose context is h (Rezende, Mohamed 2015; Kingma et al.
-/// 2016). encode is f(m; h), the same at every call; inverse the middle of p(x|z), with log_det 0;
-/// draw is x ~ p(x|z). A context c (N, C), of a conditional density, stands behind what the encoder
-/// takes, (x, c), or behind what it says, h = (encoder(x), c), and behind the decoder's latents,
-/// (z, c) (Sohn, Lee, Yan, "Learning structured output representation" (2015)).
+/// 2016), or (m, s), of a ladder (ladder.h). encode is f(m; h), the same at every call; inverse the
+/// middle of p(x|z), with log_det 0; draw is x ~ p(x|z). A context c (N, C), of a conditional
+/// density, stands behind what the encoder takes, (x, c), or behind what it says, h = (encoder(x),
+/// c), and behind the decoder's latents, (z, c) (Sohn, Lee, Yan, "Learning structured output
+/// representation" (2015)).
 class VaeLayer : public Transform {
  public:
   struct Nets {
@@ -32,6 +33,7 @@ class VaeLayer : public Transform {
     std::shared_ptr<nn::Layer> decoder;    ///< (N, L + C) -> (N, D)
     std::int64_t context = 0;              ///< C
     bool context_behind_encoder = false;   ///< the second of each two
+    bool flow_takes_gaussian = false;      ///< the context of f is (m, s)
   };
   /// Draws of z, `draws` for each row of x: row i of x has rows i draws to (i + 1) draws - 1.
   struct Drawn {
@@ -51,6 +53,9 @@ class VaeLayer : public Transform {
   bool lossless() const override { return false; }
   /// Several draws of z for each row; the first of one alone is that of forward().
   Drawn draw_latents(const Var& x, std::int64_t draws, const Var& context = {});
+  /// Standard normal (N draws, L) by the layer's own generator, `draws` for each of its N rows. In
+  /// one pass draw_latents() asks first.
+  Tensor draw_noise(std::int64_t rows, std::int64_t draws, DType dtype, Device device);
 
   int levels() const override { return likelihood_.levels(); }
   void initialize(const Samples& x) override;
@@ -63,9 +68,9 @@ class VaeLayer : public Transform {
   std::string kind() const override;
 
  private:
-  /// h, m and s of x.
+  /// m and s of x, and what f is given.
   struct Posterior {
-    Var h, mean, log_scale;
+    Var context, mean, log_scale;
   };
   Posterior posterior_of(const Var& x, const Var& context);
   Var decoded(const Var& z, const Var& context);
@@ -76,7 +81,7 @@ class VaeLayer : public Transform {
   nn::Layer& decoder_;
   Likelihood& likelihood_;
   std::int64_t latents_, context_;
-  bool context_behind_encoder_;
+  bool context_behind_encoder_, flow_takes_gaussian_;
 };
 
 /// (N draws, C): each row of x (N, C) `draws` times, one behind the other, as draw_latents() has

@@ -1,6 +1,7 @@
 #include "flows/models/build.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 #include "data/columns.h"
@@ -123,9 +124,21 @@ data::LoadOptions load_options(const Config& config) {
   return options;
 }
 
+namespace {
+
+// Validation has the bound. A warm-up brings its KL term in step by step; weights of another
+// objective have their best elsewhere, so the last ones are taken.
+std::int64_t best_from(const Config& config) {
+  const auto number = [&](const char* key, const char* otherwise) {
+    return std::stod(config.text(key, otherwise));
+  };
+  if (number("beta", "1") != 1 || number("mmd", "0") > 0) return INT64_MAX;
+  return std::stoll(config.text("kl_warmup", "0"));
+}
+
+}  // namespace
+
 FitOptions fit_options(const Config& config) {
-  // Validation has the whole KL term, which training brings in step by step.
-  const std::int64_t kl_warmup = std::stoll(config.text("kl_warmup", "0"));
   return {.epochs = config.training.epochs,
           .steps = config.training.steps,
           .batch_size = config.training.batch_size,
@@ -143,7 +156,7 @@ FitOptions fit_options(const Config& config) {
           .clip_norm = config.training.clip,
           .ema_decay = config.training.ema,
           .patience = config.training.patience,
-          .best_from = kl_warmup,
+          .best_from = best_from(config),
           .moves = {.flip = config.training.flip, .shift = config.training.shift},
           .seed = static_cast<std::uint64_t>(config.training.seed),
           .shards = std::max<std::int64_t>(config.training.shards, 1),

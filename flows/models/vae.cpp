@@ -3,7 +3,8 @@
 // "Variational inference with normalizing flows" (2015); Burda, Grosse, Salakhutdinov, "Importance
 // weighted autoencoders" (2016); Kingma et al., "Improved variational inference with inverse
 // autoregressive flow" (2016); conditional: Sohn, Lee, Yan, "Learning structured output
-// representation using deep conditional generative models" (2015).
+// representation using deep conditional generative models" (2015); beta: Higgins et al. (2017);
+// mmd: Zhao, Song, Ermon, "InfoVAE" (2017); ladder: Sonderby et al. (2016).
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,7 @@
 #include "flows/models/conditioning.h"
 #include "flows/models/idle.h"
 #include "flows/models/latent_flow.h"
+#include "flows/models/latent_ladder.h"
 #include "flows/models/preprocessing.h"
 #include "flows/models/table_training.h"
 #include "flows/models/vae_density.h"
@@ -22,6 +24,7 @@ namespace {
 
 struct VaeSettings : SettingsOf<VaeSettings>, Conditioning {
   std::int64_t latents = 40;
+  std::int64_t ladder = 1;
   std::string net = "mlp";
   std::int64_t maps = 32;
   std::int64_t hidden_units = 400;
@@ -37,8 +40,11 @@ struct VaeSettings : SettingsOf<VaeSettings>, Conditioning {
   std::int64_t importance = 1;
   std::int64_t kl_warmup = 0;
   double free_bits = 0;
+  double beta = 1;
+  double mmd = 0;
 
   std::vector<Field> fields() override;
+  std::vector<Field> training_fields();
 };
 
 std::vector<Field> VaeSettings::fields() {
@@ -49,6 +55,14 @@ std::vector<Field> VaeSettings::fields() {
        {},
        1,
        1e5},
+      {"ladder",
+       "layers of latents, each half as wide as the one below, drawn from the top one down with "
+       "what "
+       "data and the layer above say, each by its precision (Sonderby et al. 2016)",
+       &ladder,
+       {},
+       1,
+       10},
       {"net",
        "encoder and decoder: fully connected layers, or gated convolutions of images (van den Berg "
        "et al. 2018)",
@@ -77,6 +91,16 @@ std::vector<Field> VaeSettings::fields() {
       {"prior_flow", "flow that is learned as the prior of latents", &prior_flow, prior_flows()},
       {"prior_steps", "steps of that flow", &prior_steps, {}, 1, 1000},
       {"prior_width", "hidden units of a step's network", &prior_width, {}, 1, 1e6},
+  };
+  for (const std::vector<Field>& more : {training_fields(), Conditioning::fields()}) {
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
+}
+
+// What changes training, and not what is evaluated.
+std::vector<Field> VaeSettings::training_fields() {
+  return {
       {"importance",
        "draws of latents for each row in training: the bound of so many (IWAE)",
        &importance,
@@ -95,10 +119,22 @@ std::vector<Field> VaeSettings::fields() {
        {},
        0,
        100},
+      {"beta",
+       "weight of the KL term in training (Higgins et al. 2017); below 1 data come back better, "
+       "above 1 latents say less of them",
+       &beta,
+       {},
+       0,
+       1e6},
+      {"mmd",
+       "weight in training of the discrepancy (MMD) between the latents of a batch together and "
+       "the "
+       "prior (InfoVAE, Zhao et al. 2017)",
+       &mmd,
+       {},
+       0,
+       1e6},
   };
-  const std::vector<Field> shared = Conditioning::fields();
-  all.insert(all.end(), shared.begin(), shared.end());
-  return all;
 }
 
 std::string resolved_likelihood(const std::string& likelihood, const DataShape& data) {
@@ -169,22 +205,53 @@ std::shared_ptr<nn::Sequential> mlp_encoder(const VaeSettings& c, const DataShap
   return encoder;
 }
 
-VaeLayer::Nets nets_of(const VaeSettings& c, const DataShape& data, Generator& weights) {
-  auto encoder = convolves(c) ? nn::gated_encoder(gated_images(c, data), c.hidden_units, weights)
-                              : mlp_encoder(c, data, weights);
-  auto posterior = std::make_shared<nn::Linear>(
-      nn::LinearOptions{.in = said_by_encoder(c, data), .out = 2 * c.latents, .init = kSmall},
-      weights);
-  const std::int64_t context = context_dims(c, data), decoded = c.latents + context;
-  auto decoder = convolves(c) ? nn::gated_decoder(gated_images(c, data), decoded, kSmall, weights)
-                              : nn::mlp({.in = decoded,
+LatentLadderOptions ladder_of(const VaeSettings& c, const DataShape& data) {
+  return {.latents = c.latents,
+          .layers = c.ladder,
+          .said = said_by_encoder(c, data),
+          .width = c.hidden_units,
+          .activation = nn::activation_by_name(c.activation),
+          .last = kSmall};
+}
+
+// Latents that the decoder sees.
+std::int64_t seen_by_decoder(const VaeSettings& c, const DataShape& data) {
+  return c.ladder > 1 ? lowest_latents(ladder_of(c, data)) : c.latents;
+}
+
+std::shared_ptr<nn::Sequential> decoder_of(const VaeSettings& c, const DataShape& data,
+                                           Generator& weights) {
+  const std::int64_t seen = seen_by_decoder(c, data), in = seen + context_dims(c, data);
+  auto decoder = convolves(c) ? nn::gated_decoder(gated_images(c, data), in, kSmall, weights)
+                              : nn::mlp({.in = in,
                                          .out = data.dims,
                                          .hidden_units = c.hidden_units,
                                          .hidden_layers = static_cast<int>(c.hidden_layers),
                                          .activation = nn::activation_by_name(c.activation),
                                          .last_init = kSmall},
                                         weights);
-  return {encoder, posterior, decoder, context, convolves(c)};
+  if (c.ladder == 1) return decoder;
+  return std::make_shared<nn::Sequential>(std::vector<std::shared_ptr<nn::Layer>>{
+      std::make_shared<SkipColumns>(c.latents - seen), decoder});
+}
+
+VaeLayer::Nets nets_of(const VaeSettings& c, const DataShape& data, Generator& weights) {
+  auto encoder = convolves(c) ? nn::gated_encoder(gated_images(c, data), c.hidden_units, weights)
+                              : mlp_encoder(c, data, weights);
+  std::shared_ptr<nn::Layer> posterior;
+  if (c.ladder > 1) {
+    posterior = latent_heads(ladder_of(c, data), weights);
+  } else {
+    posterior = std::make_shared<nn::Linear>(
+        nn::LinearOptions{.in = said_by_encoder(c, data), .out = 2 * c.latents, .init = kSmall},
+        weights);
+  }
+  return {.encoder = encoder,
+          .posterior = posterior,
+          .decoder = decoder_of(c, data, weights),
+          .context = context_dims(c, data),
+          .context_behind_encoder = convolves(c),
+          .flow_takes_gaussian = c.ladder > 1};
 }
 
 Convention convention_of_levels(const DataShape& data) {
@@ -268,6 +335,12 @@ void VaeModel::check(const Config& config, const DataShape& data) const {
             "; give logistic, or --bits 1"));
   check(!convolves(c) || (data.height > 0 && data.height % 4 == 0 && data.width % 4 == 0), "net",
         "[net] conv is for images whose sides are multiples of 4; give mlp");
+  const std::int64_t least = (std::int64_t{1} << c.ladder) - 1;
+  check(c.latents >= least, "ladder",
+        str("[ladder] ", c.ladder, " layers, each half as wide as the one below, need ", least,
+            " latents or more, not ", c.latents));
+  check(c.ladder == 1 || c.posterior == "none", "posterior",
+        "[posterior] a ladder has its own posterior; leave --posterior or --ladder out");
   check(c.latents > 1 || !needs_two_latents(c.posterior), "posterior",
         str("[posterior] ", c.posterior, " needs two latents or more"));
   check(c.latents > 1 || !needs_two_latents(c.prior_flow), "prior_flow",
@@ -289,7 +362,9 @@ std::string VaeModel::why_idle(const Config& full, const DataShape& data,
                       c.posterior == "none",
                       "posterior is none, which has no steps"},
                      {{"maps"}, !convolves(c), "net is mlp, not conv"},
-                     {{"hidden_layers", "activation"}, convolves(c), "net = conv has none"},
+                     {{"kl_warmup", "free_bits"}, c.beta == 0, "beta is 0: no KL term is trained"},
+                     {{"hidden_layers"}, convolves(c), "net = conv has none"},
+                     {{"activation"}, convolves(c) && c.ladder == 1, "net = conv has none"},
                      {{"prior_steps", "prior_width"},
                       c.prior_flow == "none",
                       "prior_flow is none, which has no steps"}},
@@ -298,7 +373,7 @@ std::string VaeModel::why_idle(const Config& full, const DataShape& data,
 
 double VaeModel::parameters(const Config& full, const DataShape& data) const {
   const VaeSettings& c = full.of<VaeSettings>();
-  const std::int64_t context = context_dims(c, data), decoded = c.latents + context;
+  const std::int64_t context = context_dims(c, data), decoded = seen_by_decoder(c, data) + context;
   const auto dims = static_cast<double>(data.dims), latents = static_cast<double>(c.latents);
   const auto width = static_cast<double>(c.hidden_units);
   const auto said = static_cast<double>(said_by_encoder(c, data));
@@ -308,9 +383,23 @@ double VaeModel::parameters(const Config& full, const DataShape& data) const {
   const double nets =
       convolves(c) ? nn::gated_parameters(gated_images(c, data), c.hidden_units, decoded) : dense;
   const double scales = c.likelihood == "bernoulli" ? 0 : dims;
-  return nets + (said + 1) * 2 * latents + scales + latent_flow_parameters(posterior_of(c, data)) +
+  const double gaussians =
+      c.ladder > 1 ? latent_ladder_parameters(ladder_of(c, data)) : (said + 1) * 2 * latents;
+  return nets + gaussians + scales + latent_flow_parameters(posterior_of(c, data)) +
          latent_flow_parameters(prior_of(c, data)) +
          conditioning_parameters(c, latents_of(c, data));
+}
+
+// f of the posterior, or null. That of a ladder has the networks of the prior, which gets them too.
+std::shared_ptr<Transform> add_posterior(const VaeSettings& c, const DataShape& data,
+                                         Generator& weights, Compose& prior) {
+  if (c.ladder > 1) {
+    const Ladder ladder = latent_ladder(ladder_of(c, data), weights);
+    prior.add("ladder", std::make_shared<LadderPrior>(ladder));
+    return std::make_shared<LadderPosterior>(ladder);
+  }
+  const std::shared_ptr<Compose> flow = latent_flow(posterior_of(c, data), weights);
+  return flow->parts().empty() ? nullptr : flow;
 }
 
 std::shared_ptr<Density> VaeModel::build(const Config& full, const DataShape& data) const {
@@ -324,17 +413,21 @@ std::shared_ptr<Density> VaeModel::build(const Config& full, const DataShape& da
                                                         *before, Generator(seed, Stream::kNoise));
   const std::shared_ptr<Condition> condition = make_condition(c, data, weights);
   VaeLayer::Nets nets = nets_of(c, data, weights);
-  std::shared_ptr<Compose> posterior = latent_flow(posterior_of(c, data), weights);
-  if (posterior->parts().empty()) posterior = nullptr;
+  const auto prior = std::make_shared<Compose>();
+  const std::shared_ptr<Transform> posterior = add_posterior(c, data, weights, *prior);
   auto layer = std::make_shared<VaeLayer>(Generator(seed, Stream::kLatents), std::move(nets),
                                           likelihood_of(c, data), c.latents, posterior);
-  const std::shared_ptr<Compose> prior = latent_flow(prior_of(c, data), weights);
+  const std::shared_ptr<Compose> steps = latent_flow(prior_of(c, data), weights);
+  for (const auto& [name, part] : steps->parts()) prior->add(name, part);
   constexpr double kScaleLimit = 2;
   add_conditional_prior(c, latents_of(c, data), kScaleLimit, weights, *prior);
-  return std::make_shared<VaeDensity>(
-      before, layer, prior, data.dims, convention,
-      VaeTraining{.importance = c.importance, .kl_warmup = c.kl_warmup, .free_bits = c.free_bits},
-      condition);
+  return std::make_shared<VaeDensity>(before, layer, prior, data.dims, convention,
+                                      VaeTraining{.importance = c.importance,
+                                                  .kl_warmup = c.kl_warmup,
+                                                  .free_bits = c.free_bits,
+                                                  .beta = c.beta,
+                                                  .mmd = c.mmd},
+                                      condition);
 }
 
 nlohmann::ordered_json VaeModel::described(const Config& full, const DataShape& data) const {
@@ -349,6 +442,7 @@ nlohmann::ordered_json VaeModel::described(const Config& full, const DataShape& 
                                  {"likelihood", c.likelihood},
                                  {"posterior", c.posterior},
                                  {"prior_flow", c.prior_flow}};
+  if (c.ladder > 1) json["ladder"] = c.ladder;
   if (convolves(c)) {
     json["maps"] = c.maps;
     json["image"] = {data.height, data.width, data.channels};

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "flows/train/mmd.h"
+
 namespace nf::flows {
 
 namespace {
@@ -33,6 +35,8 @@ VaeDensity::VaeDensity(std::shared_ptr<Compose> before, std::shared_ptr<VaeLayer
   NF_CHECK(training.importance >= 1, "[VaeDensity] needs draws, got ", training.importance);
   NF_CHECK(training.importance == 1 || training.free_bits == 0,
            "[VaeDensity] the bound of several draws has no free bits: leave one of them out");
+  NF_CHECK(training.beta >= 0 && training.mmd >= 0, "[VaeDensity] beta and mmd are 0 or more, got ",
+           training.beta, " and ", training.mmd);
 }
 
 double VaeDensity::kl_weight(std::int64_t step) const {
@@ -46,6 +50,12 @@ void VaeDensity::begin_step(std::int64_t step) {
   if (training_.kl_warmup == 0) return;
   if (weight_.device() != device()) weight_ = weight_.to(device());
   weight_.fill_(kl_weight(step));
+}
+
+Var VaeDensity::from_prior(const Var& u, std::int64_t draws) {
+  const double typical = std::sqrt(2.0 * static_cast<double>(layer_->latents()));
+  const Var e = layer_->draw_noise(u.dim(0) / draws, draws, u.dtype(), u.device());
+  return mmd_squared(u, e, typical / 2);
 }
 
 Var VaeDensity::training_log_prob(const Var& x, const Var& given) {
@@ -62,10 +72,12 @@ Var VaeDensity::training_log_prob(const Var& x, const Var& given) {
     kl = broadcast_to(maximum(mean(kl), least), kl.shape());
   }
   if (training_.kl_warmup > 0) kl = kl * Var(weight_.to(kl.dtype()));
+  if (training_.beta != 1) kl = kl * training_.beta;
   Var gained = log_p - kl;
   if (draws > 1) {
     gained = logsumexp(reshape(gained, {n, draws}), {1}) - std::log(static_cast<double>(draws));
   }
+  if (training_.mmd > 0) gained = gained - from_prior(u, draws) * training_.mmd;
   return enters ? gained + entered.log_det : gained;
 }
 

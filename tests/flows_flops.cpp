@@ -10,6 +10,7 @@
 #include "flows/layers/coupling.h"
 #include "flows/layers/dequantize.h"
 #include "flows/layers/elementwise.h"
+#include "flows/layers/ladder.h"
 #include "flows/layers/level_cdf.h"
 #include "flows/layers/logit.h"
 #include "flows/layers/permute.h"
@@ -85,6 +86,7 @@ BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
   auto both = std::make_shared<Compose>();
   both->add("scale", std::make_shared<Scale>(2));
   both->add("scaling", scaling);
+  const Ladder ladder{.dims = {1, 3}, .nets = {net_of(6, gen, 1)}};
   const Row rows[] = {
       {scaling, 12 + 4 + 4},                  // x exp(s); exp; sum
       {std::make_shared<Scale>(2), 12 + 12},  // times, plus
@@ -133,6 +135,12 @@ BOOST_AUTO_TEST_CASE(flops_are_those_counted_by_hand) {
       // w.z + b, tanh, z + u' t, log_det; |w|^2, w.u, m and u'; with a context of 2 for each row
       {std::make_shared<Planar>(kDims, gen), 3 * (8 + 1 + 8 + 5) + 7 + 7 + 3 + 7 + 8},
       {std::make_shared<Planar>(kDims, gen, 2), 3 * (22 + 32) + 3 * 9 * (2 + 2)},
+      // 3 latents below one, from a network of 1 number: s = limit tanh(r / limit), minus, exp,
+      // times, plus, sum
+      {std::make_shared<LadderPrior>(ladder), net(6, 1) + 9 * (3 + 1 + 1 + 1 + 1 + 1)},
+      // and what the product has: minus, times, sigmoid, minus, times, plus; minus, times,
+      // softplus, times
+      {std::make_shared<LadderPosterior>(ladder), net(6, 1) + 9 * (8 + 6 + 4)},
       // z - c, r, the move, log_det; alpha and beta
       {std::make_shared<Radial>(kDims, gen), 3 * (4 + 9 + 2 + 8 + 13) + 7},
       {both, 24 + 20},

@@ -149,7 +149,7 @@ double error_of(Model& model, const Tensor& x, const Tensor& labels) {
 void fit(const Job& job, Model& model, const Digits& digits, bool alone, Generator& gen) {
   const Tensor rows = rows_with_labels(digits.labels);
   const Tensor x = index_select(digits.train, 0, rows), y = index_select(digits.labels, 0, rows);
-  const double lr = job.full() ? 1e-3 : 3e-3;
+  const double lr = 3e-3;
   nn::Optimizer adam(model, {.lr = lr});
   for (Progress p(alone ? Job{} : job, 600); p.next();) {
     adam.set_lr(lr * std::min(1.0, 2 * p.left()));
@@ -169,7 +169,7 @@ void fit(const Job& job, Model& model, const Digits& digits, bool alone, Generat
 /// Whether what is claimed of a model holds.
 bool show(const Job& job, const Digits& digits, bool auxiliary) {
   Generator gen(/*seed=*/1);
-  const std::int64_t hidden = job.full() ? 500 : 128, latents = job.full() ? 50 : 5;
+  const std::int64_t hidden = job.full() ? 300 : 128, latents = job.full() ? 10 : 5;
   const auto made = [&] { return Model(latents, auxiliary ? latents : 0, hidden, gen); };
   Model by_labels = made(), model = made();
   fit(job, by_labels, digits, true, gen);

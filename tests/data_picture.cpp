@@ -234,8 +234,9 @@ BOOST_AUTO_TEST_CASE(steps_by_name) {
       {"patches:x", "side of a tile"},  {"squares", "did you mean 'square'?"},
       {"celeba:64", "no such step"},    {"square,,gray", "no such step"},
       {"patches:2,crop:2", "last step"}};
-  for (const auto& [images, rule] : wrong) {
-    check_error([&] { in_order(folder.path(), {.images = images}); }, {"[images]", rule});
+  for (const auto& [steps, rule] : wrong) {
+    check_error([&, steps = steps] { in_order(folder.path(), {.images = steps}); },
+                {"[images]", rule});
   }
   check_error([&] { in_order(folder.path(), {.images = "crop:300"}); },
               {"a.png' has 192 x 240 pixels, and crop takes 300 x 300"});

@@ -1,7 +1,7 @@
 #include "flows/flow_density.h"
 
 #include "flows/compose.h"
-#include "flows/layers/conditions.h"
+#include "flows/initialize.h"
 #include "tensor/philox.h"
 #include "tensor/text.h"
 

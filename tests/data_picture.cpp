@@ -234,9 +234,8 @@ BOOST_AUTO_TEST_CASE(steps_by_name) {
       {"patches:x", "side of a tile"},  {"squares", "did you mean 'square'?"},
       {"celeba:64", "no such step"},    {"square,,gray", "no such step"},
       {"patches:2,crop:2", "last step"}};
-  for (const auto& [steps, rule] : wrong) {
-    check_error([&, steps = steps] { in_order(folder.path(), {.images = steps}); },
-                {"[images]", rule});
+  for (const auto& one : wrong) {
+    check_error([&] { in_order(folder.path(), {.images = one.first}); }, {"[images]", one.second});
   }
   check_error([&] { in_order(folder.path(), {.images = "crop:300"}); },
               {"a.png' has 192 x 240 pixels, and crop takes 300 x 300"});

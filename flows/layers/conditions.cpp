@@ -43,9 +43,4 @@ ColumnCondition::ColumnCondition(const std::vector<std::string>& names)
                                                        std::vector<double>(names.size(), 1)))) {
 }  // 1: of what is constant
 
-void initialize_condition(Condition* condition, const Samples& rows) {
-  if (!condition || condition->given_dims() == 0) return;
-  condition->initialize(rows.context(0, rows.size()));
-}
-
 }  // namespace nf::flows

@@ -47,7 +47,4 @@ class ColumnCondition : public Condition {
   Standardize& standardize_;
 };
 
-/// Initialises the condition of a density, null for none, by what is given with all its rows.
-void initialize_condition(Condition* condition, const Samples& rows);
-
 }  // namespace nf::flows

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "flows/layers/conditions.h"
+#include "flows/initialize.h"
 #include "flows/maps/mixture.h"
 #include "flows/transform.h"
 #include "tensor/mixture.h"

@@ -1,6 +1,6 @@
 #include "flows/models/bernoulli_made.h"
 
-#include "flows/layers/conditions.h"
+#include "flows/initialize.h"
 #include "flows/layers/level_outputs.h"
 #include "flows/layers/rows.h"
 #include "flows/transform.h"

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "flows/layers/conditions.h"
+#include "flows/initialize.h"
 #include "flows/transform.h"
 
 namespace nf::flows {

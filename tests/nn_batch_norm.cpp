@@ -221,7 +221,7 @@ BOOST_AUTO_TEST_CASE(networks_begin_as_the_paper_says) {
   Generator gen(2);
   RealNvpNet net({.in = 40, .out = 6, .width = 50, .blocks = 2, .batch_norm = true}, gen);
   for (const auto& [name, tensor] : values_of(net)) {
-    const auto ends = [&](const char* end) { return name.ends_with(end); };
+    const auto ends = [&, &of = name](const char* end) { return of.ends_with(end); };
     const double largest = max(abs(tensor)).item();
     if (ends("bias") || ends("running_mean")) {
       BOOST_CHECK_EQUAL(largest, 0);

@@ -25,9 +25,9 @@ static bool who_moves(const Tensor& parameters) {
   bool right = true;
   for (const double x : {0.3, 4.0}) {
     const auto [dx, dp] = gradients(Tensor::full({1, 1}, x, DType::F64), parameters, false);
-    const auto moved = [&](int first, int count) {
+    const auto moved = [&, &of = dp](int first, int count) {
       int some = 0;
-      for (int j = 0; j < count; ++j) some += dp.narrow(1, first + j, 1).item() != 0;
+      for (int j = 0; j < count; ++j) some += of.narrow(1, first + j, 1).item() != 0;
       return some;
     };
     const int widths = moved(0, kBins), heights = moved(kBins, kBins),

@@ -176,10 +176,7 @@ BOOST_AUTO_TEST_CASE(with_the_exact_posterior_every_draw_is_the_log_probability)
   Generator gen(4);
   const Tensor x = normal(gen, {6, 3}, DType::F64) * 2.0;
   const std::vector<double> exact = linear.exact(x);
-  for (const int draws : {1, 3}) {
-    const auto scores = score(*linear.density, x, {.noise_draws = draws, .importance = draws > 1});
-    for (std::size_t i = 0; i < exact.size(); ++i) BOOST_CHECK_CLOSE(scores[i], exact[i], 1e-8);
-  }
+  expect_exact_draws(*linear.density, x, exact);
   // Below it with another posterior.
   const auto [gap, error] =
       paired_difference(exact, score(*LinearLadder(0.8).density, x, {.noise_draws = 200}));

@@ -1,6 +1,7 @@
 // Small variational autoencoders, for tests of them.
 #pragma once
 
+#include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <numbers>
 
@@ -49,6 +50,15 @@ inline std::vector<double> ln_gaussian(const Tensor& x, const Tensor& mean,
   const double rest = slogdet(covariance).logdet.item() +
                       static_cast<double>(x.dim(1)) * std::log(2 * std::numbers::pi);
   return (sum(half * centred, {1}) * -0.5 - rest / 2).to_vector<double>();
+}
+
+/// Each draw of the bound, alone and among several, is the log-probability `exact` of its row.
+inline void expect_exact_draws(Density& density, const Tensor& x,
+                               const std::vector<double>& exact) {
+  for (const int draws : {1, 3}) {
+    const auto scores = score(density, x, {.noise_draws = draws, .importance = draws > 1});
+    for (std::size_t i = 0; i < exact.size(); ++i) BOOST_CHECK_CLOSE(scores[i], exact[i], 1e-8);
+  }
 }
 
 /// All rows of so many levels, (levels^dims, dims), f64.

@@ -57,8 +57,7 @@ std::vector<Field> VaeSettings::fields() {
        1e5},
       {"ladder",
        "layers of latents, each half as wide as the one below, drawn from the top one down with "
-       "what "
-       "data and the layer above say, each by its precision (Sonderby et al. 2016)",
+       "what data and the layer above say, each by its precision (Sonderby et al. 2016)",
        &ladder,
        {},
        1,
@@ -128,8 +127,7 @@ std::vector<Field> VaeSettings::training_fields() {
        1e6},
       {"mmd",
        "weight in training of the discrepancy (MMD) between the latents of a batch together and "
-       "the "
-       "prior (InfoVAE, Zhao et al. 2017)",
+       "the prior (InfoVAE, Zhao et al. 2017)",
        &mmd,
        {},
        0,

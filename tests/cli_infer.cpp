@@ -87,9 +87,8 @@ double value(const nlohmann::json& told, std::size_t parameter, const char* key)
 
 /// Not ended, nor waiting to be looked after.
 bool is_running(const std::string& pid) {
-  const std::string stat = slurp("/proc/" + pid + "/stat");
-  const std::size_t name = stat.rfind(')');
-  return name != std::string::npos && stat[name + 2] != 'Z';
+  const char state = state_of(std::stoi(pid));
+  return state != '\0' && state != 'Z';
 }
 
 }  // namespace

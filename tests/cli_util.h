@@ -43,6 +43,14 @@ class ScratchFolder {
   std::string path_;
 };
 
+/// Of a process, as in proc(5): R runs, T is stopped, t is traced, Z has ended and is not yet
+/// looked after; 0 where there is none.
+inline char state_of(pid_t pid) {
+  const std::string stat = slurp("/proc/" + std::to_string(pid) + "/stat");
+  const std::size_t name = stat.rfind(')');
+  return name == std::string::npos ? '\0' : stat.at(name + 2);
+}
+
 /// A started flowcli; wait() gives its exit status (or minus the signal that ended it).
 class Child {
  public:

@@ -19,6 +19,7 @@
 #include "data/png.h"
 #include "data/source.h"
 #include "flows/examine/two_sample.h"
+#include "flows/layers/level_outputs.h"
 #include "nn/optim/optim.h"
 #include "tensor/random.h"
 #include "tensor/text.h"
@@ -182,7 +183,7 @@ inline Estimate mean_of(const Tensor& numbers) {
 
 /// Nats of the test bits when pixels are independent: what a model of bits has to beat.
 inline double independent_nats(const Digits& digits) {
-  return mean_of(ln_bernoulli(digits.test, mean_logits(digits.train))).mean;
+  return mean_of(ln_bernoulli(digits.test, flows::log_odds(digits.train).to(DType::F32))).mean;
 }
 
 /// Rows (N, 784) in [0, 1] as a grid of images, PICTURE.png.

@@ -102,7 +102,8 @@ int program(const Job& job) {
               exact.mean, exact_z, independent);
   const double above = max(dbm.bound(digits.test, exact_z) - ln_p).item();
   std::printf("the bound of no image is above its ln p(v) by more than %.4f\n", above);
-  const bool agrees = std::abs(exact_z - ln_z.mean) < std::max(1.0, 4 * ln_z.se);
+  const bool agrees = std::abs(exact_z - ln_z.mean) < std::max(0.2, 4 * ln_z.se) &&
+                      bound.mean > exact.mean - 2;  // nor far below
   return agrees && above < 0.01 && exact.mean > independent + 20 ? 0 : 1;
 }
 

@@ -119,7 +119,7 @@ int program(const Job& job) {
   const double z2 = exact_ln_z(dbn.second.flipped());  // h1 has few units, so sum over them
   const Estimate exact = mean_of(dbn.exact(digits.test, z2));
   std::printf("both, all states of h1 summed up: test %.2f nats, ln Z2 %.3f\n", exact.mean, z2);
-  const bool agrees = std::abs(z2 - tuned.ln_z2.mean) < std::max(1.0, 4 * tuned.ln_z2.se);
+  const bool agrees = std::abs(z2 - tuned.ln_z2.mean) < std::max(0.2, 4 * tuned.ln_z2.se);
   return agrees && tuned.bound.mean < exact.mean + 0.2 && greedy.bound.mean > alone.mean &&
                  tuned.bound.mean > greedy.bound.mean
              ? 0

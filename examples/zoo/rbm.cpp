@@ -60,7 +60,7 @@ int program(const Job& job) {
   const double independent = independent_nats(digits);
   std::printf("independent pixels: test %.2f nats\n", independent);
   const auto agrees = [](const Result& r) {
-    return std::abs(r.ln_z.mean - r.exact) < std::max(1.0, 4 * r.ln_z.se);
+    return std::abs(r.ln_z.mean - r.exact) < std::max(0.2, 4 * r.ln_z.se);
   };
   return agrees(cd) && agrees(pcd) && pcd.test.mean > independent + 20 ? 0 : 1;
 }

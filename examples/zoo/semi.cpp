@@ -175,15 +175,17 @@ bool show(const Job& job, const Digits& digits, bool auxiliary) {
   fit(job, by_labels, digits, true, gen);
   fit(job, model, digits, false, gen);
   const double alone = error_of(by_labels, digits.test, digits.test_labels),
-               error = error_of(model, digits.test, digits.test_labels);
+               error = error_of(model, digits.test, digits.test_labels),
+               valid = error_of(model, digits.valid, digits.valid_labels);
   std::vector<Tensor> bounds;
   for (std::int64_t i = 0; i + 500 <= digits.test.dim(0); i += 500) {
     bounds.push_back(model.unlabelled(digits.test.narrow(0, i, 500), gen).value());
   }
   const Estimate bound = mean_of(concat(bounds, 0));
   const double independent = independent_nats(digits);
-  std::printf("%s: test error %.2f %%, by the labels alone %.2f %%\n", auxiliary ? "ADGM" : "M2",
-              100 * error, 100 * alone);
+  std::printf("%s: test error %.2f %% (validation, by which to choose sizes and rates: %.2f %%)\n",
+              auxiliary ? "ADGM" : "M2", 100 * error, 100 * valid);
+  std::printf("by the labels alone: test error %.2f %%\n", 100 * alone);
   std::printf("test at least %.2f +- %.2f nats; independent %.2f\n", bound.mean, bound.se,
               independent);
   // A row of the picture for each style z, a column for each class.

@@ -104,7 +104,7 @@ class Progress {
 /// Images of 28x28: f32 (N, 784) greys in [0, 1], or bits drawn with these probabilities; labels
 /// i32 (N).
 struct Digits {
-  Tensor train, valid, test, labels, test_labels;
+  Tensor train, valid, test, labels, valid_labels, test_labels;
 };
 
 inline Digits load_digits(const Job& job, bool bits) {
@@ -115,8 +115,8 @@ inline Digits load_digits(const Job& job, bool bits) {
   NF_CHECK(all.dims == 784 && all.discrete, "[zoo] needs digits of 28x28 pixels, ", job.data,
            " has samples of ", all.dims, " numbers");
   const auto numbers = [&](const Tensor& x) { return x.to(DType::F32) / (all.levels - 1.0); };
-  return {numbers(all.train.x), numbers(all.valid.x), numbers(all.test.x), all.train.labels,
-          all.test.labels};
+  return {numbers(all.train.x), numbers(all.valid.x), numbers(all.test.x),
+          all.train.labels,     all.valid.labels,     all.test.labels};
 }
 
 /// Parameters without a layer.

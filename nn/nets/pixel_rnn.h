@@ -26,10 +26,10 @@ struct PixelRnnOptions {
 /// h a RowLstm of r, the context in its sums. `above` sees the 3 rows above times 7 columns, `left`
 /// the 3 columns to the left: from there on what stands at a pixel knows nothing of it. The end is
 /// ReLU, 1x1, ReLU, 1x1, on r. So with a = (kernel - 1) / 2 a pixel knows, d rows above it, what is
-/// from 3 + (layers + d) a columns to its left up to 3 + (d - 1) a to its right, to the first row:
-/// a triangle, beside which is a blind spot. No weight is masked, as in PixelCnn. (van den Oord,
-/// Kalchbrenner, Kavukcuoglu, "Pixel recurrent neural networks" (2016), sections 3.1, 3.3 and table
-/// 1)
+/// from 3 + (layers + d) a columns to its left up to 3 + (d - 1) a to its right, or d a - 1 where
+/// that is more, to the first row: a triangle, beside which is a blind spot. No weight is masked,
+/// as in PixelCnn. (van den Oord, Kalchbrenner, Kavukcuoglu, "Pixel recurrent neural networks"
+/// (2016), sections 3.1, 3.3 and table 1)
 class PixelRnn : public CausalNet {
  public:
   PixelRnn(const PixelRnnOptions& options, Generator& gen);

@@ -12,7 +12,8 @@
 //
 //   example_zoo_dbn path/to/mnist 10 dbn    # 500 and 2000 hidden units
 //
-// Published: a bound of 86.2 nats, 84.55 in later lists.
+// Published: a bound of 86.2 nats; 84.55, in later lists, is an estimate by other means (Murray,
+// Salakhutdinov 2009).
 #include "rbm.h"
 
 using namespace zoo;

@@ -157,9 +157,10 @@ std::string weights_file(const SavedRun& run, const RunState& state, const std::
              " has lost its best weights (best.safetensors); put the file back, or take the last "
              "ones with --weights last");
     weights = run.file("last.safetensors");
-    note(str("note: ", path,
-             " has no best weights: nothing was validated, or not yet behind the warm-up of the KL "
-             "term; the last ones are taken"));
+    note(str(
+        "note: ", path,
+        " has no best weights: nothing was validated, or no epoch may be the best yet (vae: its "
+        "kl_warmup, beta or mmd); the last ones are taken"));
   }
   NF_CHECK(std::filesystem::exists(weights), "[run] ", path, " has lost its weights: there is no ",
            weights);

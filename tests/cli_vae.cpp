@@ -170,6 +170,9 @@ BOOST_AUTO_TEST_CASE(ladders_and_other_objectives_are_evaluated_by_the_bound) {
   expect_failure(
       flowcli(runs.folder, joined(call, {"--overwrite", "--beta", "0", "--kl-warmup", "5"})),
       {"beta is 0"}, 2);
+  expect_failure(
+      flowcli(runs.folder, joined(call, {"--overwrite", "--mmd", "1", "--patience", "5"})),
+      {"patience", "the last weights are taken"}, 2);
 }
 
 // 40 rows in two batches: three of six updates are within the warm-up, as is the first epoch.

@@ -26,9 +26,10 @@ void check_batch(const flows::Density& density, const flows::Config& config, std
   const std::int64_t batch = std::min(config.training.batch_size, rows);
   std::vector<nn::LayerInfo> layers;
   density.inspect({batch, density.dims()}, "", layers);
-  const bool images = flows::model_by_name(config.model).of_images();
-  check_memory(nn::kept_bytes(layers), str("a batch of ", batch),
-               str("give a smaller --batch-size", images ? " or --memory invertible" : ""));
+  const bool could_keep_less = config.text("memory", "") == "tape";
+  check_memory(
+      nn::kept_bytes(layers), str("a batch of ", batch),
+      str("give a smaller --batch-size", could_keep_less ? " or --memory invertible" : ""));
 }
 
 std::shared_ptr<flows::Density> density_to_train(const flows::Config& config,

@@ -83,6 +83,12 @@ void reduce_bits(Dataset& data, int bits) {
     if (part->x.defined()) part->x = levels_of_pixels(part->x, bits);
   }
   data.levels = 1 << bits;
+  const std::uint8_t* const level =
+      data.train.size() > 0 ? data.train.x.data<std::uint8_t>() : nullptr;
+  if (level && std::all_of(level, level + data.train.x.numel(), [](int k) { return k == 0; })) {
+    data.notes.push_back(str("no pixel is above ", (1 << (8 - bits)) - 1, ": with bits = ", bits,
+                             " all become 0; binarize takes pixels of 0 and 1 as they are"));
+  }
 }
 
 // The grey of 255 is exactly 1 as a float, above every u: white stays white, and black black.

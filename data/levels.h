@@ -15,8 +15,9 @@ Tensor levels_of_pixels(const Tensor& pixels, int bits);
 /// levels_of_pixels() of that is k again. levels u8, or floats, between which lie the greys
 /// between, on any device; the result on the CPU.
 Tensor pixels_of_levels(const Tensor& levels, int count);
-/// The rows of all parts become levels of so many bits; 8: nothing changes. Throws SettingError
-/// when fewer are asked of real numbers.
+/// The rows of all parts become levels of so many bits; 8: nothing changes. A note tells where
+/// nothing is left of the training pixels. Throws SettingError when fewer are asked of real
+/// numbers.
 void reduce_bits(Dataset& data, int bits);
 
 /// Bits drawn with the grey of pixels as their probability: 1 with pixel / 255, else 0

@@ -106,9 +106,10 @@ BOOST_AUTO_TEST_CASE(data_that_do_not_suit_are_refused) {
     expect_failure(flowcli(folder, call), parts, status);
   };
   refused({"nade", "--data", "glyphs"}, {"[binarize]", "--binarize static"}, 1);
-  refused({"nade", "--data", "moons"}, {"[data] nade is for levels", "real numbers"}, 2);
+  refused({"nade", "--data", "moons"}, {"[data] nade is for levels", "real numbers", "uint8"}, 2);
   refused({"wavenet", "--data", "moons"}, {"[data] wavenet is for levels"}, 2);
-  refused({"pixelcnn", "--data", "tones"}, {"[pixelcnn] is for images", "256 numbers"}, 1);
+  refused({"pixelcnn", "--data", "tones"}, {"[pixelcnn] is for images", "256 numbers", "wavenet"},
+          1);
   refused({"wavenet", "--components", "3"}, {"[components] would change nothing"}, 2);
 }
 

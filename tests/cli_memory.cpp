@@ -64,6 +64,12 @@ BOOST_AUTO_TEST_CASE(what_a_step_keeps_is_told_and_refused_where_it_is_too_much)
   BOOST_TEST(outcome.err.find("a batch of 70000 needs") != std::string::npos, outcome.err);
   BOOST_TEST(outcome.err.find("smaller --batch-size or --memory invertible") != std::string::npos,
              outcome.err);
+  // A setting that the model does not have is no advice.
+  const Outcome other =
+      flowcli(folder, {"train", "pixelcnn", "--data", "glyphs", "--train", "70000", "--test", "10",
+                       "--valid", "0", "--batch-size", "70000", "--out", folder.file("other")});
+  BOOST_TEST(other.status == 1);
+  BOOST_TEST(other.err.ends_with("; give a smaller --batch-size\n"), other.err);
 }
 
 BOOST_AUTO_TEST_CASE(every_command_ends_within_any_address_space,

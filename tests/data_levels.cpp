@@ -174,6 +174,21 @@ BOOST_AUTO_TEST_CASE(what_is_bits_already_stays) {
   }
 }
 
+// The upper bits of 0 and 1 are all 0: a model of such pixels learns nothing.
+BOOST_AUTO_TEST_CASE(upper_bits_that_say_nothing_are_told) {
+  const test::TempFolder folder;
+  const std::string path = folder.path("bits.npy");
+  for (const int most : {1, 63, 64}) {
+    Tensor images = Tensor::zeros({20, 2, 3, 1}, DType::U8);
+    images.fill_(most);
+    write_npy(path, images);
+    const Dataset two = load(path, {.bits = 2});
+    BOOST_TEST(two.notes.size() == (most < 64 ? 1U : 0U));
+    if (most < 64)
+      BOOST_TEST(two.notes[0].starts_with("no pixel is above 63: with bits = 2 all become 0"));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_has_no_bits_to_draw) {
   check_error([] { load("moons", {.train = 5, .binarize = "static"}); },
               {"[binarize]", "'moons'", "pixels"});

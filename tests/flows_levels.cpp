@@ -323,7 +323,7 @@ BOOST_AUTO_TEST_CASE(what_data_cannot_have_is_refused) {
   refused("nade", "", rows_of(4, 256), {"[binarize]", "--binarize static"});
   refused("pixelcnn", "likelihood=bernoulli", images(2, 2, 1, 256), {"[likelihood]", "256"});
   refused("pixelrnn", "kernel=2", images(2, 2, 1, 256), {"[kernel]", "odd"});
-  refused("pixelrnn", "", rows_of(4, 256), {"[pixelrnn] is for images"});
+  refused("pixelrnn", "", rows_of(4, 256), {"[pixelrnn] is for images", "wavenet takes them"});
   refused("pixelcnn", "likelihood=softmax", images(2, 2, 3, 256), {"[likelihood]", "one channel"});
   BOOST_CHECK_NO_THROW(check_settings(config("wavenet", ""), images(2, 2, 3, 256)));
   BOOST_CHECK_EQUAL(resolved(config("pixelcnn", ""), images(2, 2, 3, 256)).text("likelihood", ""),

@@ -7,7 +7,6 @@
 #include "flows/models/conditioning.h"
 #include "flows/models/idle.h"
 #include "flows/models/levels_density.h"
-#include "flows/models/multi_scale.h"
 
 namespace nf::flows {
 
@@ -78,8 +77,9 @@ std::int64_t LevelsModel::context_of(const DataShape& data) {
 
 void LevelsModel::check(const Config&, const DataShape& data) const {
   data::check_setting(data.discrete, "data", "[data] ", name(),
-                      " is for levels, as pixels have them, and these data are real numbers; made "
-                      "and maf are for such");
+                      " is for levels, as pixels have them, and these data are real numbers: made "
+                      "and maf take such; levels that are no pictures are saved as bytes, uint8 "
+                      "of .npy");
 }
 
 std::shared_ptr<Density> LevelsModel::build(const Config& config, const DataShape& data) const {
@@ -107,7 +107,9 @@ Config LikelihoodModel::resolved(const Config& config, const DataShape& data) co
 
 void LikelihoodModel::check(const Config& config, const DataShape& data) const {
   LevelsModel::check(config, data);
-  if (of_images()) image_of(data, name());
+  data::check_setting(!of_images() || data.channels > 0, "model", "[", name(),
+                      "] is for images; rows of ", data.dims,
+                      " numbers have no height and width (wavenet takes them)");
   flows::check(config.of<LevelLikelihood>(), read_as(data));
 }
 

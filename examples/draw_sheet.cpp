@@ -75,7 +75,8 @@ static bool comes_back() {
 
 int main(int argc, char** argv) {
   try {
-    if (argc < 3) return comes_back() ? 0 : 1;
+    if (argc == 1) return comes_back() ? 0 : 1;
+    NF_CHECK(argc > 2, "usage: ", argv[0], " SHEET.png GRID.png[:LAST]...");
     write_sheet(argv[1], {argv + 2, argv + argc});
     return 0;
   } catch (const Error& error) {

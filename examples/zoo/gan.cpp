@@ -89,6 +89,7 @@ double plane(const Job& job) {
 /// look like the label that was asked for.
 double images(const Job& job, const std::string& how, bool labels) {
   const Digits digits = load_digits(job, /*bits=*/false);
+  check_labels(digits);
   Generator gen(/*seed=*/4);
   const std::int64_t given = labels ? 10 : 0, hidden = job.full() ? 512 : 256, count = 100;
   // One-hot labels beside x, nearly as long as an image: the slope of a critic with spectral norms
@@ -171,4 +172,4 @@ int program(const Job& job) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return run(argc, argv, "zoo_gan", program); }
+int main(int argc, char** argv) { return run(argc, argv, "zoo_gan", program, {.full = 2}); }

@@ -105,4 +105,4 @@ int program(const Job& job) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return run(argc, argv, "zoo_gmmn", program); }
+int main(int argc, char** argv) { return run(argc, argv, "zoo_gmmn", program, {.full = 1}); }

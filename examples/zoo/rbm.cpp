@@ -67,4 +67,4 @@ int program(const Job& job) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return run(argc, argv, "zoo_rbm", program); }
+int main(int argc, char** argv) { return run(argc, argv, "zoo_rbm", program, {.full = 2}); }

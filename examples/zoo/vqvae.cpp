@@ -183,4 +183,6 @@ int program(const Job& job) {
 
 }  // namespace
 
-int main(int argc, char** argv) { return run(argc, argv, "zoo_vqvae", program); }
+int main(int argc, char** argv) {
+  return run(argc, argv, "zoo_vqvae", program, {.full = 1, .small = 1});
+}

@@ -4,11 +4,16 @@
 // small run of some seconds that checks a claim.
 #pragma once
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -30,7 +35,7 @@ using namespace nf;
 
 struct Job {
   std::string data = "glyphs";     ///< what data::load() takes
-  double minutes = 0;              ///< of the processor, all threads together; 0: a small run
+  double minutes = 0;              ///< of training, all processors together; 0: a small run
   std::string picture;             ///< a path without its ending
   std::vector<std::string> words;  ///< the program's own
   bool full() const { return minutes > 0; }
@@ -52,9 +57,17 @@ struct Job {
   }
 };
 
-/// Throws Error for minutes that are no number.
-inline Job job_of(int argc, char** argv, const std::string& picture) {
+/// How many words a program takes.
+struct Words {
+  std::size_t full = 0, small = 0;  ///< in a full run, in a small one
+};
+
+/// Throws Error for what would be wrong only after the training: minutes that are no number, words
+/// too many, a picture in a folder that is not there.
+inline Job job_of(int argc, char** argv, const std::string& picture, const Words& words) {
   Job job{.picture = picture, .words = {}};
+  NF_CHECK(argc < 2 || argv[1][0] != '-', "usage: ", argv[0],
+           " [DATA [MINUTES [PICTURE [WORDS..]]]]; the head of its file in examples/zoo says more");
   if (argc > 1) job.data = argv[1];
   if (argc > 2) {
     char* end = nullptr;
@@ -64,15 +77,23 @@ inline Job job_of(int argc, char** argv, const std::string& picture) {
   }
   if (argc > 3) job.picture = argv[3];
   for (int i = 4; i < argc; ++i) job.words.emplace_back(argv[i]);
+  const std::size_t most = job.full() ? words.full : words.small;
+  NF_CHECK(job.words.size() <= most, "[zoo] '", printable(job.words[most]),
+           "' is a word too many: ", job.full() ? "a full" : "a small", " run takes ", most);
+  const std::string parent = std::filesystem::path(job.picture).parent_path().string(),
+                    folder = parent.empty() ? "." : parent;
+  NF_CHECK(::access(folder.c_str(), W_OK) == 0, "[zoo] cannot write into '", printable(folder),
+           "': ", std::strerror(errno));
   return job;
 }
 
 /// main() of a program: its exit status, 0 when what it claims holds.
 template <class Program>
-int run(int argc, char** argv, const std::string& picture, const Program& program) {
+int run(int argc, char** argv, const std::string& picture, const Program& program,
+        const Words& words = {}) {
   try {
-    return program(job_of(argc, argv, picture));
-  } catch (const Error& error) {
+    return program(job_of(argc, argv, picture, words));
+  } catch (const std::exception& error) {
     std::fprintf(stderr, "%s\n", error.what());
     return 1;
   }
@@ -114,9 +135,22 @@ inline Digits load_digits(const Job& job, bool bits) {
   const data::Dataset all = data::load(job.data, options);
   NF_CHECK(all.dims == 784 && all.discrete, "[zoo] needs digits of 28x28 pixels, ", job.data,
            " has samples of ", all.dims, " numbers");
+  const std::int64_t least = std::min({all.train.size(), all.valid.size(), all.test.size()});
+  NF_CHECK(least >= 500, "[zoo] needs 500 digits to train on, for validation and for the test; ",
+           job.data, " has only ", least, " for one of them");
   const auto numbers = [&](const Tensor& x) { return x.to(DType::F32) / (all.levels - 1.0); };
   return {numbers(all.train.x), numbers(all.valid.x), numbers(all.test.x),
           all.train.labels,     all.valid.labels,     all.test.labels};
+}
+
+/// Throws Error unless the digits have labels from 0 to 9.
+inline void check_labels(const Digits& digits) {
+  for (const Tensor& labels : {digits.labels, digits.test_labels}) {
+    NF_CHECK(labels.defined(), "[zoo] needs digits with labels");
+    for (const std::int32_t label : labels.to_vector<std::int32_t>()) {
+      NF_CHECK(label >= 0 && label < 10, "[zoo] needs labels from 0 to 9, got ", label);
+    }
+  }
 }
 
 /// Parameters without a layer.

@@ -24,12 +24,13 @@ double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_P
 void check_batch(const flows::Density& density, const flows::Config& config, std::int64_t rows) {
   if (density.device() != Device::CPU) return;
   const std::int64_t batch = std::min(config.training.batch_size, rows);
+  const std::int64_t draws = density.bound_draws();  // of latents: most layers see each of them
   std::vector<nn::LayerInfo> layers;
-  density.inspect({batch, density.dims()}, "", layers);
-  const bool could_keep_less = config.text("memory", "") == "tape";
-  check_memory(
-      nn::kept_bytes(layers), str("a batch of ", batch),
-      str("give a smaller --batch-size", could_keep_less ? " or --memory invertible" : ""));
+  density.inspect({batch * draws, density.dims()}, "", layers);
+  std::string advice = "give a smaller --batch-size", what = str("a batch of ", batch);
+  if (config.text("memory", "") == "tape") advice += " or --memory invertible";
+  if (draws > 1) advice += " or --importance", what += str(" with ", draws, " draws for each");
+  check_memory(nn::kept_bytes(layers), what, advice);
 }
 
 std::shared_ptr<flows::Density> density_to_train(const flows::Config& config,

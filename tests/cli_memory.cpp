@@ -64,12 +64,24 @@ BOOST_AUTO_TEST_CASE(what_a_step_keeps_is_told_and_refused_where_it_is_too_much)
   BOOST_TEST(outcome.err.find("a batch of 70000 needs") != std::string::npos, outcome.err);
   BOOST_TEST(outcome.err.find("smaller --batch-size or --memory invertible") != std::string::npos,
              outcome.err);
-  // A setting that the model does not have is no advice.
-  const Outcome other =
-      flowcli(folder, {"train", "pixelcnn", "--data", "glyphs", "--train", "70000", "--test", "10",
-                       "--valid", "0", "--batch-size", "70000", "--out", folder.file("other")});
-  BOOST_TEST(other.status == 1);
-  BOOST_TEST(other.err.ends_with("; give a smaller --batch-size\n"), other.err);
+  // A setting that the model does not have is no advice; draws of latents are rows, too.
+  const auto refused = [&](std::vector<std::string> call, const char* batch) {
+    for (const char* more : {"--data", "glyphs", "--test", "10", "--valid", "0", "--train", batch,
+                             "--batch-size", batch, "--out"}) {
+      call.emplace_back(more);
+    }
+    call.push_back(folder.file("other"));
+    const Outcome told = flowcli(folder, call);
+    BOOST_TEST(told.status == 1);
+    return told.err;
+  };
+  const std::string other = refused({"train", "pixelcnn"}, "70000");
+  BOOST_TEST(other.ends_with("; give a smaller --batch-size\n"), other);
+  const std::string drawn =
+      refused({"train", "vae", "--binarize", "static", "--importance", "10000"}, "10000");
+  BOOST_TEST(drawn.find("a batch of 10000 with 10000 draws for each needs") != std::string::npos,
+             drawn);
+  BOOST_TEST(drawn.ends_with("smaller --batch-size or --importance\n"), drawn);
 }
 
 BOOST_AUTO_TEST_CASE(every_command_ends_within_any_address_space,

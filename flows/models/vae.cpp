@@ -265,7 +265,7 @@ class VaeModel : public Model {
   }
   bool conditional() const override { return true; }
   std::string sizes() const override {
-    return "hidden_units, hidden_layers, maps, posterior_width";
+    return "latents, hidden_units, hidden_layers, maps, posterior_width";
   }
   Config preset(const DataShape& data, const std::string&) const override;
   Config resolved(const Config& config, const DataShape& data) const override {

@@ -158,7 +158,9 @@ std::string pictures(const TrainedModel& model, const data::Dataset& data, std::
            html_picture(plots.samples_png, "Samples") + html_picture(plots.density_png, "Density") +
            html_drawing(plots.grid_svg, 500, "Lines of constant latents, -3 to 3 deviations");
   }
-  if (!model.shape.images()) return "<p>Rows of a table have no picture.</p>\n";
+  if (!model.shape.images()) {
+    return str("<p>Rows of ", model.shape.dims, " numbers have no picture.</p>\n");
+  }
   constexpr std::int64_t kImages = 64;
   Generator gen(seed);
   const std::int64_t shown = std::min(kImages, data.train.size());

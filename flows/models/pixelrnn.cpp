@@ -45,7 +45,7 @@ class PixelRnnModel : public LikelihoodModel {
  public:
   std::string name() const override { return "pixelrnn"; }
   std::string help() const override {
-    return "row LSTMs (van den Oord et al. 2016), half pixelcnn's cost";
+    return "pixels by LSTMs down the rows (van den Oord et al. 2016)";
   }
   std::string sizes() const override { return "maps, layers, kernel, head"; }
   bool of_images() const override { return true; }

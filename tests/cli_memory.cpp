@@ -82,6 +82,11 @@ BOOST_AUTO_TEST_CASE(what_a_step_keeps_is_told_and_refused_where_it_is_too_much)
   BOOST_TEST(drawn.find("a batch of 10000 with 10000 draws for each needs") != std::string::npos,
              drawn);
   BOOST_TEST(drawn.ends_with("smaller --batch-size or --importance\n"), drawn);
+  // The discrepancy of latents has matrices of all pairs.
+  const std::string pairs =
+      refused({"train", "vae", "--binarize", "static", "--mmd", "1", "--importance", "3"}, "70000");
+  BOOST_TEST(pairs.find("a batch of 70000 with 3 draws for each needs") != std::string::npos,
+             pairs);
 }
 
 BOOST_AUTO_TEST_CASE(every_command_ends_within_any_address_space,

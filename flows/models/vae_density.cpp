@@ -58,6 +58,20 @@ Var VaeDensity::from_prior(const Var& u, std::int64_t draws) {
   return mmd_squared(u, e, typical / 2);
 }
 
+Shape VaeDensity::inspect(const Shape& in, const std::string& name,
+                          std::vector<nn::LayerInfo>& rows) const {
+  constexpr double kMatrices = 10;  // of all pairs of draws, so many at a time: measured
+  const Shape out = FlowDensity::inspect(in, name, rows);
+  const auto draws = static_cast<double>(in.dim(0));
+  if (training_.mmd > 0) {
+    rows.push_back({.name = nn::join_names(name, "mmd"),
+                    .kind = "MMD",
+                    .out_shape = out,
+                    .beside = kMatrices * draws * draws});
+  }
+  return out;
+}
+
 Var VaeDensity::training_log_prob(const Var& x, const Var& given) {
   const std::int64_t n = x.dim(0), draws = training_.importance;
   const bool enters = !before_->parts().empty();

@@ -51,6 +51,8 @@ class VaeDensity : public FlowDensity {
   /// b / beta at the update behind `step` others.
   double kl_weight(std::int64_t step) const;
   std::string kind() const override { return "VaeDensity"; }
+  Shape inspect(const Shape& in, const std::string& name,
+                std::vector<nn::LayerInfo>& rows) const override;
 
  private:
   // MMD^2 of u (N draws, L) and as many rows of the base.

@@ -161,7 +161,13 @@ std::string whose_option(const std::string& option) {
   std::string key = option.substr(std::min<std::size_t>(2, option.size()));
   std::replace(key.begin(), key.end(), '-', '_');
   const std::string& model = chosen_model();
-  return model.empty() ? "" : flows::of_other_models(key, model, option_name);
+  if (model.empty()) return "";
+  const std::string others = flows::of_other_models(key, model, option_name);
+  if (!others.empty()) return others;
+  for (const flows::Field& field : flows::preset(model).fields()) {
+    if (field.key == key) return str(option, " is of train; here it is --set ", key, "=VALUE");
+  }
+  return "";
 }
 
 std::string models_help() {

@@ -19,8 +19,8 @@ using flows::read_config;
 /// The settings of all models, each name once; those of the model that the command line names, when
 /// it does.
 std::vector<flows::Field> all_fields();
-/// Why the model that the command line names has no such option, "--boards": it is of other ones,
-/// as flows::of_other_models says; else empty.
+/// Why a command that takes --set has no such option, "--boards": it is of other models than the
+/// one that the command line names, as flows::of_other_models says, or given by --set; else empty.
 std::string whose_option(const std::string& option);
 /// To be called before commands are added: help shows the options of the model that the words name,
 /// by itself, as a configuration, or as a run.

@@ -48,6 +48,7 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
       {{"train", "realnvp", "--boards", "3"}, "--boards is of image-plus; realnvp has --recipe, "},
       {{"bench", "realnvp", "--growth=3"}, "--growth is of image-plus; realnvp has --recipe, "},
       {{"train", "realnvp", "--set", "boards=3"}, "boards is of image-plus; realnvp has recipe, "},
+      {{"bench", "nade", "--binarize=static"}, "of train; here it is --set binarize=VALUE"},
       {{"eval", "run", "--boards", "3"}, "eval has no option '--boards'", "image-plus"},
       {{"train", "image-plus", "--boards", "1000000"}, "boards = 1000000 is out", "e+06"},
       {{"train", "--skip-bad", "nice", "--out", out},

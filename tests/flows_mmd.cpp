@@ -51,6 +51,14 @@ BOOST_AUTO_TEST_CASE(it_tells_distributions_apart) {
   BOOST_CHECK_GT(to_x(same + 0.5), 0.1);
 }
 
+// In f32 squared distances of rows far from 0 are off by more than the scale, below 0, too. Each of
+// the kernels is 1 at most.
+BOOST_AUTO_TEST_CASE(rounding_makes_no_kernel_larger_than_1) {
+  Generator gen(4);
+  const Tensor x = normal(gen, {50, 3}) + 100.0, y = normal(gen, {50, 3}) + 100.0;
+  BOOST_CHECK_LE(std::abs(mmd_squared(x, y, 1e-3).value().item()), 8);
+}
+
 BOOST_AUTO_TEST_CASE(its_gradient_is_that_of_its_value) {
   Generator gen(3);
   const Tensor x = normal(gen, {4, 3}, DType::F64), y = normal(gen, {5, 3}, DType::F64);

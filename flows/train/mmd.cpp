@@ -9,8 +9,9 @@ namespace {
 // The mean of k over all pairs of rows.
 Var kernel_mean(const Var& x, const Var& y, double scale) {
   const FullPrecision full;  // a distance is a small difference of large numbers
-  const Var squares = reshape(sum_squares(x, {1}), {x.dim(0), 1}) + sum_squares(y, {1}) -
+  const Var rounded = reshape(sum_squares(x, {1}), {x.dim(0), 1}) + sum_squares(y, {1}) -
                       2 * matmul(x, transpose(y, 0, 1));
+  const Var squares = relu(rounded);  // of equal rows it may be below 0
   Var k;
   for (const double width : {0.5, 1.0, 2.0, 4.0}) {
     const double sigma = scale * width;

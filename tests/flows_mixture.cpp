@@ -61,4 +61,18 @@ BOOST_AUTO_TEST_CASE(mixtures_are_inverted_between_their_components) {
   }
 }
 
+// A network that is fed with latents far from all data says anything.
+BOOST_AUTO_TEST_CASE(of_parameters_beyond_all_measure_it_is_a_number) {
+  constexpr std::int64_t kPoints = 3000;
+  const auto map = mixture_map(4);
+  for (const DType dtype : test::kFloats) {
+    const Tensor parameters =
+        (test::draw({kPoints, map->parameters_per_dim()}, DType::F64, 5) * 1e20).to(dtype);
+    const Tensor z = (test::draw({kPoints, 1}, DType::F64, 6) * 1e15).to(dtype);
+    const auto [x, log_det] = map->inverse(z, parameters);
+    BOOST_CHECK(all_finite(x.value()));
+    BOOST_CHECK(all_finite(log_det.value()));
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -35,8 +35,9 @@ Var with_gradient(const Tensor& found, const Var& y, const Sloped<Var>& there) {
   constexpr double kSteepest = 60;  // on a plateau the step is any number
   const Var factor =
       exp(minimum(-there.log_slope, Tensor::full({}, kSteepest, y.dtype(), y.device())));
-  const Var step = (y - there.value) * factor.detach();
-  return found + (step - step.detach());
+  // The value goes first: it may be too long for a number once it is divided by the slope.
+  const Var miss = y - there.value;
+  return found + (miss - miss.detach()) * factor.detach();
 }
 
 Var tanh_step_root(const Var& y, const Var& r, const Var& q, const Var& c) {

@@ -29,7 +29,10 @@ void check_batch(const flows::Density& density, const flows::Config& config, std
   density.inspect({batch * draws, density.dims()}, "", layers);
   std::string advice = "give a smaller --batch-size", what = str("a batch of ", batch);
   if (config.text("memory", "") == "tape") advice += " or --memory invertible";
-  if (draws > 1) advice += " or --importance", what += str(" with ", draws, " draws for each");
+  if (draws > 1) {
+    advice += " or --importance";
+    what += str(" with ", draws, " draws for each");
+  }
   check_memory(nn::kept_bytes(layers), what, advice);
 }
 

@@ -267,8 +267,7 @@ class Training {
   }
 
   std::int64_t best_from() const { return fit_options(config_, false).best_from; }
-  // The last weights, where validation has another objective than training (vae: beta, mmd).
-  bool takes_last() const { return best_from() == INT64_MAX; }
+  bool takes_last() const { return !flows::why_last_weights(config_).empty(); }
   bool overfits() const { return overfitting(judged(log_, config_), data_.dims).has_value(); }
 
   void describe_end(const flows::FitResult& result) const {
@@ -310,7 +309,7 @@ class Training {
           str("images of ", data_.channels, " channels have no picture: samples are not drawn"));
     }
     if (best_from() > 0) {
-      common_.note(takes_last() ? "beta and mmd are not in the bound: the last weights are taken"
+      common_.note(takes_last() ? flows::why_last_weights(config_)
                                 : str("the best weights are looked for from step ", best_from(),
                                       " on, behind the warm-up of the KL term"));
     }

@@ -145,7 +145,7 @@ inline Digits load_digits(const Job& job, bool bits) {
 
 /// Throws Error unless the digits have labels from 0 to 9.
 inline void check_labels(const Digits& digits) {
-  for (const Tensor& labels : {digits.labels, digits.test_labels}) {
+  for (const Tensor& labels : {digits.labels, digits.valid_labels, digits.test_labels}) {
     NF_CHECK(labels.defined(), "[zoo] needs digits with labels");
     for (const std::int32_t label : labels.to_vector<std::int32_t>()) {
       NF_CHECK(label >= 0 && label < 10, "[zoo] needs labels from 0 to 9, got ", label);

@@ -124,15 +124,20 @@ data::LoadOptions load_options(const Config& config) {
   return options;
 }
 
-namespace {
-
-// Validation has the bound. A warm-up brings its KL term in step by step; weights of another
-// objective have their best elsewhere, so the last ones are taken.
-std::int64_t best_from(const Config& config) {
+// Validation has the bound; weights of another objective have their best elsewhere.
+std::string why_last_weights(const Config& config) {
   const auto number = [&](const char* key, const char* otherwise) {
     return std::stod(config.text(key, otherwise));
   };
-  if (number("beta", "1") != 1 || number("mmd", "0") > 0) return INT64_MAX;
+  if (number("beta", "1") == 1 && number("mmd", "0") == 0) return "";
+  return "beta and mmd are not in the bound: the last weights are taken";
+}
+
+namespace {
+
+// A warm-up brings the KL term in step by step.
+std::int64_t best_from(const Config& config) {
+  if (!why_last_weights(config).empty()) return INT64_MAX;
   return std::stoll(config.text("kl_warmup", "0"));
 }
 

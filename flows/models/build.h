@@ -37,6 +37,9 @@ std::vector<std::string> split_names(const std::string& text);
 /// How a configuration's data are read and cut.
 data::LoadOptions load_options(const Config& config);
 
+/// Why the last weights are taken, not those of the best validation; empty where the best are.
+std::string why_last_weights(const Config& config);
+
 /// The training settings of a configuration.
 FitOptions fit_options(const Config& config);
 

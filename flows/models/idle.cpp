@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "flows/models/build.h"
 #include "tensor/error.h"
 
 namespace nf::flows {
@@ -16,6 +17,7 @@ std::string first_idle(const std::vector<IdleRule>& rules, const std::string& ke
 
 std::string why_idle(const Config& config, const DataShape& data, const std::string& key) {
   const TrainingSettings& t = config.training;
+  const std::string last_weights = why_last_weights(config);
   const std::string why = first_idle(
       {
           {{"beta2", "eps"}, t.optimizer == "sgd", "optimizer = sgd has no second moment"},
@@ -27,6 +29,7 @@ std::string why_idle(const Config& config, const DataShape& data, const std::str
           {{"epochs"},
            t.steps > 0,
            str("training ends after steps = ", t.steps, "; give one of both")},
+          {{"patience"}, !last_weights.empty(), last_weights},
       },
       key);
   return why.empty() ? model_by_name(config.model).why_idle(config, data, key) : why;

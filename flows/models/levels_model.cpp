@@ -7,6 +7,7 @@
 #include "flows/models/conditioning.h"
 #include "flows/models/idle.h"
 #include "flows/models/levels_density.h"
+#include "flows/models/multi_scale.h"
 
 namespace nf::flows {
 
@@ -107,9 +108,7 @@ Config LikelihoodModel::resolved(const Config& config, const DataShape& data) co
 
 void LikelihoodModel::check(const Config& config, const DataShape& data) const {
   LevelsModel::check(config, data);
-  data::check_setting(!of_images() || data.channels > 0, "model", "[", name(),
-                      "] is for images; rows of ", data.dims,
-                      " numbers have no height and width (wavenet takes them)");
+  if (of_images()) image_of(data, name(), "wavenet takes them");
   flows::check(config.of<LevelLikelihood>(), read_as(data));
 }
 

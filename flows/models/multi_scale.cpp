@@ -39,10 +39,9 @@ void StepSettings::describe(nlohmann::ordered_json& json) const {
   json["mixing"] = mixing;
 }
 
-Shape image_of(const DataShape& data, const std::string& model) {
+Shape image_of(const DataShape& data, const std::string& model, const std::string& instead) {
   data::check_setting(data.channels > 0, "model", "[", model, "] is for images; rows of ",
-                      data.dims,
-                      " numbers have no height and width (nice takes them, realnvp-2d too)");
+                      data.dims, " numbers have no height and width (", instead, ")");
   return {data.height, data.width, data.channels};
 }
 

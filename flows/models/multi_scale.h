@@ -34,8 +34,10 @@ struct StepSettings : ImageFlowSettings {
   void describe(nlohmann::ordered_json& json) const;  ///< as Model::described
 };
 
-/// (H, W, C) of the data. Throws data::SettingError for `model` where they are no images.
-Shape image_of(const DataShape& data, const std::string& model);
+/// (H, W, C) of the data. Throws data::SettingError for `model` where they are no images; `instead`
+/// says what takes them.
+Shape image_of(const DataShape& data, const std::string& model,
+               const std::string& instead = "nice takes them, realnvp-2d too");
 /// Scales: `asked`, or with 0 as many as the sides can be halved, at most 3. Throws
 /// data::SettingError where a side cannot be halved so often.
 std::int64_t levels_of(std::int64_t asked, const DataShape& data);

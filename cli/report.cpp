@@ -317,7 +317,7 @@ void add_report(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("report", "A run as one HTML file");
   command->add_option("RUN", options->run, "Run folder")->required();
-  command->add_option("--out", options->out, "The file (default: RUN/report.html)");
+  command->add_option("--out", options->out, "FILE.html (default: RUN/report.html)");
   add_part(*command, options->split, "Which part is evaluated and checked");
   add_weights(*command, options->weights);
   command->add_option("--jacobians", options->check.jacobians, "As for check")
@@ -336,6 +336,7 @@ void add_report(CLI::App& app) {
       "Examples:\n  flowcli report runs/mnist\n"
       "  flowcli report runs/moons --out moons.html --split valid\n");
   command->callback([options] {
+    if (!options->out.empty()) check_ending("report", options->out, {".html", ".htm"});
     const Device device = options->common.apply();
     const TrainedModel model = load_model(options->run, options->weights, options->common, device);
     const bool there = with_data_there(model.run).has_value();

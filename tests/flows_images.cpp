@@ -262,6 +262,9 @@ BOOST_AUTO_TEST_CASE(presets_know_small_imagenet) {
                     48 * (352'044 + 435'576 + 603'504 + 942'816) + 780 + 2'856 + 10'896 + 333'888);
   const Config realnvp = configured("realnvp", small, {}, "code");
   BOOST_CHECK_CLOSE(parameter_count(realnvp, small), 46e6, 1);
+  const DataShape faces = images(64, 64, 1), digits = images(28, 28, 1);
+  BOOST_CHECK(to_json(preset("realnvp", faces))["model"]["levels"] == 5);
+  BOOST_CHECK(to_json(preset("realnvp", digits))["model"]["levels"] == 2);
   for (const char* model : {"glow", "realnvp"}) {  // their papers move none of them
     BOOST_CHECK(!fit_options(configured(model, small, {})).moves.any());
   }

@@ -134,13 +134,14 @@ class ImagePlus : public ImageFlow {
   void describe(const Config& config, nlohmann::ordered_json& json) const override;
 };
 
-Config ImagePlus::preset(const DataShape&, const std::string&) const {
+Config ImagePlus::preset(const DataShape& data, const std::string&) const {
   Config config(name(), std::make_unique<ImagePlusSettings>());
   ImagePlusSettings& model = config.of<ImagePlusSettings>();
   model.boards = 3;
   model.steps_per_level = 3;
   model.width = 32;
   model.dequantize = "variational";
+  if (data.channels > 1) model.alpha = 0.05;  // photographs have few black or white pixels
   config.training.epochs = 20;
   config.training.budget = 60;  // on a processor, unless an end is asked for
   config.training.batch_size = 32;

@@ -171,8 +171,8 @@ class RealNvp : public ImageFlow {
   void describe(const Config& config, nlohmann::ordered_json& json) const override;
 };
 
-// The paper has no MNIST: that preset is ours, of a size for a processor. Its flips are of CIFAR,
-// CelebA and LSUN; which pictures of a folder may be mirrored, only their owner knows.
+// The paper has no grey images: their presets are ours, of a size for a processor. Its flips are of
+// CIFAR, CelebA and LSUN; which pictures of a folder may be mirrored, only their owner knows.
 Config RealNvp::preset(const DataShape& data, const std::string& recipe) const {
   Config config(name(), std::make_unique<RealNvpSettings>());
   RealNvpSettings& model = config.of<RealNvpSettings>();
@@ -180,16 +180,20 @@ Config RealNvp::preset(const DataShape& data, const std::string& recipe) const {
   const auto halves = [&](std::int64_t size) {
     return data.height % size == 0 && data.width % size == 0;
   };
-  model.levels = data.height > 0 && halves(4) ? 2 : 0;
+  // CIFAR has 2 scales, and small ImageNet of the same size 4. Fewer than 5 do not see a whole
+  // face.
+  const bool large = data.height >= 64 && halves(32);
+  if (large || data.family == "imagenet-32") {
+    model.levels = large ? 5 : 4;
+  } else {
+    model.levels = data.height > 0 && halves(4) ? 2 : 0;
+  }
   if (data.channels == 1) {
-    model.width = 32;
-    model.blocks = 2;
+    model.width = large ? 16 : 32;  // the width doubles with each scale
+    model.blocks = large ? 1 : 2;
   } else {
     model.alpha = 0.05;
-    // CIFAR has 2 scales, and small ImageNet of the same size 4.
-    const bool large = data.height >= 64 && halves(32);
-    if (large || data.family == "imagenet-32") {
-      model.levels = large ? 5 : 4;
+    if (model.levels > 2) {
       model.width = 32;
       model.blocks = 4;
     }

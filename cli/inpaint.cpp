@@ -12,6 +12,8 @@
 #include "data/levels.h"
 #include "data/png.h"
 #include "flows/examine/inpaint.h"
+#include "flows/train/evaluate.h"
+#include "tensor/memory.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -84,6 +86,14 @@ void check_asked(const InpaintCommand& options, const TrainedModel& model) {
               " has no density of reals to climb: its latents do not say all of an image");
 }
 
+/// A step looks at all images at once.
+void check_images(const flows::FlowDensity& density, std::int64_t n) {
+  if (density.device() != Device::CPU) return;
+  std::vector<nn::LayerInfo> layers;
+  density.inspect({n, density.dims()}, "", layers);
+  check_memory(nn::kept_bytes(layers), str("the ascent of ", n, " images"), "take fewer with -n");
+}
+
 void inpaint(const InpaintCommand& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
@@ -102,6 +112,12 @@ void inpaint(const InpaintCommand& options) {
   if (options.ascent_name == "paper") ascent.ascent = flows::Ascent::Paper;
   ascent.low = 0;  // the last real below K: K itself is no level
   ascent.high = std::nextafter(static_cast<float>(model.density->levels()), 0.0F);
+  check_images(*density, n);
+  const Tensor middle = (x.to(DType::F32) + 0.5).to(device);
+  const std::vector<double> of_originals =
+      flows::score(*density, middle, {.batch_size = 100, .given = rows.given});
+  const std::string broken = describe_nan(*density, middle, of_originals, rows.given);
+  if (!broken.empty()) throw flows::Diverged("[inpaint] " + broken);
   catch_interrupts();
   Progress progress(options.common.quiet);
   int steps = 0;
@@ -110,14 +126,6 @@ void inpaint(const InpaintCommand& options) {
     progress.step(done, ascent.steps, str(n, " images"), "");
     return !interrupted();
   };
-  const Tensor middle = (x.to(DType::F32) + 0.5).to(device);
-  const auto of_originals = density->log_prob(middle, given_part(rows.given, 0, n, device))
-                                .value()
-                                .to(Device::CPU)
-                                .to(DType::F64)
-                                .to_vector<double>();
-  const std::string broken = describe_nan(*density, middle, of_originals, rows.given);
-  if (!broken.empty()) throw flows::Diverged("[inpaint] " + broken);
   const flows::Inpainted result = flows::inpaint(*density, middle, observed, ascent);
   progress.clear();
   if (steps < ascent.steps) {

@@ -227,25 +227,26 @@ std::string csv_line(const AnyJson& line) {
 
 }  // namespace
 
+void RunFolder::check_free(const std::string& path, bool overwrite) {
+  const std::string why = path.empty() ? "" : obstacle(path, overwrite);
+  NF_CHECK(why.empty(), "[train] ", path, why);
+}
+
 RunFolder RunFolder::create(const std::string& path, const flows::Config& config, bool overwrite) {
   RunFolder run;
   run.path_ = path.empty() ? make_default_folder(config) : path;
-  const auto check = [&] {
-    const std::string why = obstacle(run.path_, overwrite);
-    NF_CHECK(why.empty(), "[train] ", run.path_, why);
-  };
   std::error_code error;
   check_usage(config.output.from.empty() || !fs::equivalent(run.path_, config.output.from, error),
               "[from] ", run.path_, " would be replaced by the training that begins with it; ",
               "choose another --out");
-  check();  // before anything is made
+  check_free(run.path_, overwrite);  // before anything is made
   try {
     make_folders(run.file("samples"));
   } catch (const Error& error) {
     fail(str("[train] ", error.what(), "; choose another with --out"));
   }
   run.lock();
-  check();  // somebody else may have trained it since
+  check_free(run.path_, overwrite);  // somebody else may have trained it since
   remove_run(run.path_);
   return run;
 }

@@ -46,6 +46,8 @@ class RunFolder {
   /// no run yet. `path` empty: runs/<model>-<data>, numbered when taken. Throws when it holds a run
   /// that was trained, unless `overwrite`; when it holds something else; while it is trained.
   static RunFolder create(const std::string& path, const flows::Config& config, bool overwrite);
+  /// Throws what create() would throw of what is there.
+  static void check_free(const std::string& path, bool overwrite);
   /// An existing one; throws with a hint when it is none.
   static RunFolder open(const std::string& path);
 

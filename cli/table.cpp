@@ -207,8 +207,10 @@ Tensor read_latents(const std::string& path, const data::Dataset& shape, std::in
       "shape (N, ", dims, ")",
       of_pixels ? str(" or (N, ", shape.height, ", ", shape.width, ", ", shape.channels, ")") : "",
       ", '", path, "' holds ", describe(z));
-  NF_CHECK(all_finite(z), "[decode] '", path, "' holds numbers that are not finite");
-  return z.to(DType::F32).reshape(rows);
+  const Tensor narrow = z.to(DType::F32);
+  NF_CHECK(all_finite(narrow), "[decode] '", path,
+           "' holds numbers that are not finite, or beyond those of 32 bits");
+  return narrow.reshape(rows);
 }
 
 std::string shown_out(const std::string& out) {

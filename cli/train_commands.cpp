@@ -60,6 +60,7 @@ SettingOptions::Job job_of(const TrainOptions& options, Device device) {
               "--ensemble and --budget are for one process, and there are ", size);
   settle_shards(config);
   if (options.ensemble == 1 && config.training.budget > 0) {
+    RunFolder::check_free(options.out, options.overwrite);  // before steps are timed
     config.training.steps = steps_within_budget(
         config, job.data, training_options(config, !options.no_graph), device, options.common);
     if (!options.settings.given("patience")) {

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 
+#include "data/exif.h"
 #include "tensor/error.h"
 #include "tensor/memory.h"
 #include "tensor/text.h"
@@ -187,13 +188,16 @@ PictureInfo png_info(const std::string& name, std::string_view head) {
 /// The components of a JPEG file, with its size.
 struct Frame {
   std::int64_t width, height;
-  int components;
+  int components, orientation;
 };
 
 /// The first frame. stb_image is not asked: it would go through the tables before, as they are.
 Frame find_frame(const std::string& name, std::string_view head) {
+  constexpr std::uint8_t kApp1 = 0xE1;
+  int orientation = 1;
   for (std::size_t at = 2;;) {
     const Segment segment = next_segment(name, head, at);
+    if (segment.marker == kApp1 && orientation == 1) orientation = exif_orientation(segment.data);
     const bool ends = segment.marker == 0xD9 || segment.marker == 0xDA;
     NF_CHECK(!ends, name, " is no JPEG that can be read: no frame before its codes");
     if (!is_frame(segment.marker)) continue;
@@ -201,7 +205,7 @@ Frame find_frame(const std::string& name, std::string_view head) {
     NF_CHECK(segment.data.size() >= kBytes, name, " is damaged: a frame of ", segment.data.size(),
              " bytes");
     return {big_endian(segment.data, 3, 2), big_endian(segment.data, 1, 2),
-            static_cast<std::uint8_t>(segment.data[5])};
+            static_cast<std::uint8_t>(segment.data[5]), orientation};
   }
 }
 
@@ -209,7 +213,9 @@ PictureInfo jpeg_info(const std::string& name, std::string_view head) {
   const Frame frame = find_frame(name, head);
   NF_CHECK(frame.components == 1 || frame.components == 3 || frame.components == 4, name,
            " is no JPEG that can be read: ", frame.components, " components");
-  return {frame.width, frame.height, frame.components == 1 ? 1 : 3};
+  const bool side = lies_on_its_side(frame.orientation);
+  return {side ? frame.height : frame.width, side ? frame.width : frame.height,
+          frame.components == 1 ? 1 : 3, frame.orientation};
 }
 
 }  // namespace
@@ -264,6 +270,7 @@ Picture decode_picture(const std::string& name, std::string_view bytes, Checksum
   out.pixels = Tensor::empty({height, width, channels}, DType::U8);
   std::memcpy(out.pixels.mutable_data<std::uint8_t>(), pixels.get(),
               static_cast<std::size_t>(out.pixels.numel()));
+  out.pixels = upright(out.pixels, info.orientation);
   return out;
 }
 

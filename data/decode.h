@@ -9,15 +9,16 @@
 
 namespace nf::data {
 
-/// What the header of a picture says.
+/// What the header of a picture says, of the picture as it is to be seen.
 struct PictureInfo {
   std::int64_t width = 0, height = 0;  ///< pixels
   int channels = 0;                    ///< 1 gray, 2 with opacity, 3 colour, 4 with opacity
+  int orientation = 1;                 ///< of the pixels in a JPEG file (exif.h)
   bool gray() const { return channels <= 2; }
 };
 
 struct Picture {
-  Tensor pixels;      ///< u8 (H, W, C), C as in PictureInfo
+  Tensor pixels;      ///< u8 (H, W, C) as in PictureInfo, upright
   bool deep = false;  ///< had 16 bits for each number; the upper 8 are kept
   bool cmyk = false;  ///< had the colours of print, turned into RGB without a colour profile
 };

@@ -19,6 +19,12 @@ namespace {
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 
+/// Elements that are no numbers.
+class OtherElements : public Error {
+ public:
+  using Error::Error;
+};
+
 // --- reading ------------------------------------------------------------------------------------
 
 struct Header {
@@ -121,8 +127,8 @@ class HeaderParser {
         return;
       }
     }
-    fail(str("[npy] ", name_, ": elements of type '", text,
-             "' are not supported; save it with .astype('float32') or 'uint8'"));
+    throw OtherElements(str("[npy] ", name_, ": elements of type '", text,
+                            "' are not supported; save it with .astype('float32') or 'uint8'"));
   }
 
   const std::string& name_;
@@ -193,9 +199,13 @@ std::map<std::string, Tensor> read_npz(const std::string& path) {
     if (!entry.name.ends_with(kSuffix)) continue;
     const std::string name = entry.name.substr(0, entry.name.size() - kSuffix.size());
     InputPart in(path, entry.begin, entry.packed_bytes, entry.packing, "array '" + name + "'");
-    const Tensor array = read_array(in);
-    NF_CHECK(in.crc32() == entry.crc32, "[npz] ", in.name(),
-             ": its checksum is wrong; get the file again");
+    Tensor array;
+    try {
+      array = read_array(in);
+      NF_CHECK(in.crc32() == entry.crc32, "[npz] ", in.name(),
+               ": its checksum is wrong; get the file again");
+    } catch (const OtherElements&) {  // names, say, beside numbers
+    }
     NF_CHECK(arrays.emplace(name, array).second, "[npz] ", in.name(), ": there twice");
   }
   NF_CHECK(!arrays.empty(), "[npz] '", path, "': a zip file without arrays (NAME.npy)");

@@ -20,7 +20,8 @@ bool looks_like_npy(std::string_view head);
 /// after the end and integers beyond 32 bits.
 Tensor read_npy(const std::string& path);
 
-/// All arrays of a .npz by name (without ".npy"), stored or deflated. Throws as read_npy and
+/// All arrays of a .npz by name (without ".npy"), stored or deflated; text and objects are
+/// undefined tensors. Throws as read_npy and
 /// read_zip_directory (zip.h) do, and for a wrong checksum.
 std::map<std::string, Tensor> read_npz(const std::string& path);
 

@@ -14,11 +14,14 @@ namespace {
 
 using Arrays = std::map<std::string, Tensor>;
 
-/// The first of the names that is there, or null.
+/// The first of the names that is there, or null. Throws Error where it is no numbers.
 const Tensor* find_array(const Arrays& arrays, std::span<const char* const> names) {
   for (const char* name : names) {
     const auto found = arrays.find(name);
-    if (found != arrays.end()) return &found->second;
+    if (found == arrays.end()) continue;
+    NF_CHECK(found->second.defined(), "[npz] array '", name, "' holds text or objects; ",
+             "save numbers under that name");
+    return &found->second;
   }
   return nullptr;
 }
@@ -73,9 +76,10 @@ Tensor counted_from_zero(const Tensor& labels) {
 
 /// A batch of small images, planes in rows under the name "data"; nothing for other files.
 std::optional<Samples> batch(const std::string& path, const Arrays& arrays) {
-  const auto data = arrays.find("data");
-  if (data == arrays.end()) return std::nullopt;
-  std::optional<Samples> out = planar_samples(path, data->second);
+  constexpr const char* kData[] = {"data"};
+  const Tensor* const data = find_array(arrays, kData);
+  if (!data) return std::nullopt;
+  std::optional<Samples> out = planar_samples(path, *data);
   if (!out) return std::nullopt;
   if (const Tensor* y = find_array(arrays, kWholeNames.labels)) {
     out->rows.labels = counted_from_zero(labels_of(path, *y, out->rows.size()));
@@ -111,7 +115,8 @@ Parts npz_parts(const std::string& path, const ReadOptions& options) {
             take_part(path, arrays, kTestNames, options)};
   }
   if (auto whole = take_part(path, arrays, kWholeNames, options)) return only(*whole);
-  NF_CHECK(arrays.size() == 1, "[data] '", path, "': holds ", names_of(arrays),
+  NF_CHECK(arrays.size() == 1 && arrays.begin()->second.defined(), "[data] '", path, "': holds ",
+           names_of(arrays),
            "; expected train, valid and test, or x, with labels train_labels, ... or y");
   return only(samples_of(path, arrays.begin()->second, options));
 }

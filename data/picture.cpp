@@ -344,6 +344,8 @@ class PictureReader {
                 " with transparent pixels, which are taken as over black");
       tell_kind([](const PictureEntry& e) { return e.cmyk; },
                 " in the colours of print (CMYK), turned into RGB without a colour profile");
+      tell_kind([](const PictureEntry& e) { return e.info.orientation != 1; },
+                ", taken with the camera turned (EXIF), made upright");
       notes_.insert(notes_.end(), folder_.notes.begin(), folder_.notes.end());
     }
     out.notes = notes_;

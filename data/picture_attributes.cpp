@@ -1,8 +1,11 @@
 #include "data/picture_attributes.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "data/csv.h"
+#include "data/csv_header.h"
+#include "data/csv_text.h"
 #include "data/given.h"
 #include "data/input.h"
 #include "data/setting_error.h"
@@ -12,21 +15,36 @@
 namespace nf::data {
 namespace {
 
-/// The name of the first column.
+/// The name of the first column; throws Error where the first line has no names.
 std::string first_name(const std::string& path) {
+  constexpr std::size_t kHead = 1 << 16;
   InputFile file(path);
-  std::string head(1 << 12, '\0');
+  std::string head(kHead, '\0');
   head.resize(file.read_up_to(head.data(), head.size()));
-  return unquoted(head.substr(0, head.find_first_of(",;\t\r\n")));
+  if (head.size() == kHead) head.resize(std::min(kHead, head.rfind('\n')));
+  CsvText text(path, head);
+  text.skip_comments();
+  text.choose_separator();
+  std::vector<std::string> names, below;
+  if (text.next()) text.split(names);
+  if (text.next()) text.split(below);
+  CellReader cells;
+  cells.separated_by(text.separator());
+  NF_CHECK(!names.empty() && is_header(names, below, cells), "[data] '", printable(path),
+           "': its first line must have names, as file,a,b");
+  return names[0];
 }
 
+/// Advice for tables that are trained on would not help here.
 Table read_table(const std::string& path, const std::vector<std::string>& wanted) {
+  const std::string files = first_name(path);
   try {
-    return read_csv(path, {.columns = wanted, .given = wanted, .split_by = first_name(path)});
-  } catch (const SettingError& error) {
-    NF_CHECK(error.key() != "split_by", "[data] '", printable(path),
-             "': its first line must have names, as file,a,b");
+    return read_csv(
+        path, {.columns = wanted, .given = wanted, .split_by = files, .may_lack_split_by = true});
+  } catch (const SettingError&) {
     throw;
+  } catch (const Error& error) {
+    fail(str(error.what(), "; what is given with pictures is numbers, as 0 and 1"));
   }
 }
 
@@ -51,6 +69,7 @@ PictureAttributes::PictureAttributes(const std::string& folder,
 
 std::int64_t PictureAttributes::row_of(const std::string& name, const std::string& path) const {
   auto found = rows_.find(path);
+  if (found == rows_.end()) found = rows_.find("./" + path);
   if (found == rows_.end()) found = rows_.find(file_name(path));
   NF_CHECK(found != rows_.end(), name, " has no row in ", printable(path_));
   return found->second;

@@ -19,10 +19,14 @@ namespace fs = std::filesystem;
 
 constexpr int kDeepest = 32;
 
-bool is_picture_name(const fs::path& name) {
-  std::string ending = name.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
+std::string in_small_letters(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return text;
+}
+
+bool is_picture_name(const fs::path& name) {
+  const std::string ending = in_small_letters(name.extension().string());
   return ending == ".png" || ending == ".jpg" || ending == ".jpeg";
 }
 
@@ -78,21 +82,21 @@ std::string first_folder(const std::string& path) {
 
 /// The list of the part that a folder of this name is; null for others.
 std::vector<PictureFile>* part_named(const std::string& folder, PictureFolder& out) {
-  if (folder == "train") return &out.train;
-  if (folder == "valid" || folder == "val" || folder == "validation") return &out.valid;
-  return folder == "test" ? &out.test : nullptr;
+  const std::string name = in_small_letters(folder);
+  if (name == "train" || name == "training") return &out.train;
+  if (name == "valid" || name == "val" || name == "validation") return &out.valid;
+  return name == "test" || name == "testing" ? &out.test : nullptr;
 }
 
-/// Whether all pictures lie in folders that are parts, training among them.
+/// Whether all pictures lie in folders that are parts, training among them. It may be alone.
 bool has_parts(const std::vector<std::string>& paths, PictureFolder& out) {
-  bool train = false, other = false;
+  bool train = false;
   for (const std::string& path : paths) {
     const std::vector<PictureFile>* const part = part_named(first_folder(path), out);
     if (!part) return false;
     train = train || part == &out.train;
-    other = other || part != &out.train;
   }
-  return train && other;
+  return train;
 }
 
 /// The folder that says the class: of a part, the one in it.
@@ -114,6 +118,7 @@ std::map<std::string, std::int32_t> label_folders(const std::vector<std::string>
     return labels;
   }
   const bool wanted = !out.classes.empty();
+  std::set<std::string> named;
   if (!wanted && folders.size() < 2) return labels;
   for (const std::string& folder : folders) {
     const std::string name = printable(folder);
@@ -122,6 +127,8 @@ std::map<std::string, std::int32_t> label_folders(const std::vector<std::string>
     NF_CHECK(at != out.classes.end(), "[data] '", printable(out.path), "': the folder '", name,
              "' is no class of the model, which are ", printable(join(out.classes, ", ")));
     labels[folder] = static_cast<std::int32_t>(at - out.classes.begin());
+    NF_CHECK(named.insert(name).second, "[data] '", printable(out.path),
+             "': two folders of pictures are both shown as '", name, "'; rename one");
   }
   constexpr std::size_t kMostClasses = 1 << 16;
   NF_CHECK(folders.size() <= kMostClasses, "[data] '", printable(out.path), "': ", folders.size(),

@@ -54,13 +54,22 @@ std::optional<Place> find_place(const std::string& spec) {
   return std::nullopt;
 }
 
+/// "images of 28 x 28 pixels, u8 (N, 784)".
+std::string kind_of(const Samples& samples) {
+  const Tensor& x = samples.rows.x;
+  const std::string images =
+      str("images of ", samples.height, " x ", samples.width, " pixels, ", samples.channels,
+          samples.channels > 1 ? " channels, " : " channel, ");
+  return str(samples.channels > 0 ? images : "", describe(x));
+}
+
 /// Throws unless `other` is of the same kind as the training samples; gives it their type.
 void make_alike(const std::string& path, const Samples& train, Samples& other) {
   Tensor &x = other.rows.x, like = train.rows.x;
   NF_CHECK(like.dim(1) == x.dim(1) && is_float(like.dtype()) == is_float(x.dtype()) &&
                train.channels == other.channels && train.height == other.height,
-           "[data] '", path, "': training samples are ", describe(like), ", others ", describe(x),
-           "; the files do not belong together");
+           "[data] '", path, "': training samples are ", kind_of(train), ", others ",
+           kind_of(other), "; the files do not belong together");
   x = x.to(like.dtype());
 }
 

@@ -64,6 +64,16 @@ BOOST_AUTO_TEST_CASE(a_preset_may_have_a_budget) {
   BOOST_TEST(help.out.substr(at, 250).find("[60") != std::string::npos, help.out.substr(at, 250));
 }
 
+BOOST_AUTO_TEST_CASE(a_folder_that_is_taken_is_told_before_steps_are_timed) {
+  const ScratchFolder folder;
+  const std::string run = folder.file("run");
+  BOOST_TEST_REQUIRE(flowcli(folder, tiny_training(run, 1)).status == 0);
+  const Outcome refused = flowcli(folder, within(run, "1"));
+  BOOST_TEST(refused.status == 1, refused.err);
+  BOOST_TEST(refused.err.find("already holds a run") != std::string::npos, refused.err);
+  BOOST_TEST(refused.err.find("core-minutes") == std::string::npos, refused.err);
+}
+
 BOOST_AUTO_TEST_CASE(a_budget_that_cannot_be_is_one_line_and_makes_no_folder) {
   const ScratchFolder folder;
   const std::string run = folder.file("run");

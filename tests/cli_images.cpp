@@ -74,6 +74,14 @@ struct Images {
   Pixels pixels;
 };
 
+/// What a program does first, to have so many MiB of addresses.
+auto limited_to(rlim_t megabytes) {
+  return [bytes = megabytes << 20] {
+    const rlimit limit = {bytes, bytes};
+    setrlimit(RLIMIT_AS, &limit);
+  };
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(a_manifold_goes_through_four_images) {
@@ -174,12 +182,7 @@ BOOST_AUTO_TEST_CASE(images_that_are_too_large_are_refused_first,
   const Images images;
   images.train("realnvp", {"--levels", "1", "--width", "512", "--blocks", "0"});
   const Arguments call = {"sample", images.run, "--size", "16x", "-n", "1", "--threads", "1"};
-  const auto limited = [] {
-    const rlim_t bytes = 150 << 20;
-    const rlimit limit = {bytes, bytes};
-    setrlimit(RLIMIT_AS, &limit);
-  };
-  expect_failure(flowcli(images.folder, call, "", limited),
+  expect_failure(flowcli(images.folder, call, "", limited_to(150)),
                  {"[memory] an image of 128 x 128 needs", "give a smaller --size"});
 }
 
@@ -188,16 +191,32 @@ BOOST_AUTO_TEST_CASE(manifolds_that_are_too_large_are_refused_first,
   const Images images;
   images.train_realnvp();
   const Arguments grid = {"--rows", "1000", "--columns", "1000", "--out", images.npy_out};
-  const auto limited = [] {
-    const rlim_t bytes = 700 << 20;  // less than the 1 GB that are needed
-    const rlimit limit = {bytes, bytes};
-    setrlimit(RLIMIT_AS, &limit);
-  };
   for (const char* kind : {"sphere", "four-point"}) {
     const Arguments call = joined({"manifold", images.run, "--kind", kind, "--threads", "1"}, grid);
-    expect_failure(flowcli(images.folder, call, "", limited),
+    expect_failure(flowcli(images.folder, call, "", limited_to(700)),
                    {"[memory] 1000000 samples needs", "take fewer --rows"});
   }
+}
+
+BOOST_AUTO_TEST_CASE(ascents_that_are_too_large_are_refused_first,
+                     *boost::unit_test::precondition(addresses_can_be_limited)) {
+  const Images images;
+  images.train("realnvp", {"--levels", "1", "--width", "512", "--blocks", "0"});
+  const Arguments call = {"inpaint", images.run,  "-n", "200",    "--split",
+                          "all",     "--threads", "1",  "--quiet"};
+  expect_failure(flowcli(images.folder, call, "", limited_to(115)),
+                 {"[memory] the ascent of 200 images needs", "take fewer with -n"});
+}
+
+BOOST_AUTO_TEST_CASE(latents_beyond_f32_are_refused) {
+  const Images images;
+  images.train_realnvp();
+  const std::string latents = images.folder.file("far.npy");
+  nf::Tensor z = nf::Tensor::zeros({1, kPixels}, nf::DType::F64);
+  z.mutable_data<double>()[0] = 1e300;
+  nf::data::write_npy(latents, z);
+  expect_failure(flowcli(images.folder, {"decode", images.run, latents}),
+                 {"far.npy' holds numbers that are not finite, or beyond those of 32 bits"});
 }
 
 BOOST_AUTO_TEST_CASE(pictures_keep_their_coarse_latents) {

@@ -3,6 +3,7 @@
 
 #include <cstring>
 
+#include "data/source.h"
 #include "tests/data_util.h"
 
 using namespace nf;
@@ -163,6 +164,23 @@ BOOST_AUTO_TEST_CASE(archives) {
                 std::vector<std::uint8_t>({'a', 'b', 'c', 'd', 'e', 'f'}));
     BOOST_CHECK_EQUAL(arrays.at("y").item(), 7);
   }
+  // Text beside numbers is left alone, unless it is asked for.
+  const std::string pixels = npy("|u1", "(2, 4)", "abcdefgh"),
+                    word = npy("<U1", "(1,)", little('a', 4));
+  const auto beside = folder.write("b.npz", zip_file({{"x.npy", pixels}, {"meta.npy", word}}));
+  BOOST_CHECK_EQUAL(load(beside, {.valid = 0, .test = 0}).train.x.shape(), Shape({2, 4}));
+  for (const char* name : {"x", "y", "data"}) {
+    const std::string entry = str(name, ".npy");
+    const auto wrong =
+        *name == 'y' ? zip_file({{"x.npy", pixels}, {entry, word}}) : zip_file({{entry, word}});
+    check_error([&] { load(folder.write("c.npz", wrong)); },
+                {"array '", name, "' holds text or objects; save numbers"});
+  }
+  check_error(
+      [&] {
+        load(folder.write("d.npz", zip_file({{"names.npy", word}})));
+      },
+      {"holds ", "names"});
 }
 
 BOOST_AUTO_TEST_CASE(hostile_archives_get_one_clear_line) {

@@ -297,7 +297,7 @@ BOOST_AUTO_TEST_CASE(folders_are_classes) {
        {"Cat", "dog"}},
       {"one folder", {"all/1.png", "all/0.png"}, {1, 0}, {}, {}},
       {"beside", {"dog/1.png", "0.png", "cat/1.png"}, {1, 2, 0}, {}, {}},
-      {"only train", {"train/dog/1.png", "train/cat/2.png"}, {1, 0}, {}, {}},
+      {"only train", {"train/dog/1.png", "train/cat/2.png"}, {1, 0}, {0, 1}, {"cat", "dog"}},
       {"names", {"a\nb/1.png", "\xff/2.png"}, {0, 1}, {0, 1}, {"a\\x0ab", "\\xff"}},
   };
   for (const Row& row : rows) {
@@ -328,9 +328,9 @@ BOOST_AUTO_TEST_CASE(folders_are_classes) {
 
 BOOST_AUTO_TEST_CASE(parts_that_are_folders_have_the_same_classes) {
   const TempFolder folder;
-  make_folders(folder, {"train/cat", "train/dog", "val/dog", "test/ape"});
-  const char* const files[] = {"train/cat/1.png", "train/dog/1.png", "val/dog/1.png",
-                               "test/ape/1.png"};
+  make_folders(folder, {"Training/cat", "Training/dog", "val/dog", "TEST/ape"});
+  const char* const files[] = {"Training/cat/1.png", "Training/dog/1.png", "val/dog/1.png",
+                               "TEST/ape/1.png"};
   for (int i = 0; i < 4; ++i) folder.write(files[i], gray_png(1, 1, i));
   const Dataset d = load(folder.path());
   BOOST_TEST((d.train.size() == 2 && d.valid.size() == 1 && d.test.size() == 1));

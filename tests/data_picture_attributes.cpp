@@ -57,6 +57,19 @@ BOOST_AUTO_TEST_CASE(columns_are_found_by_the_names_of_files) {
   BOOST_TEST(in_order(folder, "b,a").checksum != before);
 }
 
+BOOST_AUTO_TEST_CASE(tables_as_other_programs_write_them) {
+  for (const char* table : {"\xEF\xBB\xBF"
+                            "file,a\n./0.png,5\n1.png,1\n2.png,1\n./more/3.png,1\n",
+                            "\"file, name\",a\n0.png,5\n1.png,1\n2.png,1\n3.png,1\n"}) {
+    const TempFolder folder;
+    write_four(folder);
+    folder.write("attributes.csv", table);
+    BOOST_TEST(
+        in_order(folder, "a").train.given.to_vector<double>() == std::vector<double>({5, 1, 1, 1}),
+        boost::test_tools::per_element());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(tables_that_do_not_fit) {
   struct Row {
     const char* table;
@@ -68,7 +81,8 @@ BOOST_AUTO_TEST_CASE(tables_that_do_not_fit) {
       {"file,a\n0.png,1\n1.png,1\n2.png,1\n", "a", "more/3.png' has no row in"},
       {"file,a\n0.png,1\n1.png,1\n0.png,1\n", "a", "two rows of '0.png'"},
       {"file,alpha\n0.png,1\n", "alpa", "did you mean 'alpha'?"},
-      {"file,a\n0.png,no\n", "a", "line 2"},
+      {"file,a\n0.png,no\n", "a", "'no' is not a number; what is given with pictures is numbers"},
+      {"file,a\n0.png,\n", "a", "leave these lines out; what is given with"},
       {"0.png,1\n1.png,1\n2.png,1\n3.png,1\n", "a", "must have names, as file,a,b"},
   };
   for (const Row& row : rows) {

@@ -51,7 +51,8 @@ Tensor masks_for(std::int64_t n, const std::string& mask, const data::Dataset& s
   const std::vector<std::string> names =
       mask == "all" ? flows::inpaint_masks() : std::vector<std::string>{mask};
   check_usage(n % std::ssize(names) == 0, "[inpaint] ", names.size(), " masks need a multiple of ",
-              names.size(), " images, not ", n, "; choose with -n or --indices");
+              names.size(), " images, not ", n, "; choose with -n, --indices or --split all, or ",
+              "one mask with --mask");
   Generator gen(seed, /*stream=*/0x6D61736B);
   std::vector<Tensor> rows;
   for (std::int64_t i = 0; i < n; ++i) {

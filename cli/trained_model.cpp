@@ -269,11 +269,13 @@ data::Dataset load_data_for(const TrainedModel& model, const std::string& source
   }
   if (data.given_classes > 0) data::check_labels(data, model.shape.given_classes);
   for (const std::string& note : data.notes) model.common.note("note: " + note);
-  const auto numbers = [](bool discrete) { return discrete ? "pixels" : "real numbers"; };
+  const auto kind = [](const data::Dataset& d, std::int64_t dims) {
+    return d.images() ? str("images of ", d.height, " x ", d.width, " x ", d.channels, " pixels")
+                      : str(dims, d.discrete ? " levels a row" : "-dimensional real numbers");
+  };
   NF_CHECK(data.dims == model.density->dims() && data.discrete == model.shape.discrete,
-           "[data] the model is for ", model.density->dims(), "-dimensional ",
-           numbers(model.shape.discrete), ", ", data.name, " has ", data.dims, "-dimensional ",
-           numbers(data.discrete));
+           "[data] the model is for ", kind(model.shape, model.density->dims()), ", ", data.name,
+           " has ", kind(data, data.dims));
   return data;
 }
 

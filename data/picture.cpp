@@ -121,7 +121,7 @@ class PictureReader {
     NF_CHECK(options_.skip_bad || first == entries.end(), first->bad,
              single_ ? ""
                      : "; take it out of the folder (train and data leave such files out with "
-                       "--skip-bad)");
+                       "--skip-bad, and so do the commands of a run that was trained with it)");
     NF_CHECK(!std::all_of(entries.begin(), entries.end(), bad) || entries.empty(), "[data] '",
              printable(folder_.path), "': none of its ", entries.size(),
              " pictures can be read: ", first->bad);
@@ -327,7 +327,7 @@ class PictureReader {
       }
     }
     if (skipped == 0) return;
-    notes_.push_back(str("skipped ", skipped, " of ", all, " pictures, which cannot be read: ",
+    notes_.push_back(str("skipped ", skipped, " of ", all, " pictures, which cannot be used: ",
                          join(shown, "; "), skipped > std::ssize(shown) ? "; and others" : ""));
   }
 

@@ -15,8 +15,8 @@
 namespace nf::data {
 namespace {
 
-/// The name of the first column; throws Error where the first line has no names.
-std::string first_name(const std::string& path) {
+/// Of all columns; throws Error where the first line has none.
+std::vector<std::string> column_names(const std::string& path) {
   constexpr std::size_t kHead = 1 << 16;
   InputFile file(path);
   std::string head(kHead, '\0');
@@ -32,12 +32,20 @@ std::string first_name(const std::string& path) {
   cells.separated_by(text.separator());
   NF_CHECK(!names.empty() && is_header(names, below, cells), "[data] '", printable(path),
            "': its first line must have names, as file,a,b");
-  return names[0];
+  return names;
 }
 
 /// Advice for tables that are trained on would not help here.
 Table read_table(const std::string& path, const std::vector<std::string>& wanted) {
-  const std::string files = first_name(path);
+  const std::vector<std::string> names = column_names(path);
+  const std::string& files = names[0];
+  const std::vector<std::string> others(names.begin() + 1, names.end());
+  for (const std::string& name : wanted) {
+    const bool there = std::find(others.begin(), others.end(), trimmed(name)) != others.end();
+    check_setting(there, "given", "[given] '", printable(path), "' has no column '",
+                  printable(name), "'", there ? "" : printable(did_you_mean(name, others)),
+                  "; it has ", printable(join(others, ", "), 200));
+  }
   try {
     return read_csv(
         path, {.columns = wanted, .given = wanted, .split_by = files, .may_lack_split_by = true});
@@ -71,7 +79,7 @@ std::int64_t PictureAttributes::row_of(const std::string& name, const std::strin
   auto found = rows_.find(path);
   if (found == rows_.end()) found = rows_.find("./" + path);
   if (found == rows_.end()) found = rows_.find(file_name(path));
-  NF_CHECK(found != rows_.end(), name, " has no row in ", printable(path_));
+  NF_CHECK(found != rows_.end(), name, " has no row in ", printable(path_), ", and needs one");
   return found->second;
 }
 

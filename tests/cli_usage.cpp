@@ -97,6 +97,7 @@ BOOST_AUTO_TEST_CASE(wrong_usage_is_status_2) {
       {{"score", "run", "--strangest", "3"}, "--png"},
       {{"resume", "run", "--epochs", "0"}, "from 1 to"},
       {{"data"}, "DATA is required"},
+      {{"inspect", "glow", "--shape", "3x32x32"}, "in this order: 32x32x3?"},
       {{"report", "run", "--out", "page.png"}, "page.png must end in .html or .htm"},
       {{"completion", "fish"}, "bash, zsh"},
       {{"data", "make", "moons", "--out", out}, "--out must end in .csv, .npy or .idx"},

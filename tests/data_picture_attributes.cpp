@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(tables_that_do_not_fit) {
       {"", "a", "attributes.csv"},
       {"file,a\n0.png,1\n1.png,1\n2.png,1\n", "a", "more/3.png' has no row in"},
       {"file,a\n0.png,1\n1.png,1\n0.png,1\n", "a", "two rows of '0.png'"},
-      {"file,alpha\n0.png,1\n", "alpa", "did you mean 'alpha'?"},
+      {"file,alpha\n0.png,1\n", "alpa", "did you mean 'alpha'?; it has alpha"},
       {"file,a\n0.png,no\n", "a", "'no' is not a number; what is given with pictures is numbers"},
       {"file,a\n0.png,\n", "a", "leave these lines out; what is given with"},
       {"0.png,1\n1.png,1\n2.png,1\n3.png,1\n", "a", "must have names, as file,a,b"},

@@ -22,7 +22,7 @@ namespace nf::flows {
 
 std::vector<Field> CouplingFlowSettings::fields() {
   std::vector<Field> all = {
-      {"recipe", "whose settings the preset has: the paper's, or those of its authors' code (nice)",
+      {"recipe", "whose settings the preset has: the paper's, or those of its authors' code",
        &recipe, recipes().all()},
       {"couplings", "number of coupling layers", &couplings, {}, 1, 1000},
       {"coupling", "what a coupling does", &coupling, map_names()},

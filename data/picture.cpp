@@ -124,7 +124,7 @@ class PictureReader {
                        "--skip-bad, and so do the commands of a run that was trained with it)");
     NF_CHECK(!std::all_of(entries.begin(), entries.end(), bad) || entries.empty(), "[data] '",
              printable(folder_.path), "': none of its ", entries.size(),
-             " pictures can be read: ", first->bad);
+             " pictures can be used: ", first->bad);
   }
 
   void look_at_headers() {

@@ -421,7 +421,7 @@ BOOST_AUTO_TEST_CASE(bad_files_are_named_or_skipped_whatever_the_threads) {
   const TempFolder bad;
   bad.write("a\nb.png", "");
   check_error([&] { in_order(bad.path(), {.skip_bad = true}); },
-              {"none of its 1 pictures can be read", "a\\x0ab.png"});
+              {"none of its 1 pictures can be used", "a\\x0ab.png"});
   check_error([&] { in_order(bad.path()); }, {"a\\x0ab.png"});
 }
 

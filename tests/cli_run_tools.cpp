@@ -120,7 +120,7 @@ BOOST_AUTO_TEST_CASE(rows_of_points) {
       {{"score", run, "--indices", "3,x"}, "3,7,20-29", 2},
       {{"score", run, "--indices", "5-3"}, "backwards", 2},
       {{"score", run, "-n", "301"}, "300 test samples", 2},
-      {{"score", run, "--data", "glyphs"}, "784"},
+      {{"score", run, "--data", "glyphs"}, "images of 28 x 28 x 1"},
       {{"score", run, "--out", "scores.txt"}, ".csv or .npy", 2},
       {{"decode", run, few}, "(N, 2)"},
       {{"interpolate", run, "-n", "3"}, "pairs", 2},

@@ -21,19 +21,25 @@ double processor_seconds() { return static_cast<double>(std::clock()) / CLOCKS_P
 
 }  // namespace
 
-void check_batch(const flows::Density& density, const flows::Config& config, std::int64_t rows) {
+void check_rows(const flows::Density& density, std::int64_t rows, const std::string& what,
+                const std::string& advice) {
   if (density.device() != Device::CPU) return;
-  const std::int64_t batch = std::min(config.training.batch_size, rows);
   const std::int64_t draws = density.bound_draws();  // of latents: most layers see each of them
   std::vector<nn::LayerInfo> layers;
-  density.inspect({batch * draws, density.dims()}, "", layers);
+  density.inspect({rows * draws, density.dims()}, "", layers);
+  check_memory(nn::kept_bytes(layers), what, advice);
+}
+
+void check_batch(const flows::Density& density, const flows::Config& config, std::int64_t rows) {
+  const std::int64_t batch = std::min(config.training.batch_size, rows);
+  const std::int64_t draws = density.bound_draws();
   std::string advice = "give a smaller --batch-size", what = str("a batch of ", batch);
   if (config.text("memory", "") == "tape") advice += " or --memory invertible";
   if (draws > 1) {
     advice += " or --importance";
     what += str(" with ", draws, " draws for each");
   }
-  check_memory(nn::kept_bytes(layers), what, advice);
+  check_rows(density, batch, what, advice);
 }
 
 std::shared_ptr<flows::Density> density_to_train(const flows::Config& config,

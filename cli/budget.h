@@ -9,8 +9,12 @@
 
 namespace nf::cli {
 
-/// Throws Error where a step with a batch of `config`, of so many rows, does not fit into memory;
-/// on a GPU its own allocator says so.
+/// Throws Error where what a step keeps of so many rows does not fit into memory; on a GPU its own
+/// allocator says so. `what` they are and what to do are for the message.
+void check_rows(const flows::Density& density, std::int64_t rows, const std::string& what,
+                const std::string& advice);
+
+/// The same of a batch of `config`, of so many rows of training.
 void check_batch(const flows::Density& density, const flows::Config& config, std::int64_t rows);
 
 /// The model as it is trained. A table's is validated after each epoch by one of its orders, since

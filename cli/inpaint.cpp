@@ -4,16 +4,15 @@
 #include <memory>
 #include <numeric>
 
+#include "cli/budget.h"
 #include "cli/choice.h"
 #include "cli/cli.h"
-#include "cli/given.h"
 #include "cli/interrupt.h"
 #include "cli/progress.h"
 #include "data/levels.h"
 #include "data/png.h"
 #include "flows/examine/inpaint.h"
 #include "flows/train/evaluate.h"
-#include "tensor/memory.h"
 #include "tensor/ops.h"
 #include "tensor/text.h"
 
@@ -87,14 +86,6 @@ void check_asked(const InpaintCommand& options, const TrainedModel& model) {
               " has no density of reals to climb: its latents do not say all of an image");
 }
 
-/// A step looks at all images at once.
-void check_images(const flows::FlowDensity& density, std::int64_t n) {
-  if (density.device() != Device::CPU) return;
-  std::vector<nn::LayerInfo> layers;
-  density.inspect({n, density.dims()}, "", layers);
-  check_memory(nn::kept_bytes(layers), str("the ascent of ", n, " images"), "take fewer with -n");
-}
-
 void inpaint(const InpaintCommand& options) {
   const Device device = options.common.apply();
   const TrainedModel model = options.model.load(options.common, device);
@@ -113,7 +104,8 @@ void inpaint(const InpaintCommand& options) {
   if (options.ascent_name == "paper") ascent.ascent = flows::Ascent::Paper;
   ascent.low = 0;  // the last real below K: K itself is no level
   ascent.high = std::nextafter(static_cast<float>(model.density->levels()), 0.0F);
-  check_images(*density, n);
+  // A step looks at all images at once.
+  check_rows(*density, n, str("the ascent of ", n, " images"), "take fewer with -n");
   const Tensor middle = (x.to(DType::F32) + 0.5).to(device);
   const std::vector<double> of_originals =
       flows::score(*density, middle, {.batch_size = 100, .given = rows.given});

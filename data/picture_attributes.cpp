@@ -6,7 +6,6 @@
 #include "data/csv.h"
 #include "data/csv_header.h"
 #include "data/csv_text.h"
-#include "data/given.h"
 #include "data/input.h"
 #include "data/setting_error.h"
 #include "tensor/ops.h"

@@ -208,7 +208,7 @@ void SettingOptions::add_to(CLI::App& app, ShownSettings which) {
     if (which == ShownSettings::OfModel && !of_model) continue;
     // Not shown, but there, to be told why it changes nothing.
     const bool hidden = field.key == "recipe" && !chosen_model().empty() &&
-                        !flows::model_by_name(chosen_model()).has_recipes();
+                        flows::model_by_name(chosen_model()).recipes().empty();
     CLI::Option* const option =
         app.add_option(option_name(field.key), given_[field.key], field.help)
             ->group(hidden ? "" : group)
@@ -341,7 +341,7 @@ SettingOptions::Job SettingOptions::configure(const std::string& model, const Lo
     settle_categories(job.config);
     job.data = load(job.config);
     const flows::DataShape shape = shape_of(job.data);
-    job.config = on(flows::preset(file.preset, shape, job.config.text("recipe", "paper")));
+    job.config = on(flows::preset(file.preset, shape, job.config.text("recipe", "")));
     settle_categories(job.config);
     settle_types(job);
     refuse_idle(job);

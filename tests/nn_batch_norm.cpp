@@ -230,8 +230,8 @@ BOOST_AUTO_TEST_CASE(networks_begin_as_the_paper_says) {
     if (ends("running_var")) continue;
     const bool three = !ends("skip.magnitude") && !ends("last.magnitude");
     if (ends("magnitude")) {
-      // s sqrt(channels k^2 / 3), s = sqrt(2 / channels): 3 sqrt(2/3) and sqrt(2/3).
-      const double expected = std::sqrt(2.0 / 3) * (three ? 3 : 1);
+      // s sqrt(channels k^2 / 12), s = sqrt(2 / channels): 1.2247 and 0.4082 for any width.
+      const double expected = three ? 1.2247 : 0.4082;
       BOOST_CHECK_CLOSE_FRACTION(mean(tensor).item(), expected, 0.05);
       continue;
     }

@@ -1,32 +1,60 @@
 #include "flows/examine/baselines.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <numbers>
+#include <utility>
 
 #include "data/dataset.h"
 #include "flows/samples.h"
 #include "tensor/linalg.h"
 #include "tensor/ops.h"
+#include "tensor/random.h"
 
 namespace nf::flows {
+
+// y = logit(s), s = alpha + (1 - 2 alpha) (x + u) / K of levels x, u uniform noise in [0, 1).
+struct PixelLogits {
+  double alpha;
+  std::int64_t levels;
+
+  // x (n, D) f64; y (n, D) and ln |dy/dx| (n) = D ln((1 - 2 alpha) / K) - sum ln(s (1 - s)).
+  std::pair<Tensor, Tensor> of(const Tensor& x, Generator& noise) const {
+    const double slope = (1 - 2 * alpha) / static_cast<double>(levels);
+    const Tensor s = (x + uniform(noise, x.shape(), DType::F64)) * slope + alpha;
+    const Tensor ln_s = log(s), ln_rest = log(-s + 1);
+    const double constant = static_cast<double>(x.dim(1)) * std::log(slope);
+    return {ln_s - ln_rest, -sum(ln_s + ln_rest, {1}) + constant};
+  }
+};
 
 namespace {
 
 constexpr std::int64_t kMostFittedRows = 20000, kMostGaussianDims = 4096, kBlock = 512,
                        kEnoughRows = 10;  // for each dimension
 constexpr double kRidge = 1e-9, kNoiseVariance = 1.0 / 12;
+constexpr std::array kAlphas = {1e-6, 0.05};  // of MNIST (Papamakarios et al. 2017), of CIFAR-10
 const double kLnTwoPi = std::log(2 * std::numbers::pi);
 
-// f64, the levels at their middles, in parts of 32 MB at most, with what is given beside them.
-void in_parts(const Tensor& x, const Tensor& given,
-              const std::function<void(const Tensor& part, const Tensor& given)>& use) {
+// f64, levels as their logits, in parts of 32 MB at most, with what is given beside them and
+// ln |dy/dx| (n) of each row, undefined of reals.
+void in_parts(
+    const Tensor& x, const Tensor& given, const std::optional<PixelLogits>& logits,
+    const std::function<void(const Tensor& y, const Tensor& given, const Tensor& log_det)>& use) {
+  constexpr std::uint64_t kNoiseStream = 0x6C6F67697473;  // "logits"
   const std::int64_t most = std::max<std::int64_t>(1, (std::int64_t{1} << 22) / x.dim(1));
-  const double shift = x.dtype() == DType::U8 ? 0.5 : 0;
+  Generator noise(0, kNoiseStream);
   for (std::int64_t at = 0; at < x.dim(0); at += most) {
     const std::int64_t count = std::min(most, x.dim(0) - at);
-    use(x.narrow(0, at, count).to(DType::F64) + shift, given_rows(given, at, count));
+    const Tensor part = x.narrow(0, at, count).to(DType::F64), of = given_rows(given, at, count);
+    if (logits) {
+      const auto [y, log_det] = logits->of(part, noise);
+      use(y, of, log_det);
+    } else {
+      use(part, of, {});
+    }
   }
 }
 
@@ -42,6 +70,29 @@ void for_each_level(const Tensor& x, std::int64_t count, const Use& use) {
       use(i, d, std::int64_t{*level});
     }
   }
+}
+
+// Of kAlphas the one under which independent Gaussians of the logits reach more.
+double better_alpha(const Tensor& x, std::int64_t levels) {
+  double best_alpha = 0, best = -INFINITY;
+  for (const double alpha : kAlphas) {
+    Tensor total = Tensor::zeros({x.dim(1)}, DType::F64), squares = total.clone();
+    double log_dets = 0;
+    in_parts(x, {}, PixelLogits{alpha, levels},
+             [&](const Tensor& y, const Tensor&, const Tensor& log_det) {
+               total.add_(sum(y, {0}));
+               squares.add_(sum_squares(y, {0}));
+               log_dets += sum(log_det).item();
+             });
+    const auto n = static_cast<double>(x.dim(0));
+    const Tensor mean = total / n;
+    const double reached = log_dets / n - sum(log(squares / n - mean * mean)).item() / 2;
+    if (reached > best) {
+      best = reached;
+      best_alpha = alpha;
+    }
+  }
+  return best_alpha;
 }
 
 // (D, K): ln((count + 1) / (N + K)) of every level.
@@ -86,21 +137,26 @@ Baselines::Baselines(const Tensor& train, const std::vector<std::int32_t>& integ
   const bool levels = x.dtype() == DType::U8;
   const std::int64_t dims = x.dim(1);
   const double n = static_cast<double>(x.dim(0));
+  if (levels) {
+    log_frequency_ = log_frequencies(x, level_count);
+    alpha_ = better_alpha(x.narrow(0, 0, std::min<std::int64_t>(1000, rows)), level_count);
+  }
   Tensor total = Tensor::zeros({dims}, DType::F64), squares = Tensor::zeros({dims}, DType::F64);
-  in_parts(x, given, [&](const Tensor& part, const Tensor&) { total.add_(sum(part, {0})); });
+  in_parts(x, given, logits(),
+           [&](const Tensor& y, const Tensor&, const Tensor&) { total.add_(sum(y, {0})); });
   mean_ = total / n;
   if (given.defined()) {
     regression_ = Regression(given, classes, dims, [&](const auto& use) {
-      in_parts(x, given, [&](const Tensor& part, const Tensor& of) { use(part - mean_, of); });
+      in_parts(x, given, logits(),
+               [&](const Tensor& y, const Tensor& of, const Tensor&) { use(y - mean_, of); });
     });
   }
-  in_parts(x, given, [&](const Tensor& part, const Tensor& of) {
-    squares.add_(sum_squares(without_mean(part, of), {0}));
+  in_parts(x, given, logits(), [&](const Tensor& y, const Tensor& of, const Tensor&) {
+    squares.add_(sum_squares(without_mean(y, of), {0}));
   });
-  noise_ = Tensor::full({dims}, levels ? kNoiseVariance : 0, DType::F64);
+  noise_ = Tensor::zeros({dims}, DType::F64);
   for (const std::int32_t d : integer) noise_.narrow(0, d, 1).fill_(kNoiseVariance);
   deviation_ = sqrt(squares / n + noise_);
-  if (levels) log_frequency_ = log_frequencies(x, level_count);
   if (dims <= kMostGaussianDims && min(deviation_).item() > 0) fit_gaussian(x, given);
 }
 
@@ -109,7 +165,7 @@ void Baselines::fit_gaussian(const Tensor& x, const Tensor& given) {
   const double n = static_cast<double>(x.dim(0));
   Tensor correlation = Tensor::zeros({dims, dims}, DType::F64);  // its lower triangle
   double fourth_powers = 0;
-  in_parts(x, given, [&](const Tensor& part, const Tensor& of) {
+  in_parts(x, given, logits(), [&](const Tensor& part, const Tensor& of, const Tensor&) {
     const Tensor y = standardized(part, of);
     fourth_powers += sum_squares(sum_squares(y, {1})).item();
     in_blocks(dims, [&](std::int64_t at, std::int64_t count) {
@@ -124,8 +180,8 @@ void Baselines::fit_gaussian(const Tensor& x, const Tensor& given) {
       x.dim(0) >= kEnoughRows * dims ? 0 : shrinkage(entries, dims, fourth_powers / n, n);
   for (std::int64_t i = 0; i < dims; ++i) {
     for (std::int64_t j = 0; j < i; ++j) entries[i * dims + j] *= 1 - weight;
-    // The noise's variance is missing here; with it, and shrunk or not, it is 1.
-    entries[i * dims + i] = 1 + (levels() ? 0 : kRidge);
+    // Of whole numbers the noise's variance is missing here; with it, and shrunk or not, it is 1.
+    entries[i * dims + i] = 1 + kRidge;
   }
   cholesky_ = cholesky(correlation);
   set_noise_square();
@@ -183,6 +239,8 @@ Baselines Baselines::from(const std::map<std::string, Tensor>& state, const std:
     NF_CHECK(levels >= 2 && levels <= data::kLevels, where, "'log_frequency' has ", levels,
              " levels; pixels have 2 to ", data::kLevels);
     b.log_frequency_ = take("log_frequency", {dims, levels});
+    b.alpha_ = take("alpha", {1}).item();
+    NF_CHECK(b.alpha_ > 0 && b.alpha_ < 0.5, where, "'alpha' is ", b.alpha_, ", not in (0, 0.5)");
   }
   b.cholesky_ = take("cholesky", {dims, dims}, false);
   if (b.cholesky_.defined()) b.noise_square_ = take("noise_square", {1}).item();
@@ -192,12 +250,20 @@ Baselines Baselines::from(const std::map<std::string, Tensor>& state, const std:
 nn::StateDict Baselines::state() const {
   nn::StateDict state = {{"mean", mean_}, {"deviation", deviation_}, {"noise", noise_}};
   regression_.add_to(state);
-  if (levels()) state.emplace_back("log_frequency", log_frequency_);
+  if (levels()) {
+    state.emplace_back("log_frequency", log_frequency_);
+    state.emplace_back("alpha", Tensor::full({1}, alpha_, DType::F64));
+  }
   if (cholesky_.defined()) {
     state.emplace_back("cholesky", cholesky_);
     state.emplace_back("noise_square", Tensor::full({1}, noise_square_, DType::F64));
   }
   return state;
+}
+
+std::optional<PixelLogits> Baselines::logits() const {
+  if (!levels()) return std::nullopt;
+  return PixelLogits{alpha_, log_frequency_.dim(1)};
 }
 
 Tensor Baselines::without_mean(const Tensor& x, const Tensor& given) const {
@@ -222,7 +288,7 @@ std::vector<double> Baselines::independent(const Tensor& x, const Tensor& given)
   const double constant = sum(noise_ / (deviation_ * deviation_)).item() / 2 +
                           sum(log(deviation_)).item() +
                           0.5 * static_cast<double>(x.dim(1)) * kLnTwoPi;
-  in_parts(x, given, [&](const Tensor& part, const Tensor& of) {
+  in_parts(x, given, {}, [&](const Tensor& part, const Tensor& of, const Tensor&) {
     for (const double square : sum_squares(standardized(part, of), {1}).to_vector<double>()) {
       scores.push_back(-0.5 * square - constant);
     }
@@ -238,11 +304,11 @@ std::vector<double> Baselines::gaussian(const Tensor& x, const Tensor& given) co
   const double* l = cholesky_.data<double>();
   for (std::int64_t d = 0; d < dims; ++d) constant += std::log(l[d * dims + d]);
   std::vector<double> scores;
-  in_parts(x, given, [&](const Tensor& part, const Tensor& of) {
-    const Tensor z = triangular_solve(cholesky_, standardized(part, of).t());
-    for (const double square : sum_squares(z, {0}).to_vector<double>()) {
-      scores.push_back(-0.5 * square - constant);
-    }
+  in_parts(x, given, logits(), [&](const Tensor& y, const Tensor& of, const Tensor& log_det) {
+    const Tensor z = triangular_solve(cholesky_, standardized(y, of).t());
+    Tensor score = -0.5 * sum_squares(z, {0}) - constant;
+    if (log_det.defined()) score = score + log_det;
+    for (const double one : score.to_vector<double>()) scores.push_back(one);
   });
   return scores;
 }

@@ -23,7 +23,7 @@ namespace nf::flows {
 std::vector<Field> CouplingFlowSettings::fields() {
   std::vector<Field> all = {
       {"recipe", "whose settings the preset has: the paper's, or those of its authors' code",
-       &recipe, recipes().all()},
+       &recipe, recipe_names().all()},
       {"couplings", "number of coupling layers", &couplings, {}, 1, 1000},
       {"coupling", "what a coupling does", &coupling, map_names()},
       {"partition", "how a coupling splits the dimensions", &partition, splittings().all()},
@@ -170,7 +170,7 @@ std::string CouplingFlow::why_idle(const Config& full, const DataShape& data,
   if (!why.empty()) return why;
   return first_idle(
       {
-          {{"recipe"}, !has_recipes(), str("only nice has recipes, the model is ", name())},
+          {{"recipe"}, recipes().empty(), str("only nice has recipes, the model is ", name())},
           {{"hidden_layers"}, !c.depths.empty(), str("depths = ", c.depths, " says how many")},
           {{"scale_limit"},
            c.coupling == "additive" && (data.given.empty() || !c.conditional_prior),

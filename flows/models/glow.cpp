@@ -27,7 +27,7 @@ struct GlowSettings : SettingsOf<GlowSettings>, StepSettings {
 
 std::vector<Field> GlowSettings::fields() {
   std::vector<Field> all = {
-      {"recipe", "the paper's, or that of its authors' program", &recipe, recipes().all()},
+      {"recipe", "the paper's, or that of its authors' program", &recipe, recipe_names().all()},
       {"coupling", "what a coupling does", &coupling, {"additive", "affine"}},
       {"learn_top", "location and scale of the coarsest latents are learned", &learn_top}};
   const std::vector<Field> more = StepSettings::fields();
@@ -58,7 +58,7 @@ std::shared_ptr<Transform> top_of(const GlowSettings& settings, std::int64_t con
 /// `weights` outlives the frame.
 MultiScale frame_of(const GlowSettings& settings, const DataShape& data, Generator& weights) {
   const std::int64_t context = context_dims(settings, data);
-  const bool code = recipes().at(settings.recipe) == Recipe::Code;
+  const bool code = recipe_names().at(settings.recipe) == Recipe::Code;
   const auto as_recipe = [code](std::shared_ptr<ElementwiseMap> map) {
     return code ? interleaved(std::move(map)) : map;
   };
@@ -83,7 +83,7 @@ class Glow : public ImageFlow {
  public:
   std::string name() const override { return "glow"; }
   std::string help() const override { return "images, by 1x1 convolutions (Kingma et al. 2018)"; }
-  bool has_recipes() const override { return true; }
+  std::vector<std::string> recipes() const override { return recipe_names().all(); }
   Config preset(const DataShape& data, const std::string& recipe) const override;
   std::string why_idle(const Config& config, const DataShape& data,
                        const std::string& key) const override;

@@ -5,7 +5,7 @@
 
 namespace nf::flows {
 
-const Names<Recipe>& recipes() {
+const Names<Recipe>& recipe_names() {
   static const Names<Recipe> names("recipe", {{"paper", Recipe::Paper}, {"code", Recipe::Code}});
   return names;
 }

@@ -22,7 +22,7 @@ enum class Mixing { None, Linear };
 enum class Whitening { None, Zca, Triangular };
 enum class Preprocess { Auto, Unit, Symmetric, Logit, Cdf, Standard, None };
 
-const Names<Recipe>& recipes();
+const Names<Recipe>& recipe_names();
 const Names<Splitting>& splittings();
 const Names<Mixing>& mixings();
 const Names<Whitening>& whitenings();

@@ -55,7 +55,9 @@ std::string of_other_models(const std::string& key, const std::string& model,
 }
 
 Config preset(const std::string& name, const DataShape& data, const std::string& recipe) {
-  return model_by_name(name).preset(data, recipe);
+  const Model& model = model_by_name(name);
+  const std::vector<std::string> all = model.recipes();
+  return model.preset(data, recipe.empty() && !all.empty() ? all.front() : recipe);
 }
 
 }  // namespace nf::flows

@@ -25,10 +25,11 @@ class Model {
   /// At most 60 characters of help, with the source.
   virtual std::string help() const = 0;
   /// All settings, those of training, data and output too, as they are best for such data. Without
-  /// data (dims 0): as the model is spoken of. `recipe` of models that have some, because published
-  /// text and program differ: "paper" or "code".
+  /// data (dims 0): as the model is spoken of. `recipe`: one of recipes().
   virtual Config preset(const DataShape& data, const std::string& recipe) const = 0;
-  virtual bool has_recipes() const { return false; }
+  /// Whose settings the preset can have, the default first: where published text and program
+  /// differ, "paper" and "code", and "nf" where ours are others. None: there is no choice.
+  virtual std::vector<std::string> recipes() const { return {}; }
   /// Whether it takes images alone, and refuses rows without height and width.
   virtual bool of_images() const { return false; }
   /// Whether it is for tables alone: it takes numbers, which it standardises itself, categories and
@@ -79,8 +80,8 @@ std::string of_other_models(const std::string& key, const std::string& model,
 
 /// Names that preset() knows.
 std::vector<std::string> preset_names();
-/// The settings of a model for such data. Throws Error for other names, listing these.
-Config preset(const std::string& name, const DataShape& data = {},
-              const std::string& recipe = "paper");
+/// The settings of a model for such data, by default of its first recipe. Throws Error for other
+/// names, listing these.
+Config preset(const std::string& name, const DataShape& data = {}, const std::string& recipe = "");
 
 }  // namespace nf::flows

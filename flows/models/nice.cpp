@@ -82,9 +82,9 @@ class Nice : public CouplingFlow {
  public:
   std::string name() const override { return "nice"; }
   std::string help() const override { return "additive couplings for images (Dinh et al. 2015)"; }
-  bool has_recipes() const override { return true; }
+  std::vector<std::string> recipes() const override { return recipe_names().all(); }
   Config preset(const DataShape& data, const std::string& recipe) const override {
-    return recipes().at(recipe) == Recipe::Code ? nice_of_code(data) : nice_of_paper(data);
+    return recipe_names().at(recipe) == Recipe::Code ? nice_of_code(data) : nice_of_paper(data);
   }
 };
 

@@ -110,7 +110,8 @@ void MaximumLikelihood::measure_statistics() {
   constexpr std::int64_t kRows = 10'000, kBatch = 250;
   constexpr std::uint64_t kRound = ~std::uint64_t{2};  // of no epoch
   if (!nn::has_statistics(density_)) return;
-  const std::int64_t rows = std::min(kRows, data_.train.size()), batch = std::min(kBatch, rows);
+  const std::int64_t rows = std::min(kRows, data_.train.size());
+  const std::int64_t batch = rows / ((rows + kBatch - 1) / kBatch);  // few rows are left over
   const KeepGenerators keep(density_.generators());
   const Samples samples = some_samples(rows, kRound);
   const NoGrad no_grad;

@@ -100,7 +100,7 @@ WeightNormConv2d::WeightNormConv2d(const WeightNormOptions& options, Generator& 
   const Tensor weight = drawn(conv, conv.in, gen);
   weight_ = &add_parameter("weight", weight, {.decayed = false});
   if (options.magnitude) {
-    const Tensor size = sqrt(sum_squares(weight, {1, 2, 3}));
+    const Tensor size = sqrt(sum_squares(weight, {1, 2, 3})) * options.start;
     magnitude_ = &add_parameter("magnitude", size, {.decayed = true});
   }
   if (conv.bias) bias_ = &add_parameter("bias", Tensor::zeros({conv.out}));

@@ -45,11 +45,12 @@ class ScaledConv2d : public Layer {
 };
 
 /// Conv2d with weights w / |w| * g, |w| over the inputs of an output channel (Salimans, Kingma
-/// 2016), no epsilon; g is learned ("magnitude", beginning as |w|), or 1. Weight decay is for g:
-/// the size of w has no effect. Throws Error as Conv2d.
+/// 2016), no epsilon; g is learned ("magnitude", beginning as `start` times |w|), or 1. Weight
+/// decay is for g: the size of w has no effect. Throws Error as Conv2d.
 struct WeightNormOptions {
   Conv2dOptions conv = {};
   bool magnitude = true;
+  double start = 1;
 };
 class WeightNormConv2d : public Layer {
  public:

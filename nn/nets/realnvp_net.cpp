@@ -69,8 +69,10 @@ Layer* RealNvpNet::add_conv(const std::string& name, Role role, Generator& gen) 
   if (options_.batch_norm) {
     conv.bias = role != Role::BlockFirst;  // that of the batch norm follows
     const bool magnitude = role != Role::First && role != Role::BlockFirst;
-    return &add_module(name, std::make_shared<WeightNormConv2d>(
-                                 WeightNormOptions{.conv = conv, .magnitude = magnitude}, gen));
+    // The authors' program begins with g = s sqrt(in kh kw / 12), half of what |w| is on average.
+    return &add_module(
+        name, std::make_shared<WeightNormConv2d>(
+                  WeightNormOptions{.conv = conv, .magnitude = magnitude, .start = 0.5}, gen));
   }
   const bool last = role == Role::Last;
   if (last) conv.init = {Init::Kind::Zeros, 0};

@@ -32,10 +32,10 @@ struct RealNvpNetOptions {
 ///   conv1x1(relu(bn(o)))
 ///
 /// With batch_norm weights have norm 1, in the second 3x3 of a block and in all 1x1 a learned
-/// magnitude; w begins as U(-s, s), s = sqrt(2 / channels), and the first 3x3 of a block has no
-/// bias. Without, there is no bn, x' = x; all convolutions but the last begin with outputs that the
-/// first rows make standard, the last one is zeros. Throws Error as ScaledConv2d and
-/// WeightNormConv2d, and with a board for odd H or W.
+/// magnitude; w begins as U(-s, s), s = sqrt(2 / channels), the magnitude as half of its norm, and
+/// the first 3x3 of a block has no bias. Without, there is no bn, x' = x; all convolutions but the
+/// last begin with outputs that the first rows make standard, the last one is zeros. Throws Error
+/// as ScaledConv2d and WeightNormConv2d, and with a board for odd H or W.
 class RealNvpNet : public Layer {
  public:
   RealNvpNet(const RealNvpNetOptions& options, Generator& gen);

@@ -327,8 +327,11 @@ class PictureReader {
       }
     }
     if (skipped == 0) return;
-    notes_.push_back(str("skipped ", skipped, " of ", all, " pictures, which cannot be used: ",
-                         join(shown, "; "), skipped > std::ssize(shown) ? "; and others" : ""));
+    std::string note = str("skipped ", skipped, " of ", all, " pictures, which cannot be used");
+    if (!options_.of_run) {
+      note += str(": ", join(shown, "; "), skipped > std::ssize(shown) ? "; and others" : "");
+    }
+    notes_.push_back(note);
   }
 
   /// A run whose data are read again has told the rest.

@@ -1,5 +1,7 @@
 #include "data/picture_steps.h"
 
+#include <zlib.h>
+
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -22,9 +24,9 @@ constexpr PictureSize kAligned = {178, 218}, kFace = {148, 148};
 constexpr std::int64_t kFaceLeft = 15, kFaceTop = 40;
 
 const std::vector<std::string>& step_names() {
-  static const std::vector<std::string> names = {"crop:WxH", "crop:N", "square", "resize:WxH",
-                                                 "resize:N", "gray",   "colour", "patches:N",
-                                                 "celeba",   "lsun",   "lsun-96"};
+  static const std::vector<std::string> names = {
+      "crop:WxH", "crop:N", "random:WxH", "random:N",  "square", "resize:WxH", "resize:N",
+      "short:N",  "gray",   "colour",     "patches:N", "celeba", "lsun"};
   return names;
 }
 
@@ -62,18 +64,22 @@ void add_step(const std::string& step, PictureSteps& out) {
   const std::string_view value =
       colon == std::string::npos ? std::string_view() : std::string_view(step).substr(colon + 1);
   const bool plain = colon == std::string::npos;
-  const auto square_of = [&](std::int64_t n) {
-    out.steps.push_back({StepKind::Square});
-    out.steps.push_back({StepKind::Resize, {n, n}});
+  const auto number = [&](const char* of_what) {
+    const auto n = side(value);
+    if (!n) fail_step(step, str("takes ", of_what, ", 1 to ", kMostSide));
+    return *n;
   };
   if (name == "crop") {
     out.steps.push_back({StepKind::Crop, parse_size(step, value)});
+  } else if (name == "random") {
+    out.steps.push_back({StepKind::Random, parse_size(step, value)});
   } else if (name == "resize") {
     out.steps.push_back({StepKind::Resize, parse_size(step, value)});
   } else if (name == "patches") {
-    const auto n = side(value);
-    if (!n) fail_step(step, str("takes the side of a tile, 1 to ", kMostSide));
-    out.patch = *n;
+    out.patch = number("the side of a tile");
+  } else if (name == "short") {
+    const std::int64_t n = number("the length of the shorter side");
+    out.steps.push_back({StepKind::Short, {n, n}});
   } else if (plain && name == "square") {
     out.steps.push_back({StepKind::Square});
   } else if (plain && (name == "gray" || name == "grey")) {
@@ -84,9 +90,8 @@ void add_step(const std::string& step, PictureSteps& out) {
     out.steps.push_back({StepKind::Face});
     out.steps.push_back({StepKind::Resize, {64, 64}});
   } else if (plain && name == "lsun") {
-    square_of(64);
-  } else if (plain && name == "lsun-96") {
-    square_of(96);
+    out.steps.push_back({StepKind::Short, {96, 96}});
+    out.steps.push_back({StepKind::Random, {64, 64}});
   } else {
     fail_step(step, str("no such step; there are ", join(step_names(), ", "),
                         did_you_mean(step, step_names())));
@@ -103,16 +108,45 @@ CutOut middle(const PictureSize& of, const PictureSize& size) {
   return {(of.width - size.width) / 2, (of.height - size.height) / 2, size};
 }
 
-/// All of it for steps that cut nothing off.
+/// What a step resizes to.
+PictureSize new_size(const PictureSteps::Step& step, const std::string& name,
+                     const PictureSize& from) {
+  if (step.kind == StepKind::Resize) return step.size;
+  const std::int64_t n = step.size.width, shorter = std::min(from.width, from.height);
+  const auto scaled = [&](std::int64_t length) { return (length * n + shorter / 2) / shorter; };
+  const PictureSize size = {scaled(from.width), scaled(from.height)};
+  NF_CHECK(std::max(size.width, size.height) <= kMostSide, name, " has ", size_text(from),
+           " pixels, and short:", n, " would make ", size_text(size), " of them; sides end at ",
+           kMostSide);
+  return size;
+}
+
+bool resizes(const PictureSteps::Step& step) {
+  return step.kind == StepKind::Resize || step.kind == StepKind::Short;
+}
+
+/// Instead of the middle a place that depends on what the picture shows, not on its name or order.
+void draw_place(const Tensor& pixels, CutOut& part) {
+  const Tensor whole = pixels.contiguous();
+  const uLong drawn =
+      crc32_z(0, whole.data<std::uint8_t>(), static_cast<std::size_t>(whole.numel()));
+  const auto places_across = static_cast<uLong>(pixels.dim(1) - part.size.width + 1),
+             places_down = static_cast<uLong>(pixels.dim(0) - part.size.height + 1);
+  part.left = static_cast<std::int64_t>(drawn % places_across);
+  part.top = static_cast<std::int64_t>(drawn / places_across % places_down);
+}
+
+/// Of a picture of that size; all of it for steps that cut nothing off.
 CutOut cut_out_of(const PictureSteps::Step& step, const std::string& name,
                   const PictureSize& size) {
   if (step.kind == StepKind::Square) {
     const std::int64_t shorter = std::min(size.width, size.height);
     return middle(size, {shorter, shorter});
   }
-  if (step.kind == StepKind::Crop) {
+  if (step.kind == StepKind::Crop || step.kind == StepKind::Random) {
     NF_CHECK(size.width >= step.size.width && size.height >= step.size.height, name, " has ",
-             size_text(size), " pixels, and crop takes ", size_text(step.size), " of them");
+             size_text(size), " pixels, and ", step.kind == StepKind::Crop ? "crop" : "random",
+             " takes ", size_text(step.size), " of them");
     return middle(size, step.size);
   }
   if (step.kind == StepKind::Face) {
@@ -182,7 +216,7 @@ PictureSteps parse_picture_steps(const std::string& text) {
 
 PictureSize size_after(const PictureSteps& steps, const std::string& name, PictureSize size) {
   for (const PictureSteps::Step& step : steps.steps) {
-    size = step.kind == StepKind::Resize ? step.size : cut_out_of(step, name, size).size;
+    size = resizes(step) ? new_size(step, name, size) : cut_out_of(step, name, size).size;
   }
   NF_CHECK(steps.patch <= std::min(size.width, size.height), name, " has ", size_text(size),
            " pixels, less than a patch of ", steps.patch);
@@ -193,8 +227,13 @@ Tensor apply_steps(const PictureSteps& steps, const std::string& name, Tensor pi
   if (steps.channels == 1) pixels = gray_levels(pixels);
   for (const PictureSteps::Step& step : steps.steps) {
     const PictureSize size = {pixels.dim(1), pixels.dim(0)};
-    pixels = step.kind == StepKind::Resize ? resized(pixels, step.size)
-                                           : cut(pixels, cut_out_of(step, name, size));
+    if (resizes(step)) {
+      pixels = resized(pixels, new_size(step, name, size));
+      continue;
+    }
+    CutOut part = cut_out_of(step, name, size);
+    if (step.kind == StepKind::Random) draw_place(pixels, part);
+    pixels = cut(pixels, part);
   }
   return pixels;
 }

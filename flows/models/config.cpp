@@ -121,8 +121,8 @@ std::vector<Field> DataSettings::fields() {
        &layout,
        {"auto", "first", "last"}},
       {"images",
-       "what is done to pictures in files: crop:WxH, square, resize:WxH, gray, colour, patches:N, "
-       "celeba, lsun, as a,b",
+       "what is done to pictures in files, as a,b: crop:N or crop:WxH, random:N, square, resize:N, "
+       "short:N, gray, colour, patches:N, celeba, lsun",
        &images},
       {"bits",
        "of pixels: levels are floor(x / 2^(8 - bits)), and bits/dim are of these; 8: as they are",

@@ -6,7 +6,8 @@ PyTorch, in one run: the same model, batch and optimizer.
     /tmp/venv/bin/python bench/compare_torch_images.py [--models realnvp glow] [--json]
 
 The PyTorch models are written as one would for speed: channels last, nothing in f64, no edge
-channel; eager and under torch.compile, on CUDA also the whole step in one graph, and products in tf32 on both sides.
+channel; Glow's top is not learned, and each convolution of RealNVP has a magnitude, which is next
+to no work. That both sides compute the same losses, bench/golden.py checks. Eager and under torch.compile, on CUDA also the whole step in one graph, and products in tf32 on both sides.
 Rounds of both alternate, the median of all steps is told.
 NF_WINOGRAD=off turns Winograd's way off in flowcli. Wanted: build/flowcli (or --flowcli PATH).
 """

@@ -42,16 +42,13 @@ Tensor mask_from_png(const std::string& path, const data::Dataset& shape) {
       .reshape({-1});
 }
 
-// u8 (N, D): the images in equal groups, one for each mask.
+// u8 (N, D): the images in groups, one for each mask, as equal as they can be.
 Tensor masks_for(std::int64_t n, const std::string& mask, const data::Dataset& shape,
                  std::uint64_t seed) {
   if (mask.ends_with(".png"))
     return mask_from_png(mask, shape).unsqueeze(0).broadcast_to({n, shape.dims});
   const std::vector<std::string> names =
       mask == "all" ? flows::inpaint_masks() : std::vector<std::string>{mask};
-  check_usage(n % std::ssize(names) == 0, "[inpaint] ", names.size(), " masks need a multiple of ",
-              names.size(), " images, not ", n, "; choose with -n, --indices or --split all, or ",
-              "one mask with --mask");
   Generator gen(seed, /*stream=*/0x6D61736B);
   std::vector<Tensor> rows;
   for (std::int64_t i = 0; i < n; ++i) {

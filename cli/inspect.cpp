@@ -52,10 +52,11 @@ data::Dataset of_shape(const std::string& text) {
       (sizes.size() == 1 || sizes.size() == 3) && *std::ranges::min_element(sizes) > 0;
   check_usage(right, "--shape '", printable(text), "': write 32x32x3 (height, width and channels ",
               "of images) or 784 (numbers of a row), each up to ", kMost);
-  constexpr std::int64_t kColours = 4;
-  check_usage(sizes.size() == 1 || sizes[0] > kColours || sizes[2] <= kColours, "--shape '",
-              printable(text), "': height, width and channels, in this order: ", sizes[1], "x",
-              sizes.back(), "x", sizes[0], "?");
+  const bool channels_first =
+      sizes.size() == 3 && (sizes[0] == 1 || sizes[0] == 3) && sizes[2] > 4 && sizes[1] > sizes[0];
+  check_usage(!channels_first, "--shape '", printable(text),
+              "': height, width and channels, in this order: ", sizes[1], "x", sizes.back(), "x",
+              sizes[0], "?");
   data.dims = 1;
   for (const std::int64_t size : sizes) data.dims *= size;
   if (sizes.size() == 1) return data;

@@ -44,10 +44,18 @@ Texts texts_of(const std::string& model, const flows::DataShape& data) {
 }
 
 /// What a preset says without data, for a table of few rows, for one of many, and for one of many
-/// columns.
+/// columns; for small images in gray and in colour, and for large ones.
 struct Preset {
-  Texts plain, few, many, wide;
+  Texts plain, few, many, wide, gray, colour, large;
 };
+
+flows::DataShape images_of(std::int64_t side, std::int64_t channels) {
+  return {.dims = side * side * channels,
+          .discrete = true,
+          .channels = channels,
+          .height = side,
+          .width = side};
+}
 
 /// Made once for each model: several commands have an option for each setting, and each shows
 /// these.
@@ -55,9 +63,13 @@ const Preset& preset_of(const std::string& model) {
   static std::map<std::string, Preset> known;
   const auto [at, first] = known.try_emplace(model);
   if (first) {
-    at->second = {texts_of(model, {}), texts_of(model, {.dims = 8, .rows = 100}),
+    at->second = {texts_of(model, {}),
+                  texts_of(model, {.dims = 8, .rows = 100}),
                   texts_of(model, {.dims = 8, .rows = 1'000'000}),
-                  texts_of(model, {.dims = 30, .rows = 100})};
+                  texts_of(model, {.dims = 30, .rows = 100}),
+                  texts_of(model, images_of(28, 1)),
+                  texts_of(model, images_of(32, 3)),
+                  texts_of(model, images_of(64, 1))};
   }
   return at->second;
 }
@@ -70,6 +82,16 @@ std::string for_tables(const Preset& preset, const std::string& key) {
   return few == preset.plain.at(key) ? "" : " (tables: " + few + ")";
 }
 
+/// The same for images, but for where they come from.
+std::string for_images(const Preset& preset, const std::string& key) {
+  if (key == "data") return "";
+  const std::string &gray = preset.gray.at(key), &colour = preset.colour.at(key);
+  if (gray != preset.large.at(key)) return " (images: by their size)";
+  if (gray == colour) return gray == preset.plain.at(key) ? "" : " (images: " + gray + ")";
+  const bool plain_is_gray = gray == preset.plain.at(key);
+  return plain_is_gray ? " (in colour: " + colour + ")" : " (images: by their colours)";
+}
+
 /// The model that the command line names, or none.
 std::string& chosen_model() {
   static std::string name;
@@ -80,20 +102,21 @@ std::vector<std::string> shown_models() {
   return chosen_model().empty() ? flows::preset_names() : std::vector{chosen_model()};
 }
 
-/// The value that each preset has without data, and for tables, which are left out where they
-/// agree with the first one's: "4", or "0; realnvp-2d 7000 (tables: 0)".
+/// The value that each preset has without data, for tables and for images, which are left out where
+/// they agree with the first one's: "4", or "0; realnvp-2d 7000 (tables: 0)".
 std::string defaults(const std::string& key) {
   std::string text, first;
   for (const std::string& model : shown_models()) {
     const Preset& preset = preset_of(model);
     const auto value = preset.plain.find(key);
     if (value == preset.plain.end()) continue;
-    const std::string tables = for_tables(preset, key);
+    const bool of_tables = flows::model_by_name(model).of_tables();
+    const std::string others = for_tables(preset, key) + (of_tables ? "" : for_images(preset, key));
     if (text.empty() && first.empty()) {
       first = value->second;
-      text = first + tables;
-    } else if (value->second != first || !tables.empty()) {
-      text += "; " + model + " " + (value->second.empty() ? "none" : value->second) + tables;
+      text = first + others;
+    } else if (value->second != first || !others.empty()) {
+      text += "; " + model + " " + (value->second.empty() ? "none" : value->second) + others;
     }
   }
   return text;

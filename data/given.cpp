@@ -24,7 +24,8 @@ void take_labels(Dataset& data, bool of_run) {
   const bool has_column = among(kLabel, data.columns);
   check_setting(data.train.labels.defined(), "given", "[given] '", printable(data.name),
                 "' has no labels",
-                of_run       ? ", which the model is given; give data with labels"
+                of_run       ? ", which the model is given; give data with labels, pictures in "
+                               "folders that are called like the classes"
                 : has_column ? "; for its column of that name give column:label"
                              : "; give names of columns, or data with labels");
   for (Split* part : {&data.train, &data.valid, &data.test}) {

@@ -198,7 +198,10 @@ Samples mat_samples(const std::string& path, const ReadOptions& options = {}) {
   if (x != arrays.end() && x->second.rank() == 4) {
     Samples out = samples_of(path, as_pixels(x->second.permute({3, 0, 1, 2})), {.layout = "last"});
     out.chose_layout = false;  // the format has only this one
-    if (y != arrays.end()) out.rows.labels = svhn_labels(path, y->second, out.rows.size());
+    if (y != arrays.end()) {
+      out.rows.labels = svhn_labels(path, y->second, out.rows.size());
+      out.notes.push_back(str("'", path, "': X and y as SVHN has them, label 10 is the digit 0"));
+    }
     out.family = "svhn";
     return out;
   }
@@ -208,7 +211,9 @@ Samples mat_samples(const std::string& path, const ReadOptions& options = {}) {
         static_cast<std::int64_t>(std::lround(std::sqrt(static_cast<double>(rows.dim(1)))));
     NF_CHECK(side * side == rows.dim(1), "[data] '", path, "': faces of ", rows.dim(1),
              " pixels are not square");
-    return samples_of(path, rows.reshape({-1, side, side}).transpose(1, 2));
+    Samples out = samples_of(path, rows.reshape({-1, side, side}).transpose(1, 2));
+    out.notes.push_back(str("'", path, "': faces as Olivetti has them, squares column by column"));
+    return out;
   }
   const auto data = arrays.find("data"), labels = arrays.find("labels"),
              fine = arrays.find("fine_labels");

@@ -314,6 +314,13 @@ class PictureReader {
                            printable(first), "'", count > 1 ? " and others" : ""));
   }
 
+  void tell_attributes() {
+    std::error_code error;
+    const std::filesystem::path table = std::filesystem::path(folder_.path) / kAttributes;
+    if (attributes_.any() || single_ || !std::filesystem::exists(table, error)) return;
+    notes_.push_back(str(kAttributes, " is not read without --given and names of its columns"));
+  }
+
   void tell_skipped() {
     constexpr std::size_t kShown = 5;
     std::int64_t all = 0, skipped = 0;
@@ -338,6 +345,7 @@ class PictureReader {
   void tell(Samples& out) {
     tell_skipped();
     if (!options_.of_run) {
+      tell_attributes();
       tell_classes();
       tell_channels();
       tell_patches();

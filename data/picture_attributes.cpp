@@ -68,15 +68,15 @@ PictureAttributes::PictureAttributes(const std::string& folder,
                 "table ", kAttributes, " into the folder: file,a,b with a line for each picture");
   const Table table = read_table(path_, wanted);
   for (std::size_t i = 0; i < table.groups.size(); ++i) {
-    NF_CHECK(rows_.emplace(table.groups[i], i).second, "[data] '", printable(path_),
-             "': there are two rows of '", printable(table.groups[i]), "'");
+    const std::string& file = table.groups[i];
+    NF_CHECK(rows_.emplace(file.starts_with("./") ? file.substr(2) : file, i).second, "[data] '",
+             printable(path_), "': there are two rows of '", printable(file), "'");
   }
   values_ = table.values;
 }
 
 std::int64_t PictureAttributes::row_of(const std::string& name, const std::string& path) const {
   auto found = rows_.find(path);
-  if (found == rows_.end()) found = rows_.find("./" + path);
   if (found == rows_.end()) found = rows_.find(file_name(path));
   NF_CHECK(found != rows_.end(), name, " has no row in ", printable(path_), ", and needs one");
   return found->second;

@@ -372,8 +372,9 @@ BOOST_AUTO_TEST_CASE(labels_of_images_are_given_and_training_resumes_bit_for_bit
       flowcli(folder, {"sample", run("whole"), "--given", "10", "--out", folder.file("ten.png")}),
       {"label 10 is none", "0 to 9"}, 2);
   expect_ok(flowcli(folder, {"sample", run("whole"), "-n", "20", "--out", folder.file("im.npy")}));
-  expect_failure(flowcli(folder, {"eval", run("whole"), "--data", folder.file("im.npy")}),
-                 {"has no labels, which the model is given; give data with labels\n"});
+  expect_failure(
+      flowcli(folder, {"eval", run("whole"), "--data", folder.file("im.npy")}),
+      {"has no labels, which the model is given; give data with labels, pictures in folders"});
   const std::string labels = folder.file("labels.csv"), few = folder.file("few.npy");
   for (const char* label : {"10", "1.5", "-1"}) {
     write(labels, nf::str("label\n3\n\n", label, "\n"));

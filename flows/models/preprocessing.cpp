@@ -24,12 +24,7 @@ std::vector<Field> Preprocessing::fields() {
        "for real data, none for built-in densities; symmetric: "
        "pixels in [-1,1]; cdf: every pixel through its own distribution function",
        &preprocess, preprocessings().all()},
-      {"alpha",
-       "of logit preprocessing; of colour images realnvp and image-plus have 0.05",
-       &alpha,
-       {},
-       kLeastAlpha,
-       0.49},
+      {"alpha", "of logit preprocessing", &alpha, {}, kLeastAlpha, 0.49},
   };
 }
 

@@ -8,12 +8,13 @@ PyTorch, in one run: the same model, batch and optimizer.
 The PyTorch models are written as one would for speed: channels last, nothing in f64, no edge
 channel; Glow's top is not learned, and each convolution of RealNVP has a magnitude, which is next
 to no work. That both sides compute the same losses, bench/golden.py checks. Eager and under torch.compile, on CUDA also the whole step in one graph, and products in tf32 on both sides.
-Rounds of both alternate, the median of all steps is told.
-NF_WINOGRAD=off turns Winograd's way off in flowcli. Wanted: build/flowcli (or --flowcli PATH).
+Rounds of all alternate, the median of all steps is told; on the CPU flowcli's is timed without
+Winograd's way, too. Wanted: build/flowcli (or --flowcli PATH).
 """
 import argparse
 import json
 import math
+import os
 import pathlib
 import statistics
 import subprocess
@@ -239,14 +240,18 @@ def make_step(name, device, compiled):
     return step
 
 
-def time_flowcli(args, name):
+OURS = {"flowcli": "auto", "flowcli, no Winograd": "off"}
+
+
+def time_flowcli(args, name, winograd):
     """The median milliseconds of a step."""
     command = [args.flowcli, "bench", name, *MODELS[name][1], "--data", args.data, "--json",
                "--bench-steps", str(args.steps), "--batch-size", str(args.batch_size),
                "--device", args.device]
     if args.device == "cuda":
         command += ["--set", "precision=tf32"]
-    out = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    out = subprocess.run(command, check=True, capture_output=True, text=True,
+                         env={**os.environ, "NF_WINOGRAD": winograd}).stdout
     return json.loads(out)["step_ms"]
 
 
@@ -260,16 +265,18 @@ def compare(args, name):
             steps["graph"] = recorded(make_step(name, args.device, False), levels)
         except RuntimeError as error:  # an operation that has to wait
             print(f"compare_torch_images.py: {name} has no graph in PyTorch: {error}", file=sys.stderr)
-    times = {way: [] for way in ("flowcli", *steps)}
+    ours = list(OURS) if args.device == "cpu" else ["flowcli"]
+    times = {way: [] for way in (*ours, *steps)}
     for step in steps.values():
         time_torch(step, [levels], 2, args.device)  # compiles, allocates
     for _ in range(args.rounds):
-        times["flowcli"].append(time_flowcli(args, name))
+        for way in ours:
+            times[way].append(time_flowcli(args, name, OURS[way]))
         for way, step in steps.items():
             times[way] += time_torch(step, [levels], args.steps, args.device)
     result = {way: statistics.median(t) for way, t in times.items()}
     fastest = min(result[way] for way in steps)
-    return {"model": name, "step_ms": result, "ratio": result["flowcli"] / fastest,
+    return {"model": name, "step_ms": result, "ratio": {way: result[way] / fastest for way in ours},
             "images_per_s": {way: 1000 * args.batch_size / ms for way, ms in result.items()}}
 
 
@@ -296,10 +303,11 @@ def main():
     print(f"batch {args.batch_size}; PyTorch {torch.__version__}, {torch.get_num_threads()} threads")
     for result in results:
         for way, ms in result["step_ms"].items():
-            who = "flowcli" if way == "flowcli" else "PyTorch " + way
-            print(f"  {result['model']:8} {who:16} {ms:9.1f} ms a step, "
-                  f"{result['images_per_s'][way]:6.1f} images/s")
-        print(f"  {result['model']:8} flowcli / the faster PyTorch: {result['ratio']:.3f}")
+            ours = way in result["ratio"]
+            who, ratio = (way, f", {result['ratio'][way]:.3f} of the faster PyTorch") if ours else (
+                "PyTorch " + way, "")
+            print(f"  {result['model']:8} {who:20} {ms:9.1f} ms a step, "
+                  f"{result['images_per_s'][way]:6.1f} images/s{ratio}")
 
 
 if __name__ == "__main__":

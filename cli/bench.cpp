@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -53,8 +54,15 @@ data::Dataset random_data(std::int64_t rows, const data::Dataset& shape) {
   return data;
 }
 
-/// The physical floor of a training step: its matrix products at the speed of multiply-adds in
-/// registers, and one pass of Adam at the speed of an update in place of as many numbers.
+/// Share of the taps of an odd kernel that lie within an axis of that size, padded to keep it.
+double inside(std::int64_t kernel, std::int64_t size) {
+  const std::int64_t reach = std::min(kernel / 2, size);
+  return 1 - static_cast<double>(reach * (reach + 1)) / static_cast<double>(kernel * size);
+}
+
+/// The physical floor of a training step: its matrix products and convolutions, as sums of
+/// products, at the speed of multiply-adds in registers, and one pass of Adam at the speed of an
+/// update in place of as many numbers.
 struct Floor {
   /// The best that were measured, in turns with the step.
   double peak_gflops = 0, update_gbs = 0, triad_gbs = 0;
@@ -63,16 +71,25 @@ struct Floor {
 
   explicit Floor(flows::Density& density, std::int64_t batch) {
     bool first = true;
+    std::map<std::string, Shape> kernels;  // (out, in, kh, kw) of convolutions, by their weights
     density.for_each_parameter([&](const std::string& name, Var& p) {
       numbers += p.numel();
       if (!name.ends_with(".weight")) return;
-      NF_CHECK(p.rank() != 4, "[bench] --floor counts products of matrices, and ", name,
-               " is the weight of a convolution; leave --floor out");
+      if (p.rank() == 4) kernels.emplace(name, p.shape());
       if (p.rank() != 2) return;
       // The data needs no gradient, so the first coupling's first layer passes none on.
       flops += 2.0 * static_cast<double>(batch * p.numel()) * (first ? 2 : 3);
       first = false;
     });
+    std::vector<nn::LayerInfo> rows;
+    density.inspect({batch, density.dims()}, "", rows);
+    for (const nn::LayerInfo& row : rows) {
+      const auto kernel = kernels.find(row.name + ".weight");
+      if (kernel == kernels.end()) continue;
+      const Shape &weight = kernel->second, &out = row.out_shape;  // (N, H, W, C)
+      flops +=
+          3 * row.flops * inside(weight.dim(2), out.dim(1)) * inside(weight.dim(3), out.dim(2));
+    }
   }
   void measure() {
     peak_gflops = std::max(peak_gflops, nf::peak_gflops());
@@ -248,8 +265,9 @@ void add_bench(CLI::App& app) {
       ->capture_default_str();
   command->add_flag("--floor", options->floor,
                     "Also the physical floor, measured in the same run: the FLOPs of the matrix "
-                    "products at the speed of multiply-adds in registers, plus one pass of Adam "
-                    "at the speed of memory for just what it reads and writes");
+                    "products, and of convolutions as sums of products without their padding, at "
+                    "the speed of multiply-adds in registers, plus one pass of Adam at the speed "
+                    "of memory for just what it reads and writes");
   command->add_flag("--profile", options->profile,
                     "Also where the time of a step goes: a line for each layer, with its own time, "
                     "forward and backward, its share, the bytes that its operations read and "

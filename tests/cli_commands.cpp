@@ -270,6 +270,23 @@ BOOST_AUTO_TEST_CASE(bench_tells_the_floor) {
              boost::test_tools::tolerance(1e-9));
 }
 
+// Four networks on packed checkerboards of 28 x 14 pixels: 3x3 from 2 to 4 channels, 1x1 to 4, 1x1
+// to 2. On an axis of n pixels 2 / (3 n) of the taps of a 3x3 window lie outside. Forward and twice
+// backward, batches of 2.
+BOOST_AUTO_TEST_CASE(the_floor_of_convolutions_leaves_out_their_padding) {
+  const ScratchFolder folder;
+  const Outcome outcome = flowcli(
+      folder, {"bench", "realnvp", "--data", "glyphs", "--width", "4", "--blocks", "0", "--levels",
+               "1", "--batch-size", "2", "--bench-steps", "1", "--floor", "--json"});
+  BOOST_TEST_REQUIRE(outcome.status == 0, outcome.err);
+  const double window = 2 * (9 * 2 * 4) * (1 - 2. / (3 * 28)) * (1 - 2. / (3 * 14));
+  const double flops = 2 * 3 * 4 * 28 * 14 * (window + 2 * 4 * 4 + 2 * 4 * 2);
+  const auto json = outcome.json();
+  BOOST_TEST(
+      json["floor_products_ms"].get<double>() * json["peak_gflops"].get<double>() * 1e6 == flops,
+      boost::test_tools::tolerance(0.01));
+}
+
 // The lines are the layers of inspect and what else a step does; their times are parts of the step,
 // their bytes are known.
 BOOST_AUTO_TEST_CASE(bench_tells_where_the_time_goes) {

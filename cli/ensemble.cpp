@@ -42,7 +42,7 @@ void write_held_out_of_all(const RunFolder& run, const Common& common, Device de
   const data::Split& rows = validated ? data.valid : data.test;
   if (rows.size() == 0) return;
   const std::vector<double> scores =
-      write_held_out(run, *model.density, rows, validated, model.state.step, common);
+      write_held_out(run, *model.density, rows, validated, model.state.step, false, common);
   const double nats = model.density->nats(flows::mean_and_error(scores).mean);
   json["together_nats"] = number(nats);
   common.note(str("together: ", short_number(nats), " nats on ", validated ? "validation" : "test",

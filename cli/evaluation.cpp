@@ -190,12 +190,74 @@ std::string weights_checksum(const RunFolder& run, bool best) {
       .checksum;
 }
 
+namespace {
+
+// Where the Gaussian of the same columns is better on validation rows, the density of a table and
+// the run's best weights become it; a note says so. `scores` are the density's of these rows.
+bool become_gaussian_if_better(const RunFolder& run, flows::Density& density,
+                               const data::Split& rows, const std::vector<double>& scores,
+                               const Common& common) {
+  auto* const table = dynamic_cast<flows::AnyOrder*>(&density);
+  if (!table || table->condition() || !std::filesystem::exists(run.file(kBaselinesFile))) {
+    return false;
+  }
+  if (table->is_gaussian()) return true;  // as it was told before
+  try {
+    const auto moments = load_baselines(run).moments();
+    if (!moments) return false;
+    table->become_gaussian(moments->mean, moments->covariance, moments->log_frequency);
+    const double network = flows::mean_and_error(scores).mean,
+                 gaussian = flows::mean_and_error(flows::score(*table, rows.x)).mean;
+    if (gaussian > network) {
+      const std::string best = run.file("best.safetensors");
+      nn::save_safetensors(best, table->state(), nn::read_safetensors_header(best).metadata);
+      common.note(
+          str("on held-out rows the network reaches ", short_number(network), " nats, a Gaussian ",
+              "of the same columns ", short_number(gaussian), ": the best weights are those of ",
+              "the Gaussian; more rows, smaller hidden_units or other types (--types) may help"));
+      return true;
+    }
+  } catch (const Error& error) {  // of a run whose baselines are lost, or of a full disk
+    common.note(str("note: no Gaussian in the network's place: ", error.what()));
+  }
+  table->ask_network();
+  return false;
+}
+
+// A note: how the scores of rows compare with those of the Gaussian, where there is one.
+void tell_beside_gaussian(const RunFolder& run, const flows::Density& density,
+                          const data::Split& rows, const std::vector<double>& scores,
+                          const Common& common) {
+  try {
+    if (!std::filesystem::exists(run.file(kBaselinesFile))) return;
+    const auto simple = load_baselines(run).scores(rows.x, rows.given);
+    const Beside gaussian = beside(density, scores, simple.gaussian);
+    const double better = gaussian.difference.mean;
+    if (!std::isfinite(better)) return;
+    const std::string line =
+        str("on held-out rows", line_of(" a Gaussian of the same columns reaches ", gaussian));
+    common.note(better >= 0 ? line
+                            : str("WARNING: ", line, ": take a Gaussian, or more rows, smaller ",
+                                  "hidden_units, other types (--types)"));
+  } catch (const Error&) {  // of a run whose baselines are lost
+  }
+}
+
+}  // namespace
+
 std::vector<double> write_held_out(const RunFolder& run, flows::Density& density,
                                    const data::Split& rows, bool validated, std::int64_t step,
-                                   const Common& common) {
+                                   bool judged, const Common& common) {
   constexpr std::int64_t kMostSurprises = 5000;
-  const std::vector<double> scores =
-      flows::score(density, rows.x, {.samples = rows.numbers, .given = rows.given});
+  const auto score = [&] {
+    return flows::score(density, rows.x, {.samples = rows.numbers, .given = rows.given});
+  };
+  std::vector<double> scores = score();
+  if (judged && validated && become_gaussian_if_better(run, density, rows, scores, common)) {
+    scores = score();
+  } else if (judged) {
+    tell_beside_gaussian(run, density, rows, scores, common);
+  }
   nn::StateDict tensors = {{"log_prob", Tensor::from(scores, {std::ssize(scores)})}};
   if (auto* const table = dynamic_cast<flows::AnyOrder*>(&density)) {
     const std::int64_t few = std::min(kMostSurprises, rows.size());
@@ -214,25 +276,6 @@ std::vector<double> write_held_out(const RunFolder& run, flows::Density& density
     common.note(str("note: ", error.what(), "; 'score' has no held-out scores to compare with"));
   }
   return scores;
-}
-
-std::string beside_gaussian(const RunFolder& run, const flows::Density& density,
-                            const data::Split& rows, const std::vector<double>& scores) {
-  try {
-    if (!std::filesystem::exists(run.file(kBaselinesFile))) return "";
-    const auto simple = load_baselines(run).scores(rows.x, rows.given);
-    const Beside gaussian = beside(density, scores, simple.gaussian);
-    const auto [better, error] = gaussian.difference;
-    if (!std::isfinite(better)) return "";
-    const std::string line =
-        str("on held-out rows", line_of(" a Gaussian of the same columns reaches ", gaussian));
-    return better >= 0 ? line
-                       : "WARNING: " + line +
-                             ": take a Gaussian, or more rows, smaller "
-                             "hidden_units, other types (--types)";
-  } catch (const Error&) {  // of a run whose baselines are lost
-    return "";
-  }
 }
 
 std::optional<HeldOut> held_out_of(const TrainedModel& model) {

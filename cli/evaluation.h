@@ -54,14 +54,12 @@ struct HeldOut {
 std::string weights_checksum(const RunFolder& run, bool best);
 /// Writes it, with what columns of a table usually surprise by, of the weights that `density` has:
 /// the best (`validated`), or the last, of `step`. Returns the scores. What cannot be written is a
-/// note: the training is whole without it.
+/// note: the training is whole without it. With `judged` a note sets them beside the Gaussian of
+/// the same columns; where this is better on validation rows, a density of a table becomes it, and
+/// so do the run's best weights.
 std::vector<double> write_held_out(const RunFolder& run, flows::Density& density,
                                    const data::Split& rows, bool validated, std::int64_t step,
-                                   const Common& common);
-/// How the scores of rows compare with those of the Gaussian of the same columns, in one sentence;
-/// empty where there is none.
-std::string beside_gaussian(const RunFolder& run, const flows::Density& density,
-                            const data::Split& rows, const std::vector<double>& scores);
+                                   bool judged, const Common& common);
 /// Nothing where the file is not there. Throws Error where it is no such file, or of other data or
 /// weights than the run's.
 std::optional<HeldOut> held_out_of(const TrainedModel& model);

@@ -382,11 +382,8 @@ class Training {
     if (rows.size() == 0 || (validated && !std::filesystem::exists(best))) return;
     const auto density = make_density(config_, data_, device_);
     load_weights(*density, validated ? best : run_.file("last.safetensors"), run_.known());
-    const std::vector<double> scores =
-        write_held_out(run_, *density, rows, validated, trainer_.step(), common_);
-    if (!flows::model_by_name(config_.model).of_tables()) return;
-    const std::string beside = beside_gaussian(run_, *density, rows, scores);
-    if (!beside.empty()) common_.note(beside);
+    const bool of_tables = flows::model_by_name(config_.model).of_tables();
+    write_held_out(run_, *density, rows, validated, trainer_.step(), of_tables, common_);
   }
 
   /// Samples and the curve. A picture that cannot be made is no reason to end a training.

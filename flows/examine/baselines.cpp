@@ -202,6 +202,12 @@ void Baselines::set_noise_square() {
   });
 }
 
+Tensor Baselines::covariance() const {
+  if (!cholesky_.defined()) return {};
+  const Tensor factor = cholesky_ * deviation_.unsqueeze(1);
+  return matmul(factor, factor.t());
+}
+
 Baselines Baselines::of_columns(const std::vector<std::int32_t>& columns) const {
   const Tensor index = Tensor::from(columns, {std::ssize(columns)});
   const auto some = [&](const Tensor& all) { return index_select(all, 0, index); };

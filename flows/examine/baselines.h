@@ -54,6 +54,8 @@ class Baselines {
   /// Those of some columns of reals: the marginal densities. Not of conditional ones.
   Baselines of_columns(const std::vector<std::int32_t>& columns) const;
   bool conditional() const { return regression_.defined(); }  ///< whether they know what is given
+  const Tensor& mean() const { return mean_; }                ///< f64 (D)
+  Tensor covariance() const;                                  ///< f64 (D, D); undefined without one
 
  private:
   Baselines() = default;

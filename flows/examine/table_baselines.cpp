@@ -145,6 +145,26 @@ Baselines::Scores TableBaselines::scores(const Tensor& x, const Tensor& given) c
   return out;
 }
 
+std::optional<TableBaselines::Moments> TableBaselines::moments() const {
+  Moments out;
+  if (numbers_) {
+    out.mean = numbers_->mean();
+    out.covariance = numbers_->covariance();
+    if (conditional() || !out.covariance.defined()) return std::nullopt;
+  }
+  const std::vector<double> frequency = all_frequencies();
+  if (!frequency.empty()) out.log_frequency = Tensor::from(frequency, {std::ssize(frequency)});
+  return out;
+}
+
+// Of all categories, one behind the other.
+std::vector<double> TableBaselines::all_frequencies() const {
+  std::vector<double> all;
+  for (const std::vector<double>& column : frequency_)
+    all.insert(all.end(), column.begin(), column.end());
+  return all;
+}
+
 nn::StateDict TableBaselines::state() const {
   nn::StateDict state;
   if (numbers_) state = numbers_->state();
@@ -154,10 +174,7 @@ nn::StateDict TableBaselines::state() const {
                                            {2}));
   }
   if (kinds_.empty()) return state;
-  std::vector<double> kinds(kinds_.begin(), kinds_.end()), frequency;
-  for (const std::vector<double>& column : frequency_) {
-    frequency.insert(frequency.end(), column.begin(), column.end());
-  }
+  const std::vector<double> kinds(kinds_.begin(), kinds_.end()), frequency = all_frequencies();
   state.emplace_back("categories", Tensor::from(kinds, {std::ssize(kinds)}));
   state.emplace_back("category_log_frequency", Tensor::from(frequency, {std::ssize(frequency)}));
   return state;

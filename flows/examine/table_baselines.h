@@ -37,6 +37,13 @@ class TableBaselines {
   /// As Baselines::scores. Of a conditional density NaN for rows with gaps.
   Baselines::Scores scores(const Tensor& x, const Tensor& given = {}) const;
   bool conditional() const { return numbers_ && numbers_->conditional(); }
+  /// The Gaussian's mean (M) and covariance (M, M) of the columns of numbers, and ln of the
+  /// frequency of each value of the categories, all f64; undefined without such columns. Nothing of
+  /// a conditional density, and where there is no Gaussian.
+  struct Moments {
+    Tensor mean, covariance, log_frequency;
+  };
+  std::optional<Moments> moments() const;
   /// Training rows, and those of them without gaps in numbers, to which numbers are fitted; 0 and 0
   /// where that is not known.
   std::int64_t rows() const { return rows_; }
@@ -47,6 +54,7 @@ class TableBaselines {
   void take_kinds(const std::vector<std::int32_t>& categories);
   Tensor numbers_of(const Tensor& x) const;
   void add_categories(const Tensor& x, std::vector<double>& scores) const;
+  std::vector<double> all_frequencies() const;
 
   std::int64_t rows_ = 0, fitted_rows_ = 0;
   std::optional<Baselines> numbers_;          // none: all columns are categories

@@ -107,6 +107,7 @@ AnyOrder::AnyOrder(const AnyOrderOptions& options, std::shared_ptr<Condition> co
       values_(count_values(options)),
       orders_(add_buffer("orders", random_orders(options.orders, options.dims, weights))),
       whole_(add_buffer("whole", Tensor::zeros({options.dims}))),
+      is_gaussian_(add_buffer("gaussian.taken", Tensor::zeros({1}))),
       hidden_(add_module("hidden", nn::mlp(hidden_options(options, context_dims()), weights))),
       noise_(add_generator("known", noise)),
       orders_in_use_(options.orders) {
@@ -139,6 +140,9 @@ void AnyOrder::add_numbers() {
       std::make_shared<Standardize>(numbers_, of_the_numbers(options_, options_.names),
                                     /*wide=*/true, of_the_numbers(options_, options_.spread),
                                     /*gaps=*/true));
+  gaussian_mean_ = &add_buffer("gaussian.mean", Tensor::zeros({numbers_}, DType::F64));
+  gaussian_covariance_ =
+      &add_buffer("gaussian.covariance", Tensor::zeros({numbers_, numbers_}, DType::F64));
   half_ = &add_buffer("half", Tensor::zeros({numbers_}));
   log_unit_ = &add_buffer("log_unit", Tensor::zeros({numbers_}));
   const std::int64_t out = 3 * options_.components * numbers_;
@@ -163,6 +167,7 @@ void AnyOrder::add_categories() {
   order_ = &add_buffer("column_order", indices(order));
   owners_ = &add_buffer("owners", indices(owners));
   codes_ = &add_buffer("codes", Tensor::from(codes, {values_}));
+  gaussian_frequency_ = &add_buffer("gaussian.log_frequency", Tensor::zeros({values_}, DType::F64));
   category_weight_ =
       &add_parameter("categories.weight", Tensor::zeros({values_, options_.hidden_units}));
   category_bias_ = &add_parameter("categories.bias", Tensor::zeros({values_}));
@@ -388,6 +393,7 @@ Var AnyOrder::in_order(const Rows& rows, const Var& context,
 }
 
 Var AnyOrder::log_prob(const Var& x, const Var& given) {
+  if (!training() && is_gaussian()) return gaussian_log_prob(x.value());
   const Var context = context_of(given, x.dim(0));
   const Rows rows = rows_of(x);
   if (training()) return estimate(rows, context);
@@ -405,6 +411,7 @@ void AnyOrder::use_orders(int count) {
 }
 
 Var AnyOrder::log_conditionals(const Var& x, const Tensor& known, const Var& given) {
+  if (is_gaussian()) return gaussian_log_conditionals(x.value(), known);
   const Var context = context_of(given, x.dim(0));
   const Rows rows = rows_of(x);
   return of_all(rows, features(rows, known, context));

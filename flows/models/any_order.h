@@ -16,6 +16,8 @@
 
 namespace nf::flows {
 
+class TableGaussian;
+
 struct AnyOrderOptions {
   std::int64_t dims = 0;                      ///< D
   std::vector<std::string> names = {};        ///< of the columns, for errors, or none
@@ -70,6 +72,14 @@ class AnyOrder : public Density {
   Tensor complete(Generator& gen, const Tensor& x, const Tensor& known, double temperature = 1,
                   const Var& given = {});
 
+  /// From now on, and wherever its weights are loaded, it is the Gaussian of this mean (M) and
+  /// covariance (M, M) of the numbers, in units of the data, beside independent categories of this
+  /// ln frequency (V): where the network is worse. Bounds and whole numbers hold as before
+  /// (table_gaussian.h). The network is kept, and not asked. Throws Error where something is given.
+  void become_gaussian(const Tensor& mean, const Tensor& covariance, const Tensor& log_frequency);
+  void ask_network();  ///< takes that back
+  bool is_gaussian() const;
+
   /// log_prob is that of the first `count` orders, itself an exact density, at that part of the
   /// time; of all for 0. For looking at a training. Not saved.
   void use_orders(int count);
@@ -98,6 +108,18 @@ class AnyOrder : public Density {
     Tensor one_hot;   ///< (N, V), categories; undefined without any
     Tensor observed;  ///< (N, D), 1 for cells that are there
   };
+  struct Cells;
+  TableGaussian gaussian() const;
+  Cells cells_of(const Tensor& x, const Tensor& known) const;
+  std::vector<double> log_column(TableGaussian& gaussian, const Cells& cells,
+                                 std::size_t column) const;
+  void set_known(Cells& cells, std::size_t column) const;
+  std::vector<double> draw_category(Generator& gen, const Place& place, std::size_t rows,
+                                    double temperature) const;
+  Tensor gaussian_log_prob(const Tensor& x) const;
+  Tensor gaussian_log_conditionals(const Tensor& x, const Tensor& known) const;
+  Tensor gaussian_complete(Generator& gen, const Tensor& x, const Tensor& known,
+                           double temperature) const;
   void add_numbers();
   void add_categories();
   void put_gaps_last(const Samples& rows);
@@ -125,15 +147,19 @@ class AnyOrder : public Density {
   std::vector<std::vector<std::int32_t>> orders() const;
 
   AnyOrderOptions options_;
-  std::vector<Place> places_;           // of each column
-  std::int64_t numbers_ = 0;            // M
-  std::int64_t values_ = 0;             // V, of all categories together
-  Standardize* standardize_ = nullptr;  // of numbers, where there are any
-  Bounded* bounded_ = nullptr;          // before it, where there are bounds
-  Tensor& orders_;                      // i32 (R, D)
-  Tensor& whole_;                       // (D), 1 for whole numbers and categories
-  Tensor* half_ = nullptr;              // (M), half a whole number where it is told apart from its
-                                        // neighbours, else 0
+  std::vector<Place> places_;              // of each column
+  std::int64_t numbers_ = 0;               // M
+  std::int64_t values_ = 0;                // V, of all categories together
+  Standardize* standardize_ = nullptr;     // of numbers, where there are any
+  Bounded* bounded_ = nullptr;             // before it, where there are bounds
+  Tensor& orders_;                         // i32 (R, D)
+  Tensor& whole_;                          // (D), 1 for whole numbers and categories
+  Tensor& is_gaussian_;                    // (1), 1 where the network is not asked
+  Tensor* gaussian_mean_ = nullptr;        // f64 (M)
+  Tensor* gaussian_covariance_ = nullptr;  // f64 (M, M)
+  Tensor* gaussian_frequency_ = nullptr;   // f64 (V), ln
+  Tensor* half_ = nullptr;      // (M), half a whole number where it is told apart from its
+                                // neighbours, else 0
   Tensor* log_unit_ = nullptr;  // (M), ln of what is 1 among the standardised numbers, per unit
   // With categories:
   Tensor* number_columns_ = nullptr;  // i32 (M), where they are in x

@@ -127,6 +127,7 @@ Tensor AnyOrder::complete(Generator& gen, const Tensor& x, const Tensor& known, 
                           const Var& given) {
   const NoGrad no_grad;
   NF_CHECK(known.shape() == x.shape(), "[complete] known is ", known.shape(), " for x ", x.shape());
+  if (is_gaussian()) return gaussian_complete(gen, x, known, temperature);
   const std::int64_t n = x.dim(0);
   const Var context = context_of(given, n);
   const Tensor marked = known.to(whole_.dtype());

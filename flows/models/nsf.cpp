@@ -35,7 +35,7 @@ Config Nsf::preset(const DataShape& data, const std::string&) const {
   if (!plane) return config;
   model.layers = 4;
   model.components = 16;
-  model.hidden_units = 64;
+  model.hidden_units = 96;
   model.activation = "silu";
   config.training.lr = 3e-3;
   config.training.clip = 0.1;

@@ -142,24 +142,29 @@ MadeSweep::MadeSweep(Made& net, const Var& context, std::int64_t rows) : net_(ne
   const MadeOptions& o = net.options();
   const Var& w = net.layers_.front()->weight();
   const auto buffer = [&](std::int64_t width) {
-    return Var(Tensor::empty({rows, width}, w.dtype(), w.device()));
+    return Var(Tensor::empty({width, rows}, w.dtype(), w.device()));
   };
   known_ = buffer(o.context + o.dims);
-  if (o.context > 0) known_ = append(known_, 1, 0, context);
+  if (o.context > 0) known_ = append(known_, 0, 0, transpose(context, 0, 1));
   hidden_.assign(net.layers_.size() - 1, Var());
   for (Var& hidden : hidden_) hidden = buffer(o.hidden_units);
   first_weight_ = index_select(w, 1, moved_to(w.device(), net.columns_));
 }
 
-// What this place adds to a layer's units, (N, end_ - begin_), of the first `known` numbers of
-// `from`. None of these weights is masked.
+// weight (count, known) times the first `known` rows of `from`, plus bias (count): (count, N).
+Var of_first(const Var& weight, const Var& from, const Var& bias) {
+  return matmul(weight, narrow(from, 0, 0, weight.dim(1))) + reshape(bias, {bias.numel(), 1});
+}
+
+// What this place adds to a layer's units, (end_ - begin_, N), of the first `known` rows of `from`.
+// None of these weights is masked.
 Var MadeSweep::units(std::size_t layer, const Var& from, std::int64_t known) const {
   const MaskedLinear& of = *net_.layers_[layer];
   const std::int64_t count = end_ - begin_;
   const Var& whole = layer == 0 ? first_weight_ : of.weight();
   const Var w = narrow(narrow(whole, 0, begin_, count), 1, 0, known);
-  return linear_with(of.activation(), narrow(from, 1, 0, known), w,
-                     narrow(of.bias(), 0, begin_, count));
+  const Var sum = of_first(w, from, narrow(of.bias(), 0, begin_, count));
+  return of.activation() ? (*of.activation())(sum) : sum;
 }
 
 Var MadeSweep::next() {
@@ -189,19 +194,21 @@ Var MadeSweep::next() {
   const std::int64_t known = last > 0 ? end_ : inputs;
   const Var& whole = last > 0 ? outputs.weight() : first_weight_;
   const Var w = narrow(slice(whole, 0, d, o.outputs_per_dim, o.dims), 1, 0, known);
-  return linear(narrow(last > 0 ? hidden_[last - 1] : known_, 1, 0, known), w,
-                slice(outputs.bias(), 0, d, o.outputs_per_dim, o.dims));
+  return transpose(of_first(w, last > 0 ? hidden_[last - 1] : known_,
+                            slice(outputs.bias(), 0, d, o.outputs_per_dim, o.dims)),
+                   0, 1);
 }
 
 void MadeSweep::put(const Var& x) {
-  known_ = append(known_, 1, net_.options().context + place_, x);
+  known_ = append(known_, 0, net_.options().context + place_, transpose(x, 0, 1));
   ++place_;
 }
 
 Var MadeSweep::inputs() const {
   const MadeOptions& o = net_.options();
-  return index_select(narrow(known_, 1, o.context, o.dims), 1,
-                      moved_to(known_.device(), net_.places_));
+  return transpose(index_select(narrow(known_, 0, o.context, o.dims), 0,
+                                moved_to(known_.device(), net_.places_)),
+                   0, 1);
 }
 
 }  // namespace nf::nn

@@ -91,14 +91,16 @@ class MadeSweep {
 
  private:
   Var units(std::size_t layer, const Var& from, std::int64_t known) const;
-  void grow(Var& whole, const Var& part) const { whole = append(whole, 1, begin_, part); }
+  void grow(Var& whole, const Var& part) const { whole = append(whole, 0, begin_, part); }
 
   Made& net_;
   std::int64_t place_ = 0;            // of the next dimension
   std::int64_t begin_ = 0, end_ = 0;  // the hidden units that this place adds
   Var first_weight_;                  // its columns as `known_` has them
-  Var known_;                         // (N, C + D), the context, then the inputs in their order
-  std::vector<Var> hidden_;           // (N, H), what each layer but the first sees
+  // A unit for each row of these, so that the few units of a step are products of short matrices
+  // with long ones, not of long ones with short ones, whose lanes would stand empty:
+  Var known_;                // (C + D, N), the context, then the inputs in their order
+  std::vector<Var> hidden_;  // (H, N), what each layer but the first sees
 };
 
 }  // namespace nf::nn

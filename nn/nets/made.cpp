@@ -151,9 +151,50 @@ MadeSweep::MadeSweep(Made& net, const Var& context, std::int64_t rows) : net_(ne
   first_weight_ = index_select(w, 1, moved_to(w.device(), net.columns_));
 }
 
-// weight (count, known) times the first `known` rows of `from`, plus bias (count): (count, N).
-Var of_first(const Var& weight, const Var& from, const Var& bias) {
-  return matmul(weight, narrow(from, 0, 0, weight.dim(1))) + reshape(bias, {bias.numel(), 1});
+namespace {
+
+constexpr std::int64_t kPlacesOfBlock = 16;
+
+// weight (count, ..) of columns [begin, end) times these rows of `from`, added to `sum` (count, N).
+Var plus_product(const Var& sum, const Var& weight, const Var& from, std::int64_t begin,
+                 std::int64_t end) {
+  return sum + matmul(narrow(weight, 1, begin, end - begin), narrow(from, 0, begin, end - begin));
+}
+
+}  // namespace
+
+void MadeSweep::start_block() {
+  const MadeOptions& o = net_.options();
+  const std::size_t last = net_.layers_.size() - 1;
+  block_ = {};
+  block_.place = place_;
+  block_.end = std::min(o.dims, place_ + kPlacesOfBlock);
+  block_.inputs = o.context + place_;
+  block_.units = units_up_to(o, place_ - 1);
+  const auto sums = [&](const Var& weight, const Var& bias, const Var& from, std::int64_t known) {
+    const Var start = broadcast_to(reshape(bias, {bias.numel(), 1}), {bias.numel(), known_.dim(1)});
+    return plus_product(start, weight, from, 0, known);
+  };
+  const std::int64_t units = units_up_to(o, block_.end - 1) - block_.units;
+  for (std::size_t i = 0; i < last; ++i) {
+    block_.sums.push_back(
+        sums(narrow(i == 0 ? first_weight_ : net_.layers_[i]->weight(), 0, block_.units, units),
+             narrow(net_.layers_[i]->bias(), 0, block_.units, units),
+             i == 0 ? known_ : hidden_[i - 1], i == 0 ? block_.inputs : block_.units));
+  }
+  // Rows d, D + d, 2 D + d, ...: the outputs of dimension d.
+  std::vector<std::int32_t> rows;
+  for (std::int64_t place = block_.place; place < block_.end; ++place) {
+    for (std::int64_t k = 0; k < o.outputs_per_dim; ++k) {
+      rows.push_back(static_cast<std::int32_t>(k * o.dims) + o.order[place]);
+    }
+  }
+  const Tensor index = Tensor::from(rows, {std::ssize(rows)}).to(known_.device());
+  const MaskedLinear& outputs = *net_.layers_[last];
+  block_.weight = index_select(last > 0 ? outputs.weight() : first_weight_, 0, index);
+  block_.outputs =
+      sums(block_.weight, index_select(outputs.bias(), 0, index),
+           last > 0 ? hidden_[last - 1] : known_, last > 0 ? block_.units : block_.inputs);
 }
 
 // What this place adds to a layer's units, (end_ - begin_, N), of the first `known` rows of `from`.
@@ -161,14 +202,15 @@ Var of_first(const Var& weight, const Var& from, const Var& bias) {
 Var MadeSweep::units(std::size_t layer, const Var& from, std::int64_t known) const {
   const MaskedLinear& of = *net_.layers_[layer];
   const std::int64_t count = end_ - begin_;
-  const Var& whole = layer == 0 ? first_weight_ : of.weight();
-  const Var w = narrow(narrow(whole, 0, begin_, count), 1, 0, known);
-  const Var sum = of_first(w, from, narrow(of.bias(), 0, begin_, count));
+  const Var w = narrow(layer == 0 ? first_weight_ : of.weight(), 0, begin_, count);
+  const Var sum = plus_product(narrow(block_.sums[layer], 0, begin_ - block_.units, count), w, from,
+                               layer == 0 ? block_.inputs : block_.units, known);
   return of.activation() ? (*of.activation())(sum) : sum;
 }
 
 Var MadeSweep::next() {
   const Call call(net_);
+  if (place_ == block_.end) start_block();
   const MadeOptions& o = net_.options();
   const std::int64_t inputs = o.context + place_;
   const std::size_t last = net_.layers_.size() - 1;
@@ -188,15 +230,11 @@ Var MadeSweep::next() {
       grow(hidden_[last - 1], h);
     }
   }
-  // Rows d, D + d, 2 D + d, ...: the outputs of this dimension.
-  const MaskedLinear& outputs = *net_.layers_[last];
-  const std::int32_t d = o.order[place_];
-  const std::int64_t known = last > 0 ? end_ : inputs;
-  const Var& whole = last > 0 ? outputs.weight() : first_weight_;
-  const Var w = narrow(slice(whole, 0, d, o.outputs_per_dim, o.dims), 1, 0, known);
-  return transpose(of_first(w, last > 0 ? hidden_[last - 1] : known_,
-                            slice(outputs.bias(), 0, d, o.outputs_per_dim, o.dims)),
-                   0, 1);
+  const std::int64_t p = o.outputs_per_dim, row = (place_ - block_.place) * p;
+  const Var out = plus_product(narrow(block_.outputs, 0, row, p), narrow(block_.weight, 0, row, p),
+                               last > 0 ? hidden_[last - 1] : known_,
+                               last > 0 ? block_.units : block_.inputs, last > 0 ? end_ : inputs);
+  return transpose(out, 0, 1);
 }
 
 void MadeSweep::put(const Var& x) {

@@ -90,10 +90,21 @@ class MadeSweep {
   Var inputs() const;
 
  private:
+  /// Some places, whose units and outputs are summed over all that is known before the first of
+  /// them by one product each. The steps then add what became known since.
+  struct Block {
+    std::int64_t place = 0, end = 0;  // its places
+    std::int64_t inputs = 0;          // rows of known_ at its begin
+    std::int64_t units = 0;           // hidden units at its begin
+    std::vector<Var> sums;            // of each layer but the last, (units of the block, N)
+    Var weight, outputs;  // rows of the last layer, place by place: (P places, H), (P places, N)
+  };
+  void start_block();
   Var units(std::size_t layer, const Var& from, std::int64_t known) const;
   void grow(Var& whole, const Var& part) const { whole = append(whole, 0, begin_, part); }
 
   Made& net_;
+  Block block_;
   std::int64_t place_ = 0;            // of the next dimension
   std::int64_t begin_ = 0, end_ = 0;  // the hidden units that this place adds
   Var first_weight_;                  // its columns as `known_` has them

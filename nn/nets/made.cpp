@@ -111,6 +111,13 @@ Made::Made(const MadeOptions& options, Built built)
   Degrees places = input_degrees(options_);
   for (std::int32_t& place : places) --place;
   places_ = Tensor::from(places, {options_.dims});
+  std::vector<std::int32_t> rows;
+  for (const std::int32_t d : order()) {
+    for (std::int64_t k = 0; k < options_.outputs_per_dim; ++k) {
+      rows.push_back(static_cast<std::int32_t>(k * options_.dims) + d);
+    }
+  }
+  rows_ = Tensor::from(rows, {std::ssize(rows)});
 }
 
 std::string Made::kind() const {
@@ -182,14 +189,9 @@ void MadeSweep::start_block() {
              narrow(net_.layers_[i]->bias(), 0, block_.units, units),
              i == 0 ? known_ : hidden_[i - 1], i == 0 ? block_.inputs : block_.units));
   }
-  // Rows d, D + d, 2 D + d, ...: the outputs of dimension d.
-  std::vector<std::int32_t> rows;
-  for (std::int64_t place = block_.place; place < block_.end; ++place) {
-    for (std::int64_t k = 0; k < o.outputs_per_dim; ++k) {
-      rows.push_back(static_cast<std::int32_t>(k * o.dims) + o.order[place]);
-    }
-  }
-  const Tensor index = Tensor::from(rows, {std::ssize(rows)}).to(known_.device());
+  const std::int64_t p = o.outputs_per_dim;
+  const Tensor index = moved_to(known_.device(), net_.rows_)
+                           .narrow(0, block_.place * p, (block_.end - block_.place) * p);
   const MaskedLinear& outputs = *net_.layers_[last];
   block_.weight = index_select(last > 0 ? outputs.weight() : first_weight_, 0, index);
   block_.outputs =

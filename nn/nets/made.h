@@ -66,9 +66,10 @@ class Made : public Layer {
   MadeOptions options_;
   std::vector<std::shared_ptr<MaskedLinear>> layers_;
   Layer& net_;
-  // i32 (C + D): columns of the first weight, the context's before the inputs' in their order; and
-  // (D), the places of the dimensions.
-  Tensor columns_, places_;
+  // i32 (C + D): columns of the first weight, the context's before the inputs' in their order; (D),
+  // the places of the dimensions; (D P), rows of the last weight: the outputs of the first
+  // dimension in the order, then those of the second, and so on.
+  Tensor columns_, places_, rows_;
 };
 
 /// The outputs of a Made dimension by dimension, while its inputs become known: what the inverse of

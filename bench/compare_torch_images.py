@@ -7,8 +7,9 @@ PyTorch, in one run: the same model, batch and optimizer.
 
 The PyTorch models are written as one would for speed: channels last, nothing in f64, no edge
 channel; Glow's top is not learned, and each convolution of RealNVP has a magnitude, which is next
-to no work. That both sides compute the same losses, bench/golden.py checks. Eager and under torch.compile, on CUDA also the whole step in one graph, and products in tf32 on both sides.
-Rounds of all alternate, the median of all steps is told; on the CPU flowcli's is timed without
+to no work. So losses are not compared here; bench/golden.py checks flowcli's, by other models.
+Eager and under torch.compile, on CUDA also the whole step in one graph, and products in tf32 on
+both sides. Rounds of all alternate, the median of all steps is told; on the CPU flowcli's is timed without
 Winograd's way, too. Wanted: build/flowcli (or --flowcli PATH).
 """
 import argparse

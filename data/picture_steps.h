@@ -19,11 +19,11 @@ std::string size_text(const PictureSize& size);
 
 /// The setting `images`, taken apart: steps with commas between them, done in this order.
 ///   crop:WxH     the middle W x H pixels; crop:N is crop:NxN
-///   random:WxH   W x H pixels at a place that a checksum of the picture draws, the same in each
-///   run square       the middle square, as large as the shorter side resize:WxH   to that size,
-///   whatever the shape was; resize:N is resize:NxN short:N      to that length of the shorter
-///   side, the shape kept patches:N    N x N tiles, row by row, none over another; what is left at
-///   the right and at the
+///   random:WxH   W x H pixels at a place that a checksum of the picture draws
+///   square       the middle square, as large as the shorter side
+///   resize:WxH   to that size, whatever the shape was; resize:N is resize:NxN
+///   short:N      to that length of the shorter side, the shape kept
+///   patches:N    N x N tiles, row by row, none over another; what is left at the right and at the
 ///                bottom is left out. The last step.
 ///   gray, colour to one channel, or three. Else: one where all files have one.
 ///   celeba       of the aligned 178 x 218 pixels the rows 40 to 187 and columns 15 to 162, to

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "data/dataset.h"
+#include "flows/layers/logit.h"
 #include "flows/samples.h"
 #include "tensor/linalg.h"
 #include "tensor/ops.h"
@@ -20,13 +21,11 @@ struct PixelLogits {
   double alpha;
   std::int64_t levels;
 
-  // x (n, D) f64; y (n, D) and ln |dy/dx| (n) = D ln((1 - 2 alpha) / K) - sum ln(s (1 - s)).
+  // x (n, D) f64; y (n, D) and ln |dy/dx| (n).
   std::pair<Tensor, Tensor> of(const Tensor& x, Generator& noise) const {
-    const double slope = (1 - 2 * alpha) / static_cast<double>(levels);
-    const Tensor s = (x + uniform(noise, x.shape(), DType::F64)) * slope + alpha;
-    const Tensor ln_s = log(s), ln_rest = log(-s + 1);
-    const double constant = static_cast<double>(x.dim(1)) * std::log(slope);
-    return {ln_s - ln_rest, -sum(ln_s + ln_rest, {1}) + constant};
+    const auto k = static_cast<double>(levels);
+    const auto [y, log_det] = Logit(alpha).forward((x + uniform(noise, x.shape(), DType::F64)) / k);
+    return {y.value(), log_det.value() - static_cast<double>(x.dim(1)) * std::log(k)};
   }
 };
 

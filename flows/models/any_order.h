@@ -114,8 +114,6 @@ class AnyOrder : public Density {
   std::vector<double> log_column(TableGaussian& gaussian, const Cells& cells,
                                  std::size_t column) const;
   void set_known(Cells& cells, std::size_t column) const;
-  std::vector<double> draw_category(Generator& gen, const Place& place, std::size_t rows,
-                                    double temperature) const;
   Tensor gaussian_log_prob(const Tensor& x) const;
   Tensor gaussian_log_conditionals(const Tensor& x, const Tensor& known) const;
   Tensor gaussian_complete(Generator& gen, const Tensor& x, const Tensor& known,
@@ -139,6 +137,7 @@ class AnyOrder : public Density {
   /// Of the weight of the fixed component, what is taken away.
   static constexpr double kTaken = 7.0 / 1024;
   static Var staying(const Var& log_p, const Var& log_wide);
+  static Tensor draw_values(Generator& gen, const Tensor& logits, double temperature);
   Tensor draw_number(Generator& gen, const Tensor& parameters, double temperature) const;
   void draw_column(Generator& gen, Rows& rows, const Var& features, const Tensor& mark,
                    std::int32_t column, double temperature);

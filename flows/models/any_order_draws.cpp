@@ -77,6 +77,13 @@ Tensor AnyOrder::draw_number(Generator& gen, const Tensor& parameters, double te
                    draw_number(gen, index_select(parameters, 0, index), temperature));
 }
 
+// Values 0..K-1 (N), of logits (N, K): the largest with Gumbel noise has the softmax's
+// probabilities.
+Tensor AnyOrder::draw_values(Generator& gen, const Tensor& logits, double temperature) {
+  const Tensor u = uniform(gen, logits.shape(), logits.dtype(), Device::CPU);
+  return argmax(logits + neg(log(neg(log(u)))).to(logits.device()) * temperature, 1);
+}
+
 // A draw of the column, written into those rows whose `mark` (N, 1) is 0.
 void AnyOrder::draw_column(Generator& gen, Rows& rows, const Var& features, const Tensor& mark,
                            std::int32_t column, double temperature) {
@@ -84,13 +91,10 @@ void AnyOrder::draw_column(Generator& gen, Rows& rows, const Var& features, cons
   const std::int64_t n = mark.dim(0);
   const Tensor known = greater(mark, mark.zeros_like());
   const DType type = mark.dtype();
-  const Device device = mark.device();
-  if (values > 0) {  // the largest of logits with Gumbel noise has the softmax's probabilities
+  if (values > 0) {
     const Var logits = linear(features, narrow(*category_weight_, 0, first, values),
                               narrow(*category_bias_, 0, first, values));
-    const Tensor noise =
-        neg(log(neg(log(uniform(gen, {n, values}, type, Device::CPU))))).to(device) * temperature;
-    const Tensor best = argmax(logits.value() + noise, 1).to(type).reshape({n, 1});
+    const Tensor best = draw_values(gen, logits.value(), temperature).to(type).reshape({n, 1});
     const Tensor codes = codes_->narrow(0, first, values);
     Tensor place = rows.one_hot.narrow(1, first, values);
     place.copy_(

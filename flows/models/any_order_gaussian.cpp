@@ -123,27 +123,6 @@ Tensor AnyOrder::gaussian_log_conditionals(const Tensor& x, const Tensor& known)
   return Tensor::from(out, x.shape()).to(whole_.dtype()).to(x.device());
 }
 
-// Of a category the value whose ln frequency with Gumbel noise is the largest.
-std::vector<double> AnyOrder::draw_category(Generator& gen, const Place& place, std::size_t rows,
-                                            double temperature) const {
-  const std::vector<double> frequency = gaussian_frequency_->to_vector<double>();
-  const std::vector<double> u =
-      uniform(gen, {static_cast<std::int64_t>(rows), place.values}, DType::F64).to_vector<double>();
-  std::vector<double> out(rows);
-  for (std::size_t i = 0, at = 0; i < rows; ++i) {
-    double best = -INFINITY;
-    for (std::int32_t k = 0; k < place.values; ++k, ++at) {
-      const double value = frequency[static_cast<std::size_t>(place.first + k)] -
-                           temperature * std::log(-std::log(u[at]));
-      if (value > best) {
-        best = value;
-        out[i] = k;
-      }
-    }
-  }
-  return out;
-}
-
 Tensor AnyOrder::gaussian_complete(Generator& gen, const Tensor& x, const Tensor& known,
                                    double temperature) const {
   TableGaussian numbers = gaussian();
@@ -151,9 +130,15 @@ Tensor AnyOrder::gaussian_complete(Generator& gen, const Tensor& x, const Tensor
   for (std::size_t column = 0; column < cells.columns; ++column) {
     const Place place = places_[column];
     const auto number = static_cast<std::size_t>(place.first);
-    const std::vector<double> drawn =
-        place.values > 0 ? draw_category(gen, place, cells.rows, temperature)
-                         : numbers.draw(gen, cells.of_numbers, number, temperature);
+    std::vector<double> drawn;
+    if (place.values > 0) {
+      const Tensor logits = gaussian_frequency_->to(Device::CPU)
+                                .narrow(0, place.first, place.values)
+                                .broadcast_to({x.dim(0), place.values});
+      drawn = draw_values(gen, logits, temperature).to(DType::F64).to_vector<double>();
+    } else {
+      drawn = numbers.draw(gen, cells.of_numbers, number, temperature);
+    }
     for (std::size_t i = 0; i < cells.rows; ++i) {
       const std::size_t at = i * cells.columns + column;
       if (cells.known[at]) continue;

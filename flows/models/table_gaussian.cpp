@@ -46,8 +46,7 @@ const TableGaussian::Line& TableGaussian::line_of(const Rows& rows, std::size_t 
   const auto first = rows.known.begin() + static_cast<std::ptrdiff_t>(row * columns_);
   std::vector<bool> known(first, first + static_cast<std::ptrdiff_t>(columns_));
   known[column] = false;
-  constexpr std::size_t kMostLines =
-      20'000;  // where gaps are anywhere, nearly each row has its own
+  constexpr std::size_t kMostLines = 20'000;  // with gaps anywhere nearly each row has its own
   if (lines_.size() >= kMostLines) lines_.clear();
   const auto [found, is_new] = lines_.try_emplace({column, known});
   Line& line = found->second;

@@ -158,84 +158,84 @@ MadeSweep::MadeSweep(Made& net, const Var& context, std::int64_t rows) : net_(ne
   first_weight_ = index_select(w, 1, moved_to(w.device(), net.columns_));
 }
 
-namespace {
-
-constexpr std::int64_t kPlacesOfBlock = 16;
-
 // weight (count, ..) of columns [begin, end) times these rows of `from`, added to `sum` (count, N).
-Var plus_product(const Var& sum, const Var& weight, const Var& from, std::int64_t begin,
-                 std::int64_t end) {
+static Var plus_product(const Var& sum, const Var& weight, const Var& from, std::int64_t begin,
+                        std::int64_t end) {
   return sum + matmul(narrow(weight, 1, begin, end - begin), narrow(from, 0, begin, end - begin));
 }
 
-}  // namespace
+const Var& MadeSweep::weight(std::size_t layer) const {
+  return layer == 0 ? first_weight_ : net_.layers_[layer]->weight();
+}
+
+const Var& MadeSweep::seen(std::size_t layer) const {
+  return layer == 0 ? known_ : hidden_[layer - 1];
+}
 
 void MadeSweep::start_block() {
+  constexpr std::int64_t kPlaces = 16;
   const MadeOptions& o = net_.options();
   const std::size_t last = net_.layers_.size() - 1;
   block_ = {};
   block_.place = place_;
-  block_.end = std::min(o.dims, place_ + kPlacesOfBlock);
+  block_.end = std::min(o.dims, place_ + kPlaces);
   block_.inputs = o.context + place_;
   block_.units = units_up_to(o, place_ - 1);
-  const auto sums = [&](const Var& weight, const Var& bias, const Var& from, std::int64_t known) {
+  const auto sums = [&](std::size_t layer, const Var& weight, const Var& bias) {
     const Var start = broadcast_to(reshape(bias, {bias.numel(), 1}), {bias.numel(), known_.dim(1)});
-    return plus_product(start, weight, from, 0, known);
+    return plus_product(start, weight, seen(layer), 0, block_.known(layer));
   };
   const std::int64_t units = units_up_to(o, block_.end - 1) - block_.units;
   for (std::size_t i = 0; i < last; ++i) {
-    block_.sums.push_back(
-        sums(narrow(i == 0 ? first_weight_ : net_.layers_[i]->weight(), 0, block_.units, units),
-             narrow(net_.layers_[i]->bias(), 0, block_.units, units),
-             i == 0 ? known_ : hidden_[i - 1], i == 0 ? block_.inputs : block_.units));
+    block_.sums.push_back(sums(i, narrow(weight(i), 0, block_.units, units),
+                               narrow(net_.layers_[i]->bias(), 0, block_.units, units)));
   }
   const std::int64_t p = o.outputs_per_dim;
   const Tensor index = moved_to(known_.device(), net_.rows_)
                            .narrow(0, block_.place * p, (block_.end - block_.place) * p);
-  const MaskedLinear& outputs = *net_.layers_[last];
-  block_.weight = index_select(last > 0 ? outputs.weight() : first_weight_, 0, index);
-  block_.outputs =
-      sums(block_.weight, index_select(outputs.bias(), 0, index),
-           last > 0 ? hidden_[last - 1] : known_, last > 0 ? block_.units : block_.inputs);
+  block_.weight = index_select(weight(last), 0, index);
+  block_.outputs = sums(last, block_.weight, index_select(net_.layers_[last]->bias(), 0, index));
 }
 
-// What this place adds to a layer's units, (end_ - begin_, N), of the first `known` rows of `from`.
-// None of these weights is masked.
-Var MadeSweep::units(std::size_t layer, const Var& from, std::int64_t known) const {
-  const MaskedLinear& of = *net_.layers_[layer];
+// The sums of some rows of a layer (count, N), with what became known since the block began.
+Var MadeSweep::grown(std::size_t layer, const Var& sums, const Var& weight) const {
+  const std::int64_t known = layer == 0 ? net_.options().context + place_ : end_;
+  return plus_product(sums, weight, seen(layer), block_.known(layer), known);
+}
+
+// What this place adds to a layer's units, (end_ - begin_, N), of what it sees by now. None of
+// these weights is masked.
+Var MadeSweep::units(std::size_t layer) const {
   const std::int64_t count = end_ - begin_;
-  const Var w = narrow(layer == 0 ? first_weight_ : of.weight(), 0, begin_, count);
-  const Var sum = plus_product(narrow(block_.sums[layer], 0, begin_ - block_.units, count), w, from,
-                               layer == 0 ? block_.inputs : block_.units, known);
-  return of.activation() ? (*of.activation())(sum) : sum;
+  const Var w = narrow(weight(layer), 0, begin_, count);
+  const Var sum = grown(layer, narrow(block_.sums[layer], 0, begin_ - block_.units, count), w);
+  const auto& act = net_.layers_[layer]->activation();
+  return act ? (*act)(sum) : sum;
 }
 
 Var MadeSweep::next() {
   const Call call(net_);
   if (place_ == block_.end) start_block();
   const MadeOptions& o = net_.options();
-  const std::int64_t inputs = o.context + place_;
   const std::size_t last = net_.layers_.size() - 1;
   begin_ = units_up_to(o, place_ - 1);
   end_ = units_up_to(o, place_);
   if (end_ > begin_ && last > 0) {
-    Var h = units(0, known_, inputs);
+    Var h = units(0);
     if (!o.residual) {
       grow(hidden_[0], h);
-      for (std::size_t i = 1; i < last; ++i) grow(hidden_[i], units(i, hidden_[i - 1], end_));
+      for (std::size_t i = 1; i < last; ++i) grow(hidden_[i], units(i));
     } else {
       for (std::size_t i = 1; i < last; i += 2) {
         grow(hidden_[i - 1], o.activation(h));
-        grow(hidden_[i], units(i, hidden_[i - 1], end_));
-        h = h + units(i + 1, hidden_[i], end_);
+        grow(hidden_[i], units(i));
+        h = h + units(i + 1);
       }
       grow(hidden_[last - 1], h);
     }
   }
   const std::int64_t p = o.outputs_per_dim, row = (place_ - block_.place) * p;
-  const Var out = plus_product(narrow(block_.outputs, 0, row, p), narrow(block_.weight, 0, row, p),
-                               last > 0 ? hidden_[last - 1] : known_,
-                               last > 0 ? block_.units : block_.inputs, last > 0 ? end_ : inputs);
+  const Var out = grown(last, narrow(block_.outputs, 0, row, p), narrow(block_.weight, 0, row, p));
   return transpose(out, 0, 1);
 }
 

@@ -99,9 +99,14 @@ class MadeSweep {
     std::int64_t units = 0;           // hidden units at its begin
     std::vector<Var> sums;            // of each layer but the last, (units of the block, N)
     Var weight, outputs;  // rows of the last layer, place by place: (P places, H), (P places, N)
+
+    std::int64_t known(std::size_t layer) const { return layer == 0 ? inputs : units; }
   };
   void start_block();
-  Var units(std::size_t layer, const Var& from, std::int64_t known) const;
+  const Var& weight(std::size_t layer) const;  // its columns in the order of seen()
+  const Var& seen(std::size_t layer) const;    // what the layer sees, (.., N)
+  Var grown(std::size_t layer, const Var& sums, const Var& weight) const;
+  Var units(std::size_t layer) const;
   void grow(Var& whole, const Var& part) const { whole = append(whole, 0, begin_, part); }
 
   Made& net_;
